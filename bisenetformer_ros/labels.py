@@ -1,0 +1,124 @@
+"""Class names, colours and the thing/stuff distinction of a data set."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import yaml
+
+from bisenetformer_ros.errors import ConfigError
+from bisenetformer_ros.resources import config_file
+from bisenetformer_ros.results import UNLABELED
+
+
+@dataclass(frozen=True)
+class Label:
+    """One class. id: 0..254, the value in label maps. color: R, G, B, 0..255 each."""
+
+    id: int
+    name: str
+    is_thing: bool
+    color: tuple[int, int, int]
+
+
+@dataclass(frozen=True)
+class LabelMap:
+    """The classes of a data set, ordered by id, ids 0..K-1 without gaps."""
+
+    name: str
+    labels: tuple[Label, ...]
+
+    def __post_init__(self) -> None:
+        problems = _problems(self.labels)
+        if problems:
+            raise ConfigError(f"label map '{self.name}': " + "; ".join(problems))
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def __getitem__(self, class_id: int) -> Label:
+        return self.labels[class_id]
+
+    @property
+    def thing_ids(self) -> tuple[int, ...]:
+        return tuple(label.id for label in self.labels if label.is_thing)
+
+    @cached_property
+    def palette(self) -> np.ndarray:
+        """(256, 3) uint8 RGB colour per label value; black for values without a class, 255 included."""
+        palette = np.zeros((256, 3), np.uint8)
+        for label in self.labels:
+            palette[label.id] = label.color
+        return palette
+
+    @classmethod
+    def load(cls, name: str | Path) -> "LabelMap":
+        """Reads a YAML file, given by path or by the name of a shipped label map.
+
+        Raises ConfigError for a missing or wrong file.
+        """
+        try:
+            path = config_file("labels", str(name), ".yaml")
+        except FileNotFoundError as error:
+            raise ConfigError(f"label map {error}") from None
+        with open(path, encoding="utf-8") as stream:
+            try:
+                content = yaml.safe_load(stream)
+            except yaml.YAMLError as error:
+                raise ConfigError(f"{path}: not valid YAML: {error}") from error
+        return cls.from_dict(content, default_name=path.stem)
+
+    @classmethod
+    def from_dict(cls, content: Any, default_name: str = "labels") -> "LabelMap":
+        """Builds from {name, labels: [{name, is_thing, color}, …]}; ids are the positions in the list."""
+        if not isinstance(content, Mapping) or not isinstance(content.get("labels"), list):
+            raise ConfigError(
+                f"label map '{default_name}': expected a mapping with a list 'labels' of "
+                "{name: road, is_thing: false, color: [128, 64, 128]}"
+            )
+        try:
+            labels = tuple(
+                Label(index, str(entry["name"]), bool(entry["is_thing"]), tuple(int(c) for c in entry["color"]))
+                for index, entry in enumerate(content["labels"])
+            )
+        except (KeyError, TypeError, ValueError) as error:
+            raise ConfigError(
+                f"label map '{default_name}': every label needs name, is_thing and color: [R, G, B] ({error!r})"
+            ) from error
+        return cls(str(content.get("name", default_name)), labels)
+
+    @classmethod
+    def anonymous(cls, num_classes: int) -> "LabelMap":
+        """Names `class_0` … and evenly spread colours, for a network that came without a label map."""
+        hues = (np.arange(num_classes) * 0.61803398875) % 1.0  # golden ratio: neighbours differ
+        colors = [_hue_to_rgb(hue) for hue in hues]
+        return cls("anonymous", tuple(Label(i, f"class_{i}", False, colors[i]) for i in range(num_classes)))
+
+    def to_dict(self) -> dict[str, Any]:
+        """The inverse of `from_dict`, of plain JSON types."""
+        labels = [{"name": label.name, "is_thing": label.is_thing, "color": list(label.color)} for label in self.labels]
+        return {"name": self.name, "labels": labels}
+
+
+def _problems(labels: tuple[Label, ...]) -> list[str]:
+    problems = []
+    if not 1 <= len(labels) <= UNLABELED:
+        problems.append(f"has {len(labels)} labels, expected 1 to {UNLABELED} (255 means unlabeled)")
+    names = [label.name for label in labels]
+    problems += [f"name '{name}' occurs {names.count(name)} times" for name in sorted(set(names)) if names.count(name) > 1]
+    for position, label in enumerate(labels):
+        if label.id != position:
+            problems.append(f"'{label.name}' has id {label.id} at position {position}")
+        if len(label.color) != 3 or not all(0 <= channel <= 255 for channel in label.color):
+            problems.append(f"'{label.name}' has color {list(label.color)}, expected three values of 0..255")
+    return problems
+
+
+def _hue_to_rgb(hue: float) -> tuple[int, int, int]:
+    offsets = np.array([0.0, 2 / 3, 1 / 3])
+    channel = np.clip(np.abs((hue + offsets) % 1.0 * 6 - 3) - 1, 0, 1)
+    red, green, blue = (64 + 191 * channel).astype(int)
+    return int(red), int(green), int(blue)
