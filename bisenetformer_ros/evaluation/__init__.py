@@ -1,0 +1,1 @@
+"""Measures of quality and of time, the same for the node, the commands and the training."""

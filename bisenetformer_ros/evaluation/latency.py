@@ -1,0 +1,36 @@
+"""How long something takes: percentiles over the most recent measurements."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class LatencySummary:
+    """Milliseconds; nan if nothing was measured. count: measurements since the start, also those out of the window."""
+
+    count: int
+    p50_ms: float
+    p95_ms: float
+    p99_ms: float
+    max_ms: float
+
+
+class LatencyWindow:
+    """Remembers the last `size` measurements; adding one costs the same however many there were."""
+
+    def __init__(self, size: int = 1000) -> None:
+        self._values = np.zeros(size)
+        self._count = 0
+
+    def add(self, milliseconds: float) -> None:
+        self._values[self._count % len(self._values)] = milliseconds
+        self._count += 1
+
+    def summary(self) -> LatencySummary:
+        """Percentiles over the window, interpolated linearly between measurements."""
+        recent = self._values[: self._count]
+        if not recent.size:
+            return LatencySummary(0, *[float("nan")] * 4)
+        p50, p95, p99 = np.percentile(recent, (50, 95, 99))
+        return LatencySummary(self._count, float(p50), float(p95), float(p99), float(recent.max()))
