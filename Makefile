@@ -1,0 +1,38 @@
+# make setup | demo | test | lint | format | clean
+#
+# setup   everything into .venv/, build/ and install/; PYTHON=python3.12 and ROS_DISTRO=jazzy choose, nothing is
+#         done when all is up to date
+# demo    a synthetic drive through the node; SOURCE=folder, video, rosbag2 or webcam plays that instead
+# test    all tests
+# lint    style and types
+# format  rewrites the style
+# clean   removes what setup made
+
+SHELL := /bin/bash
+.SHELLFLAGS := -eo pipefail -c
+.DEFAULT_GOAL := setup
+.PHONY: setup demo test lint format clean
+
+PYTHON ?= python3
+override SOURCE := $(value SOURCE)
+export SOURCE
+
+IN_WORKSPACE := source tools/env.sh;
+
+setup:
+	@$(PYTHON) tools/setup_workspace
+
+demo: setup
+	@$(IN_WORKSPACE) python -m bisenetformer_ros.cli demo $${SOURCE:+--source "$$SOURCE"}
+
+test: setup
+	@$(IN_WORKSPACE) python -m pytest test
+
+lint: setup
+	@$(IN_WORKSPACE) ruff check .; ruff format --check .; mypy
+
+format: setup
+	@$(IN_WORKSPACE) ruff format .; ruff check --fix .
+
+clean:
+	rm -rf .venv build install

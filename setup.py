@@ -1,0 +1,51 @@
+"""Installs the Python package with pip. `colcon build` uses CMakeLists.txt, which adds the ROS 2 messages."""
+
+from pathlib import Path
+
+from setuptools import find_packages, setup
+
+ROOT = Path(__file__).parent
+SHARE = Path("share/bisenetformer_ros")
+
+MODEL = ["torch>=2.1", "safetensors>=0.4"]
+EXTRAS = {
+    "torch": MODEL,
+    "onnx": ["onnx>=1.15", "onnxruntime>=1.17"],
+    "openvino": ["openvino>=2024.0"],
+    "training": [*MODEL, "scipy>=1.8"],
+    "dev": ["mypy>=1.8", "pytest>=7.0", "pytest-timeout>=2.1", "ruff>=0.6", "types-PyYAML"],
+}
+
+
+def version() -> str:
+    """The one version number, `__version__` of the package, read without importing it."""
+    lines = (ROOT / "bisenetformer_ros" / "__init__.py").read_text(encoding="utf-8").splitlines()
+    assignment = next(line for line in lines if line.startswith("__version__"))
+    return assignment.split('"')[1]
+
+
+def config_files() -> list[tuple[str, list[str]]]:
+    """Every directory of config/ with the files in it, to be installed under share/."""
+    directories = sorted({path.parent for path in (ROOT / "config").rglob("*") if path.is_file()})
+    relative = [directory.relative_to(ROOT) for directory in directories]
+    return [
+        (str(SHARE / directory), [str(path.relative_to(ROOT)) for path in sorted((ROOT / directory).iterdir()) if path.is_file()])
+        for directory in relative
+    ]
+
+
+setup(
+    name="bisenetformer_ros",
+    version=version(),
+    description="Real-time semantic and panoptic segmentation of camera topics with BiSeNetFormer",
+    license="Apache-2.0",
+    python_requires=">=3.10",
+    packages=find_packages(include=["bisenetformer_ros*"]),
+    package_dir={"": "."},  # said explicitly: `pip install -e` then adds the checkout to sys.path instead of a finder
+    package_data={"bisenetformer_ros": ["py.typed"]},
+    data_files=config_files(),
+    install_requires=["numpy>=1.21", "opencv-python-headless>=4.5.4", "PyYAML>=5.4", "rich>=10"],
+    extras_require=EXTRAS,
+    entry_points={"console_scripts": ["bisenetformer = bisenetformer_ros.cli.__main__:main"]},
+    zip_safe=False,
+)

