@@ -26,12 +26,9 @@ def version() -> str:
 
 def config_files() -> list[tuple[str, list[str]]]:
     """Every directory of config/ with the files in it, to be installed under share/."""
-    directories = sorted({path.parent for path in (ROOT / "config").rglob("*") if path.is_file()})
-    relative = [directory.relative_to(ROOT) for directory in directories]
-    return [
-        (str(SHARE / directory), [str(path.relative_to(ROOT)) for path in sorted((ROOT / directory).iterdir()) if path.is_file()])
-        for directory in relative
-    ]
+    files = sorted(path.relative_to(ROOT) for path in (ROOT / "config").rglob("*") if path.is_file())
+    directories = sorted({file.parent for file in files})
+    return [(str(SHARE / directory), [str(f) for f in files if f.parent == directory]) for directory in directories]
 
 
 setup(

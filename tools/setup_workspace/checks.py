@@ -28,9 +28,7 @@ def check_python_is_new_enough(version=sys.version_info[:2]):
 def check_wheels_exist(version=sys.version_info[:2], system=None, machine=None, glibc=None):
     """Refuses a Python or a platform for which there are no ROS 2 wheels."""
     if version > NEWEST_WHEEL_PYTHON:
-        raise SetupError(
-            "ROS 2 wheels exist for Python 3.10 to 3.13, this is {}.{}; ".format(*version) + OTHER_PYTHON
-        )
+        raise SetupError("ROS 2 wheels exist for Python 3.10 to 3.13, this is {}.{}; ".format(*version) + OTHER_PYTHON)
     system = system or platform.system()
     machine = machine or platform.machine()
     if (system, machine) != ("Linux", "x86_64"):

@@ -52,7 +52,7 @@ class Ros:
 
 
 def find_ros(environ: Mapping[str, str], root: Path, previous: Ros | None) -> Ros:
-    """The ROS 2 to use: the sourced one, else the distribution asked for, else the one used before, else the default."""
+    """The ROS 2 to use: the sourced one, else the distribution asked for, else the one of last time or the default."""
     for prefix in environ.get("AMENT_PREFIX_PATH", "").split(os.pathsep):
         if prefix and (Path(prefix) / "share" / "rclpy").is_dir() and root not in Path(prefix).parents:
             return Ros(environ.get("ROS_DISTRO", "unknown"), prefix)

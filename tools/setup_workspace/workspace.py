@@ -97,6 +97,7 @@ def brings_vision_msgs(ros: Ros) -> bool:
 def build_environment(ros: Ros) -> dict[str, str]:
     """The environment of colcon: the venv first and, with wheels, nothing of any other ROS."""
     environment = dict(os.environ, VIRTUAL_ENV=str(VENV), PATH=f"{VENV / 'bin'}{os.pathsep}{os.environ['PATH']}")
+    environment["COLCON_LOG_LEVEL"] = "error"  # it would warn that the venv has no local_setup.bash
     if ros.prefix is None:
         environment.update(AMENT_PREFIX_PATH=str(VENV), CMAKE_PREFIX_PATH=str(VENV))
         for name in ("PYTHONPATH", "LD_LIBRARY_PATH", "COLCON_PREFIX_PATH"):
