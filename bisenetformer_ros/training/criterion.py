@@ -15,6 +15,8 @@ NO_OBJECT_WEIGHT = 0.1
 
 Prediction = tuple[Tensor, Tensor]
 """class_logits (B, N, K+1), mask_logits (B, N, h, w)."""
+Matches = Sequence[tuple[Tensor, Tensor]]
+"""Per image: indices of the matched queries and of their targets, sorted by target."""
 
 
 class Criterion(nn.Module):
@@ -32,25 +34,26 @@ class Criterion(nn.Module):
 
         Every prediction is assigned to the targets anew.
         """
-        num_masks = max(1, sum(len(target.class_ids) for target in targets))
-        totals = {"class": 0.0, "bce": 0.0, "dice": 0.0}
-        for class_logits, mask_logits in predictions:
-            class_logits, mask_logits = class_logits.float(), mask_logits.float()
-            matches = self._match(class_logits, mask_logits, targets)
-            bce, dice = self._mask_losses(mask_logits, targets, matches, num_masks)
-            totals["class"] += CLASS_WEIGHT * self._class_loss(class_logits, targets, matches)
-            totals["bce"] += BCE_WEIGHT * bce
-            totals["dice"] += DICE_WEIGHT * dice
-        return totals
+        masks = torch.cat([target.masks for target in targets]).float()
+        counts = [len(target.class_ids) for target in targets]
+        targets = [Target(t.class_ids, m) for t, m in zip(targets, masks.split(counts), strict=True)]
+        losses = [self._losses(class_logits.float(), mask_logits.float(), targets, masks)
+                  for class_logits, mask_logits in predictions]
+        return {name: sum(loss[name] for loss in losses) for name in losses[0]}
 
-    def _match(self, class_logits: Tensor, mask_logits: Tensor, targets: Sequence[Target]) -> list:
-        matches = []
-        for image, target in enumerate(targets):
-            points = torch.rand(self.num_points, 2, device=mask_logits.device)
-            matches.append(match(class_logits[image], mask_logits[image], target, points))
-        return matches
+    def _losses(
+        self, class_logits: Tensor, mask_logits: Tensor, targets: Sequence[Target], masks: Tensor
+    ) -> dict[str, Tensor]:
+        matches = self._match(class_logits, mask_logits, targets)
+        bce, dice = self._mask_losses(mask_logits, targets, masks, matches)
+        classes = self._class_loss(class_logits, targets, matches)
+        return {"class": CLASS_WEIGHT * classes, "bce": BCE_WEIGHT * bce, "dice": DICE_WEIGHT * dice}
 
-    def _class_loss(self, class_logits: Tensor, targets: Sequence[Target], matches: list) -> Tensor:
+    def _match(self, class_logits: Tensor, mask_logits: Tensor, targets: Sequence[Target]) -> Matches:
+        points = torch.rand(len(targets), self.num_points, 2, device=mask_logits.device)
+        return [match(*of_image) for of_image in zip(class_logits, mask_logits, targets, points, strict=True)]
+
+    def _class_loss(self, class_logits: Tensor, targets: Sequence[Target], matches: Matches) -> Tensor:
         no_object = class_logits.shape[2] - 1
         expected = torch.full(class_logits.shape[:2], no_object, device=class_logits.device)
         for image, (queries, indices) in enumerate(matches):
@@ -58,16 +61,18 @@ class Criterion(nn.Module):
         return F.cross_entropy(class_logits.flatten(0, 1), expected.flatten(), self.class_weights)
 
     def _mask_losses(
-        self, mask_logits: Tensor, targets: Sequence[Target], matches: list, num_masks: int
+        self, mask_logits: Tensor, targets: Sequence[Target], masks: Tensor, matches: Matches
     ) -> tuple[Tensor, Tensor]:
-        predicted = torch.cat([mask_logits[image, queries] for image, (queries, _) in enumerate(matches)])
+        predicted = torch.cat([logits[queries] for logits, (queries, _) in zip(mask_logits, matches, strict=True)])
         if len(predicted) == 0:
             nothing = mask_logits.sum() * 0  # keeps every parameter in the graph
             return nothing, nothing
-        masks = torch.cat([targets[image].masks[indices] for image, (_, indices) in enumerate(matches)])
+        num_masks = len(masks)
+        if len(predicted) < num_masks:  # more segments than queries; else the matches name all masks, in order
+            masks = torch.cat([t.masks[indices] for t, (_, indices) in zip(targets, matches, strict=True)])
         with torch.no_grad():
             points = uncertain_points(predicted, self.num_points)
-            expected = sample_points(masks[:, None].float(), points)[:, 0]
+            expected = sample_points(masks[:, None], points)[:, 0]
         logits = sample_points(predicted[:, None], points)[:, 0]
         return bce_loss(logits, expected, num_masks), dice_loss(logits, expected, num_masks)
 

@@ -18,7 +18,7 @@ def match(class_logits: Tensor, mask_logits: Tensor, target: Target, points: Ten
     """Hungarian assignment for one image.
 
     class_logits (N, K+1), mask_logits (N, h, w), target with M segments, points (P, 2) in 0..1.
-    Returns query and target indices, min(N, M) each, sorted by query.
+    Returns query and target indices, min(N, M) each, sorted by target.
     """
     if len(target.class_ids) == 0:
         empty = torch.zeros(0, dtype=torch.int64, device=class_logits.device)
@@ -30,7 +30,7 @@ def match(class_logits: Tensor, mask_logits: Tensor, target: Target, points: Ten
         + BCE_WEIGHT * bce_cost(predicted, expected)
         + DICE_WEIGHT * dice_cost(predicted, expected)
     )
-    queries, targets = linear_sum_assignment(cost.cpu().numpy())
+    targets, queries = linear_sum_assignment(cost.T.cpu().numpy())
     return torch.as_tensor(queries, device=cost.device), torch.as_tensor(targets, device=cost.device)
 
 

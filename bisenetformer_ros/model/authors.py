@@ -1,0 +1,168 @@
+"""The names and the structure of the authors' published checkpoints, translated to ours."""
+
+import re
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from bisenetformer_ros.errors import ModelError
+
+_BACKBONE = "pixel_decoder.backbone."
+_CONTEXT = "pixel_decoder.cp."
+_FUSION = "pixel_decoder.ffm."
+_PREDICTOR = "head.predictor."
+_HEADS = _PREDICTOR + "forward_prediction_heads."
+
+HEAD_DIM = 32
+"""Channels per attention head in every published model; the number of heads leaves no trace in the tensors."""
+
+_STDC_STAGES = {(2, 2, 2): "bisenetformer-stdc1", (4, 5, 3): "bisenetformer-stdc2"}
+_STEM_FEATURES = 2
+
+# Authors' name → ours; the first pattern that matches counts. STDC's blocks are renamed on their own, by number.
+_RENAMING = [
+    (r"pixel_decoder\.cp\.arm(16|32)\.proj\.", r"context_path.refine\1.project."),
+    (r"pixel_decoder\.cp\.arm(16|32)\.conv\.", r"context_path.refine\1.conv."),
+    (r"pixel_decoder\.cp\.arm(16|32)\.conv_atten\.", r"context_path.refine\1.gate.0."),
+    (r"pixel_decoder\.cp\.arm(16|32)\.bn_atten\.", r"context_path.refine\1.gate.1."),
+    (r"pixel_decoder\.cp\.conv_avg\.", r"context_path.scene."),
+    (r"pixel_decoder\.cp\.conv_head(16|32)\.", r"context_path.head\1."),
+    (r"pixel_decoder\.ffm\.proj1\.", r"feature_fusion.project_spatial."),
+    (r"pixel_decoder\.ffm\.proj2\.", r"feature_fusion.project_context."),
+    (r"pixel_decoder\.ffm\.convblk\.", r"feature_fusion.mix."),
+    (r"pixel_decoder\.ffm\.conv1\.", r"feature_fusion.gate.0."),
+    (r"pixel_decoder\.ffm\.conv2\.", r"feature_fusion.gate.2."),
+    (r"pixel_decoder\.conv_out\.", r"feature_fusion.out."),
+    (r"head\.predictor\.query_(feat|embed)\.", r"decoder.query_\1."),
+    (r"head\.predictor\.input_proj\.(\d+)\.", r"decoder.level_projections.\1."),
+    (r"head\.predictor\.transformer_cross_attention_layers\.(\d+)\.norm\.", r"decoder.blocks.\1.cross_norm."),
+    (r"head\.predictor\.transformer_self_attention_layers\.(\d+)\.norm\.", r"decoder.blocks.\1.self_norm."),
+    (
+        r"head\.predictor\.transformer_(cross|self)_attention_layers\.(\d+)\.(?:multihead_attn|self_attn)\.out_proj\.",
+        r"decoder.blocks.\2.\1_attention.out.",
+    ),
+    (
+        r"head\.predictor\.transformer_(cross|self)_attention_layers\.(\d+)\.(?:multihead_attn|self_attn)\.in_proj_",
+        r"decoder.blocks.\2.\1_attention.in_proj.",
+    ),
+    (r"head\.predictor\.transformer_ffn_layers\.(\d+)\.norm\.", r"decoder.blocks.\1.feedforward_norm."),
+    (r"head\.predictor\.transformer_ffn_layers\.(\d+)\.linear1\.", r"decoder.blocks.\1.feedforward.0."),
+    (r"head\.predictor\.transformer_ffn_layers\.(\d+)\.linear2\.", r"decoder.blocks.\1.feedforward.2."),
+    (r"head\.predictor\.forward_prediction_heads\.decoder_norm\.", r"decoder.head.norm."),
+    (r"head\.predictor\.forward_prediction_heads\.classifier\.", r"decoder.head.classes."),
+    (r"head\.predictor\.forward_prediction_heads\.mask_classifier\.layers\.0\.", r"decoder.head.mask_embedding.0."),
+    (r"head\.predictor\.forward_prediction_heads\.mask_classifier\.layers\.1\.", r"decoder.head.mask_embedding.2."),
+    (r"head\.predictor\.forward_prediction_heads\.mask_classifier\.layers\.2\.", r"decoder.head.mask_embedding.4."),
+]
+_DROPPED = re.compile(r"head\.criterion\.|pixel_(mean|std)$|.*num_batches_tracked$")
+_NOT_BACKBONE = re.compile(r"(conv_last|fc|bn|linear|dropout|relu|gap|x2|x4|x8|x16|x32)\b")
+
+
+def is_authors_checkpoint(tensors: dict[str, Tensor]) -> bool:
+    return any(name.startswith(_PREDICTOR) for name in tensors)
+
+
+def from_authors(tensors: dict[str, Tensor]) -> tuple[dict[str, Any], dict[str, Tensor]]:
+    """The `build_model` keywords that the tensors imply, and the tensors under our names.
+
+    A name that is not understood is kept as it is, so that loading reports it. Raises ModelError when the structure
+    cannot be told.
+    """
+    tensors = {name: tensor for name, tensor in tensors.items() if not _DROPPED.match(name)}
+    depths = _stdc_depths(tensors, _BACKBONE)
+    renamed: dict[str, Tensor] = {}
+    for name, tensor in tensors.items():
+        if name.startswith(_BACKBONE):
+            renamed["backbone." + _rename_stdc(name.removeprefix(_BACKBONE), depths)] = tensor
+        else:
+            renamed.update(_split_packed(_rename(name), tensor))
+    return _architecture(tensors, depths), renamed
+
+
+def backbone_tensors(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    """The tensors of an ImageNet STDC checkpoint under the names of our backbone; the classifier's are left out."""
+    features = {name: t for name, t in tensors.items() if name.startswith("features.")}
+    features = {name: t for name, t in features.items() if not _DROPPED.match(name)}
+    unknown = [n for n in tensors if not n.startswith("features.") and not _NOT_BACKBONE.match(n)]
+    if not features or unknown:
+        raise ModelError(
+            "not an ImageNet STDC checkpoint: expected tensors 'features.N.…', got "
+            f"{', '.join((unknown or list(tensors))[:5])}"
+        )
+    depths = _stdc_depths(features, "")
+    return {_rename_stdc(name, depths): tensor for name, tensor in features.items()}
+
+
+def _architecture(tensors: dict[str, Tensor], depths: tuple[int, ...]) -> dict[str, Any]:
+    def shape(name: str) -> torch.Size:
+        if name not in tensors:
+            raise ModelError(f"cannot tell the structure of this checkpoint: it has no tensor '{name}'")
+        return tensors[name].shape
+
+    num_queries, dim = shape(_PREDICTOR + "query_feat.weight")
+    return {
+        "name": _STDC_STAGES[depths],
+        "num_classes": shape(_HEADS + "classifier.weight")[0] - 1,
+        "channels": shape(_FUSION + "proj1.weight")[0],
+        "dim": dim,
+        "num_heads": dim // HEAD_DIM,
+        "feedforward_dim": shape(_PREDICTOR + "transformer_ffn_layers.0.linear1.weight")[0],
+        "num_queries": num_queries,
+        "num_blocks": _count(tensors, _PREDICTOR + r"transformer_ffn_layers\.(\d+)\."),
+        "num_levels": _count(tensors, _PREDICTOR + r"input_proj\.(\d+)\."),
+    }
+
+
+def _count(tensors: dict[str, Tensor], pattern: str) -> int:
+    return len({match[1] for name in tensors if (match := re.match(pattern, name))})
+
+
+def _stdc_depths(tensors: dict[str, Tensor], prefix: str) -> tuple[int, ...]:
+    """Blocks per stage: a block with a stride (an `avd_layer`) starts a stage."""
+    num_features = _count(tensors, re.escape(prefix) + r"features\.(\d+)\.")
+    starts = sorted(
+        {int(m[1]) for name in tensors if (m := re.match(re.escape(prefix) + r"features\.(\d+)\.avd_layer\.", name))}
+    )
+    depths = tuple(after - before for before, after in zip(starts, [*starts[1:], num_features], strict=True))
+    if depths not in _STDC_STAGES:
+        raise ModelError(
+            f"the backbone has stages of {list(depths)} blocks, expected one of "
+            f"{', '.join(str(list(known)) for known in _STDC_STAGES)} (STDC1, STDC2)"
+        )
+    return depths
+
+
+def _rename_stdc(name: str, depths: tuple[int, ...]) -> str:
+    """features.N.conv… → stem.N.conv… or stages.S.B.convs…"""
+    match = re.match(r"features\.(\d+)\.(.*)", name)
+    if not match:
+        return name
+    index, rest = int(match[1]), match[2]
+    if index < _STEM_FEATURES:
+        return f"stem.{index}.{rest}"
+    index -= _STEM_FEATURES
+    stage = 0
+    while index >= depths[stage]:
+        index -= depths[stage]
+        stage += 1
+    rest = rest.replace("conv_list.", "convs.").replace("avd_layer.", "downsample.")
+    return f"stages.{stage}.{index}.{rest}"
+
+
+def _rename(name: str) -> str:
+    for pattern, replacement in _RENAMING:
+        renamed, count = re.subn("^" + pattern, replacement, name)
+        if count:
+            return renamed
+    return name
+
+
+def _split_packed(name: str, tensor: Tensor) -> dict[str, Tensor]:
+    """PyTorch's packed attention input projection is query, key and value on top of each other."""
+    if ".in_proj." not in name:
+        return {name: tensor}
+    return {
+        name.replace(".in_proj.", f".{part}."): rows
+        for part, rows in zip(("query", "key", "value"), tensor.chunk(3), strict=True)
+    }

@@ -1,0 +1,34 @@
+"""A per-pixel classifier that helps training from scratch along and is thrown away afterwards.
+
+The Hungarian assignment gives the pixel features a weak, shifting signal at first. Two linear classifiers on them, as
+the auxiliary heads of BiSeNet (Yu et al., ECCV 2018), give a strong one from the first step.
+"""
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from bisenetformer_ros.model.bisenetformer import PixelFeatures
+from bisenetformer_ros.results import UNLABELED
+
+
+class DenseAuxiliary(nn.Module):
+    """channels: C of the pixel features."""
+
+    def __init__(self, channels: int, num_classes: int) -> None:
+        super().__init__()
+        self.on_mask_features = nn.Conv2d(channels, num_classes, 1)
+        self.on_context = nn.Conv2d(channels, num_classes, 1)
+
+    def forward(self, features: PixelFeatures, label_maps: Tensor) -> Tensor:
+        """label_maps (B, H, W) int64, 255 = ignore → mean cross-entropy of both classifiers, at half resolution."""
+        labels = label_maps[:, ::2, ::2]
+        context16 = features.levels[1]
+        losses = [
+            F.cross_entropy(
+                F.interpolate(logits.float(), size=labels.shape[1:], mode="bilinear", align_corners=False),
+                labels,
+                ignore_index=UNLABELED,
+            )
+            for logits in (self.on_mask_features(features.mask), self.on_context(context16))
+        ]
+        return sum(losses) / len(losses)
