@@ -1,7 +1,7 @@
 """From the logits of the network to a segmentation of the camera image.
 
 Both tasks follow Mask2Former: mask logits are interpolated to the camera's resolution first, then made probabilities
-and compared. Both stream: the masks exist at that resolution in strips of rows of about STRIP_BYTES only.
+and compared. Both stream: masks of that resolution exist as strips of rows only, STRIP_BYTES at a time.
 """
 
 from dataclasses import dataclass
@@ -10,8 +10,9 @@ import numpy as np
 import torch
 
 from bisenetformer_ros.labels import LabelMap
+from bisenetformer_ros.regions import measure_regions
 from bisenetformer_ros.results import UNLABELED, ImageGeometry, Segment, SegmentationResult
-from bisenetformer_ros.upsampling import MaskUpsampler
+from bisenetformer_ros.upsampling import MaskUpsampler, Strip
 
 STRIP_BYTES = 8 * 2**20
 
@@ -24,15 +25,14 @@ def postprocess_semantic(
 
     class_logits: (N, K + 1), the last class is "no object". mask_logits: (N, h, w), covering the padded image.
     The score of class c at a pixel is Σ_q p_q(c) · sigmoid(mask_q); the confidence is the winner's, clipped to 0..1.
-    Memory besides inputs and result: 1.5 mask_logits and 3 STRIP_BYTES.
     """
     class_probabilities = class_logits.float().softmax(-1)[:, : len(labels)].T.contiguous()
     label_map = torch.empty(geometry.image_size, dtype=torch.uint8, device=mask_logits.device)
     confidence = torch.empty_like(label_map)
     for strip in MaskUpsampler(mask_logits, geometry, STRIP_BYTES):
-        scores, classes = (class_probabilities @ strip.logits.sigmoid_()).max(dim=2)
+        scores, classes = (class_probabilities @ strip.logits().sigmoid_()).max(dim=2)
         label_map[strip.rows] = strip.join_tiles(classes)
-        confidence[strip.rows] = _to_uint8(strip.join_tiles(scores))
+        confidence[strip.rows] = strip.join_tiles(_to_uint8(scores))
     return SegmentationResult(label_map.cpu().numpy(), confidence.cpu().numpy())
 
 
@@ -45,35 +45,34 @@ def postprocess_panoptic(
     score_threshold: float = 0.8,
     overlap_threshold: float = 0.8,
 ) -> SegmentationResult:
-    """Things as instances, stuff as one region per class, the rest unlabeled.
+    """Things as instances, stuff as one segment per class, the rest unlabeled. Shapes as in `postprocess_semantic`.
 
-    A query takes part if its most probable class is an object and that probability exceeds `score_threshold`. Each
-    pixel belongs to the query with the largest score · sigmoid(mask). A segment is the part of what its query owns
-    where the query's own mask probability is at least 0.5; it is dropped if what the query owns is less than
-    `overlap_threshold` of the area where its mask probability is at least 0.5.
-    Shapes and memory as in `postprocess_semantic`; the confidence of a pixel is the owner's score · sigmoid(mask), and
-    0 where unlabeled. The score of stuff that several queries share is the mean of theirs, weighted by area.
+    A query takes part if its most probable class is an object, with a probability above `score_threshold`. Every
+    pixel is owned by the query with the largest score · sigmoid(mask), which is the pixel's confidence. A query's
+    region is what it owns where its mask probability is at least 0.5; the region is dropped if the query owns fewer
+    pixels than `overlap_threshold` times those where its mask probability is at least 0.5.
+    Pixels of no region are unlabeled, with confidence 0. The score of stuff that several queries share is the mean of
+    theirs, weighted by area.
     """
     scores, classes = class_logits.float().softmax(-1).max(-1)
     kept = (classes != len(labels)) & (scores > score_threshold)
-    scores, classes = scores[kept], classes[kept]
-    pixels = _assign_pixels(scores, mask_logits[kept], geometry)
-    segment_ids = _number_segments(pixels, classes.tolist(), labels, overlap_threshold)
-    panoptic_map = np.concatenate([[0], segment_ids]).astype(np.uint16)[pixels.owner]
-    label_map = np.concatenate([[UNLABELED], classes.cpu().numpy()]).astype(np.uint8)[pixels.owner]
-    dropped = panoptic_map == 0
-    label_map[dropped] = UNLABELED
-    pixels.confidence[dropped] = 0
-    segments = _describe(panoptic_map, segment_ids, pixels, scores.tolist(), classes.tolist(), labels)
+    pixels = _assign_pixels(scores[kept], mask_logits[kept], geometry)
+    scores, classes = scores[kept].cpu().numpy(), classes[kept].cpu().numpy()
+    ids = _number_segments(pixels, classes, labels, overlap_threshold)
+    panoptic_map = np.append(ids, 0).astype(np.uint16)[pixels.owner]
+    label_map = np.append(np.where(ids > 0, classes, UNLABELED), UNLABELED).astype(np.uint8)[pixels.owner]
+    pixels.confidence[panoptic_map == 0] = 0
+    segments = _describe(panoptic_map, ids, pixels.region_areas, scores, classes, labels)
     return SegmentationResult(label_map, pixels.confidence, panoptic_map, segments)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class _Pixels:
-    """owner: (H, W) int16, 1 + the owning query where its mask probability is at least 0.5, else 0.
+    """Which of N queries owns which pixel.
 
-    confidence: (H, W) uint8. owned_areas: (N,) pixels each query owns at any probability. mask_areas: (N,) pixels where
-    its probability is at least 0.5, owned or not. region_areas: (N,) pixels with both.
+    owner: (H, W) int16, the query in whose region a pixel lies, -1 for none. confidence: (H, W) uint8.
+    (N,) counts of pixels: owned_areas at any probability, mask_areas where the query's mask probability is at least
+    0.5, owned or not, region_areas with both.
     """
 
     owner: np.ndarray
@@ -85,82 +84,65 @@ class _Pixels:
 
 def _assign_pixels(scores: torch.Tensor, mask_logits: torch.Tensor, geometry: ImageGeometry) -> _Pixels:
     count, device = len(scores), mask_logits.device
-    owner = torch.zeros(geometry.image_size, dtype=torch.int16, device=device)
+    owner = torch.full(geometry.image_size, -1, dtype=torch.int16, device=device)
     confidence = torch.zeros(geometry.image_size, dtype=torch.uint8, device=device)
-    owned_areas, mask_areas, region_areas = torch.zeros(3, count, dtype=torch.int64, device=device)
+    owned_areas, mask_areas, region_areas = areas = torch.zeros(3, count, dtype=torch.int64, device=device)
     for strip in MaskUpsampler(mask_logits, geometry, STRIP_BYTES) if count else ():
-        probabilities = strip.logits.sigmoid_()
-        mask_areas += (probabilities >= 0.5).sum((0, 1, 3))
-        best, query = (probabilities * scores[:, None]).max(dim=2)
-        inside = strip.join_tiles(best >= 0.5 * scores[query])
-        query = strip.join_tiles(query)
-        owner[strip.rows] = ((query + 1) * inside).short()
-        confidence[strip.rows] = _to_uint8(strip.join_tiles(best))
-        owned_areas += torch.bincount(query.flatten(), minlength=count)
-        region_areas += torch.bincount(query[inside], minlength=count)
-    arrays = (owner, confidence, owned_areas, mask_areas, region_areas)
-    return _Pixels(*(array.cpu().numpy() for array in arrays))
+        candidates = _candidates(strip, scores)
+        probabilities = strip.logits(candidates).sigmoid_()
+        mask_areas.index_add_(0, candidates.flatten(), (probabilities >= 0.5).sum((0, 3)).flatten())
+        best, winner = probabilities.mul_(scores[candidates, None]).max(dim=2)
+        winner = candidates.expand(len(winner), -1, -1).gather(2, winner)
+        inside = strip.join_tiles(best >= 0.5 * scores[winner])
+        winner = strip.join_tiles(winner)
+        owned_areas += torch.bincount(winner.flatten(), minlength=count)
+        winner = torch.where(inside, winner, -1)
+        region_areas += torch.bincount(winner.flatten() + 1, minlength=count + 1)[1:]
+        owner[strip.rows] = winner
+        confidence[strip.rows] = strip.join_tiles(_to_uint8(best))
+    return _Pixels(owner.cpu().numpy(), confidence.cpu().numpy(), *areas.cpu().numpy())
 
 
-def _number_segments(pixels: _Pixels, classes: list[int], labels: LabelMap, overlap_threshold: float) -> np.ndarray:
+def _candidates(strip: Strip, scores: torch.Tensor) -> torch.Tensor:
+    """(T, M) queries that can own a pixel of a tile, or have a probability of 0.5 in it; the others change nothing.
+
+    Interpolation stays within the bounds of what it interpolates, so a query whose best case is worse than another's
+    worst case owns nothing. M is that of the fullest tile; the others list some of the queries without effect.
+    """
+    lowest, highest = strip.bounds()
+    safe_score = (scores * lowest.sigmoid()).amax(dim=1, keepdim=True)
+    needed = (scores * highest.sigmoid() >= safe_score) | (highest >= 0)
+    order = needed.sort(dim=1, descending=True, stable=True).indices
+    return order[:, : int(needed.sum(dim=1).max())]
+
+
+def _number_segments(pixels: _Pixels, classes: np.ndarray, labels: LabelMap, overlap_threshold: float) -> np.ndarray:
     """(N,) segment id of each query, from 1 in the order of the queries; 0 if dropped. A stuff class has one id."""
     ids = np.zeros(len(classes), int)
     stuff_ids: dict[int, int] = {}
-    for query, class_id in enumerate(classes):
-        if pixels.region_areas[query] == 0:
+    for query in np.flatnonzero(pixels.region_areas):
+        if pixels.owned_areas[query] < overlap_threshold * pixels.mask_areas[query]:
             continue
-        if pixels.owned_areas[query] / pixels.mask_areas[query] < overlap_threshold:
-            continue
-        next_id = int(ids.max()) + 1
+        class_id, next_id = int(classes[query]), int(ids.max()) + 1
         ids[query] = next_id if labels[class_id].is_thing else stuff_ids.setdefault(class_id, next_id)
     return ids
 
 
 def _describe(
     panoptic_map: np.ndarray,
-    segment_ids: np.ndarray,
-    pixels: _Pixels,
-    scores: list[float],
-    classes: list[int],
+    ids: np.ndarray,
+    region_areas: np.ndarray,
+    scores: np.ndarray,
+    classes: np.ndarray,
     labels: LabelMap,
 ) -> tuple[Segment, ...]:
-    count = int(segment_ids.max(initial=0))
-    per_row = _marginal(panoptic_map, count, axis=0)
-    per_column = _marginal(panoptic_map, count, axis=1)
     segments = []
-    for segment_id in range(1, count + 1):
-        queries = np.flatnonzero(segment_ids == segment_id)
-        label = labels[classes[queries[0]]]
-        rows, columns = per_row[:, segment_id], per_column[:, segment_id]
-        (top, bottom), (left, right) = _extent(rows), _extent(columns)
-        score = float(np.average([scores[query] for query in queries], weights=pixels.region_areas[queries]))
-        centroid = (_mean_position(columns), _mean_position(rows))
-        box = (left, top, right, bottom)
-        segments.append(
-            Segment(segment_id, label.id, label.name, label.is_thing, score, int(rows.sum()), box, centroid)
-        )
+    for segment_id, region in enumerate(measure_regions(panoptic_map, int(ids.max(initial=0))), start=1):
+        queries = ids == segment_id
+        label = labels[int(classes[queries][0])]
+        score = float(np.average(scores[queries], weights=region_areas[queries]))
+        segments.append(Segment(segment_id, label.id, label.name, label.is_thing, score, **vars(region)))
     return tuple(segments)
-
-
-def _marginal(panoptic_map: np.ndarray, count: int, axis: int) -> np.ndarray:
-    """(size of the axis, count + 1): how many pixels of each segment lie in each row (axis 0) or column (axis 1)."""
-    size = panoptic_map.shape[axis]
-    histogram = np.zeros(size * (count + 1), np.int64)
-    offsets = np.arange(size)[:, None] * (count + 1)
-    lines = panoptic_map if axis == 0 else panoptic_map.T
-    for start in range(0, size, 64):  # in chunks: bincount makes 8-byte copies of what it counts
-        chunk = lines[start : start + 64] + offsets[start : start + 64]
-        histogram += np.bincount(chunk.ravel(), minlength=len(histogram))
-    return histogram.reshape(size, count + 1)
-
-
-def _extent(histogram: np.ndarray) -> tuple[int, int]:
-    occupied = np.flatnonzero(histogram)
-    return int(occupied[0]), int(occupied[-1]) + 1
-
-
-def _mean_position(histogram: np.ndarray) -> float:
-    return float(histogram @ np.arange(len(histogram)) / histogram.sum())
 
 
 def _to_uint8(probability: torch.Tensor) -> torch.Tensor:

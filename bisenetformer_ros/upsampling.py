@@ -2,8 +2,8 @@
 
 The definition is Mask2Former's: interpolate bilinearly (half-pixel centres, edges repeated) to the padded size, cut the
 padding off, interpolate the same way to the image size. Both steps are linear and act on each axis alone, so together
-they are one sparse matrix per axis, with at most four source pixels per output pixel. A strip is those matrices cut
-into blocks and applied as small dense products: rows first, then columns, tile by tile.
+they are one sparse matrix per axis, with at most four source pixels per output pixel. Here those matrices are cut into
+blocks and applied as small dense products: rows first, then columns, tile by tile.
 """
 
 from collections.abc import Iterator
@@ -18,63 +18,85 @@ TILE_WIDTH = 64
 """Columns of a tile: wide enough for fast products, narrow enough that few of a block's weights are zero."""
 
 
-@dataclass(frozen=True)
-class Strip:
-    """Some rows of all masks. logits: (R, T, N, TILE_WIDTH) for R rows, T tiles side by side and N masks.
+class MaskUpsampler:
+    """Streams `mask_logits` (N, h, w), which cover the padded image, at the size of the camera image.
 
-    Columns beyond the right edge of the image are -inf.
+    The logits of a strip take at most `strip_bytes`, or one row if that is larger. Besides, a re-arranged copy of
+    `mask_logits` is held, about 1.3 times as large (for images not smaller than the network's input).
     """
 
+    def __init__(self, mask_logits: torch.Tensor, geometry: ImageGeometry, strip_bytes: int) -> None:
+        num_masks, height, width = mask_logits.shape
+        image_height, image_width = geometry.image_size
+        row_bytes = 4 * max(1, num_masks) * _round_up(image_width, TILE_WIDTH)
+        strip_height = min(image_height, max(1, strip_bytes // row_bytes))
+        sizes = [(geometry.padded_size[axis], geometry.resized_size[axis], geometry.image_size[axis]) for axis in (0, 1)]
+        rows = _ResizeBlocks.plan(height, *sizes[0], strip_height)
+        columns = _ResizeBlocks.plan(width, *sizes[1], TILE_WIDTH)
+
+        def to_device(array: np.ndarray) -> torch.Tensor:
+            return torch.from_numpy(array).to(mask_logits.device)
+
+        index = to_device(columns.first[:, None] + np.arange(columns.num_taps))
+        self._source = mask_logits.float()[:, :, index].permute(1, 2, 0, 3).contiguous()  # (h, tiles, N, column taps)
+        self._rows = rows
+        self._row_weights = to_device(rows.weights)
+        # One copy per row: the strip is one batch of (N, taps) x (taps, TILE_WIDTH), a batch entry per row and tile.
+        self._column_weights = to_device(columns.weights).transpose(1, 2).repeat(strip_height, 1, 1)
+        self._image_size = geometry.image_size
+
+    def __iter__(self) -> Iterator["Strip"]:
+        height, width = self._image_size
+        for block, first in enumerate(self._rows.first):
+            top = block * self._rows.block_size
+            bottom = min(top + self._rows.block_size, height)
+            yield Strip(
+                slice(top, bottom),
+                width,
+                self._source[first : first + self._rows.num_taps],
+                self._row_weights[block, : bottom - top],
+                self._column_weights,
+            )
+
+
+@dataclass(frozen=True, eq=False)
+class Strip:
+    """The image rows `rows` of all masks, not yet computed; T tiles of TILE_WIDTH columns cover `image_width`."""
+
     rows: slice
-    logits: torch.Tensor
     image_width: int
+    source: torch.Tensor  # (row taps, T, N, column taps): the logits this strip is interpolated from
+    row_weights: torch.Tensor  # (R, row taps)
+    column_weights: torch.Tensor  # (at least R * T, column taps, TILE_WIDTH)
+
+    def bounds(self) -> tuple[torch.Tensor, torch.Tensor]:
+        """Smallest and largest value, (T, N) each, that the logits of each tile and mask can have."""
+        return self.source.amin((0, 3)), self.source.amax((0, 3))
+
+    def logits(self, masks: torch.Tensor | None = None) -> torch.Tensor:
+        """(R, T, N, TILE_WIDTH) float32 logits; -inf in columns beyond the image.
+
+        masks: (T, M) indices of the masks wanted of each tile; then the result has M instead of N.
+        """
+        source = self.source
+        if masks is not None:
+            source = source[:, torch.arange(len(masks), device=masks.device)[:, None], masks]
+        shape = (len(self.row_weights), *source.shape[1:3], TILE_WIDTH)
+        rows = (self.row_weights @ source.flatten(1)).view(-1, *source.shape[2:])
+        logits = torch.bmm(rows, self.column_weights[: len(rows)]).view(shape)
+        beyond = shape[1] * TILE_WIDTH - self.image_width
+        if beyond:
+            logits[:, -1, :, -beyond:] = -torch.inf
+        return logits
 
     def join_tiles(self, values: torch.Tensor) -> torch.Tensor:
         """(R, T, TILE_WIDTH) → (R, W): tiles side by side, without the columns beyond the image."""
         return values.flatten(1)[:, : self.image_width]
 
 
-class MaskUpsampler:
-    """Streams `mask_logits` (N, h, w), which cover the padded image, at the size of the camera image.
-
-    A strip holds at most `strip_bytes`, or one row if a row is larger. Besides that, a re-arranged copy of the small
-    masks is held, about 1.3 times their size.
-    """
-
-    def __init__(self, mask_logits: torch.Tensor, geometry: ImageGeometry, strip_bytes: int) -> None:
-        num_masks, height, width = mask_logits.shape
-        (image_height, self.image_width) = geometry.image_size
-        row_bytes = max(1, num_masks) * -(-self.image_width // TILE_WIDTH) * TILE_WIDTH * 4
-        strip_height = min(image_height, max(1, strip_bytes // row_bytes))
-        sizes = [(geometry.padded_size[i], geometry.resized_size[i], geometry.image_size[i]) for i in (0, 1)]
-        self._rows = _Blocks.plan(height, *sizes[0], strip_height)
-        columns = _Blocks.plan(width, *sizes[1], TILE_WIDTH)
-        device = mask_logits.device
-        self._row_weights = torch.from_numpy(self._rows.weights).to(device)
-        self._column_weights = torch.from_numpy(columns.weights).to(device).transpose(1, 2)
-        self._tiles = _gather_tiles(mask_logits.float(), columns)
-        self._image_height = image_height
-
-    def __iter__(self) -> Iterator[Strip]:
-        taps, (_, num_tiles, num_masks, column_taps) = self._rows.num_taps, self._tiles.shape
-        strip_height = self._rows.block_size
-        column_weights = self._column_weights.repeat(strip_height, 1, 1)
-        beyond = num_tiles * TILE_WIDTH - self.image_width
-        for block, first in enumerate(self._rows.first):
-            top = block * strip_height
-            count = min(strip_height, self._image_height - top)
-            source = self._tiles[first : first + taps].flatten(1)
-            rows = self._row_weights[block, :count] @ source
-            logits = torch.bmm(rows.view(count * num_tiles, num_masks, column_taps), column_weights[: count * num_tiles])
-            logits = logits.view(count, num_tiles, num_masks, TILE_WIDTH)
-            if beyond:
-                logits[:, -1, :, -beyond:] = -torch.inf
-            yield Strip(slice(top, top + count), logits, self.image_width)
-
-
 @dataclass(frozen=True)
-class _Blocks:
-    """The resize matrix of one axis in dense blocks: outputs of block b = weights[b] @ source[first[b] : + num_taps]."""
+class _ResizeBlocks:
+    """The resize matrix of one axis: block b of the outputs is weights[b] @ source[first[b] : first[b] + num_taps]."""
 
     first: np.ndarray  # (blocks,) int
     weights: np.ndarray  # (blocks, block_size, num_taps) float32
@@ -88,18 +110,15 @@ class _Blocks:
         return self.weights.shape[2]
 
     @classmethod
-    def plan(cls, source: int, padded: int, resized: int, image: int, block_size: int) -> "_Blocks":
+    def plan(cls, source: int, padded: int, resized: int, image: int, block_size: int) -> "_ResizeBlocks":
         taps, weights = _composed_taps(source, padded, resized, image)
-        num_blocks = -(-image // block_size)
-        block = np.arange(image) // block_size
-        starts = np.arange(num_blocks) * block_size
+        starts = np.arange(0, image, block_size)
         first = np.minimum.reduceat(taps.min(axis=1), starts)
-        last = np.maximum.reduceat(taps.max(axis=1), starts)
-        num_taps = int((last - first).max()) + 1
+        num_taps = int((np.maximum.reduceat(taps.max(axis=1), starts) - first).max()) + 1
         first = np.minimum(first, source - num_taps)
-        dense = np.zeros((num_blocks, block_size, num_taps))
-        place = (block[:, None], (np.arange(image) % block_size)[:, None], taps - first[block, None])
-        np.add.at(dense, place, weights)
+        dense = np.zeros((len(starts), block_size, num_taps))
+        block, within = np.divmod(np.arange(image), block_size)
+        np.add.at(dense, (block[:, None], within[:, None], taps - first[block, None]), weights)
         return cls(first, dense.astype(np.float32))
 
 
@@ -121,7 +140,5 @@ def _bilinear_taps(source: int, target: int) -> tuple[np.ndarray, np.ndarray]:
     return np.stack([lower, upper], axis=1), np.stack([1 - fraction, fraction], axis=1)
 
 
-def _gather_tiles(mask_logits: torch.Tensor, columns: _Blocks) -> torch.Tensor:
-    """(N, h, w) → (h, T, N, taps): the source columns each tile needs."""
-    index = torch.from_numpy(columns.first[:, None] + np.arange(columns.num_taps)).to(mask_logits.device)
-    return mask_logits[:, :, index].permute(1, 2, 0, 3).contiguous()
+def _round_up(value: int, multiple: int) -> int:
+    return -(-value // multiple) * multiple
