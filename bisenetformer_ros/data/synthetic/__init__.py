@@ -1,0 +1,94 @@
+"""Drives through streets that were never built: exact labels for the demo, the tests and the training.
+
+Everything is drawn far to near with numpy and OpenCV, colours and labels by the same pixels. The labels are those of
+the label map `camvid11`; its last three classes are things.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from bisenetformer_ros.data.synthetic.camera import NEAR_M
+from bisenetformer_ros.data.synthetic.canvas import Canvas
+from bisenetformer_ros.data.synthetic.ground import Ground
+from bisenetformer_ros.data.synthetic.layout import random_layout
+from bisenetformer_ros.data.synthetic.light import Lens, random_light
+from bisenetformer_ros.data.synthetic.rows import SLOT_BITS
+from bisenetformer_ros.data.synthetic.shadows import ground_shadows
+from bisenetformer_ros.data.synthetic.sky import Sky
+from bisenetformer_ros.data.synthetic.street import Street, class_table
+from bisenetformer_ros.data.synthetic.textures import generator
+from bisenetformer_ros.errors import InputError
+
+__all__ = ["StreetDrive", "SyntheticFrame"]
+
+_CLASSES = class_table()
+
+
+@dataclass(frozen=True, eq=False)
+class SyntheticFrame:
+    """One picture of a drive.
+
+    rgb: (H, W, 3) uint8. label_map: (H, W) uint8, ids of `camvid11`; every pixel has one.
+    instance_map: (H, W) uint16, 0 on stuff, else the id of a thing, the same in all frames of its drive.
+    """
+
+    rgb: np.ndarray
+    label_map: np.ndarray
+    instance_map: np.ndarray
+
+
+class StreetDrive:
+    """A drive along one street, as a sequence of frames.
+
+    Frame i depends on seed, i, size and frame_rate_hz only: any order of access gives the same pixels.
+    The first access draws the textures of the street, so the frames after it come faster.
+
+    seed: from 0. num_frames: from 1. size: (height, width) in pixels, from 1 each. frame_rate_hz: above 0.
+    Raises InputError for values outside of these ranges.
+    """
+
+    def __init__(
+        self, seed: int, num_frames: int = 60, size: tuple[int, int] = (360, 480), frame_rate_hz: float = 10.0
+    ):
+        if seed < 0 or num_frames < 1 or min(size) < 1 or not frame_rate_hz > 0:
+            raise InputError(
+                "a drive needs a seed from 0, at least one frame, a size of at least 1×1 and a positive frame rate, "
+                f"got seed={seed}, num_frames={num_frames}, size={size}, frame_rate_hz={frame_rate_hz}"
+            )
+        self.size = (int(size[0]), int(size[1]))
+        self._num_frames = num_frames
+        self._frame_rate_hz = frame_rate_hz
+        self._layout = random_layout(seed)
+        self._light = random_light(generator(seed, 7))
+        self._sky = Sky(self._layout, self._light, self.size)
+        self._ground = Ground(self._layout)
+        self._street = Street(self._layout, self._light)
+        self._lens = Lens(self._light, self.size, seed)
+
+    def __len__(self) -> int:
+        return self._num_frames
+
+    def __iter__(self) -> Iterator[SyntheticFrame]:
+        return (self[index] for index in range(len(self)))
+
+    def __getitem__(self, index: int) -> SyntheticFrame:
+        if not -self._num_frames <= index < self._num_frames:
+            raise IndexError(f"frame {index} of a drive with {self._num_frames} frames")
+        index %= self._num_frames
+        time_s = index / self._frame_rate_hz
+        camera = self._layout.camera(self.size, time_s)
+        canvas = Canvas(camera, self._light)
+        items = self._street.items(time_s)
+        items = [item for item in items if item.s + item.model.length > camera.station + NEAR_M]
+        self._sky.draw(canvas)
+        self._ground.draw(canvas, ground_shadows(items, self._light))
+        for item in sorted(items, key=lambda item: item.depth_order(camera.lateral), reverse=True):
+            item.model.draw(canvas, item)
+        things = canvas.codes >> SLOT_BITS > 0
+        return SyntheticFrame(
+            rgb=self._lens.expose(canvas.rgb, index),
+            label_map=_CLASSES[canvas.codes],
+            instance_map=np.where(things, canvas.codes, np.uint16(0)),
+        )

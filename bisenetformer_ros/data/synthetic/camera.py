@@ -1,0 +1,58 @@
+"""The camera, and the road coordinates in which everything stands."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+NEAR_M = 0.5
+
+
+@dataclass(frozen=True)
+class Camera:
+    """A pinhole that looks along the tangent of the road, with its horizon at row `center_y`.
+
+    Road coordinates (u, y, s) in metres: u to the right of the road's middle, y up from the ground, s along the road.
+    Camera coordinates (x, y, z): right, down, forward. Around the camera the road is a parabola of the given
+    curvature (1/m). focal, center_x and center_y are pixels.
+    """
+
+    size: tuple[int, int]
+    focal: float
+    center_x: float
+    center_y: float
+    height: float
+    lateral: float
+    station: float
+    curvature: float
+
+    def to_camera(self, points: np.ndarray) -> np.ndarray:
+        """(N, 3) float64 road coordinates -> (N, 3) camera coordinates."""
+        z = points[:, 2] - self.station
+        x = points[:, 0] - self.lateral + 0.5 * self.curvature * z * z
+        return np.stack([x, self.height - points[:, 1], z], axis=1)
+
+    def to_pixels(self, points: np.ndarray) -> np.ndarray:
+        """(N, 3) camera coordinates with z > 0 -> (N, 2) x, y in pixels."""
+        scale = self.focal / points[:, 2:]
+        return points[:, :2] * scale + (self.center_x, self.center_y)
+
+    def ground_rows(self) -> tuple[int, np.ndarray]:
+        """First row under the horizon, and the distance z in metres on the ground of each row from it down."""
+        first = min(max(int(np.floor(self.center_y)) + 1, 0), self.size[0])
+        below = np.arange(first, self.size[0]) - self.center_y
+        return first, self.focal * self.height / np.maximum(below, 0.25)
+
+
+def clip_near(points: np.ndarray) -> np.ndarray:
+    """The part of a polygon (N, 3), in camera coordinates, that lies at least NEAR_M in front of the camera."""
+    inside = points[:, 2] >= NEAR_M
+    if inside.all():
+        return points
+    kept = []
+    for index in range(len(points)):
+        here, after = points[index], points[(index + 1) % len(points)]
+        if here[2] >= NEAR_M:
+            kept.append(here)
+        if (here[2] >= NEAR_M) != (after[2] >= NEAR_M):
+            kept.append(here + (after - here) * ((NEAR_M - here[2]) / (after[2] - here[2])))
+    return np.array(kept) if kept else np.empty((0, 3))

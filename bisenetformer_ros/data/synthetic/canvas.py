@@ -1,0 +1,113 @@
+"""The picture being painted, far to near: colours and labels are always set by the same pixels."""
+
+import cv2
+import numpy as np
+
+from bisenetformer_ros.data.synthetic.camera import Camera, clip_near
+from bisenetformer_ros.data.synthetic.light import Light
+from bisenetformer_ros.data.synthetic.textures import Texture
+
+SHIFT = 3
+"""Fractional bits of polygon corners."""
+
+
+class Canvas:
+    """rgb: (H, W, 3) uint8. codes: (H, W) uint16, a class id for stuff or the code of a thing (see street)."""
+
+    def __init__(self, camera: Camera, light: Light):
+        self.camera = camera
+        self.light = light
+        self.rgb = np.zeros((*camera.size, 3), np.uint8)
+        self.codes = np.zeros(camera.size, np.uint16)
+
+    def polygon(self, points: np.ndarray, color: np.ndarray, code: int, brightness: float = 1.0) -> None:
+        """Fills a convex polygon, (N, 3) camera coordinates, with one lit colour."""
+        visible = clip_near(points)
+        if len(visible) < 3:
+            return
+        corners = self._fixed_point(visible)
+        shade = self.light.shade(color, brightness, float(visible[:, 2].mean()))
+        cv2.fillConvexPoly(self.rgb, corners, shade, cv2.LINE_8, SHIFT)
+        cv2.fillConvexPoly(self.codes, corners, code, cv2.LINE_8, SHIFT)
+
+    def surface(
+        self, texture: Texture, corner: np.ndarray, along: np.ndarray, down: np.ndarray, code: int, brightness: float
+    ) -> None:
+        """Paints a flat rectangle: its top left corner and its two edge vectors, in camera coordinates."""
+        outline = clip_near(np.stack([corner, corner + along, corner + along + down, corner + down]))
+        if len(outline) < 3:
+            return
+        pixels = self.camera.to_pixels(outline)
+        box = self._box(pixels)
+        if box is None:
+            return
+        x0, y0, x1, y1 = box
+        nearest = float(outline[:, 2].min())
+        texels = texture.size[0] / np.linalg.norm(down) * 0.5 * (nearest + outline[:, 2].max()) / self.camera.focal
+        color, alpha = texture.level(texels)
+        homography = self._homography(corner, along / color.shape[1], down / color.shape[0], x0, y0)
+        size = (x1 - x0, y1 - y0)
+        mask = np.zeros(size[::-1], np.uint8)
+        shifted = np.round((pixels - (x0, y0)) * (1 << SHIFT)).astype(np.int32)
+        cv2.fillConvexPoly(mask, shifted, 255, cv2.LINE_8, SHIFT)
+        patch = cv2.warpPerspective(color, homography, size, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+        if alpha is not None:
+            alpha = cv2.warpPerspective(
+                alpha, homography, size, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
+            )
+            mask = cv2.min(mask, alpha)
+        self._put(patch, mask, box, code, self.light.table(brightness, float(outline[:, 2].mean())), texture.soft)
+
+    def billboard(
+        self, texture: Texture, foot: np.ndarray, size_m: tuple[float, float], code: int, brightness: float = 1.0
+    ) -> None:
+        """Stands an upright picture of (width, height) metres on the point `foot`, facing the camera."""
+        scale = self.camera.focal / foot[2]
+        bottom = self.camera.to_pixels(foot[None])[0]
+        width, height = size_m[0] * scale, size_m[1] * scale
+        corner = bottom - (width / 2, height)
+        box = self._box(np.stack([corner, corner + (width, height)]))
+        if box is None:
+            return
+        x0, y0, x1, y1 = box
+        color, alpha = texture.level(texture.size[0] / max(height, 1.0))
+        step = np.array([width / color.shape[1], height / color.shape[0]])
+        offset = corner - (x0, y0) + 0.5 * step - 0.5
+        matrix = np.array([[step[0], 0, offset[0]], [0, step[1], offset[1]]])
+        size = (x1 - x0, y1 - y0)
+        patch = cv2.warpAffine(color, matrix, size, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+        mask = cv2.warpAffine(alpha, matrix, size, flags=cv2.INTER_LINEAR)
+        self._put(patch, mask, box, code, self.light.table(brightness, float(foot[2])), texture.soft)
+
+    def _put(
+        self, patch: np.ndarray, alpha: np.ndarray, box: tuple[int, int, int, int], code: int, table: np.ndarray,
+        soft: bool,
+    ) -> None:
+        x0, y0, x1, y1 = box
+        region = self.rgb[y0:y1, x0:x1]
+        patch = cv2.LUT(patch, table)
+        labelled = alpha > Texture.LABEL_ALPHA
+        if soft:
+            weight = alpha.astype(np.float32) * labelled / np.float32(255)
+            region[:] = cv2.blendLinear(patch, np.ascontiguousarray(region), weight, 1 - weight)
+        else:
+            cv2.copyTo(patch, labelled.view(np.uint8), region)
+        np.copyto(self.codes[y0:y1, x0:x1], np.uint16(code), where=labelled)
+
+    def _homography(self, corner: np.ndarray, right: np.ndarray, down: np.ndarray, x0: int, y0: int) -> np.ndarray:
+        camera = self.camera
+        intrinsics = np.array(
+            [[camera.focal, 0, camera.center_x - x0], [0, camera.focal, camera.center_y - y0], [0, 0, 1.0]]
+        )
+        texel_centers = corner + 0.5 * (right + down)
+        return intrinsics @ np.stack([right, down, texel_centers], axis=1)
+
+    def _fixed_point(self, points: np.ndarray) -> np.ndarray:
+        return np.round(self.camera.to_pixels(points) * (1 << SHIFT)).astype(np.int32)
+
+    def _box(self, pixels: np.ndarray) -> tuple[int, int, int, int] | None:
+        height, width = self.camera.size
+        low, high = np.floor(pixels.min(0)), np.ceil(pixels.max(0)) + 1
+        x0, y0 = max(int(low[0]), 0), max(int(low[1]), 0)
+        x1, y1 = min(int(high[0]), width), min(int(high[1]), height)
+        return (x0, y0, x1, y1) if x0 < x1 and y0 < y1 else None
