@@ -1,0 +1,32 @@
+"""`bisenetformer node`: the ROS 2 node, the same as `ros2 run bisenetformer_ros segmentation_node`."""
+
+import argparse
+
+from bisenetformer_ros.errors import ConfigError
+
+DESCRIPTION = (
+    "Run the ROS 2 lifecycle node that segments a camera topic. What follows --ros-args is handed to ROS; "
+    "docs/node.md lists topics and parameters."
+)
+EXAMPLE = "bisenetformer node --ros-args -r image_raw:=/camera/image_raw -p task:=semantic"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--ros-args",
+        nargs=argparse.REMAINDER,
+        default=[],
+        metavar="…",
+        help="remappings (-r), parameters (-p, --params-file) and whatever else ROS understands; comes last",
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    try:
+        from bisenetformer_ros.ros.segmentation_node import main
+    except ModuleNotFoundError as error:
+        raise ConfigError(
+            f"ROS 2 is needed and '{error.name}' is missing: source a ROS 2 installation, or, in a checkout after "
+            "`make setup`, tools/env.sh"
+        ) from error
+    return main(["--ros-args", *args.ros_args])

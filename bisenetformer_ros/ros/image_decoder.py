@@ -1,0 +1,158 @@
+"""sensor_msgs/Image → RGB. Row padding, byte order and odd sizes included."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from sensor_msgs.msg import Image
+
+from bisenetformer_ros.errors import InputError
+
+
+class BadFrameError(InputError):
+    """A message that is not a usable image. `kind` names the fault in drop counters, as in `bad_input.zero_size`."""
+
+    def __init__(self, kind: str, message: str) -> None:
+        super().__init__(message)
+        self.kind = kind
+
+
+@dataclass(frozen=True)
+class _Packed:
+    """An encoding whose pixels follow one another: `item_bytes` per pixel, `to_rgb` takes the (H, W, …) rows."""
+
+    item_bytes: int
+    to_rgb: Callable[[np.ndarray, Image], np.ndarray]
+
+
+def decode_image(message: Image) -> np.ndarray:
+    """Returns the picture as (H, W, 3) uint8 RGB; for rgb8 a view of the message's data.
+
+    mono16 is scaled from 0..65535 to 0..255. Raises BadFrameError (an InputError) for an empty image, an unknown
+    encoding, a `step` shorter than a row, or data of another length than `step` and `height` ask for.
+    """
+    if message.height < 1 or message.width < 1:
+        raise BadFrameError(
+            "zero_size", f"expected an image of at least 1x1 pixels, got {message.width}x{message.height}"
+        )
+    if message.encoding in _SEMI_PLANAR:
+        return _decode_semi_planar(message, _SEMI_PLANAR[message.encoding])
+    if message.encoding not in _PACKED:
+        raise BadFrameError(
+            "unknown_encoding",
+            f"encoding '{message.encoding}' is not supported; expected one of {', '.join(ENCODINGS)}",
+        )
+    packed = _PACKED[message.encoding]
+    _check_step(message, message.width * packed.item_bytes)
+    _check_length(message, message.step * message.height)
+    shape = (message.height, message.width, packed.item_bytes)
+    rows = np.ndarray(shape, np.uint8, message.data, strides=(message.step, packed.item_bytes, 1))
+    return packed.to_rgb(rows, message)
+
+
+def _check_step(message: Image, row_bytes: int) -> None:
+    if message.step < row_bytes:
+        raise BadFrameError(
+            "step_too_small",
+            f"a row of {message.width} pixels {message.encoding} needs {row_bytes} bytes, but step is {message.step}",
+        )
+
+
+def _check_length(message: Image, *accepted: int) -> None:
+    if len(message.data) not in accepted:
+        raise BadFrameError(
+            "wrong_data_length",
+            f"{message.width}x{message.height} {message.encoding} with step {message.step} needs {accepted[0]} bytes "
+            f"of data, got {len(message.data)}",
+        )
+
+
+def _convert(code: int) -> Callable[[np.ndarray, Image], np.ndarray]:
+    return lambda rows, _: cv2.cvtColor(rows, code)
+
+
+def _mono16(rows: np.ndarray, message: Image) -> np.ndarray:
+    stored = rows.view(">u2" if message.is_bigendian else "<u2")[..., 0]
+    native = np.require(stored, np.uint16, "A")  # copies only for a foreign byte order or an odd step
+    grey = cv2.convertScaleAbs(native, alpha=255 / 65535)  # rounds to nearest: 65535 becomes 255, 257 becomes 1
+    return cv2.cvtColor(grey, cv2.COLOR_GRAY2RGB)
+
+
+def _yuv422(code: int, chroma: int) -> Callable[[np.ndarray, Image], np.ndarray]:
+    """Two pixels share four bytes. `chroma`: position of the chroma byte within a pixel's two bytes."""
+
+    def to_rgb(rows: np.ndarray, _: Image) -> np.ndarray:
+        width = rows.shape[1]
+        if width % 2 == 0:
+            return cv2.cvtColor(rows, code)
+        # The last column of an odd width has no partner: it brings its own U and takes the V of its neighbour.
+        even = np.concatenate([rows, rows[:, -1:]], axis=1)
+        even[:, -1, chroma] = rows[:, -2, chroma] if width > 1 else 128
+        return cv2.cvtColor(even, code)[:, :width]
+
+    return to_rgb
+
+
+def _bayer(code: int) -> Callable[[np.ndarray, Image], np.ndarray]:
+    def to_rgb(rows: np.ndarray, message: Image) -> np.ndarray:
+        if min(rows.shape[:2]) < 3:
+            raise BadFrameError(
+                "too_small", f"a Bayer image needs at least 3x3 pixels, got {message.width}x{message.height}"
+            )
+        return cv2.cvtColor(rows, code)
+
+    return to_rgb
+
+
+def _decode_semi_planar(message: Image, code: int) -> np.ndarray:
+    """NV12 and NV21: a plane of Y, then one of interleaved chroma pairs, half the size each way, both `step` wide.
+
+    Of an odd width or height, the last chroma column or row is taken from its neighbour where the sender left it out.
+    """
+    height, width, step = message.height, message.width, message.step
+    rounded_up, rounded_down = (height + 1) // 2, height // 2
+    _check_step(message, width)
+    _check_length(message, step * (height + rounded_up), step * (height + rounded_down))
+    lines = np.frombuffer(message.data, np.uint8).reshape(-1, step)
+    pairs = min((width + 1) // 2, step // 2)
+    if pairs == 0 or len(lines) == height:
+        raise BadFrameError("too_small", f"an {message.encoding} image of {width}x{height} has no colour samples")
+    luma = _extend(lines[:height, :width], height % 2, width % 2)
+    chroma = lines[height:, : 2 * pairs].reshape(-1, pairs, 2)
+    chroma = _extend(chroma, rounded_up - len(chroma), (width + 1) // 2 - pairs)
+    return cv2.cvtColorTwoPlane(luma, chroma, code)[:height, :width]
+
+
+def _extend(plane: np.ndarray, rows: int, columns: int) -> np.ndarray:
+    """Repeats the last row and column; `plane` itself where there is nothing to add."""
+    if rows == columns == 0:
+        return plane
+    return np.pad(plane, ((0, rows), (0, columns)) + ((0, 0),) * (plane.ndim - 2), mode="edge")
+
+
+_SEMI_PLANAR = {"nv12": cv2.COLOR_YUV2RGB_NV12, "nv21": cv2.COLOR_YUV2RGB_NV21}
+
+_UYVY = _Packed(2, _yuv422(cv2.COLOR_YUV2RGB_UYVY, chroma=0))
+_YUYV = _Packed(2, _yuv422(cv2.COLOR_YUV2RGB_YUYV, chroma=1))
+
+# OpenCV names a Bayer pattern after its second row and column, ROS after the first: rggb is OpenCV's "BG".
+_PACKED = {
+    "rgb8": _Packed(3, lambda rows, _: rows),
+    "bgr8": _Packed(3, _convert(cv2.COLOR_BGR2RGB)),
+    "rgba8": _Packed(4, _convert(cv2.COLOR_RGBA2RGB)),
+    "bgra8": _Packed(4, _convert(cv2.COLOR_BGRA2RGB)),
+    "mono8": _Packed(1, _convert(cv2.COLOR_GRAY2RGB)),
+    "mono16": _Packed(2, _mono16),
+    "yuv422": _UYVY,
+    "uyvy": _UYVY,
+    "yuv422_yuy2": _YUYV,
+    "yuyv": _YUYV,
+    "bayer_rggb8": _Packed(1, _bayer(cv2.COLOR_BayerBG2RGB)),
+    "bayer_bggr8": _Packed(1, _bayer(cv2.COLOR_BayerRG2RGB)),
+    "bayer_gbrg8": _Packed(1, _bayer(cv2.COLOR_BayerGR2RGB)),
+    "bayer_grbg8": _Packed(1, _bayer(cv2.COLOR_BayerGB2RGB)),
+}
+
+ENCODINGS = (*_PACKED, *_SEMI_PLANAR)
+"""Every value of `Image.encoding` that can be decoded."""

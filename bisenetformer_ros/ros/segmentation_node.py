@@ -1,0 +1,184 @@
+"""The lifecycle node: a camera topic in, segmentation topics out."""
+
+import contextlib
+import sys
+import time
+import traceback
+from collections.abc import Callable, Sequence
+
+import rclpy
+from rclpy.clock import Clock, ClockType
+from rclpy.exceptions import ParameterException
+from rclpy.executors import ExternalShutdownException
+from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
+from rclpy.parameter import Parameter
+from rclpy.qos import QoSProfile, ReliabilityPolicy
+from rclpy.subscription import Subscription
+from sensor_msgs.msg import CameraInfo, Image
+from std_srvs.srv import SetBool
+
+from bisenetformer_ros.errors import BiSeNetFormerError
+from bisenetformer_ros.ros.diagnostics import Diagnostics, NodeState
+from bisenetformer_ros.ros.frame_pipeline import FramePipeline
+from bisenetformer_ros.ros.frame_statistics import FrameStatistics
+from bisenetformer_ros.ros.image_input import ImageInput
+from bisenetformer_ros.ros.outputs import Outputs
+from bisenetformer_ros.ros.parameters import Parameters
+from bisenetformer_ros.segmenter import Segmenter
+
+DEFAULT_NAME = "bisenetformer"
+GRAPH_PERIOD_S = 0.5
+"""How often the publishers of the image topic are looked at."""
+WARM_UP_SIZE = (480, 640)
+"""(height, width) of the picture that an engine without a fixed input is warmed up with."""
+
+
+class SegmentationNode(LifecycleNode):
+    """configure loads and warms up, activate subscribes, deactivate stops and keeps the model, cleanup unloads.
+
+    A transition that fails leaves the node where it was, logs why and says so in /diagnostics; it may be tried again.
+    All callbacks run in one executor thread, so that they need no locks; inference runs in the pipeline's own.
+    """
+
+    def __init__(self, node_name: str = DEFAULT_NAME) -> None:
+        """Raises ConfigError or rclpy's ParameterException for wrong initial parameters."""
+        super().__init__(node_name)
+        self._segmenter: Segmenter | None = None
+        self._outputs: Outputs | None = None
+        self._pipeline: FramePipeline | None = None
+        self._camera_info: Subscription | None = None
+        self._active_since: float | None = None
+        self._lifecycle = "unconfigured"
+        self._fault = ""
+        self._parameters = Parameters(self, is_configured=lambda: self._segmenter is not None)
+        self._statistics = FrameStatistics()
+        self._input = ImageInput(self, self._on_image, lambda: self._parameters["reliability"])
+        self._diagnostics = Diagnostics(self, self._statistics, self._input)
+        self.create_service(SetBool, "~/enable", self._on_enable)
+        steady = Clock(clock_type=ClockType.STEADY_TIME)  # with simulated time a paused clock would stop the timers
+        period = self._parameters["diagnostic_updater.period"]
+        self.create_timer(period, self._publish_diagnostics, clock=steady)
+        self.create_timer(GRAPH_PERIOD_S, self._watch_publishers, clock=steady)
+        self._autostart_timer = self.create_timer(0.0, self._autostart, clock=steady)
+
+    def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
+        return self._attempt("configure", self._load, "inactive")
+
+    def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
+        return self._attempt("activate", self._start, "active")
+
+    def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
+        return self._attempt("deactivate", self._stop, "inactive")
+
+    def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
+        return self._attempt("clean up", self._unload, "unconfigured")
+
+    def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
+        return self._attempt("shut down", self.close, "finalized")
+
+    def close(self) -> None:
+        """Stops and unloads, whatever the state."""
+        self._stop()
+        self._unload()
+
+    def _attempt(self, name: str, action: Callable[[], None], goal: str) -> TransitionCallbackReturn:
+        """rclpy swallows what a transition raises; here it becomes a logged fault, and the state stays."""
+        try:
+            action()
+        except BiSeNetFormerError as error:
+            self._fault = f"could not {name}: {error}"
+            self.get_logger().error(self._fault)
+        except Exception as error:
+            self._fault = f"could not {name}: {type(error).__name__}: {error}"
+            self.get_logger().error(f"{self._fault}\n{traceback.format_exc()}")
+        else:
+            self._fault, self._lifecycle = "", goal
+            return TransitionCallbackReturn.SUCCESS
+        return TransitionCallbackReturn.FAILURE
+
+    def _load(self) -> None:
+        p = self._parameters
+        segmenter = Segmenter(
+            p["model"], engine=p["engine"], task=p["task"], device=p["device"], precision=p["precision"]
+        )
+        segmenter.warm_up(WARM_UP_SIZE)
+        self._outputs = Outputs(self, segmenter.labels, segmenter.task)
+        self._segmenter = segmenter
+        engine = segmenter.engine
+        self.get_logger().info(
+            f"loaded {engine.metadata.name} ({segmenter.task}, {len(segmenter.labels)} classes) "
+            f"with {engine.name} on {engine.device}, {engine.precision}"
+        )
+
+    def _start(self) -> None:
+        self._pipeline = FramePipeline(self, self._segmenter, self._outputs, self._statistics, self._parameters)
+        # Best effort hears every publisher, and these messages are small.
+        qos = QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
+        self._camera_info = self.create_subscription(CameraInfo, "camera_info", self._pipeline.on_camera_info, qos)
+        self._input.update()
+        self._active_since = time.monotonic()
+        self.get_logger().info(f"listening on {self._input.topic}")
+
+    def _stop(self) -> None:
+        self._input.close()
+        if self._pipeline is not None:
+            self.destroy_subscription(self._camera_info)
+            self._pipeline.stop()
+        self._pipeline = self._camera_info = self._active_since = None
+
+    def _unload(self) -> None:
+        if self._outputs is not None:
+            self._outputs.close()
+        self._outputs = self._segmenter = None
+
+    def _autostart(self) -> None:
+        """Runs once, as the first thing that the executor does."""
+        self.destroy_timer(self._autostart_timer)
+        if self._parameters["autostart"] and self.trigger_configure() == TransitionCallbackReturn.SUCCESS:
+            self.trigger_activate()
+
+    def _on_image(self, message: Image) -> None:
+        if self._pipeline is not None:  # an image may be under way while the subscription goes
+            self._pipeline.on_image(message)
+
+    def _watch_publishers(self) -> None:
+        if self._pipeline is not None:
+            self._input.update()
+
+    def _on_enable(self, request: SetBool.Request, response: SetBool.Response) -> SetBool.Response:
+        result = self.set_parameters([Parameter("enable", value=request.data)])[0]
+        response.success = result.successful
+        response.message = result.reason or ("enabled" if request.data else "disabled")
+        return response
+
+    def _publish_diagnostics(self) -> None:
+        self._diagnostics.publish(
+            NodeState(
+                lifecycle=self._lifecycle,
+                fault=self._fault,
+                segmenter=self._segmenter,
+                active_since=self._active_since,
+                enabled=self._parameters["enable"],
+                has_listeners=self._outputs is not None and self._outputs.have_listeners(),
+            )
+        )
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs the node until it is interrupted. argv: with `--ros-args`, without the program's name; default sys.argv."""
+    rclpy.init(args=None if argv is None else [DEFAULT_NAME, *argv])
+    node = None
+    try:
+        # How rclpy ends a spin differs between distributions: Ctrl-C is either of the two.
+        with contextlib.suppress(KeyboardInterrupt, ExternalShutdownException):
+            node = SegmentationNode()
+            rclpy.spin(node)
+    except (BiSeNetFormerError, ParameterException) as error:
+        print(f"segmentation_node: {error}", file=sys.stderr)
+        return 2
+    finally:
+        if node is not None:
+            node.close()
+            node.destroy_node()
+        rclpy.try_shutdown()
+    return 0
