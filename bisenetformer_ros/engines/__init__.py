@@ -1,0 +1,25 @@
+"""Inference engines by name. Each is imported only when it is asked for."""
+
+from pathlib import Path
+
+from bisenetformer_ros.engines.base import Engine
+from bisenetformer_ros.errors import EngineError, ModelError
+from bisenetformer_ros.resources import config_file
+
+ENGINES = ("auto", "torch")
+
+
+def open_engine(model: str | Path, engine: str = "auto", device: str = "auto", precision: str = "auto") -> Engine:
+    """Loads `model`, a weights file or the name of a shipped model.
+
+    engine: one of ENGINES; 'auto' is PyTorch. Raises ModelError for the file, EngineError for the engine.
+    """
+    if engine not in ENGINES:
+        raise EngineError(f"unknown engine '{engine}', expected one of {', '.join(ENGINES)}")
+    try:
+        path = config_file("models", str(model), ".safetensors")
+    except FileNotFoundError as error:
+        raise ModelError(f"model {error}") from None
+    from bisenetformer_ros.engines.torch import TorchEngine
+
+    return TorchEngine(path, device, precision)

@@ -1,0 +1,135 @@
+"""The network rewritten for inference: the same function with less arithmetic and less memory traffic.
+
+`fold` applies, all exact up to rounding:
+
+* every batch normalization is folded into its convolution;
+* feature fusion: both projections, the 1×1 convolution behind them and its normalization become two 1×1 convolutions;
+* decoder: the projection of a level is folded into the keys and values of the blocks that read it, which are computed
+  together in one product; the part of the keys that comes from the position is constant and kept per input size.
+
+(That class and full-size mask predictions are made once, at the end, and that the attention masks come from resized
+features, holds for the unfolded network too: see `TransformerDecoder`.)
+"""
+
+import copy
+
+import torch
+from torch import Tensor, nn
+from torch.nn.utils.fusion import fuse_conv_bn_eval
+
+from bisenetformer_ros.model.bisenetformer import BiSeNetFormer
+from bisenetformer_ros.model.feature_fusion import FeatureFusion
+from bisenetformer_ros.model.layers import ConvBNReLU
+from bisenetformer_ros.model.position_encoding import sine_position_encoding
+from bisenetformer_ros.model.transformer_decoder import TransformerDecoder, tokens
+
+
+def fold(model: BiSeNetFormer) -> BiSeNetFormer:
+    """A copy for inference alone, in eval mode; the given model is left as it is."""
+    folded = copy.deepcopy(model).eval().requires_grad_(False)
+    folded.feature_fusion = FoldedFeatureFusion(folded.feature_fusion)
+    folded.decoder = FoldedDecoder(folded.decoder)
+    fold_batch_norms(folded)
+    return folded
+
+
+def fold_batch_norms(module: nn.Module) -> None:
+    """Replaces, in place, each convolution that a batch normalization follows directly by one convolution."""
+    for child in module.children():
+        fold_batch_norms(child)
+    if isinstance(module, ConvBNReLU):
+        module.conv = fuse_conv_bn_eval(module.conv, module.bn)
+        module.bn = nn.Identity()
+    if isinstance(module, nn.Sequential):
+        for index in range(len(module) - 1):
+            if isinstance(module[index], nn.Conv2d) and isinstance(module[index + 1], nn.BatchNorm2d):
+                module[index] = fuse_conv_bn_eval(module[index], module[index + 1])
+                module[index + 1] = nn.Identity()
+
+
+class FoldedFeatureFusion(nn.Module):
+    """`FeatureFusion` with its three 1×1 convolutions and the normalization between them as two."""
+
+    def __init__(self, fusion: FeatureFusion) -> None:
+        super().__init__()
+        mix = fuse_conv_bn_eval(fusion.mix.conv, fusion.mix.bn)
+        self.spatial = _compose(fusion.project_spatial, mix, bias=True)
+        self.context = _compose(fusion.project_context, mix, bias=False)
+        self.spatial.bias += mix.weight.flatten(1) @ fusion.project_context.bias
+        self.gate = fusion.gate
+        self.out = fusion.out
+
+    def forward(self, spatial: Tensor, context: Tensor) -> Tensor:
+        return self.reweight(torch.relu(self.spatial(spatial) + self.context(context)))
+
+    reweight = FeatureFusion.reweight
+
+
+class FoldedDecoder(TransformerDecoder):
+    """`TransformerDecoder` whose keys and values of one level come from one matrix product."""
+
+    def __init__(self, decoder: TransformerDecoder) -> None:
+        nn.Module.__init__(self)
+        self.num_levels = decoder.num_levels
+        self.query_feat, self.query_embed = decoder.query_feat, decoder.query_embed
+        self.blocks, self.head = decoder.blocks, decoder.head
+        self.keys_of_position = nn.ModuleList()
+        self.keys_values = nn.ModuleList()
+        for level, projection in enumerate(decoder.level_projections):
+            attentions = [block.cross_attention for block in self.blocks[level :: self.num_levels]]
+            self.keys_of_position.append(_stack([attention.key for attention in attentions], bias=False))
+            both = _stack([a.key for a in attentions] + [a.value for a in attentions], bias=True)
+            self.keys_values.append(_after_projection(both, projection))
+        self._position_cache: dict[int, tuple[torch.Size, Tensor]] = {}  # of the latest size alone
+
+    def project_keys_values(self, levels: list[Tensor]) -> list[tuple[Tensor, Tensor]]:
+        per_level = []
+        for index, level in enumerate(levels):
+            keys, values = self.keys_values[index](tokens(level)).chunk(2, dim=2)
+            keys = keys + self._position_keys(index, level)
+            count = len(self.blocks[index :: self.num_levels])
+            per_level.append(list(zip(keys.chunk(count, dim=2), values.chunk(count, dim=2), strict=True)))
+        return [per_level[i % self.num_levels][i // self.num_levels] for i in range(len(self.blocks))]
+
+    def _position_keys(self, index: int, level: Tensor) -> Tensor:
+        """What the position adds to the keys of all blocks of a level: (1, S, blocks · D)."""
+        size = level.shape[-2:]
+        if index not in self._position_cache or self._position_cache[index][0] != size:
+            project = self.keys_of_position[index]
+            encoding = sine_position_encoding(*size, project.in_features, level.device)
+            self._position_cache[index] = size, project(tokens(encoding).to(project.weight.dtype))
+        return self._position_cache[index][1]
+
+
+def _compose(first: nn.Conv2d, second: nn.Conv2d, bias: bool) -> nn.Conv2d:
+    """Two 1×1 convolutions as one; with bias, both biases are in it, else neither."""
+    matrix = second.weight.flatten(1)
+    composed = nn.utils.skip_init(nn.Conv2d, first.in_channels, second.out_channels, 1, bias=bias)
+    composed.weight = _constant((matrix @ first.weight.flatten(1))[:, :, None, None])
+    if bias:
+        composed.bias = _constant(matrix @ first.bias + second.bias)
+    return composed
+
+
+def _stack(linears: list[nn.Linear], bias: bool) -> nn.Linear:
+    """Linear layers on the same input as one whose outputs are theirs, one behind the other."""
+    weight = torch.cat([linear.weight for linear in linears])
+    return _linear(weight, torch.cat([linear.bias for linear in linears]) if bias else None)
+
+
+def _after_projection(linear: nn.Linear, projection: nn.Conv2d) -> nn.Linear:
+    """linear(projection(x)) as one linear layer on the tokens of x."""
+    matrix = projection.weight.flatten(1)
+    return _linear(linear.weight @ matrix, linear.weight @ projection.bias + linear.bias)
+
+
+def _linear(weight: Tensor, bias: Tensor | None) -> nn.Linear:
+    linear = nn.utils.skip_init(nn.Linear, weight.shape[1], weight.shape[0], bias=bias is not None)
+    linear.weight = _constant(weight)
+    if bias is not None:
+        linear.bias = _constant(bias)
+    return linear
+
+
+def _constant(tensor: Tensor) -> nn.Parameter:
+    return nn.Parameter(tensor.detach().clone(), requires_grad=False)
