@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from bisenetformer_ros.data.sample import Sample
+from bisenetformer_ros.data.sample import Sample, panoptic_ground_truth
 from bisenetformer_ros.labels import LabelMap
 from bisenetformer_ros.results import UNLABELED
 
@@ -23,28 +23,17 @@ class Target:
 
 
 def panoptic_target(sample: Sample, labels: LabelMap) -> Target:
-    """One mask per instance of a thing and one per stuff class that occurs; pixels to ignore are in no mask."""
-    class_ids, masks = [], []
-    for class_id in np.unique(sample.label_map):
-        if class_id == UNLABELED:
-            continue
-        of_class = sample.label_map == class_id
-        if labels[class_id].is_thing:
-            instances = [i for i in np.unique(sample.instance_map[of_class]) if i != 0]
-            found = [of_class & (sample.instance_map == instance) for instance in instances]
-        else:
-            found = [of_class]
-        masks += found
-        class_ids += [int(class_id)] * len(found)
-    return _target(class_ids, masks, sample.label_map.shape)
+    """One mask per instance of a thing and one per stuff class that occurs; void pixels are in no mask."""
+    segment_map, segments = panoptic_ground_truth(sample.label_map, sample.instance_map, labels)
+    return _target(list(segments.values()), segment_map, list(segments))
 
 
 def semantic_target(sample: Sample) -> Target:
     """One mask per class that occurs; pixels to ignore are in no mask."""
     class_ids = [int(class_id) for class_id in np.unique(sample.label_map) if class_id != UNLABELED]
-    return _target(class_ids, [sample.label_map == class_id for class_id in class_ids], sample.label_map.shape)
+    return _target(class_ids, sample.label_map, class_ids)
 
 
-def _target(class_ids: list[int], masks: list[np.ndarray], shape: tuple[int, ...]) -> Target:
-    stacked = np.stack(masks) if masks else np.zeros((0, *shape), bool)
-    return Target(torch.tensor(class_ids, dtype=torch.int64), torch.from_numpy(stacked.astype(np.uint8)))
+def _target(class_ids: list[int], id_map: np.ndarray, ids: list[int]) -> Target:
+    masks = id_map[None] == np.asarray(ids, id_map.dtype)[:, None, None]
+    return Target(torch.tensor(class_ids, dtype=torch.int64), torch.from_numpy(masks.astype(np.uint8)))
