@@ -83,7 +83,7 @@ class StreetDrive:
         items = self._street.items(time_s)
         items = [item for item in items if item.s + item.model.length > camera.station + NEAR_M]
         self._sky.draw(canvas)
-        self._ground.draw(canvas, ground_shadows(items, self._light))
+        self._ground.draw(canvas, ground_shadows(items, self._light, camera.station))
         for item in sorted(items, key=lambda item: item.depth_order(camera.lateral), reverse=True):
             item.model.draw(canvas, item)
         things = canvas.codes >> SLOT_BITS > 0

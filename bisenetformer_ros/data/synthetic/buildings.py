@@ -43,7 +43,7 @@ class Building:
             if self._chimney is not None:
                 self._draw_chimney(canvas, peak + (peak_far - peak) * self._chimney, facing)
             canvas.surface(self._roof, peak, peak_far - peak, eave - peak, BUILDING, wall)
-            canvas.polygon(np.stack([eave, peak, points[4]]), self._gable.color[60:120].mean((0, 1)), BUILDING, facing)
+            canvas.polygon(np.stack([eave, peak, points[4]]), self._gable.mean_color, BUILDING, facing)
         left, right = (points[4], points[0]) if side < 0 else (points[0], points[4])
         canvas.surface(self._gable, left, right - left, points[2] - points[0], BUILDING, facing)
         if side < 0:
@@ -53,6 +53,6 @@ class Building:
 
     def _draw_chimney(self, canvas: Canvas, foot: np.ndarray, brightness: float) -> None:
         box = foot + np.array([[-0.5, 0.5, 0], [0.5, 0.5, 0], [0.5, -1.3, 0], [-0.5, -1.3, 0]])
-        canvas.polygon(box, self._gable.color[:40].mean((0, 1)), BUILDING, brightness)
+        canvas.polygon(box, self._gable.mean_color, BUILDING, brightness)
         pots = foot + np.array([[-0.3, -1.3, 0], [0.3, -1.3, 0], [0.25, -1.7, 0], [-0.25, -1.7, 0]])
         canvas.polygon(pots, np.array([140.0, 85.0, 65.0]), BUILDING, brightness)

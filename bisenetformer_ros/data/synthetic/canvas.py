@@ -3,12 +3,14 @@
 import cv2
 import numpy as np
 
-from bisenetformer_ros.data.synthetic.camera import Camera, clip_near
+from bisenetformer_ros.data.synthetic.camera import NEAR_M, Camera, clip_near
 from bisenetformer_ros.data.synthetic.light import Light
 from bisenetformer_ros.data.synthetic.textures import Texture
 
 SHIFT = 3
 """Fractional bits of polygon corners."""
+SMALL_PX = 60
+"""Surfaces within a box of fewer pixels get one colour."""
 
 
 class Canvas:
@@ -22,13 +24,26 @@ class Canvas:
 
     def polygon(self, points: np.ndarray, color: np.ndarray, code: int, brightness: float = 1.0) -> None:
         """Fills a convex polygon, (N, 3) camera coordinates, with one lit colour."""
-        visible = clip_near(points)
-        if len(visible) < 3:
-            return
-        corners = self._fixed_point(visible)
-        shade = self.light.shade(color, brightness, float(visible[:, 2].mean()))
-        cv2.fillConvexPoly(self.rgb, corners, shade, cv2.LINE_8, SHIFT)
-        cv2.fillConvexPoly(self.codes, corners, code, cv2.LINE_8, SHIFT)
+        self.panels([points], [color], [brightness], code)
+
+    def panels(
+        self, outlines: list[np.ndarray], colors: list[np.ndarray], brightness: list[float], code: int
+    ) -> None:
+        """Fills the convex polygons of one body, each (N, 3) camera coordinates, in their order."""
+        points = np.concatenate(outlines)
+        distance = float(points[:, 2].mean())
+        if points[:, 2].min() < NEAR_M:
+            outlines = [clip_near(outline) for outline in outlines]
+            points = np.concatenate(outlines)
+        corners = np.round(self.camera.to_pixels(points) * (1 << SHIFT)).astype(np.int32)
+        start = 0
+        for outline, color, lit in zip(outlines, colors, brightness, strict=True):
+            polygon = corners[start : start + len(outline)]
+            start += len(outline)
+            if len(polygon) >= 3:
+                shade = self.light.shade(color, lit, distance)
+                cv2.fillConvexPoly(self.rgb, polygon, shade, cv2.LINE_8, SHIFT)
+                cv2.fillConvexPoly(self.codes, polygon, code, cv2.LINE_8, SHIFT)
 
     def surface(
         self, texture: Texture, corner: np.ndarray, along: np.ndarray, down: np.ndarray, code: int, brightness: float
@@ -42,6 +57,9 @@ class Canvas:
         if box is None:
             return
         x0, y0, x1, y1 = box
+        if texture.alpha is None and (x1 - x0) * (y1 - y0) < SMALL_PX:
+            self.polygon(outline, texture.mean_color, code, brightness)
+            return
         nearest = float(outline[:, 2].min())
         texels = texture.size[0] / np.linalg.norm(down) * 0.5 * (nearest + outline[:, 2].max()) / self.camera.focal
         color, alpha = texture.level(texels)
@@ -101,9 +119,6 @@ class Canvas:
         )
         texel_centers = corner + 0.5 * (right + down)
         return intrinsics @ np.stack([right, down, texel_centers], axis=1)
-
-    def _fixed_point(self, points: np.ndarray) -> np.ndarray:
-        return np.round(self.camera.to_pixels(points) * (1 << SHIFT)).astype(np.int32)
 
     def _box(self, pixels: np.ndarray) -> tuple[int, int, int, int] | None:
         height, width = self.camera.size

@@ -15,11 +15,14 @@ RIGHT = np.array([1.0, 0.0, 0.0])
 def draw_post(canvas: Canvas, foot: np.ndarray, height: float, radius: float, color: np.ndarray) -> None:
     """A round post: three upright stripes of different brightness, at least about a pixel wide in all."""
     radius = max(radius, 0.4 * foot[2] / canvas.camera.focal)
-    top = foot + UP * height
-    for left, right, brightness in ((-1.0, -0.3, 0.85), (-0.3, 0.4, 1.15), (0.4, 1.0, 0.65)):
-        corners = [foot + RIGHT * left * radius, foot + RIGHT * right * radius]
-        corners += [top + RIGHT * right * radius * 0.8, top + RIGHT * left * radius * 0.8]
-        canvas.polygon(np.stack(corners), color, POLE, brightness)
+    stripes = ((-1.0, -0.3, 0.85), (-0.3, 0.4, 1.15), (0.4, 1.0, 0.65))
+    if radius * canvas.camera.focal < 1.2 * foot[2]:
+        stripes = ((-1.0, 1.0, 0.9),)
+    outlines = [
+        foot + np.array([(left, 0, 0), (right, 0, 0), (0.8 * right, -height, 0), (0.8 * left, -height, 0)]) * (radius, 1, 1)
+        for left, right, _ in stripes
+    ]
+    canvas.panels(outlines, [color] * len(stripes), [brightness for *_, brightness in stripes], POLE)
 
 
 class LampPost:
@@ -35,8 +38,8 @@ class LampPost:
 
     def draw(self, canvas: Canvas, item: Item) -> None:
         foot = canvas.camera.to_camera(item.foot[None])[0]
-        draw_post(canvas, foot, 1.2, 0.12, self._color)
-        draw_post(canvas, foot, self.height, 0.07, self._color)
+        draw_post(canvas, foot, 1.2, 0.09, self._color)
+        draw_post(canvas, foot, self.height, 0.055, self._color)
         top, reach = foot + UP * self.height, -item.side * self._arm * RIGHT
         thick = max(0.05, 0.5 * foot[2] / canvas.camera.focal) * UP
         canvas.polygon(np.stack([top, top + reach + 0.3 * UP, top + reach + 0.3 * UP + thick, top + thick]), self._color, POLE)

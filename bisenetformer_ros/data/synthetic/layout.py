@@ -26,6 +26,11 @@ class Side:
     setback: float
 
     @property
+    def is_green(self) -> bool:
+        """Lawns, not paved yards, lie behind the pavement."""
+        return self.kind in ("houses", "park")
+
+    @property
     def line(self) -> float:
         """Distance of the boundary of the plots from the middle of the road."""
         return self.curb + self.pavement + self.verge

@@ -48,8 +48,12 @@ class Light:
 
     def shade(self, color: np.ndarray, brightness: float, distance: float) -> tuple[int, int, int]:
         haze = self.haze(distance)
-        red, green, blue = np.clip(color * (brightness * (1 - haze)) + self.fog_color * haze, 0, 255).tolist()
-        return int(red), int(green), int(blue)
+        gain = brightness * (1 - haze)
+        red, green, blue = (
+            int(min(max(part * gain + fog * haze, 0.0), 255.0))
+            for part, fog in zip(color.tolist(), self.fog_color.tolist(), strict=True)
+        )
+        return red, green, blue
 
     def table(self, brightness: float, distance: float) -> np.ndarray:
         """(256, 1, 3) uint8 for cv2.LUT: what `shade` does to every value."""
@@ -84,8 +88,8 @@ def random_light(rng: np.random.Generator) -> Light:
 
 
 def _exposure_table(rng: np.random.Generator, weather: str) -> np.ndarray:
-    gain = {"dusk": rng.uniform(0.35, 0.7), "rain": rng.uniform(0.65, 0.85)}.get(weather, rng.uniform(0.8, 1.2))
-    gamma = rng.uniform(0.9, 1.3)
+    gain = {"dusk": rng.uniform(0.35, 0.7), "rain": rng.uniform(0.65, 0.85)}.get(weather, rng.uniform(0.9, 1.3))
+    gamma = rng.uniform(0.85, 1.3)
     balance = 1 + rng.normal(0, 0.03, 3)
     if weather == "dusk":
         balance = balance * np.array([0.93, 1.0, 1.05])

@@ -13,8 +13,11 @@ from bisenetformer_ros.data.synthetic.vehicles import Vehicle
 MIN_HARD = 0.1
 """Light that throws weaker shadows than this throws none with an edge."""
 
+FAR_M = 60.0
+"""Beyond this distance from the camera shadows are too flat to matter."""
 
-def ground_shadows(items: list[Item], light: Light) -> list[tuple[np.ndarray, float]]:
+
+def ground_shadows(items: list[Item], light: Light, station: float) -> list[tuple[np.ndarray, float]]:
     """(N, 2) outlines (u, s) in metres and how dark each is, 0..1."""
     shadows = []
     for item in items:
@@ -22,7 +25,7 @@ def ground_shadows(items: list[Item], light: Light) -> list[tuple[np.ndarray, fl
             shadows.append((_grown(item.corners[:4, [0, 2]], 0.12), 0.62))
         elif isinstance(item.model, Person):
             shadows.append((item.corners[:4, [0, 2]], 0.25))
-        if light.shadow >= MIN_HARD:
+        if light.shadow >= MIN_HARD and item.s < station + FAR_M:
             shadows.append((_thrown(item, light), light.shadow))
     return shadows
 

@@ -1,6 +1,5 @@
 """The sky, and the roofs and trees on the horizon."""
 
-import cv2
 import numpy as np
 
 from bisenetformer_ros.data.synthetic.canvas import Canvas
@@ -19,27 +18,28 @@ class Sky:
     def __init__(self, layout: Layout, light: Light, size: tuple[int, int]):
         self._layout = layout
         height, width = size
-        self._size = (height, 2 * width)
-        self._focal = layout.focal_ratio * width
+        lowest_horizon = layout.horizon_ratio * height + 1.6 * layout.bob * layout.focal_ratio * width
+        self._size = (min(int(lowest_horizon) + 2, height), 2 * width)
+        self._scale = height / 360
         rng = generator(layout.seed, 3)
         self._color = to_uint8(self._air(rng, light))
         self._codes = np.full(self._size, SKY, np.uint16)
-        self._horizon = int(0.8 * height)
         self._skyline(rng, light)
+        self._color = np.concatenate([self._color, self._color[:, :width]], axis=1)
+        self._codes = np.concatenate([self._codes, self._codes[:, :width]], axis=1)
 
     def draw(self, canvas: Canvas) -> None:
+        """Fills the rows down to the horizon."""
         camera = canvas.camera
-        height, width = camera.size
-        turn = int(round(self._layout.heading(camera.station) * camera.focal)) % self._size[1]
-        columns = np.arange(turn, turn + width) % self._size[1]
-        top = self._horizon - int(round(camera.center_y))
-        rows = np.clip(np.arange(top, top + height), 0, self._size[0] - 1)
-        canvas.rgb[:] = self._color[rows][:, columns]
-        canvas.codes[:] = self._codes[rows][:, columns]
+        left = int(round(self._layout.heading(camera.station) * camera.focal)) % self._size[1]
+        rows = camera.ground_rows()[0]
+        part = slice(self._size[0] - rows, self._size[0]), slice(left, left + camera.size[1])
+        canvas.rgb[:rows] = self._color[part]
+        canvas.codes[:rows] = self._codes[part]
 
     def _air(self, rng: np.random.Generator, light: Light) -> np.ndarray:
         height, width = self._size
-        up = np.clip(1 - np.arange(height) / (0.8 * height), 0, 1)[:, None, None] ** 0.7
+        up = np.linspace(1, 0, height)[:, None, None] ** 0.7
         zenith, horizon = _sky_colors(rng, light)
         air = horizon + (zenith - horizon) * up
         half = (height, width // 2)
@@ -53,38 +53,32 @@ class Sky:
         return air + (clouds * rng.uniform(2, 16 if light.weather in ("dusk", "overcast") else 6))[..., None]
 
     def _skyline(self, rng: np.random.Generator, light: Light) -> None:
-        height, width = self._size
-        scale = height / 360
         for _ in range(int(rng.integers(25, 60))):
-            x, base = int(rng.integers(0, width)), self._horizon + int(8 * scale)
-            if rng.random() < 0.55:
-                self._house(rng, light, x, base, scale)
-            else:
-                self._grove(rng, light, x, base, scale)
+            tall = rng.uniform(10, 32) * self._scale
+            color, code, mask = self._house(rng, tall) if rng.random() < 0.55 else self._grove(rng, tall)
+            height, width = min(mask.shape[0], self._size[0]), mask.shape[1]
+            x = int(rng.integers(0, max(1, self._size[1] - width)))
+            place = slice(self._size[0] - height, self._size[0]), slice(x, x + width)
+            mask = mask[-height:, : self._size[1] - x]
+            self._color[place][mask] = self._hazed(color, light)[-height:][:, : mask.shape[1]][mask]
+            self._codes[place][mask] = code
 
-    def _house(self, rng: np.random.Generator, light: Light, x: int, base: int, scale: float) -> None:
-        wide, tall = int(rng.integers(12, 50) * scale) + 1, int(rng.integers(12, 34) * scale) + 1
-        top, right = base - tall, min(x + wide, self._size[1])
-        color = np.array(rng.uniform(80, 170) + rng.normal(0, 10, 3))
-        body = rough(rng, color, (tall, right - x), 6, 4)
-        step = max(int(5 * scale), 2)
+    @staticmethod
+    def _house(rng: np.random.Generator, tall: float) -> tuple[np.ndarray, int, np.ndarray]:
+        shape = (int(tall) + 1, int(tall * rng.uniform(0.6, 2)) + 1)
+        body = rough(rng, rng.uniform(80, 170) + rng.normal(0, 8, 3), shape, 6, 4)
+        step = max(int(tall / 5), 2)
         body[step::step, ::step] *= 0.7
-        self._color[top:base, x:right] = self._hazed(body, light)
-        self._codes[top:base, x:right] = BUILDING
+        return body, BUILDING, np.ones(shape, bool)
 
-    def _grove(self, rng: np.random.Generator, light: Light, x: int, base: int, scale: float) -> None:
+    @staticmethod
+    def _grove(rng: np.random.Generator, tall: float) -> tuple[np.ndarray, int, np.ndarray]:
+        shape = (int(tall) + 1, int(tall * rng.uniform(1, 3)) + 2)
         color = np.array([rng.uniform(50, 95), rng.uniform(65, 100), rng.uniform(40, 60)])
-        mask = np.zeros(self._size, np.uint8)
-        for _ in range(6):
-            radius = int(rng.integers(5, 14) * scale) + 1
-            spot = (x + int(rng.integers(-18, 18) * scale), base - int(rng.integers(0, 16) * scale))
-            cv2.circle(mask, spot, radius, 255, -1)
-        mask[base:] = 0
-        ys, xs = np.nonzero(mask)
-        texture = self._hazed(rough(rng, color, (base, self._size[1]), 12, 6), light) if len(ys) else None
-        if texture is not None:
-            self._color[ys, xs] = texture[ys, xs]
-            self._codes[ys, xs] = TREE
+        across = np.linspace(-1, 1, shape[1])[None]
+        bumps = noise(rng, (1, shape[1]), max(2.0, tall / 4))
+        top = (1 - across**2) * (0.8 + 0.2 * bumps)
+        return rough(rng, color, shape, 12, 6), TREE, np.linspace(1, 0, shape[0])[:, None] < top
 
     @staticmethod
     def _hazed(image: np.ndarray, light: Light) -> np.ndarray:

@@ -48,7 +48,7 @@ class Street:
         self._trees = [random_plant(rng, self._tree_kind()) for _ in range(4)]
         self._bushes = [random_plant(rng, "bush") for _ in range(2)]
         self._boards = [random_board(rng) for _ in range(5)]
-        self._metal = rng.uniform(35, 130) + rng.normal(0, 6, 3)
+        self._metal = rng.uniform(45, 160) + rng.normal(0, 6, 3)
         self._rows: list[Row | Terrace] = self._traffic()
         for side in layout.sides:
             self._rows += self._plots(side) + self._furniture(side) + self._walkers(side)
@@ -91,7 +91,7 @@ class Street:
             Terrace(key, out, out * side.front, rng.uniform(7, 12), density, build),
             Row(key + 1, out, out * (side.front + 14), 6.0, 0.7, self._tree, 3.0, roadside=False),
         ]
-        if side.kind in ("houses", "park"):
+        if side.is_green:
             rows.append(Row(key + 2, out, out * (side.line + 0.5 * side.setback + 0.8), 7.0, 0.6 if side.kind == "park" else 0.3, self._tree, 1.0))
             rows.append(Row(key + 3, out, out * (side.line + 1.5), 4.0, 0.4, self._bush, 0.8))
         if side.setback > 0.8:
@@ -127,7 +127,7 @@ class Street:
         if rng.random() < (0.25 if side.kind == "town" else 0.5):
             rows.append(Row(key + 4, out, out * (side.curb + 0.8), rng.uniform(8, 15), 0.7, self._tree, 0.1))
         if rng.random() < 0.3:
-            rows.append(Row(key + 5, out, curb, 40.0, 0.9, lambda post: Post(post, self._metal, 8.0, 0.11), 0.1))
+            rows.append(Row(key + 5, out, curb, 40.0, 0.9, lambda post: Post(post, self._metal, 7.0, 0.08), 0.1))
         return rows
 
     def _walkers(self, side: Side) -> list[Row | Terrace]:

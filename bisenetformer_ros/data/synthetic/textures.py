@@ -51,6 +51,10 @@ class Texture:
         self.size = color.shape[:2]
 
     @cached_property
+    def mean_color(self) -> np.ndarray:
+        return self.color.mean(axis=(0, 1))
+
+    @cached_property
     def _levels(self) -> list[tuple[np.ndarray, np.ndarray | None]]:
         levels = [(self.color, self.alpha)]
         while min(levels[-1][0].shape[:2]) >= 4 and len(levels) < 7:

@@ -47,8 +47,7 @@ class Hedge:
             np.array([[inner, top, near], [inner, top, far], [inner, 0, near], [outer, top, near], [outer, top, far]])
         )
         side = canvas.light.side_brightness(item.side)
-        mean = self._texture.color.mean((0, 1))
-        canvas.polygon(points[[0, 1, 4, 3]], mean, self._code, 1.15)
+        canvas.polygon(points[[0, 1, 4, 3]], self._texture.mean_color, self._code, 1.15)
         canvas.surface(self._texture, points[0], points[3] - points[0], points[2] - points[0], self._code, 0.8)
         canvas.surface(self._texture, points[0], points[1] - points[0], points[2] - points[0], self._code, side)
 
@@ -116,15 +115,15 @@ def _bare(rng: np.random.Generator, shape: tuple[int, int]) -> Texture:
     """A tree in winter: branches in a haze of twigs. Its label is the outline of the crown, as annotators draw it."""
     height, width = shape
     alpha = np.zeros(shape, np.uint8)
-    stack = [(width / 2, float(height), -np.pi / 2, height * 0.3, max(3.0, width * 0.028), 0)]
+    stack = [(width / 2, float(height), -np.pi / 2, height * 0.27, max(3.0, width * 0.028), 0)]
     while stack:
         x, y, angle, length, thick, depth = stack.pop()
         end_x, end_y = x + length * np.cos(angle), y + length * np.sin(angle)
         cv2.line(alpha, (int(x), int(y)), (int(end_x), int(end_y)), 255 if depth < 5 else 200, max(1, int(thick)), cv2.LINE_AA)
         if depth < 6:
             for _ in range(2 if depth < 3 or rng.random() < 0.7 else 3):
-                spread = angle + rng.normal(0, 0.42)
-                stack.append((end_x, end_y, 0.88 * spread - 0.12 * np.pi / 2, length * rng.uniform(0.66, 0.86), thick * 0.66, depth + 1))
+                spread = angle + rng.normal(0, 0.45)
+                stack.append((end_x, end_y, 0.88 * spread - 0.12 * np.pi / 2, length * rng.uniform(0.6, 0.8), thick * 0.66, depth + 1))
     spread = cv2.GaussianBlur(cv2.dilate(alpha, np.ones((5, 5), np.uint8)), (0, 0), width / 30)
     twigs = np.clip((spread.astype(np.float32) - 45) * 9, 0, 90 + 40 * noise(rng, shape, 1.5))
     twigs[int(height * 0.75) :] = 0

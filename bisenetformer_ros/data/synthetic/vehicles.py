@@ -72,6 +72,7 @@ class Vehicle:
         body.side()
         body.top()
         body.near_end()
+        body.paint()
 
 
 class _Body:
@@ -81,6 +82,9 @@ class _Body:
         self._v = vehicle
         self._canvas = canvas
         self._code = item.code
+        self._outlines: list[list[tuple[float, float, float]]] = []
+        self._colors: list[np.ndarray] = []
+        self._brightness: list[float] = []
         self._item = item
         self._rear_near = item.heading > 0
         shape = vehicle._shape
@@ -107,7 +111,15 @@ class _Body:
         return self._canvas.camera.to_camera(np.array(rows) + (self._item.u, 0.0, self._item.s))
 
     def _fill(self, rows: list[tuple[float, float, float]], color: np.ndarray, brightness: float) -> None:
-        self._canvas.polygon(self._points(rows), color, self._code, brightness)
+        self._outlines.append(rows)
+        self._colors.append(color)
+        self._brightness.append(brightness)
+
+    def paint(self) -> None:
+        """Puts all panels on the canvas."""
+        sizes = np.cumsum([len(rows) for rows in self._outlines])[:-1]
+        points = self._points([point for rows in self._outlines for point in rows])
+        self._canvas.panels(np.split(points, sizes), self._colors, self._brightness, self._code)
 
     def wheels(self) -> None:
         v, shape = self._v, self._v._shape
@@ -163,7 +175,9 @@ class _Body:
         c0, c1, c2, c3 = self._cabin
         w, r, belt = self._half, self._half_roof, shape.belt
         self._fill([(-w, self._near_height, 0), (w, self._near_height, 0), (w, belt, c0 + 0.01), (-w, belt, c0 + 0.01)], v._paint, self._lit["top"])
-        self._fill([(-r, v.height, c1), (r, v.height, c1), (r, v.height, c2), (-r, v.height, c2)], v._paint, self._lit["top"])
+        if v.height < self._canvas.camera.height:
+            roof = [(-r, v.height, c1), (r, v.height, c1), (r, v.height, c2), (-r, v.height, c2)]
+            self._fill(roof, v._paint, self._lit["top"])
 
     def near_end(self) -> None:
         v, shape = self._v, self._v._shape
