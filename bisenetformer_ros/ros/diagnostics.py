@@ -131,8 +131,6 @@ def _model_values(state: NodeState, report: FrameReport) -> dict[str, object]:
             "task": state.segmenter.task,
             "label_map": f"{labels.name} ({len(labels)} classes)",
         }
-    for stage, percentiles in report.latency_ms.items():
-        values |= {
-            f"{stage}_ms_{name}": f"{ms:.1f}" for name, ms in zip(("p50", "p95", "p99"), percentiles, strict=True)
-        }
+    for stage, (p50, p95, p99) in report.latency_ms.items():
+        values |= {f"{stage}_ms_p50": f"{p50:.1f}", f"{stage}_ms_p95": f"{p95:.1f}", f"{stage}_ms_p99": f"{p99:.1f}"}
     return values

@@ -21,7 +21,7 @@ _ENCODINGS = {("uint8", 2): "mono8", ("uint16", 2): "mono16", ("uint8", 3): "rgb
 def image_message(header: Header, pixels: np.ndarray) -> Image:
     """(H, W) uint8 → mono8, (H, W) uint16 → mono16, (H, W, 3) uint8 → rgb8; rows without padding."""
     data = array.array("B")
-    data.frombytes(np.ascontiguousarray(pixels).data)  # one memcpy; any other way converts byte by byte
+    data.frombytes(np.ascontiguousarray(pixels).data.cast("B"))  # one memcpy; any other way converts byte by byte
     return Image(
         header=header,
         height=pixels.shape[0],

@@ -1,0 +1,90 @@
+import pytest
+
+from bisenetformer_ros.ros.frame_statistics import WINDOW_S, FrameLatency, FrameStatistics, count_missing
+
+
+class HandClock:
+    """Steady seconds, moved by hand."""
+
+    def __init__(self) -> None:
+        self.now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock():
+    return HandClock()
+
+
+@pytest.fixture
+def statistics(clock):
+    return FrameStatistics(clock)
+
+
+def latency(total: float) -> FrameLatency:
+    return FrameLatency(transport=0, decode=0, preprocess=0, inference=total / 2, postprocess=0, publish=0, total=total)
+
+
+def test_nothing_is_known_before_the_first_frame(statistics):
+    report = statistics.report()
+    assert (report.received, report.segmented, dict(report.dropped)) == (0, 0, {})
+    assert (report.arrival_rate, report.stamp_rate, report.output_rate) == (0, 0, 0)
+    assert (report.delay_ms, report.seconds_since_frame, dict(report.latency_ms)) == (None, None, {})
+
+
+def test_rates_are_told_apart_by_clock_stamp_and_result(statistics, clock):
+    for i in range(9):  # arrive every 0.25 s, stamped every 0.2 s; every second one is segmented
+        statistics.frame_received(stamp_s=5 + 0.2 * i)
+        if i % 2 == 0:
+            statistics.frame_segmented(latency(10), delay_ms=30.0)
+        clock.now += 0.25
+    report = statistics.report()
+    assert report.arrival_rate == pytest.approx(4.0)
+    assert report.stamp_rate == pytest.approx(5.0)
+    assert report.output_rate == pytest.approx(2.0)
+    assert (report.received, report.segmented, report.recent_received) == (9, 5, 9)
+    assert (report.delay_ms, report.seconds_since_frame) == (30.0, pytest.approx(0.25))
+
+
+def test_recent_counts_fade_and_totals_stay(statistics, clock):
+    statistics.frame_received(1.0)
+    statistics.frame_dropped("too_old", "900 ms")
+    clock.now += WINDOW_S + 1
+    statistics.frame_received(2.0)
+    statistics.frame_dropped("bad_input.zero_size")
+    report = statistics.report()
+    assert dict(report.recent_dropped) == {"bad_input.zero_size": 1}
+    assert dict(report.dropped) == {"too_old": 1, "bad_input.zero_size": 1}
+    assert report.details["too_old"] == "900 ms"
+    assert (report.received, report.recent_received, statistics.total_dropped) == (2, 1, 2)
+
+
+def test_stamps_that_do_not_increase_are_counted_and_only_a_step_back_is_reported(statistics):
+    went_back = [statistics.frame_received(stamp) for stamp in (5.0, 6.0, 6.0, 4.0, 4.5)]
+    assert went_back == [False, False, False, True, False]
+    assert statistics.report().non_increasing == 2
+
+
+def test_percentiles_of_a_hundred_frames(statistics):
+    for total in range(101):
+        statistics.frame_segmented(latency(float(total)), delay_ms=0.0)
+    assert statistics.report().latency_ms["total"] == pytest.approx((50, 95, 99))
+    assert statistics.report().latency_ms["inference"] == pytest.approx((25, 47.5, 49.5))
+
+
+@pytest.mark.parametrize(
+    ("stamps", "missing"),
+    [
+        ([0.1 * i for i in range(20)], 0),
+        ([0.1 * i for i in range(20) if i not in (5, 6, 11)], 3),
+        ([0.1 * i for i in (0, 4, 5, 9, 12, 13, 17, 20)], 13),  # most are lost, the period is still found
+        ([0.1 * i + 0.02 * (i % 2) for i in range(20)], 0),  # jitter is no loss
+        ([0.0, 0.5, 0.6], 0),  # too few to tell
+        ([0.0] * 20, 0),  # a camera that does not stamp
+        ([1.0, 1.1, 1.2, 1.3, 1.4, 1.5, 1.6, 0.2, 0.3, 0.4], 0),  # a recording that begins anew
+    ],
+)
+def test_missing_frames_show_in_the_stamps(stamps, missing):
+    assert count_missing(stamps) == missing
