@@ -15,7 +15,7 @@ class Region:
 
 
 def measure_regions(id_map: np.ndarray, num_regions: int) -> list[Region | None]:
-    """The regions with ids 1..num_regions of an (H, W) unsigned integer map, in this order; None for one without pixels.
+    """The regions 1..num_regions of an (H, W) unsigned integer map, in this order; None for one without pixels.
 
     Two passes count how many pixels of each id lie in every row and in every column; the rest follows from those
     counts. Needs 8 · (num_regions + 1) · (H + W) bytes.

@@ -30,7 +30,9 @@ class MaskUpsampler:
         image_height, image_width = geometry.image_size
         row_bytes = 4 * max(1, num_masks) * _round_up(image_width, TILE_WIDTH)
         strip_height = min(image_height, max(1, strip_bytes // row_bytes))
-        sizes = [(geometry.padded_size[axis], geometry.resized_size[axis], geometry.image_size[axis]) for axis in (0, 1)]
+        sizes = [
+            (geometry.padded_size[axis], geometry.resized_size[axis], geometry.image_size[axis]) for axis in (0, 1)
+        ]
         rows = _ResizeBlocks.plan(height, *sizes[0], strip_height)
         columns = _ResizeBlocks.plan(width, *sizes[1], TILE_WIDTH)
 

@@ -42,7 +42,8 @@ class MeanIoU:
         prediction = np.clip(prediction[counted].astype(np.int64), -1, self.num_classes)
         if target.size and not 0 <= target.min() <= target.max() < self.num_classes:
             raise InputError(
-                f"targets span {target.min()}..{target.max()}; expected 0..{self.num_classes - 1} or {self.ignore_index}"
+                f"targets span {target.min()}..{target.max()}, expected 0..{self.num_classes - 1} "
+                f"or {self.ignore_index} (ignored)"
             )
         prediction[prediction < 0] = self.num_classes
         pairs = np.bincount(target * (self.num_classes + 1) + prediction, minlength=self._confusion.size)

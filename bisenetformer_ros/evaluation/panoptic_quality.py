@@ -69,7 +69,9 @@ class PanopticQuality:
         union = pred_areas[:, None] + gt_areas - shared - pred_in_void[:, None]
         match = same_class & ~crowd & (2 * shared > union)  # IoU > 0.5, strictly: at most one match per segment
         excused = pred_in_void + (shared * (same_class & crowd)).sum(axis=1)
-        false_positive = (pred_classes != VOID_CLASS) & ~match.any(axis=1) & (2 * excused <= pred_areas) & (pred_areas > 0)
+        false_positive = (
+            (pred_classes != VOID_CLASS) & ~match.any(axis=1) & (2 * excused <= pred_areas) & (pred_areas > 0)
+        )
         false_negative = (gt_classes != VOID_CLASS) & ~match.any(axis=0) & ~crowd & (gt_areas > 0)
 
         hits = np.broadcast_to(gt_classes, shape)[match]
@@ -92,7 +94,9 @@ class PanopticQuality:
         """Each pixel's position in the ascending ids, void first; the class of every position; the ids."""
         ids, classes = np.array(sorted({**segments, VOID: VOID_CLASS}.items())).T
         if classes.min() < VOID_CLASS or classes.max() >= len(self.labels):
-            raise InputError(f"the {name} has classes {classes.min()}..{classes.max()}, expected 0..{len(self.labels) - 1}")
+            raise InputError(
+                f"the {name} has classes {classes.min()}..{classes.max()}, expected 0..{len(self.labels) - 1}"
+            )
         index = np.minimum(np.searchsorted(ids, id_map.ravel()), len(ids) - 1)
         unknown = np.unique(id_map.ravel()[ids[index] != id_map.ravel()])
         if unknown.size:

@@ -1,0 +1,100 @@
+"""Pictures of a segmentation, for people."""
+
+import cv2
+import numpy as np
+
+from bisenetformer_ros.labels import LabelMap
+from bisenetformer_ros.results import UNLABELED, Segment, SegmentationResult
+
+_WHITE = np.full(3, 255.0)
+_GOLDEN_RATIO = 0.61803398875
+_FONT = cv2.FONT_HERSHEY_DUPLEX
+
+
+def colorize(label_map: np.ndarray, labels: LabelMap) -> np.ndarray:
+    """(H, W) uint8 class ids → (H, W, 3) uint8 RGB in the colours of the classes; unlabeled is black."""
+    return np.take(labels.palette, label_map, axis=0)
+
+
+def overlay(rgb: np.ndarray, result: SegmentationResult, labels: LabelMap, alpha: float = 0.5) -> np.ndarray:
+    """The image with class colours blended in and thing instances outlined, each in a shade of its own.
+
+    rgb: (H, W, 3) uint8, the image that `result` belongs to. alpha: 0 (image only) .. 1 (colours only).
+    Unlabeled pixels stay as they are. Returns (H, W, 3) uint8 RGB.
+    """
+    if result.panoptic_map is None:
+        colors = colorize(result.label_map, labels)
+    else:
+        colors = np.take(_segment_palette(result.segments, labels), result.panoptic_map, axis=0)
+    np.copyto(colors, rgb, where=(result.label_map == UNLABELED)[..., None])
+    blended = cv2.addWeighted(rgb, 1 - alpha, colors, alpha, 0)
+    if result.panoptic_map is not None:
+        _outline_things(blended, result.panoptic_map, result.segments, labels)
+    return blended
+
+
+def draw_names(rgb: np.ndarray, result: SegmentationResult, labels: LabelMap) -> np.ndarray:
+    """A copy of `rgb` with the class name of every segment that has room for it; the semantic task has none.
+
+    Larger segments come first, and a name that would cover another one is left out.
+    """
+    canvas = rgb.copy()
+    scale = max(0.35, min(rgb.shape[:2]) / 1000)
+    taken = np.zeros(rgb.shape[:2], bool)
+    for segment in sorted(result.segments, key=lambda segment: -segment.area):
+        (width, height), baseline = cv2.getTextSize(segment.class_name, _FONT, scale, 1)
+        margin = max(2, round(6 * scale))
+        size = np.array([width + 2 * margin, height + baseline + 2 * margin])
+        inside = _innermost_pixel(result.panoptic_map == segment.id, segment.box_xyxy)
+        left, top = np.clip(inside - size // 2, 0, np.maximum(0, taken.shape[::-1] - size)).tolist()
+        right, bottom = left + int(size[0]), top + int(size[1])
+        if segment.area < size.prod() or taken[top:bottom, left:right].any():
+            continue
+        taken[top:bottom, left:right] = True
+        color = labels[segment.class_id].color
+        canvas[top:bottom, left:right] = canvas[top:bottom, left:right] // 4
+        cv2.rectangle(canvas, (left, top), (left + max(1, margin // 2), bottom - 1), color, cv2.FILLED)
+        position = (left + margin + 1, bottom - margin - baseline)
+        cv2.putText(canvas, segment.class_name, position, _FONT, scale, (255, 255, 255), 1, cv2.LINE_AA)
+    return canvas
+
+
+def _segment_palette(segments: tuple[Segment, ...], labels: LabelMap) -> np.ndarray:
+    """(largest id + 1, 3) uint8: stuff in the class colour, things up to 40 % lighter, neighbouring ids apart."""
+    palette = np.zeros((_largest_id(segments) + 1, 3), np.uint8)
+    for segment in segments:
+        lightness = 0.4 * (segment.id * _GOLDEN_RATIO % 1) if segment.is_thing else 0
+        palette[segment.id] = _lighten(labels[segment.class_id].color, lightness)
+    return palette
+
+
+def _outline_things(
+    canvas: np.ndarray, panoptic_map: np.ndarray, segments: tuple[Segment, ...], labels: LabelMap
+) -> None:
+    """Draws the rim of every thing, on its inside, in a light tint of its class."""
+    is_thing = np.zeros(_largest_id(segments) + 1, bool)
+    tints = np.zeros((len(is_thing), 3), np.uint8)
+    for segment in segments:
+        is_thing[segment.id] = segment.is_thing
+        tints[segment.id] = _lighten(labels[segment.class_id].color, 0.65)
+    thickness = max(1, round(min(canvas.shape[:2]) / 400))
+    kernel = np.ones((2 * thickness + 1, 2 * thickness + 1), np.uint8)
+    rim = (cv2.dilate(panoptic_map, kernel) != cv2.erode(panoptic_map, kernel)) & is_thing[panoptic_map]
+    canvas[rim] = tints[panoptic_map[rim]]
+
+
+def _largest_id(segments: tuple[Segment, ...]) -> int:
+    return max((segment.id for segment in segments), default=0)
+
+
+def _lighten(color: tuple[int, int, int], share: float) -> np.ndarray:
+    return ((1 - share) * np.array(color) + share * _WHITE).astype(np.uint8)
+
+
+def _innermost_pixel(mask: np.ndarray, box_xyxy: tuple[int, int, int, int]) -> np.ndarray:
+    """(2,) x, y of the pixel farthest from the edge of the mask."""
+    left, top, right, bottom = box_xyxy
+    framed = np.pad(mask[top:bottom, left:right].astype(np.uint8), 1)
+    distance = cv2.distanceTransform(framed, cv2.DIST_L2, 3)
+    row, column = np.unravel_index(distance.argmax(), distance.shape)
+    return np.array([left + column - 1, top + row - 1])
