@@ -64,7 +64,7 @@ class GroundPainter:
             image[row : row + height, column : column + width] += rng.uniform(-22, 14)
         for _ in range(rng.integers(2, 6)):  # manholes
             center = (int(rng.integers(250, SHAPE[1] - 250)), int(rng.integers(20, SHAPE[0] - 20)))
-            cv2.ellipse(image, center, (11, 6), 0, 0, 360, [grey * 0.55] * 3, -1)
+            cv2.ellipse(image, center, (11, 6), 0, 0, 360, [grey * 0.72] * 3, -1)
         image[np.abs(noise(rng, SHAPE, 40.0, 90.0)) < 0.012] -= rng.uniform(0, 25)  # cracks
         return image
 

@@ -74,7 +74,7 @@ def walker(look: Look, phase: float, from_behind: bool) -> Texture:
     lift = abs(np.cos(2 * np.pi * phase)) * 0.02
     for side in (-1, 1):
         step = side * swing
-        hip, foot = (0.09 * side * girth, 0.9 + lift), (0.1 * side + 0.2 * step, 0.06 + max(0.0, -step) * 0.1)
+        hip, foot = (0.09 * side * girth, 0.9 + lift), (0.09 * side + 0.15 * step, 0.06 + max(0.0, -step) * 0.1)
         knee = ((hip[0] + foot[0]) / 2 + 0.03 * step, 0.48 + max(0.0, -step) * 0.05)
         sketch.limb([hip, knee, foot], 0.15 * girth, look.trousers * (0.8 if side * swing < 0 else 1.0))
         sketch.limb([foot, (foot[0] + 0.05, 0.04)], 0.09, np.array([30.0, 28, 28]))

@@ -98,7 +98,7 @@ def _leaves(rng: np.random.Generator, shape: tuple[int, int], kind: str, outline
     tones = {
         "conifer": ((45, 62, 42), (38, 55, 45)),
         "bush": ((60, 80, 45), (80, 95, 50), (50, 62, 40)),
-    }.get(kind, ((75, 98, 48), (60, 85, 42), (100, 112, 55), (120, 105, 55), (70, 78, 45), (135, 95, 50)))
+    }.get(kind, ((75, 98, 48), (60, 85, 42), (100, 112, 55), (112, 104, 58), (70, 78, 45), (64, 80, 52), (118, 92, 56)))
     color = np.array(tones[rng.integers(0, len(tones))], np.float32) * rng.uniform(0.75, 1.15)
     width = shape[1]
     clumps = noise(rng, shape, width / 7) + 0.8 * noise(rng, shape, width / 14) + 0.9 * noise(rng, shape, 5.0)
