@@ -27,9 +27,12 @@ class Camera:
 
     def to_camera(self, points: np.ndarray) -> np.ndarray:
         """(N, 3) float64 road coordinates -> (N, 3) camera coordinates."""
+        seen = np.empty_like(points, dtype=np.float64)
         z = points[:, 2] - self.station
-        x = points[:, 0] - self.lateral + 0.5 * self.curvature * z * z
-        return np.stack([x, self.height - points[:, 1], z], axis=1)
+        seen[:, 0] = points[:, 0] - self.lateral + 0.5 * self.curvature * z * z
+        seen[:, 1] = self.height - points[:, 1]
+        seen[:, 2] = z
+        return seen
 
     def to_pixels(self, points: np.ndarray) -> np.ndarray:
         """(N, 3) camera coordinates with z > 0 -> (N, 2) x, y in pixels."""
@@ -45,8 +48,7 @@ class Camera:
 
 def clip_near(points: np.ndarray) -> np.ndarray:
     """The part of a polygon (N, 3), in camera coordinates, that lies at least NEAR_M in front of the camera."""
-    inside = points[:, 2] >= NEAR_M
-    if inside.all():
+    if points[:, 2].min() >= NEAR_M:
         return points
     kept = []
     for index in range(len(points)):

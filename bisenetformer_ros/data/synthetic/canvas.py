@@ -24,24 +24,26 @@ class Canvas:
 
     def polygon(self, points: np.ndarray, color: np.ndarray, code: int, brightness: float = 1.0) -> None:
         """Fills a convex polygon, (N, 3) camera coordinates, with one lit colour."""
-        self.panels([points], [color], [brightness], code)
+        self.panels(points, [len(points)], color[None], np.array([brightness]), code)
 
     def panels(
-        self, outlines: list[np.ndarray], colors: list[np.ndarray], brightness: list[float], code: int
+        self, points: np.ndarray, sizes: list[int], colors: np.ndarray, brightness: np.ndarray, code: int
     ) -> None:
-        """Fills the convex polygons of one body, each (N, 3) camera coordinates, in their order."""
-        points = np.concatenate(outlines)
-        distance = float(points[:, 2].mean())
+        """Fills the convex polygons of one body in their order.
+
+        points: (N, 3) camera coordinates of all corners. sizes: corners of each polygon. colors: (M, 3).
+        brightness: (M,).
+        """
+        shades = self.light.shades(colors, brightness, float(points[:, 2].mean()))
         if points[:, 2].min() < NEAR_M:
-            outlines = [clip_near(outline) for outline in outlines]
-            points = np.concatenate(outlines)
-        corners = np.round(self.camera.to_pixels(points) * (1 << SHIFT)).astype(np.int32)
+            polygons = [clip_near(part) for part in np.split(points, np.cumsum(sizes)[:-1])]
+            points, sizes = np.concatenate(polygons), [len(polygon) for polygon in polygons]
+        corners = self._fixed_point(self.camera.to_pixels(points))
         start = 0
-        for outline, color, lit in zip(outlines, colors, brightness, strict=True):
-            polygon = corners[start : start + len(outline)]
-            start += len(outline)
-            if len(polygon) >= 3:
-                shade = self.light.shade(color, lit, distance)
+        for size, shade in zip(sizes, shades, strict=True):
+            polygon = corners[start : start + size]
+            start += size
+            if size >= 3:
                 cv2.fillConvexPoly(self.rgb, polygon, shade, cv2.LINE_8, SHIFT)
                 cv2.fillConvexPoly(self.codes, polygon, code, cv2.LINE_8, SHIFT)
 
@@ -49,7 +51,7 @@ class Canvas:
         self, texture: Texture, corner: np.ndarray, along: np.ndarray, down: np.ndarray, code: int, brightness: float
     ) -> None:
         """Paints a flat rectangle: its top left corner and its two edge vectors, in camera coordinates."""
-        outline = clip_near(np.stack([corner, corner + along, corner + along + down, corner + down]))
+        outline = clip_near(np.array([corner, corner + along, corner + along + down, corner + down]))
         if len(outline) < 3:
             return
         pixels = self.camera.to_pixels(outline)
@@ -66,8 +68,7 @@ class Canvas:
         homography = self._homography(corner, along / color.shape[1], down / color.shape[0], x0, y0)
         size = (x1 - x0, y1 - y0)
         mask = np.zeros(size[::-1], np.uint8)
-        shifted = np.round((pixels - (x0, y0)) * (1 << SHIFT)).astype(np.int32)
-        cv2.fillConvexPoly(mask, shifted, 255, cv2.LINE_8, SHIFT)
+        cv2.fillConvexPoly(mask, self._fixed_point(pixels - (x0, y0)), 255, cv2.LINE_8, SHIFT)
         patch = cv2.warpPerspective(color, homography, size, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
         if alpha is not None:
             alpha = cv2.warpPerspective(
@@ -84,7 +85,7 @@ class Canvas:
         bottom = self.camera.to_pixels(foot[None])[0]
         width, height = size_m[0] * scale, size_m[1] * scale
         corner = bottom - (width / 2, height)
-        box = self._box(np.stack([corner, corner + (width, height)]))
+        box = self._box(np.array([corner, corner + (width, height)]))
         if box is None:
             return
         x0, y0, x1, y1 = box
@@ -119,6 +120,10 @@ class Canvas:
         )
         texel_centers = corner + 0.5 * (right + down)
         return intrinsics @ np.stack([right, down, texel_centers], axis=1)
+
+    @staticmethod
+    def _fixed_point(pixels: np.ndarray) -> np.ndarray:
+        return np.round(pixels * (1 << SHIFT)).astype(np.int32)
 
     def _box(self, pixels: np.ndarray) -> tuple[int, int, int, int] | None:
         height, width = self.camera.size

@@ -18,11 +18,12 @@ def draw_post(canvas: Canvas, foot: np.ndarray, height: float, radius: float, co
     stripes = ((-1.0, -0.3, 0.85), (-0.3, 0.4, 1.15), (0.4, 1.0, 0.65))
     if radius * canvas.camera.focal < 1.2 * foot[2]:
         stripes = ((-1.0, 1.0, 0.9),)
-    outlines = [
-        foot + np.array([(left, 0, 0), (right, 0, 0), (0.8 * right, -height, 0), (0.8 * left, -height, 0)]) * (radius, 1, 1)
-        for left, right, _ in stripes
-    ]
-    canvas.panels(outlines, [color] * len(stripes), [brightness for *_, brightness in stripes], POLE)
+    corners = []
+    for left, right, _ in stripes:
+        corners += [(left, 0, 0), (right, 0, 0), (0.8 * right, -height, 0), (0.8 * left, -height, 0)]
+    points = foot + np.array(corners) * (radius, 1, 1)
+    brightness = np.array([brightness for *_, brightness in stripes])
+    canvas.panels(points, [4] * len(stripes), color[None], brightness, POLE)
 
 
 class LampPost:

@@ -78,7 +78,8 @@ class Ground:
         camera = canvas.camera
         mask = np.zeros((camera.size[0] - first, camera.size[1]), np.uint8)
         for outline, darkness in sorted(shadows, key=lambda shadow: shadow[1]):
-            points = np.stack([outline[:, 0], np.zeros(len(outline)), outline[:, 1]], axis=1)
+            points = np.zeros((len(outline), 3))
+            points[:, ::2] = outline
             visible = clip_near(camera.to_camera(points))
             if len(visible) >= 3:
                 corners = camera.to_pixels(visible) - (0, first)

@@ -46,17 +46,14 @@ class Light:
         """0..1, the share of fog in what is seen at a distance in metres."""
         return 1.0 - np.exp(-self.fog_density * distance)
 
-    def shade(self, color: np.ndarray, brightness: float, distance: float) -> tuple[int, int, int]:
+    def shades(self, colors: np.ndarray, brightness: np.ndarray, distance: float) -> list[list[int]]:
+        """What (M, 3) colours with (M,) brightness look like from a distance in metres, as M lists of RGB 0..255."""
         haze = self.haze(distance)
-        gain = brightness * (1 - haze)
-        red, green, blue = (
-            int(min(max(part * gain + fog * haze, 0.0), 255.0))
-            for part, fog in zip(color.tolist(), self.fog_color.tolist(), strict=True)
-        )
-        return red, green, blue
+        seen = colors * (brightness * (1 - haze))[:, None] + self.fog_color.astype(np.float64) * haze
+        return np.clip(seen, 0, 255).astype(int).tolist()
 
     def table(self, brightness: float, distance: float) -> np.ndarray:
-        """(256, 1, 3) uint8 for cv2.LUT: what `shade` does to every value."""
+        """(256, 1, 3) uint8 for cv2.LUT: what `shades` does to every value."""
         haze = self.haze(distance)
         levels = np.arange(256, dtype=np.float32)[:, None, None] * (brightness * (1 - haze))
         return np.clip(levels + self.fog_color * haze, 0, 255).astype(np.uint8)
