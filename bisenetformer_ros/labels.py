@@ -1,6 +1,6 @@
 """Class names, colours and the thing/stuff distinction of a data set."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -42,6 +42,9 @@ class LabelMap:
     def __getitem__(self, class_id: int) -> Label:
         return self.labels[class_id]
 
+    def __iter__(self) -> Iterator[Label]:
+        return iter(self.labels)
+
     @property
     def thing_ids(self) -> tuple[int, ...]:
         return tuple(label.id for label in self.labels if label.is_thing)
@@ -80,10 +83,7 @@ class LabelMap:
                 "{name: road, is_thing: false, color: [128, 64, 128]}"
             )
         try:
-            labels = tuple(
-                Label(index, str(entry["name"]), bool(entry["is_thing"]), tuple(int(c) for c in entry["color"]))
-                for index, entry in enumerate(content["labels"])
-            )
+            labels = tuple(_label(index, entry) for index, entry in enumerate(content["labels"]))
         except (KeyError, TypeError, ValueError) as error:
             raise ConfigError(
                 f"label map '{default_name}': every label needs name, is_thing and color: [R, G, B] ({error!r})"
@@ -103,17 +103,24 @@ class LabelMap:
         return {"name": self.name, "labels": labels}
 
 
+def _label(class_id: int, entry: Mapping[str, Any]) -> Label:
+    red, green, blue = entry["color"]
+    return Label(class_id, str(entry["name"]), bool(entry["is_thing"]), (int(red), int(green), int(blue)))
+
+
 def _problems(labels: tuple[Label, ...]) -> list[str]:
     problems = []
     if not 1 <= len(labels) <= UNLABELED:
         problems.append(f"has {len(labels)} labels, expected 1 to {UNLABELED} (255 means unlabeled)")
     names = [label.name for label in labels]
-    problems += [f"name '{name}' occurs {names.count(name)} times" for name in sorted(set(names)) if names.count(name) > 1]
+    problems += [
+        f"name '{name}' occurs {names.count(name)} times" for name in sorted(set(names)) if names.count(name) > 1
+    ]
     for position, label in enumerate(labels):
         if label.id != position:
             problems.append(f"'{label.name}' has id {label.id} at position {position}")
-        if len(label.color) != 3 or not all(0 <= channel <= 255 for channel in label.color):
-            problems.append(f"'{label.name}' has color {list(label.color)}, expected three values of 0..255")
+        if not all(0 <= channel <= 255 for channel in label.color):
+            problems.append(f"'{label.name}' has color {list(label.color)}, expected values of 0..255")
     return problems
 
 

@@ -14,7 +14,9 @@ from bisenetformer_ros.evaluation.dataset import DatasetEvaluation, evaluate
 from bisenetformer_ros.labels import LabelMap
 from bisenetformer_ros.segmenter import Segmenter
 
-DESCRIPTION = "Measure mean IoU (semantic task) or mean IoU and panoptic quality (panoptic task) on a labelled data set."
+DESCRIPTION = (
+    "Measure mean IoU (semantic task) or mean IoU and panoptic quality (panoptic task) on a labelled data set."
+)
 EXAMPLE = """bisenetformer evaluate --dataset camvid --root ~/data/camvid --split test --task semantic
 bisenetformer evaluate --dataset synthetic --task panoptic --json synthetic.json"""
 
@@ -80,4 +82,4 @@ def _print(evaluation: DatasetEvaluation, labels: LabelMap, dataset: str) -> Non
 
 
 def _percent(share: float) -> str:
-    return "–" if math.isnan(share) else f"{100 * share:.1f}"
+    return "-" if math.isnan(share) else f"{100 * share:.1f}"

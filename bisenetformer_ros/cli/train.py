@@ -30,7 +30,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--out", type=Path, required=True, help="directory of the run: checkpoint, log and weights")
     parser.add_argument("--device", default="cpu", help="cpu or cuda (default: %(default)s)")
     parser.add_argument("--workers", type=int, default=1, help="processes that load images (default: %(default)s)")
-    parser.add_argument("--restart", action="store_true", help="forget an earlier run in --out instead of continuing it")
+    parser.add_argument(
+        "--restart", action="store_true", help="forget an earlier run in --out instead of continuing it"
+    )
 
 
 def run(args: argparse.Namespace) -> int:
@@ -84,7 +86,9 @@ def _train(trainer: Trainer, num_workers: int, console: Console) -> torch.nn.Mod
         )
 
         def show(record: dict[str, float]) -> None:
-            status = f"loss {record['loss']:.2f}, step {record['step_s']:.2f} s, waited {record['data_s']:.2f} s for data"
+            status = (
+                f"loss {record['loss']:.2f}, step {record['step_s']:.2f} s, waited {record['data_s']:.2f} s for data"
+            )
             progress.update(task, completed=record["iteration"], status=status)
 
         return trainer.run(num_workers, show)

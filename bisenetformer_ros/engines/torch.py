@@ -26,7 +26,8 @@ class TorchEngine:
         self.device = str(self._device)
         self.precision = _resolve_precision(precision, self._device)
         model, self.metadata = load_checkpoint(path)
-        self._model = fold(model).to(self._device, memory_format=torch.channels_last)
+        self._model = fold(model).to(self._device)
+        self._model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing in PyTorch's stubs
 
     @torch.inference_mode()
     def infer(self, images: Tensor) -> tuple[Tensor, Tensor]:

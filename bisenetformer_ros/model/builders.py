@@ -43,9 +43,7 @@ def bisenetformer(
         backbone,
         ContextPath(tuple(deep_channels), channels),
         FeatureFusion(spatial_channels, channels),
-        TransformerDecoder(
-            num_classes, channels, dim, num_heads, feedforward_dim, num_queries, num_blocks, num_levels
-        ),
+        TransformerDecoder(num_classes, channels, dim, num_heads, feedforward_dim, num_queries, num_blocks, num_levels),
         pixel_mean,
         pixel_std,
     )

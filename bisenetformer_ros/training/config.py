@@ -1,7 +1,7 @@
 """The recipe of one training run, read from YAML."""
 
-from collections.abc import Mapping
-from dataclasses import MISSING, dataclass, field, fields
+from collections.abc import Callable, Mapping
+from dataclasses import MISSING, dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +39,7 @@ class TrainingConfig:
     num_points: int = 12544
     auxiliary_weight: float = 0.0
     ema_decay: float = 0.0
-    seed: int = field(default=0)
+    seed: int = 0
 
     @classmethod
     def load(cls, name: str) -> "TrainingConfig":
@@ -62,35 +62,55 @@ class TrainingConfig:
 
 def _problems(cls: type, content: Mapping[str, Any]) -> list[str]:
     known = {item.name: item for item in fields(cls)}
+    required = [name for name, item in known.items() if item.default is MISSING]
     problems = [f"unknown key '{key}'" for key in content if key not in known]
-    problems += [f"missing key '{name}'" for name, item in known.items() if item.default is MISSING and name not in content]
-
-    def expect(key: str, condition: bool, expected: str) -> None:
-        if key in content and not condition:
-            problems.append(f"{key} is {content[key]!r}, expected {expected}")
-
-    def number(key: str) -> float:
-        value = content.get(key, 0)
-        return float(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else float("nan")
-
-    for key in ("iterations", "num_points"):
-        expect(key, isinstance(content.get(key), int) and number(key) >= 1, "a whole number of at least 1")
-    expect("batch_size", isinstance(content.get("batch_size"), int) and number("batch_size") >= 2, "at least 2")
-    for key in ("learning_rate", "clip_norm"):
-        expect(key, number(key) > 0, "a number above 0 (YAML needs a dot: 3.0e-4)")
-    for key in ("weight_decay", "backbone_multiplier", "auxiliary_weight"):
-        expect(key, number(key) >= 0, "a number of at least 0 (YAML needs a dot: 3.0e-4)")
-    expect("ema_decay", 0 <= number("ema_decay") < 1, "a number from 0 to below 1")
-    expect("task", content.get("task") in ("panoptic", "semantic"), "panoptic or semantic")
-    expect("schedule", content.get("schedule") in ("step", "cosine"), "step or cosine")
-    expect("architecture", "name" in (content.get("architecture") or {}), "a mapping with the model's 'name'")
-    expect("crop_size", _pair(content.get("crop_size"), lambda side: side >= 32 and side % 32 == 0), "[height, width], multiples of 32")
-    expect("scale_range", _pair(content.get("scale_range"), lambda scale: scale > 0), "[smallest, largest] above 0")
-    sources = content.get("sources")
-    valid_sources = isinstance(sources, list) and sources and all(isinstance(s, Mapping) and "kind" in s for s in sources)
-    expect("sources", bool(valid_sources), "a list of mappings with a 'kind'")
+    problems += [f"missing key '{name}'" for name in required if name not in content]
+    problems += [
+        f"{key} is {content[key]!r}, expected {expected}"
+        for key, (holds, expected) in _RULES.items()
+        if key in content and not holds(content[key])
+    ]
     return problems
 
 
-def _pair(value: Any, holds: Any) -> bool:
-    return isinstance(value, list) and len(value) == 2 and all(isinstance(v, (int, float)) and holds(v) for v in value)
+def _whole(value: Any, least: int = 1) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= least
+
+
+def _number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
+
+
+def _pair(value: Any, holds: Callable[[Any], bool]) -> bool:
+    return isinstance(value, list) and len(value) == 2 and all(map(holds, value))
+
+
+def _source(value: Any) -> bool:
+    return isinstance(value, Mapping) and "kind" in value and _number(value.get("weight", 1.0))
+
+
+_POSITIVE = (lambda v: _number(v) and v > 0, "a number above 0 (YAML needs a dot: 3.0e-4)")
+_NOT_NEGATIVE = (lambda v: _number(v) and v >= 0, "a number of at least 0 (YAML needs a dot: 3.0e-4)")
+_RULES: dict[str, tuple[Callable[[Any], bool], str]] = {
+    "architecture": (lambda v: isinstance(v, Mapping) and "name" in v, "a mapping with the model's 'name'"),
+    "sources": (
+        lambda v: isinstance(v, list) and bool(v) and all(map(_source, v)),
+        "a list of mappings, each with a 'kind' and, if not 1, a 'weight'",
+    ),
+    "iterations": (_whole, "a whole number of at least 1"),
+    "batch_size": (lambda v: _whole(v, 2), "a whole number of at least 2"),
+    "num_points": (_whole, "a whole number of at least 1"),
+    "crop_size": (lambda v: _pair(v, lambda side: _whole(side) and side % 32 == 0), "[height, width], multiples of 32"),
+    "scale_range": (
+        lambda v: _pair(v, lambda scale: _number(scale) and scale > 0) and v[0] <= v[1],
+        "[smallest, largest], both above 0",
+    ),
+    "task": (lambda v: v in ("panoptic", "semantic"), "panoptic or semantic"),
+    "schedule": (lambda v: v in ("step", "cosine"), "step or cosine"),
+    "learning_rate": _POSITIVE,
+    "clip_norm": _POSITIVE,
+    "weight_decay": _NOT_NEGATIVE,
+    "backbone_multiplier": _NOT_NEGATIVE,
+    "auxiliary_weight": _NOT_NEGATIVE,
+    "ema_decay": (lambda v: _number(v) and 0 <= v < 1, "a number from 0 to below 1"),
+}

@@ -37,8 +37,10 @@ class Criterion(nn.Module):
         masks = torch.cat([target.masks for target in targets]).float()
         counts = [len(target.class_ids) for target in targets]
         targets = [Target(t.class_ids, m) for t, m in zip(targets, masks.split(counts), strict=True)]
-        losses = [self._losses(class_logits.float(), mask_logits.float(), targets, masks)
-                  for class_logits, mask_logits in predictions]
+        losses = [
+            self._losses(class_logits.float(), mask_logits.float(), targets, masks)
+            for class_logits, mask_logits in predictions
+        ]
         return {name: sum(loss[name] for loss in losses) for name in losses[0]}
 
     def _losses(

@@ -129,9 +129,7 @@ class Trainer:
     def _batches(self, num_workers: int) -> Iterator[Batch]:
         rest = range(self.iteration * self.config.batch_size, len(self.stream))
         return iter(
-            DataLoader(
-                Subset(self.stream, rest), self.config.batch_size, num_workers=num_workers, collate_fn=collate
-            )
+            DataLoader(Subset(self.stream, rest), self.config.batch_size, num_workers=num_workers, collate_fn=collate)
         )
 
     def save(self) -> None:
