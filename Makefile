@@ -13,14 +13,15 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := setup
 .PHONY: setup demo test lint format clean
 
-PYTHON ?= python3
+# The Python of the last set-up, unless another one is asked for.
+PYTHON ?= $(or $(realpath .venv/bin/python),python3)
 override SOURCE := $(value SOURCE)
 export SOURCE
 
 IN_WORKSPACE := source tools/env.sh;
 
 setup:
-	@$(PYTHON) tools/setup_workspace
+	@'$(PYTHON)' tools/setup_workspace
 
 demo: setup
 	@$(IN_WORKSPACE) python -m bisenetformer_ros.cli demo $${SOURCE:+--source "$$SOURCE"}

@@ -3,8 +3,6 @@ _root="$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)"
 export PATH="$_root/.venv/bin:$PATH"
 if [ -d "$_root/.venv/share/rclpy" ]; then # ROS 2 from wheels lives in the venv
     export AMENT_PREFIX_PATH="$_root/.venv${AMENT_PREFIX_PATH:+:$AMENT_PREFIX_PATH}"
-    source "$_root/install/local_setup.bash"
-else
-    source "$_root/install/setup.bash"
 fi
+source "$_root/install/local_setup.bash"
 unset _root

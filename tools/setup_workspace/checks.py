@@ -19,13 +19,15 @@ class SetupError(Exception):
     """Set-up cannot go on; the message says what is missing and what to do."""
 
 
-def check_python_is_new_enough(version=sys.version_info[:2]):
+def check_python_is_new_enough(version: tuple = sys.version_info[:2]) -> None:
     """Refuses a Python older than the package supports."""
     if version < OLDEST_PYTHON:
         raise SetupError("Python 3.10 or newer is needed, this is {}.{}; ".format(*version) + OTHER_PYTHON)
 
 
-def check_wheels_exist(version=sys.version_info[:2], system=None, machine=None, glibc=None):
+def check_wheels_exist(
+    version: tuple = sys.version_info[:2], system: str = "", machine: str = "", glibc: str = platform.libc_ver()[1]
+) -> None:
     """Refuses a Python or a platform for which there are no ROS 2 wheels."""
     if version > NEWEST_WHEEL_PYTHON:
         raise SetupError("ROS 2 wheels exist for Python 3.10 to 3.13, this is {}.{}; ".format(*version) + OTHER_PYTHON)
@@ -35,12 +37,11 @@ def check_wheels_exist(version=sys.version_info[:2], system=None, machine=None, 
         raise SetupError(
             "ROS 2 wheels exist for Linux x86_64, this is {} {}; ".format(system, machine) + INSTALL_ROS  # noqa: UP032
         )
-    glibc = platform.libc_ver()[1] if glibc is None else glibc
     if _numbers(glibc) < OLDEST_WHEEL_GLIBC:
         raise SetupError("ROS 2 wheels need glibc 2.28 or newer, this is '" + glibc + "'; " + INSTALL_ROS)
 
 
-def check_build_tools():
+def check_build_tools() -> None:
     """Refuses a machine without a C++ compiler, Python headers or the venv module."""
     compilers = [os.environ.get("CXX"), "c++", "g++", "clang++"]
     if not any(compiler and shutil.which(compiler) for compiler in compilers):
@@ -56,5 +57,5 @@ def check_build_tools():
         raise SetupError("this Python has no module " + missing[0] + "; install it: sudo apt install python3-venv")
 
 
-def _numbers(version):
+def _numbers(version: str) -> tuple:
     return tuple(int(part) for part in version.split(".") if part.isdigit())

@@ -11,6 +11,7 @@ from pathlib import Path
 from checks import SetupError, check_wheels_exist
 
 DEFAULT_DISTRO = "kilted"
+REQUIREMENTS = Path(__file__).resolve().parents[1] / "requirements"
 
 # Headers of the machine that built the wheels, as their exported CMake files name them.
 _BUILDER_PYTHON = re.compile(r"/opt/python/[^/;\"]+/include/python3\.\d+")
@@ -29,26 +30,26 @@ class Ros:
 
     def check(self) -> None:
         """Raises SetupError if this machine or this Python cannot use it."""
-        if self.prefix is None:
-            check_wheels_exist()
+        if self.prefix is not None:
+            self._check_installation()
             return
+        check_wheels_exist()
+        if not self.requirements()[0].is_file():
+            raise SetupError(
+                f"ROS_DISTRO={self.distro}: wheels exist for kilted and jazzy; choose one of them, or source the "
+                f"setup.bash of an installed {self.distro}"
+            )
+
+    def requirements(self) -> list[Path]:
+        """The requirement files that bring it, none for an installation."""
+        return [] if self.prefix else [REQUIREMENTS / f"{self.distro}.txt"]
+
+    def _check_installation(self) -> None:
         if subprocess.run([sys.executable, "-c", "import rclpy"], capture_output=True).returncode != 0:
             raise SetupError(
                 f"{sys.executable} cannot import rclpy of {self.prefix}; use the Python that it was built for: "
                 "make setup PYTHON=/usr/bin/python3"
             )
-
-    def requirements(self, directory: Path) -> list[Path]:
-        """The requirement files that bring it, none for an installation."""
-        if self.prefix is not None:
-            return []
-        file = directory / f"{self.distro}.txt"
-        if not file.is_file():
-            raise SetupError(
-                f"ROS_DISTRO={self.distro}: wheels exist for kilted and jazzy; choose one of them, or source the "
-                f"setup.bash of an installed {self.distro}"
-            )
-        return [file]
 
 
 def find_ros(environ: Mapping[str, str], root: Path, previous: Ros | None) -> Ros:
@@ -58,6 +59,11 @@ def find_ros(environ: Mapping[str, str], root: Path, previous: Ros | None) -> Ro
             return Ros(environ.get("ROS_DISTRO", "unknown"), prefix)
     if environ.get("ROS_DISTRO"):
         return Ros(environ["ROS_DISTRO"])
+    if previous and previous.prefix:
+        raise SetupError(
+            f"this workspace was set up for {previous}, which is not sourced; run source {previous.prefix}/setup.bash "
+            f"first, or change to wheels: make setup ROS_DISTRO={DEFAULT_DISTRO}"
+        )
     return previous or Ros(DEFAULT_DISTRO)
 
 

