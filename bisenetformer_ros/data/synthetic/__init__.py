@@ -9,15 +9,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from bisenetformer_ros.data.synthetic.camera import NEAR_M
+from bisenetformer_ros.data.synthetic.camera import NEAR_M, Camera
 from bisenetformer_ros.data.synthetic.canvas import Canvas
 from bisenetformer_ros.data.synthetic.ground import Ground
+from bisenetformer_ros.data.synthetic.items import Item
 from bisenetformer_ros.data.synthetic.layout import random_layout
 from bisenetformer_ros.data.synthetic.light import Lens, random_light
-from bisenetformer_ros.data.synthetic.rows import SLOT_BITS
-from bisenetformer_ros.data.synthetic.shadows import ground_shadows
+from bisenetformer_ros.data.synthetic.shadows import Shadows
 from bisenetformer_ros.data.synthetic.sky import Sky
-from bisenetformer_ros.data.synthetic.street import Street, class_table
+from bisenetformer_ros.data.synthetic.street import Street, class_table, is_thing
 from bisenetformer_ros.data.synthetic.textures import generator
 from bisenetformer_ros.errors import InputError
 
@@ -54,7 +54,7 @@ class StreetDrive:
     ):
         if seed < 0 or num_frames < 1 or min(size) < 1 or not frame_rate_hz > 0:
             raise InputError(
-                "a drive needs a seed from 0, at least one frame, a size of at least 1×1 and a positive frame rate, "
+                "a drive needs a seed from 0, at least one frame, a size of at least 1x1 and a positive frame rate, "
                 f"got seed={seed}, num_frames={num_frames}, size={size}, frame_rate_hz={frame_rate_hz}"
             )
         self.size = (int(size[0]), int(size[1]))
@@ -65,6 +65,7 @@ class StreetDrive:
         self._sky = Sky(self._layout, self._light, self.size)
         self._ground = Ground(self._layout)
         self._street = Street(self._layout, self._light)
+        self._shadows = Shadows(self._light)
         self._lens = Lens(self._light, self.size, seed)
 
     def __len__(self) -> int:
@@ -74,21 +75,26 @@ class StreetDrive:
         return (self[index] for index in range(len(self)))
 
     def __getitem__(self, index: int) -> SyntheticFrame:
+        camera, items = self.scene(index)
+        canvas = Canvas(camera, self._light)
+        self._sky.draw(canvas)
+        self._ground.draw(canvas, self._shadows.on_ground(items, camera.station))
+        for item in items:
+            item.model.draw(canvas, item)
+        return SyntheticFrame(
+            rgb=self._lens.expose(canvas.rgb, index % self._num_frames),
+            label_map=_CLASSES[canvas.codes],
+            instance_map=np.where(is_thing(canvas.codes), canvas.codes, np.uint16(0)),
+        )
+
+    def scene(self, index: int) -> tuple[Camera, list[Item]]:
+        """The geometry of frame `index`: the camera and the objects around it in the order of painting.
+
+        The code of a thing is its id in `instance_map`. Raises IndexError outside of the drive.
+        """
         if not -self._num_frames <= index < self._num_frames:
             raise IndexError(f"frame {index} of a drive with {self._num_frames} frames")
-        index %= self._num_frames
-        time_s = index / self._frame_rate_hz
+        time_s = index % self._num_frames / self._frame_rate_hz
         camera = self._layout.camera(self.size, time_s)
-        canvas = Canvas(camera, self._light)
-        items = self._street.items(time_s)
-        items = [item for item in items if item.s + item.model.length > camera.station + NEAR_M]
-        self._sky.draw(canvas)
-        self._ground.draw(canvas, ground_shadows(items, self._light, camera.station))
-        for item in sorted(items, key=lambda item: item.depth_order(camera.lateral), reverse=True):
-            item.model.draw(canvas, item)
-        things = canvas.codes >> SLOT_BITS > 0
-        return SyntheticFrame(
-            rgb=self._lens.expose(canvas.rgb, index),
-            label_map=_CLASSES[canvas.codes],
-            instance_map=np.where(things, canvas.codes, np.uint16(0)),
-        )
+        items = [item for item in self._street.items(time_s) if item.far_end > camera.station + NEAR_M]
+        return camera, sorted(items, key=lambda item: item.depth_order(camera.lateral), reverse=True)

@@ -39,7 +39,7 @@ class Building:
         points = canvas.camera.to_camera(corners)
         wall, facing = light.side_brightness(side) * self._tone, light.facing_brightness * self._tone
         if self._rise:
-            eave, eave_far, peak, peak_far = points[0], points[1], points[6], points[7]
+            eave, peak, peak_far = points[0], points[6], points[7]
             if self._chimney is not None:
                 self._draw_chimney(canvas, peak + (peak_far - peak) * self._chimney, facing)
             canvas.surface(self._roof, peak, peak_far - peak, eave - peak, BUILDING, wall)

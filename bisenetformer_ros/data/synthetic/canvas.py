@@ -1,5 +1,7 @@
 """The picture being painted, far to near: colours and labels are always set by the same pixels."""
 
+import math
+
 import cv2
 import numpy as np
 
@@ -11,6 +13,11 @@ SHIFT = 3
 """Fractional bits of polygon corners."""
 SMALL_PX = 60
 """Surfaces within a box of fewer pixels get one colour."""
+
+
+def fixed_point(pixels: np.ndarray) -> np.ndarray:
+    """Pixel coordinates as OpenCV's polygon functions take them together with SHIFT."""
+    return np.round(pixels * (1 << SHIFT)).astype(np.int32)
 
 
 class Canvas:
@@ -38,7 +45,7 @@ class Canvas:
         if points[:, 2].min() < NEAR_M:
             polygons = [clip_near(part) for part in np.split(points, np.cumsum(sizes)[:-1])]
             points, sizes = np.concatenate(polygons), [len(polygon) for polygon in polygons]
-        corners = self._fixed_point(self.camera.to_pixels(points))
+        corners = fixed_point(self.camera.to_pixels(points))
         start = 0
         for size, shade in zip(sizes, shades, strict=True):
             polygon = corners[start : start + size]
@@ -68,7 +75,7 @@ class Canvas:
         homography = self._homography(corner, along / color.shape[1], down / color.shape[0], x0, y0)
         size = (x1 - x0, y1 - y0)
         mask = np.zeros(size[::-1], np.uint8)
-        cv2.fillConvexPoly(mask, self._fixed_point(pixels - (x0, y0)), 255, cv2.LINE_8, SHIFT)
+        cv2.fillConvexPoly(mask, fixed_point(pixels - (x0, y0)), 255, cv2.LINE_8, SHIFT)
         patch = cv2.warpPerspective(color, homography, size, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
         if alpha is not None:
             alpha = cv2.warpPerspective(
@@ -85,7 +92,7 @@ class Canvas:
         bottom = self.camera.to_pixels(foot[None])[0]
         width, height = size_m[0] * scale, size_m[1] * scale
         corner = bottom - (width / 2, height)
-        box = self._box(np.array([corner, corner + (width, height)]))
+        box = self._box(np.array([corner, corner + np.array([width, height])]))
         if box is None:
             return
         x0, y0, x1, y1 = box
@@ -99,7 +106,12 @@ class Canvas:
         self._put(patch, mask, box, code, self.light.table(brightness, float(foot[2])), texture.soft)
 
     def _put(
-        self, patch: np.ndarray, alpha: np.ndarray, box: tuple[int, int, int, int], code: int, table: np.ndarray,
+        self,
+        patch: np.ndarray,
+        alpha: np.ndarray,
+        box: tuple[int, int, int, int],
+        code: int,
+        table: np.ndarray,
         soft: bool,
     ) -> None:
         x0, y0, x1, y1 = box
@@ -121,13 +133,9 @@ class Canvas:
         texel_centers = corner + 0.5 * (right + down)
         return intrinsics @ np.stack([right, down, texel_centers], axis=1)
 
-    @staticmethod
-    def _fixed_point(pixels: np.ndarray) -> np.ndarray:
-        return np.round(pixels * (1 << SHIFT)).astype(np.int32)
-
     def _box(self, pixels: np.ndarray) -> tuple[int, int, int, int] | None:
         height, width = self.camera.size
-        low, high = np.floor(pixels.min(0)), np.ceil(pixels.max(0)) + 1
-        x0, y0 = max(int(low[0]), 0), max(int(low[1]), 0)
-        x1, y1 = min(int(high[0]), width), min(int(high[1]), height)
+        (left, top), (right, bottom) = pixels.min(axis=0).tolist(), pixels.max(axis=0).tolist()
+        x0, y0 = max(math.floor(left), 0), max(math.floor(top), 0)
+        x1, y1 = min(math.ceil(right) + 1, width), min(math.ceil(bottom) + 1, height)
         return (x0, y0, x1, y1) if x0 < x1 and y0 < y1 else None

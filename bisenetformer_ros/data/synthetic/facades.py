@@ -17,7 +17,7 @@ _SIGNS = ((150, 30, 30), (25, 60, 120), (20, 80, 50), (30, 30, 35), (190, 150, 4
 
 
 def px(metres: float) -> int:
-    return max(1, int(round(metres * TEXELS_PER_M)))
+    return max(1, round(metres * TEXELS_PER_M))
 
 
 def random_facade(rng: np.random.Generator, kind: str, lit_windows: bool) -> tuple[Texture, float]:
@@ -55,7 +55,9 @@ def _wall(rng: np.random.Generator, shape: tuple[int, int]) -> tuple[np.ndarray,
     if material in ("brick", "stone"):
         course = 2 if material == "brick" else 8
         length = 3 * course
-        tint = np.repeat(np.repeat(noise(rng, (shape[0] // course + 1, shape[1] // length + 2), 1.0), course, 0), length, 1)
+        tint = np.repeat(
+            np.repeat(noise(rng, (shape[0] // course + 1, shape[1] // length + 2), 1.0), course, 0), length, 1
+        )
         image += (tint[: shape[0], : shape[1]] * 9)[..., None]
         image[(rows % course == 0)[:, 0]] += 10 if material == "brick" else -14
     elif material == "concrete" and rng.random() < 0.6:

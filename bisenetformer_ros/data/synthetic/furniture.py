@@ -43,7 +43,9 @@ class LampPost:
         draw_post(canvas, foot, self.height, 0.055, self._color)
         top, reach = foot + UP * self.height, -item.side * self._arm * RIGHT
         thick = max(0.05, 0.5 * foot[2] / canvas.camera.focal) * UP
-        canvas.polygon(np.stack([top, top + reach + 0.3 * UP, top + reach + 0.3 * UP + thick, top + thick]), self._color, POLE)
+        canvas.polygon(
+            np.stack([top, top + reach + 0.3 * UP, top + reach + 0.3 * UP + thick, top + thick]), self._color, POLE
+        )
         tip = top + reach + 0.3 * UP
         lamp = np.stack([tip - 0.3 * reach / self._arm, tip + 0.3 * reach / self._arm])
         glow = np.array([255.0, 225.0, 160.0]) if canvas.light.is_dark else self._color * 1.1
@@ -55,7 +57,7 @@ class Post:
 
     length = 0.2
 
-    def __init__(self, rng: np.random.Generator, color: np.ndarray, height: float, radius: float):
+    def __init__(self, color: np.ndarray, height: float, radius: float):
         self.height = height
         self.width = 2 * radius
         self._color = color
@@ -105,7 +107,9 @@ class Fence:
         self.height = height
 
     def draw(self, canvas: Canvas, item: Item) -> None:
-        corners = [[item.u, y, s] for y, s in ((self.height, item.s), (self.height, item.s + self.length), (0.05, item.s))]
+        corners = [
+            [item.u, y, s] for y, s in ((self.height, item.s), (self.height, item.s + self.length), (0.05, item.s))
+        ]
         top, far, bottom = canvas.camera.to_camera(np.array(corners))
         brightness = canvas.light.side_brightness(item.side)
         canvas.surface(self._texture, top, far - top, bottom - top, FENCE, brightness)

@@ -4,10 +4,11 @@ import cv2
 import numpy as np
 
 from bisenetformer_ros.data.synthetic.camera import clip_near
-from bisenetformer_ros.data.synthetic.canvas import SHIFT, Canvas
+from bisenetformer_ros.data.synthetic.canvas import SHIFT, Canvas, fixed_point
 from bisenetformer_ros.data.synthetic.classes import PAVEMENT, ROAD, TREE
 from bisenetformer_ros.data.synthetic.layout import PERIOD_M, Layout
 from bisenetformer_ros.data.synthetic.pavement import ACROSS, HALF_WIDTH_M, SHAPE, GroundPainter
+from bisenetformer_ros.data.synthetic.shadows import Shadow
 from bisenetformer_ros.data.synthetic.textures import generator
 
 BINS = 128
@@ -35,8 +36,8 @@ class Ground:
             self._profile[distance >= side.curb + side.pavement] = TREE if side.verge else PAVEMENT
             self._profile[distance >= side.line] = TREE if side.is_green else PAVEMENT
 
-    def draw(self, canvas: Canvas, shadows: list[tuple[np.ndarray, float]]) -> None:
-        """shadows: (N, 2) outlines on the ground as (u, s) and how dark each is, 0..1."""
+    def draw(self, canvas: Canvas, shadows: list[Shadow]) -> None:
+        """Fills the rows under the horizon. shadows: the darkest last."""
         camera = canvas.camera
         first, z = camera.ground_rows()
         if first >= camera.size[0]:
@@ -74,17 +75,21 @@ class Ground:
             color[band] = cv2.remap(image, map_x, map_y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_WRAP)
         return color
 
-    def _shadow_mask(self, canvas: Canvas, first: int, shadows: list[tuple[np.ndarray, float]]) -> np.ndarray:
+    def _shadow_mask(self, canvas: Canvas, first: int, shadows: list[Shadow]) -> np.ndarray:
         camera = canvas.camera
         mask = np.zeros((camera.size[0] - first, camera.size[1]), np.uint8)
-        for outline, darkness in sorted(shadows, key=lambda shadow: shadow[1]):
-            points = np.zeros((len(outline), 3))
-            points[:, ::2] = outline
-            visible = clip_near(camera.to_camera(points))
+        if not shadows:
+            return mask
+        outlines = np.concatenate([shadow.outline for shadow in shadows])
+        points = np.zeros((len(outlines), 3))
+        points[:, ::2] = outlines
+        points = camera.to_camera(points)
+        start = 0
+        for shadow in shadows:
+            size = len(shadow.outline)
+            visible = clip_near(points[start : start + size])
+            start += size
             if len(visible) >= 3:
-                corners = camera.to_pixels(visible) - (0, first)
-                corners = np.round(corners * (1 << SHIFT)).astype(np.int32)
-                cv2.fillConvexPoly(mask, corners, int(255 * darkness), cv2.LINE_8, SHIFT)
+                corners = fixed_point(camera.to_pixels(visible) - np.array([0, first]))
+                cv2.fillConvexPoly(mask, corners, int(255 * shadow.darkness), cv2.LINE_8, SHIFT)
         return cv2.blur(mask, (5, 3))
-
-

@@ -24,7 +24,9 @@ class Look:
     """Clothes and build of one person."""
 
     def __init__(self, rng: np.random.Generator):
-        self.coat, self.trousers = (np.array(_CLOTHES[rng.integers(0, len(_CLOTHES))]) * rng.uniform(0.8, 1.2) for _ in "ab")
+        self.coat, self.trousers = (
+            np.array(_CLOTHES[rng.integers(0, len(_CLOTHES))]) * rng.uniform(0.8, 1.2) for _ in "ab"
+        )
         self.skin = np.array(_SKINS[rng.integers(0, len(_SKINS))], np.float64)
         self.hair = np.array(_HAIRS[rng.integers(0, len(_HAIRS))], np.float64)
         self.girth = rng.uniform(0.85, 1.2)
@@ -44,7 +46,7 @@ class _Sketch:
         self.alpha = np.zeros(self._shape, np.uint8)
 
     def _at(self, x: float, y: float) -> tuple[int, int]:
-        return int(round(self._shape[1] / 2 + x * SCALE)), int(round(self._shape[0] - y * SCALE))
+        return round(self._shape[1] / 2 + x * SCALE), round(self._shape[0] - y * SCALE)
 
     def limb(self, points: list[tuple[float, float]], thick: float, color: np.ndarray) -> None:
         path = np.array([self._at(*point) for point in points], np.int32)
@@ -84,9 +86,24 @@ def walker(look: Look, phase: float, from_behind: bool) -> Texture:
         sketch.limb([(side * 0.21 * girth, 1.38 + lift), (side * 0.29 * girth, 1.1), hand], 0.1, look.coat * 0.82)
         sketch.disk(*hand, 0.05, 0.06, look.skin)
     waist = 0.19 * girth
-    sketch.shape([(-waist, hem), (-0.23 * girth, 1.4 + lift), (-0.08, 1.52 + lift), (0.08, 1.52 + lift), (0.23 * girth, 1.4 + lift), (waist, hem)], look.coat)
+    sketch.shape(
+        [
+            (-waist, hem),
+            (-0.23 * girth, 1.4 + lift),
+            (-0.08, 1.52 + lift),
+            (0.08, 1.52 + lift),
+            (0.23 * girth, 1.4 + lift),
+            (waist, hem),
+        ],
+        look.coat,
+    )
     if look.bag:
-        sketch.shape([(0.1, 1.0), (0.12, 1.35), (0.3, 1.33), (0.32, 0.98)] if not from_behind else [(-0.15, 1.0), (-0.15, 1.4), (0.15, 1.4), (0.15, 1.0)], look.trousers * 0.6 + 20)
+        sketch.shape(
+            [(0.1, 1.0), (0.12, 1.35), (0.3, 1.33), (0.32, 0.98)]
+            if not from_behind
+            else [(-0.15, 1.0), (-0.15, 1.4), (0.15, 1.4), (0.15, 1.0)],
+            look.trousers * 0.6 + 20,
+        )
     sketch.disk(0, 1.55 + lift, 0.05, 0.08, look.skin * 0.8)
     sketch.disk(0, 1.68 + lift, 0.1, 0.13, look.hair if from_behind else look.skin)
     sketch.disk(0, 1.75 + lift, 0.105, 0.08, look.hair)

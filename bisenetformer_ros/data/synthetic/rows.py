@@ -12,16 +12,22 @@ from bisenetformer_ros.data.synthetic.textures import generator
 BEHIND_M = 14.0
 AHEAD_M = 120.0
 SLOT_BITS = 12
+_FIRST_GAP_M = 9.0
+"""Distance to the first slot of a row that keeps ahead of the camera."""
+
+_Placed = tuple[Model, float, float]
+"""A model with its lateral position u and the position s of its near end at time 0."""
 
 
 @dataclass
 class Row:
     """Slots at equal distances along the road, some of them filled, that all move at one speed.
 
-    key: tells the rows of a drive apart. u, spread: lateral middle and the range around it, metres. spacing: metres
-    per slot. density: share of the slots that are filled. cluster: slots that are filled or empty together.
-    speed: m/s along the road. thing: 1..15 if these are things, 0 for stuff. ahead: moves with the camera, and only
-    slots in front of it exist. roadside: never stands in a side street.
+    key: tells the rows of a drive apart. side: -1 left, 0 on the road, 1 right. u, spread: lateral middle and the
+    range around it. spacing: length of a slot. density: share of the slots that are filled. cluster: slots that are
+    filled or empty together. jitter: share of the free room of its slot that a thing may be moved by. speed: m/s along
+    the road. thing: 1..15 for a row of things, 0 for stuff. ahead: keeps its distance to the camera. roadside: stands
+    in no side street; what moves is free of that. Lengths in metres.
     """
 
     key: int
@@ -32,59 +38,59 @@ class Row:
     make: Callable[[np.random.Generator], Model]
     spread: float = 0.0
     cluster: int = 1
+    jitter: float = 0.8
     speed: float = 0.0
     thing: int = 0
-    jitter: float = 0.8
     ahead: bool = False
     roadside: bool = True
-    _slots: dict[int, tuple[Model, float, float] | None] = field(default_factory=dict, repr=False)
+    _slots: dict[int, _Placed | None] = field(default_factory=dict, repr=False)
 
     def items(self, layout: Layout, time_s: float) -> Iterator[Item]:
-        station = layout.speed * time_s
-        way = self.speed * time_s
-        first = int(np.floor((station - BEHIND_M - way) / self.spacing)) - 1
-        last = int(np.ceil((station + AHEAD_M - way) / self.spacing)) + 1
-        if self.ahead:
-            first = 0
-        for slot in range(first, last):
-            content = self._slot(layout, slot)
-            if content is None:
+        """What of this row is around the camera at a time since the start of the drive."""
+        station, way = layout.speed * time_s, self.speed * time_s
+        for slot in self._slots_near(station - way):
+            placed = self._slot(layout, slot)
+            if placed is None:
                 continue
-            model, u, start = content
+            model, u, start = placed
             s = start + way
             if self.ahead:
-                s += 9.0 + 1.5 * np.sin(0.35 * time_s + slot)
+                s += _FIRST_GAP_M + 1.5 * np.sin(0.35 * time_s + slot)
             if station - BEHIND_M < s + model.length and s < station + AHEAD_M:
-                code = (self.thing << SLOT_BITS) | (slot & ((1 << SLOT_BITS) - 1)) if self.thing else 0
-                yield Item(model, u, s, code, -1 if self.speed < 0 else 1, abs(way), self.side)
+                yield Item(model, u, s, self._code(slot), -1 if self.speed < 0 else 1, abs(way), self.side)
 
-    def _slot(self, layout: Layout, slot: int) -> tuple[Model, float, float] | None:
+    def _slots_near(self, station: float) -> range:
+        last = int(np.ceil((station + AHEAD_M) / self.spacing)) + 1
+        return range(0 if self.ahead else int(np.floor((station - BEHIND_M) / self.spacing)) - 1, last)
+
+    def _code(self, slot: int) -> int:
+        return (self.thing << SLOT_BITS) | (slot & ((1 << SLOT_BITS) - 1)) if self.thing else 0
+
+    def _slot(self, layout: Layout, slot: int) -> _Placed | None:
         if slot not in self._slots:
             self._slots[slot] = self._fill(layout, slot)
         return self._slots[slot]
 
-    def _fill(self, layout: Layout, slot: int) -> tuple[Model, float, float] | None:
-        if self.cluster > 1:
-            group = generator(layout.seed, self.key, slot // self.cluster, 1)
-            if group.random() > self.density:
-                return None
+    def _fill(self, layout: Layout, slot: int) -> _Placed | None:
         rng = generator(layout.seed, self.key, slot, 0)
-        if self.cluster == 1 and rng.random() > self.density:
+        chance = rng if self.cluster == 1 else generator(layout.seed, self.key, slot // self.cluster, 1)
+        if chance.random() > self.density:
             return None
         model = self.make(rng)
         room = max(0.0, self.spacing - model.length)
         start = slot * self.spacing + self.jitter * room * rng.random()
-        if self.roadside and layout.open_stretch(start - 0.5, start + model.length + 0.5) != (
-            start - 0.5,
-            start + model.length + 0.5,
-        ):
+        needed = start - 0.5, start + model.length + 0.5
+        if self.roadside and self.speed == 0 and layout.open_stretch(*needed) != needed:
             return None
         return model, self.u + self.spread * rng.uniform(-1, 1), start
 
 
 @dataclass
 class Terrace:
-    """A row of buildings wall to wall, each as long as its plot. make gets the length of the plot."""
+    """A row of houses wall to wall, each as long as its plot.
+
+    key, side, u, density: as for Row. plot: mean length of a plot in metres. make: gets the length of the plot.
+    """
 
     key: int
     side: int
@@ -95,14 +101,15 @@ class Terrace:
     _plots: dict[int, tuple[Model, float] | None] = field(default_factory=dict, repr=False)
 
     def items(self, layout: Layout, time_s: float) -> Iterator[Item]:
+        """The houses around the camera at a time since the start of the drive."""
         station = layout.speed * time_s
         first = int(np.floor((station - BEHIND_M) / self.plot)) - 1
         for slot in range(first, int(np.ceil((station + AHEAD_M) / self.plot)) + 1):
             if slot not in self._plots:
                 self._plots[slot] = self._build(layout, slot)
-            content = self._plots[slot]
-            if content is not None and content[1] + content[0].length > station:
-                yield Item(content[0], self.u, content[1], 0, 1, 0.0, self.side)
+            built = self._plots[slot]
+            if built is not None:
+                yield Item(built[0], self.u, built[1], side=self.side)
 
     def _build(self, layout: Layout, slot: int) -> tuple[Model, float] | None:
         rng = generator(layout.seed, self.key, slot, 0)

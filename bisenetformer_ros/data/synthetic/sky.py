@@ -31,7 +31,7 @@ class Sky:
     def draw(self, canvas: Canvas) -> None:
         """Fills the rows down to the horizon."""
         camera = canvas.camera
-        left = int(round(self._layout.heading(camera.station) * camera.focal)) % self._size[1]
+        left = round(self._layout.heading(camera.station) * camera.focal) % self._size[1]
         rows = camera.ground_rows()[0]
         part = slice(self._size[0] - rows, self._size[0]), slice(left, left + camera.size[1])
         canvas.rgb[:rows] = self._color[part]

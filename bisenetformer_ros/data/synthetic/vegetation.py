@@ -64,7 +64,12 @@ def random_plant(rng: np.random.Generator, kind: str) -> tuple[str, Texture]:
         trunk = np.zeros(shape, np.uint8)
         half, middle = max(2, int(shape[1] * rng.uniform(0.02, 0.04))), shape[1] // 2
         top = int(shape[0] * 0.55)
-        roots = [[middle - 2 * half, shape[0]], [middle - half, top], [middle + half, top], [middle + 2 * half, shape[0]]]
+        roots = [
+            [middle - 2 * half, shape[0]],
+            [middle - half, top],
+            [middle + half, top],
+            [middle + 2 * half, shape[0]],
+        ]
         cv2.fillConvexPoly(trunk, np.array(roots, np.int32), 255)
         bark = np.array([88.0, 74.0, 60.0]) * rng.uniform(0.5, 1.1) + 10 * noise(rng, shape, 2.0, 12.0)[..., None]
         bare = (trunk > 0) & (outline < 128)
@@ -119,11 +124,27 @@ def _bare(rng: np.random.Generator, shape: tuple[int, int]) -> Texture:
     while stack:
         x, y, angle, length, thick, depth = stack.pop()
         end_x, end_y = x + length * np.cos(angle), y + length * np.sin(angle)
-        cv2.line(alpha, (int(x), int(y)), (int(end_x), int(end_y)), 255 if depth < 5 else 200, max(1, int(thick)), cv2.LINE_AA)
+        cv2.line(
+            alpha,
+            (int(x), int(y)),
+            (int(end_x), int(end_y)),
+            255 if depth < 5 else 200,
+            max(1, int(thick)),
+            cv2.LINE_AA,
+        )
         if depth < 6:
             for _ in range(2 if depth < 3 or rng.random() < 0.7 else 3):
                 spread = angle + rng.normal(0, 0.45)
-                stack.append((end_x, end_y, 0.88 * spread - 0.12 * np.pi / 2, length * rng.uniform(0.6, 0.8), thick * 0.66, depth + 1))
+                stack.append(
+                    (
+                        end_x,
+                        end_y,
+                        0.88 * spread - 0.12 * np.pi / 2,
+                        length * rng.uniform(0.6, 0.8),
+                        thick * 0.66,
+                        depth + 1,
+                    )
+                )
     spread = cv2.GaussianBlur(cv2.dilate(alpha, np.ones((5, 5), np.uint8)), (0, 0), width / 30)
     twigs = np.clip((spread.astype(np.float32) - 45) * 9, 0, 90 + 40 * noise(rng, shape, 1.5))
     twigs[int(height * 0.75) :] = 0

@@ -80,5 +80,5 @@ class Vehicle:
         if view not in self._panels:
             self._panels[view] = Bodywork(self, side, item.heading > 0, canvas.light, camera.height).panels()
         panels = self._panels[view]
-        points = camera.to_camera(panels.points + (item.u, 0.0, item.s))
+        points = camera.to_camera(panels.points + np.array([item.u, 0.0, item.s]))
         canvas.panels(points, panels.sizes, panels.colors, panels.brightness, item.code)
