@@ -42,7 +42,8 @@ class SyntheticFrame:
 class StreetDrive:
     """A drive along one street, as a sequence of frames.
 
-    Frame i depends on seed, i, size and frame_rate_hz only: any order of access gives the same pixels.
+    Frame i depends on seed, i, size and frame_rate_hz only: any order of access gives the same pixels. Another version
+    of OpenCV may draw single pixels differently.
     The first access draws the textures of the street, so the frames after it come faster.
 
     seed: from 0. num_frames: from 1. size: (height, width) in pixels, from 1 each. frame_rate_hz: above 0.

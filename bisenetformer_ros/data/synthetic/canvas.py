@@ -17,7 +17,7 @@ SMALL_PX = 60
 
 def fixed_point(pixels: np.ndarray) -> np.ndarray:
     """Pixel coordinates as OpenCV's polygon functions take them together with SHIFT."""
-    return np.round(pixels * (1 << SHIFT)).astype(np.int32)
+    return np.rint(pixels * (1 << SHIFT)).astype(np.int32)
 
 
 class Canvas:

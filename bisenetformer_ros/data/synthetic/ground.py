@@ -49,7 +49,7 @@ class Ground:
         along = np.mod(camera.station + z, PERIOD_M)
         canvas.codes[first:] = self._labels(across, along)
         color = self._colors(across, along, z, camera.focal)
-        haze = canvas.light.haze(z).astype(np.float32)[:, None, None]
+        haze = (1 - np.exp(-canvas.light.fog_density * z)).astype(np.float32)[:, None, None]
         lit = 1 - self._shadow_mask(canvas, first, shadows).astype(np.float32)[..., None] / 255
         canvas.rgb[first:] = color * (lit * (1 - haze)) + canvas.light.fog_color * haze
 

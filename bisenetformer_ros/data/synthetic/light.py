@@ -1,5 +1,6 @@
 """Weather: how bright surfaces are, what distance does to them, and what the camera makes of it."""
 
+import math
 from dataclasses import dataclass
 
 import cv2
@@ -8,6 +9,7 @@ import numpy as np
 from bisenetformer_ros.data.synthetic.textures import generator, noise, to_uint8
 
 WEATHERS = ("sunny", "overcast", "dusk", "fog", "rain")
+_LEVELS = np.arange(256, dtype=np.float32)[:, None, None]
 _SHARES = (0.42, 0.28, 0.14, 0.07, 0.09)
 
 
@@ -42,21 +44,20 @@ class Light:
         """Brightness of surfaces that face the camera."""
         return 1.0 - 0.6 * self.shadow * float(np.clip(0.5 + 0.8 * self.sun[2], 0, 1))
 
-    def haze(self, distance: float | np.ndarray) -> float | np.ndarray:
+    def haze(self, distance: float) -> float:
         """0..1, the share of fog in what is seen at a distance in metres."""
-        return 1.0 - np.exp(-self.fog_density * distance)
+        return 1.0 - math.exp(-self.fog_density * distance)
 
     def shades(self, colors: np.ndarray, brightness: np.ndarray, distance: float) -> list[list[int]]:
         """What (M, 3) colours with (M,) brightness look like from a distance in metres, as M lists of RGB 0..255."""
         haze = self.haze(distance)
-        seen = colors * (brightness * (1 - haze))[:, None] + self.fog_color.astype(np.float64) * haze
-        return np.clip(seen, 0, 255).astype(int).tolist()
+        seen = colors * (brightness * (1 - haze))[:, None] + self.fog_color * haze
+        return np.minimum(seen, 255).astype(int).tolist()
 
     def table(self, brightness: float, distance: float) -> np.ndarray:
         """(256, 1, 3) uint8 for cv2.LUT: what `shades` does to every value."""
         haze = self.haze(distance)
-        levels = np.arange(256, dtype=np.float32)[:, None, None] * (brightness * (1 - haze))
-        return np.clip(levels + self.fog_color * haze, 0, 255).astype(np.uint8)
+        return np.minimum(_LEVELS * (brightness * (1 - haze)) + self.fog_color * haze, 255).astype(np.uint8)
 
 
 def random_light(rng: np.random.Generator) -> Light:
