@@ -3,13 +3,14 @@
 An argument that is left out is not handed to the node, so that `params_file` and the node's defaults stay in force.
 """
 
-from launch import LaunchContext, LaunchDescription
 from launch.actions import DeclareLaunchArgument, OpaqueFunction, SetEnvironmentVariable
 from launch.conditions import IfCondition
 from launch.substitutions import LaunchConfiguration, PathJoinSubstitution
 from launch_ros.actions import LifecycleNode, Node
 from launch_ros.parameter_descriptions import ParameterValue
 from launch_ros.substitutions import FindPackageShare
+
+from launch import LaunchContext, LaunchDescription
 
 PACKAGE = "bisenetformer_ros"
 RVIZ_NODE = "/bisenetformer"  # the name that config/rviz/segment.rviz is written for
@@ -18,7 +19,7 @@ RVIZ_TOPICS = ("overlay", "color_mask")
 # Handed to the node only if given: name → description. docs/node.md has the defaults.
 PARAMETERS = {
     "model": "weights: a file, or the name of a model that ships with the package",
-    "engine": "what runs the network: auto, torch, onnxruntime, openvino or tensorrt",
+    "engine": "what runs the network: auto, torch",
     "device": "where the network runs: auto, cpu, cuda or cuda:N",
     "precision": "number format of the network: auto, fp32, bf16 or fp16",
     "task": "semantic, or panoptic for instances as well",
@@ -44,7 +45,7 @@ def generate_launch_description() -> LaunchDescription:
         DeclareLaunchArgument(
             "use_sim_time",
             default_value="false",
-            description="true: take the time from /clock, as a simulator sends it",
+            description="true: take the time from /clock, as simulators send it",
         ),
         DeclareLaunchArgument("rviz", default_value="false", description="true: show camera, overlay and mask in RViz"),
         DeclareLaunchArgument(

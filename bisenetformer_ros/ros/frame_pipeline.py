@@ -5,7 +5,6 @@ import traceback
 from dataclasses import dataclass
 
 from rclpy.node import Node
-from rclpy.time import Time
 from sensor_msgs.msg import CameraInfo, Image
 
 from bisenetformer_ros.ros.frame_statistics import FrameLatency, FrameStatistics
@@ -119,7 +118,8 @@ class FramePipeline:
 
     def _age_ms(self, message: Image) -> float:
         """By the stamp and the node's clock, which is the simulation's with use_sim_time."""
-        return (self._node.get_clock().now() - Time.from_msg(message.header.stamp)).nanoseconds * 1e-6
+        stamp = message.header.stamp  # not a rclpy Time, which refuses what a broken camera may send
+        return (self._node.get_clock().now().nanoseconds - stamp.sec * 10**9 - stamp.nanosec) * 1e-6
 
     def _drop(self, reason: str, detail: str, more: str = "") -> None:
         """Counts a frame that something is wrong with, and logs it now and then. more: for the log alone."""

@@ -129,10 +129,11 @@ class FrameStatistics:
 def count_missing(stamps: Iterable[float]) -> int:
     """How many frames fell out between those that arrived, judged by their stamps in seconds.
 
-    The period is the mean of the shortest intervals, so that it is found even if most frames are lost.
+    The period is the mean of the shortest intervals, so that it is found even if most frames are lost. Time that goes
+    back or takes a leap of WINDOW_S is another recording, not a loss.
     """
     intervals = np.diff(np.fromiter(stamps, float))
-    intervals = intervals[intervals > 0]
+    intervals = intervals[(intervals > 0) & (intervals < WINDOW_S)]
     if len(intervals) < 5:
         return 0
     short = np.percentile(intervals, 20, method="lower")

@@ -9,7 +9,9 @@ from rcl_interfaces.msg import FloatingPointRange, ParameterDescriptor, SetParam
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 
+from bisenetformer_ros.engines import ENGINES
 from bisenetformer_ros.ros.image_input import RELIABILITIES
+from bisenetformer_ros.segmenter import TASKS
 
 
 class Changes(Enum):
@@ -59,7 +61,7 @@ SETTINGS = (
         "auto",
         "What runs the network; auto takes the one that fits the file.",
         Changes.UNCONFIGURED,
-        choices=("auto", "torch", "onnxruntime", "openvino", "tensorrt"),
+        choices=ENGINES,
     ),
     Setting(
         "device",
@@ -79,7 +81,7 @@ SETTINGS = (
         "panoptic",
         "semantic: classes only, and no ~/panoptic, ~/segments or ~/detections; panoptic: instances as well.",
         Changes.UNCONFIGURED,
-        choices=("semantic", "panoptic"),
+        choices=TASKS,
     ),
     Setting(
         "score_threshold",

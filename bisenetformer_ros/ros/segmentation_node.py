@@ -50,13 +50,13 @@ class SegmentationNode(LifecycleNode):
         self._active_since: float | None = None
         self._lifecycle = "unconfigured"
         self._fault = ""
-        self._parameters = Parameters(self, is_configured=lambda: self._segmenter is not None)
+        self._settings = Parameters(self, is_configured=lambda: self._segmenter is not None)
         self._statistics = FrameStatistics()
-        self._input = ImageInput(self, self._on_image, lambda: self._parameters["reliability"])
+        self._input = ImageInput(self, self._on_image, lambda: self._settings["reliability"])
         self._diagnostics = Diagnostics(self, self._statistics, self._input)
         self.create_service(SetBool, "~/enable", self._on_enable)
         steady = Clock(clock_type=ClockType.STEADY_TIME)  # with simulated time a paused clock would stop the timers
-        period = self._parameters["diagnostic_updater.period"]
+        period = self._settings["diagnostic_updater.period"]
         self.create_timer(period, self._publish_diagnostics, clock=steady)
         self.create_timer(GRAPH_PERIOD_S, self._watch_publishers, clock=steady)
         self._autostart_timer = self.create_timer(0.0, self._autostart, clock=steady)
@@ -97,9 +97,13 @@ class SegmentationNode(LifecycleNode):
         return TransitionCallbackReturn.FAILURE
 
     def _load(self) -> None:
-        p = self._parameters
+        settings = self._settings
         segmenter = Segmenter(
-            p["model"], engine=p["engine"], task=p["task"], device=p["device"], precision=p["precision"]
+            settings["model"],
+            engine=settings["engine"],
+            task=settings["task"],
+            device=settings["device"],
+            precision=settings["precision"],
         )
         segmenter.warm_up(WARM_UP_SIZE)
         self._outputs = Outputs(self, segmenter.labels, segmenter.task)
@@ -111,7 +115,7 @@ class SegmentationNode(LifecycleNode):
         )
 
     def _start(self) -> None:
-        self._pipeline = FramePipeline(self, self._segmenter, self._outputs, self._statistics, self._parameters)
+        self._pipeline = FramePipeline(self, self._segmenter, self._outputs, self._statistics, self._settings)
         # Best effort hears every publisher, and these messages are small.
         qos = QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
         self._camera_info = self.create_subscription(CameraInfo, "camera_info", self._pipeline.on_camera_info, qos)
@@ -134,7 +138,7 @@ class SegmentationNode(LifecycleNode):
     def _autostart(self) -> None:
         """Runs once, as the first thing that the executor does."""
         self.destroy_timer(self._autostart_timer)
-        if self._parameters["autostart"] and self.trigger_configure() == TransitionCallbackReturn.SUCCESS:
+        if self._settings["autostart"] and self.trigger_configure() == TransitionCallbackReturn.SUCCESS:
             self.trigger_activate()
 
     def _on_image(self, message: Image) -> None:
@@ -158,7 +162,7 @@ class SegmentationNode(LifecycleNode):
                 fault=self._fault,
                 segmenter=self._segmenter,
                 active_since=self._active_since,
-                enabled=self._parameters["enable"],
+                enabled=self._settings["enable"],
                 has_listeners=self._outputs is not None and self._outputs.have_listeners(),
             )
         )

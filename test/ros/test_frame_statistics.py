@@ -84,6 +84,7 @@ def test_percentiles_of_a_hundred_frames(statistics):
         ([0.0, 0.5, 0.6], 0),  # too few to tell
         ([0.0] * 20, 0),  # a camera that does not stamp
         ([1.0, 1.1, 1.2, 1.3, 1.4, 1.5, 1.6, 0.2, 0.3, 0.4], 0),  # a recording that begins anew
+        ([1.0, 1.1, 1.2, 1.3, 1.4, 1.5, 1.6, 1e9, 1e9 + 0.1], 0),  # another recording
     ],
 )
 def test_missing_frames_show_in_the_stamps(stamps, missing):

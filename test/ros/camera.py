@@ -1,0 +1,29 @@
+"""A camera as a process: `python camera.py RATE_HZ` publishes small pictures on image_raw until it is interrupted."""
+
+import contextlib
+import sys
+
+import rclpy
+from rclpy.executors import ExternalShutdownException
+from sensor_msgs.msg import Image
+
+
+def main() -> None:
+    rclpy.init()
+    node = rclpy.create_node("camera")
+    publisher = node.create_publisher(Image, "image_raw", 1)
+    pixels = bytes(48 * 80 * 3)
+
+    def publish() -> None:
+        message = Image(height=48, width=80, encoding="rgb8", step=240, data=pixels)
+        message.header.frame_id = "front_camera"
+        message.header.stamp = node.get_clock().now().to_msg()
+        publisher.publish(message)
+
+    node.create_timer(1 / float(sys.argv[1]), publish)
+    with contextlib.suppress(KeyboardInterrupt, ExternalShutdownException):
+        rclpy.spin(node)
+
+
+if __name__ == "__main__":
+    main()

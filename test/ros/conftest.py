@@ -1,0 +1,264 @@
+"""The test's own side of a ROS graph, and the node as a process of its own on the other side.
+
+Every module gets a ROS domain that nobody else on this machine uses, and the transport that loses nothing.
+"""
+
+import contextlib
+import fcntl
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+# Read by Fast DDS in this process and in those that are started from it; it has to be the same in all of them.
+os.environ["FASTDDS_BUILTIN_TRANSPORTS"] = "LARGE_DATA"
+
+import numpy as np
+import pytest
+import rclpy
+import torch
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
+from lifecycle_msgs.msg import Transition
+from lifecycle_msgs.srv import ChangeState, GetState
+from rcl_interfaces.srv import GetParameters, SetParameters
+from rclpy.executors import SingleThreadedExecutor
+from rclpy.node import Node
+from rclpy.parameter import Parameter, parameter_value_to_python
+from rclpy.qos import QoSProfile, ReliabilityPolicy
+from sensor_msgs.msg import CameraInfo, Image
+from std_msgs.msg import Header
+
+from bisenetformer_ros.labels import LabelMap
+from bisenetformer_ros.metadata import ModelMetadata
+from bisenetformer_ros.model import build_model
+from bisenetformer_ros.model.checkpoint import save_model
+
+LIMIT_S = 150.0
+"""So long a test waits for something that usually takes a second or two; how long it takes is not what is tested."""
+RELIABLE = QoSProfile(depth=10, reliability=ReliabilityPolicy.RELIABLE)
+
+
+class Process:
+    """A child process in a ROS domain, its output in a file."""
+
+    def __init__(self, domain: int, log: Path, *command: str) -> None:
+        self.log = log
+        environment = os.environ | {"ROS_DOMAIN_ID": str(domain), "PYTHONUNBUFFERED": "1"}
+        with open(log, "a") as stream:
+            self._child = subprocess.Popen(command, stdout=stream, stderr=subprocess.STDOUT, env=environment)
+
+    @property
+    def pid(self) -> int:
+        return self._child.pid
+
+    def alive(self) -> bool:
+        return self._child.poll() is None
+
+    def output(self) -> str:
+        return self.log.read_text()
+
+    def stop(self, how: signal.Signals = signal.SIGINT) -> int:
+        """Sends the signal unless the process has ended, and returns its exit code."""
+        if self.alive():
+            self._child.send_signal(how)
+        try:
+            return self._child.wait(LIMIT_S)
+        except subprocess.TimeoutExpired:
+            self._child.kill()
+            self._child.wait()
+            pytest.fail(f"the process did not end within {LIMIT_S:g} s of {how.name}:\n{self.output()}")
+
+
+class Camera:
+    """Publishes small random pictures with their calibration, stamped with the present time."""
+
+    def __init__(self, node: Node, topic: str, qos: QoSProfile) -> None:
+        self._node = node
+        self._images = node.create_publisher(Image, topic, qos)
+        self._infos = node.create_publisher(CameraInfo, "/".join([*topic.split("/")[:-1], "camera_info"]), RELIABLE)
+        self._random = np.random.default_rng(0)
+
+    def picture(self, size: tuple[int, int] = (48, 80), **changes: Any) -> Image:
+        """A good rgb8 image of (height, width) with the given fields replaced."""
+        height, width = size
+        message = Image(height=height, width=width, encoding="rgb8", step=3 * width)
+        message.header = Header(stamp=self._node.get_clock().now().to_msg(), frame_id="front_camera")
+        message.data = self._random.integers(0, 256, 3 * height * width, np.uint8).tobytes()
+        for field, value in changes.items():
+            setattr(message, field, value)
+        return message
+
+    def send(self, **changes: Any) -> Image:
+        message = self.picture(**changes)
+        self._infos.publish(CameraInfo(header=Header(frame_id="calibration"), width=message.width))
+        self._images.publish(message)
+        return message
+
+    def close(self) -> None:
+        self._node.destroy_publisher(self._images)
+        self._node.destroy_publisher(self._infos)
+
+
+class Graph:
+    """A node of the test's own in `domain`. Nothing here takes place unless `spin` or `wait_for` runs."""
+
+    def __init__(self, domain: int) -> None:
+        self.context = rclpy.Context()
+        rclpy.init(context=self.context, domain_id=domain)
+        self.node = rclpy.create_node("test", context=self.context)
+        self._executor = SingleThreadedExecutor(context=self.context)
+        self._executor.add_node(self.node)
+        self._diagnostics = self.collect(DiagnosticArray, "/diagnostics")
+
+    def close(self) -> None:
+        self._executor.shutdown()
+        self.node.destroy_node()
+        rclpy.shutdown(context=self.context)
+
+    @contextlib.contextmanager
+    def camera(self, topic: str = "image_raw", qos: QoSProfile = RELIABLE) -> Iterator[Camera]:
+        camera = Camera(self.node, topic, qos)
+        yield camera
+        camera.close()
+
+    def collect(self, kind: type, topic: str, qos: QoSProfile = RELIABLE) -> list:
+        """A list that grows by the messages of a topic."""
+        messages: list = []
+        self.node.create_subscription(kind, topic, messages.append, qos)
+        return messages
+
+    @contextlib.contextmanager
+    def listening(self, topics: dict[str, type]) -> Iterator[dict[str, list]]:
+        """Subscribes to topics of the node for the time of a `with` block: topic → messages."""
+        messages: dict[str, list] = {topic: [] for topic in topics}
+        subscriptions = [
+            self.node.create_subscription(kind, f"/bisenetformer/{topic}", messages[topic].append, RELIABLE)
+            for topic, kind in topics.items()
+        ]
+        yield messages
+        for subscription in subscriptions:
+            self.node.destroy_subscription(subscription)
+
+    def wait_for(self, condition: Callable[[], Any], what: str, every: Callable[[], Any] | None = None) -> Any:
+        """Spins until `condition` gives something true, which is returned; calls `every` five times a second."""
+        deadline, due = time.monotonic() + LIMIT_S, 0.0
+        while not (value := condition()):
+            now = time.monotonic()
+            if now > deadline:
+                pytest.fail(f"not within {LIMIT_S:g} s: {what}")
+            if every and now >= due:
+                every()
+                due = now + 0.2
+            self._executor.spin_once(timeout_sec=0.05)
+        return value
+
+    def call(self, kind: type, name: str, owner: str = "/bisenetformer", **fields: Any) -> Any:
+        """The response of a service of the node."""
+        client = self.node.create_client(kind, f"{owner}/{name}")
+        self.wait_for(client.service_is_ready, f"service {name}")
+        future = client.call_async(kind.Request(**fields))
+        self.wait_for(future.done, f"response of {name}")
+        self.node.destroy_client(client)
+        return future.result()
+
+    def set_parameter(self, name: str, value: Any) -> tuple[bool, str]:
+        """Whether the node took the value, and the reason if not."""
+        parameter = Parameter(name, value=value).to_parameter_msg()
+        result = self.call(SetParameters, "set_parameters", parameters=[parameter]).results[0]
+        return result.successful, result.reason
+
+    def get_parameter(self, owner: str, name: str) -> Any:
+        (value,) = self.call(GetParameters, "get_parameters", owner, names=[name]).values
+        return parameter_value_to_python(value)
+
+    def change_state(self, transition: str) -> bool:
+        ids = {
+            "configure": Transition.TRANSITION_CONFIGURE,
+            "activate": Transition.TRANSITION_ACTIVATE,
+            "deactivate": Transition.TRANSITION_DEACTIVATE,
+            "cleanup": Transition.TRANSITION_CLEANUP,
+        }
+        return self.call(ChangeState, "change_state", transition=Transition(id=ids[transition])).success
+
+    def state(self) -> str:
+        return self.call(GetState, "get_state").current_state.label
+
+    def status(self, name: str) -> DiagnosticStatus | None:
+        """The newest status of the node whose name ends so: `model`, or the image topic."""
+        found = [s for array in self._diagnostics for s in array.status if s.name == f"bisenetformer: {name}"]
+        return found[-1] if found else None
+
+    def values(self, name: str) -> dict[str, str]:
+        status = self.status(name)
+        return {item.key: item.value for item in status.values} if status else {}
+
+    def forget_diagnostics(self) -> None:
+        self._diagnostics.clear()
+
+    def wait_until_active(self) -> None:
+        self.wait_for(lambda: self.values("model").get("state") == "active", "the node is active")
+
+
+@pytest.fixture(scope="module")
+def domain() -> Iterator[int]:
+    """A ROS domain id that no other run of these tests holds at the moment."""
+    for candidate in range(1, 100):  # Fast DDS' ports of 101 and above lie where Linux hands out ports itself
+        path = Path(tempfile.gettempdir()) / f"bisenetformer_test_domain_{candidate}.lock"
+        with open(path, "w") as lock, contextlib.suppress(BlockingIOError):
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            yield candidate
+            return
+    pytest.fail("all ROS domains from 1 to 99 are in use by tests")
+
+
+@pytest.fixture(scope="module")
+def graph(domain: int) -> Iterator[Graph]:
+    graph = Graph(domain)
+    yield graph
+    graph.close()
+
+
+@pytest.fixture(scope="module")
+def start(domain: int, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Process]]:
+    """Starts `python ARGUMENTS…` in the module's domain; what runs to the end is interrupted and must end well."""
+    processes: list[Process] = []
+
+    def start(*arguments: str) -> Process:
+        log = tmp_path_factory.mktemp("process") / "output.txt"
+        processes.append(Process(domain, log, sys.executable, *arguments))
+        return processes[-1]
+
+    yield start
+    for process in processes:
+        if process.alive():
+            assert process.stop() == 0, process.output()
+            assert "Traceback" not in process.output()
+
+
+@pytest.fixture(scope="module")
+def start_node(start: Callable[..., Process]) -> Callable[..., Process]:
+    """Starts the node with parameters, name → value as on a command line, and diagnostics five times a second."""
+
+    def start_node(parameters: dict[str, str]) -> Process:
+        settings = [f"{name}:={value}" for name, value in {"diagnostic_updater.period": "0.2", **parameters}.items()]
+        arguments = [argument for setting in settings for argument in ("-p", setting)]
+        return start("-m", "bisenetformer_ros.ros.segmentation_node", "--ros-args", *arguments)
+
+    return start_node
+
+
+@pytest.fixture(scope="session")
+def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A nano with random weights: it segments nonsense, but in all the ways that a trained one does."""
+    torch.manual_seed(0)
+    path = tmp_path_factory.mktemp("weights") / "random-nano.safetensors"
+    metadata = ModelMetadata(
+        "random-nano", {"name": "bisenetformer-nano", "num_classes": 11}, LabelMap.load("camvid11")
+    )
+    save_model(path, build_model("bisenetformer-nano", num_classes=11), metadata)
+    return path

@@ -1,0 +1,64 @@
+"""launch/segment.launch.py under the real launch_ros, where there is one (it is not among the PyPI wheels)."""
+
+import signal
+from pathlib import Path
+
+import pytest
+from sensor_msgs.msg import CameraInfo, Image
+
+pytest.importorskip("launch_ros", reason="launch and launch_ros come with a ROS installation, not with the wheels")
+
+from launch.actions import DeclareLaunchArgument
+from launch.launch_description_sources import get_launch_description_from_python_launch_file
+
+FILE = Path(__file__).parents[2] / "launch" / "segment.launch.py"
+
+LAUNCH = """
+import sys
+from launch import LaunchDescription, LaunchService
+from launch.actions import IncludeLaunchDescription
+from launch.launch_description_sources import PythonLaunchDescriptionSource
+
+arguments = [tuple(argument.split(":=", 1)) for argument in sys.argv[2:]]
+service = LaunchService()
+source = PythonLaunchDescriptionSource(sys.argv[1])
+service.include_launch_description(LaunchDescription([IncludeLaunchDescription(source, launch_arguments=arguments)]))
+sys.exit(service.run())
+"""
+"""What `ros2 launch FILE name:=value …` does."""
+
+
+def test_every_argument_has_a_description():
+    description = get_launch_description_from_python_launch_file(str(FILE))
+    arguments: list[DeclareLaunchArgument] = description.get_launch_arguments()
+    names = "model engine device precision task image_topic camera_info_topic params_file namespace node_name rviz"
+    assert {argument.name for argument in arguments} == {*names.split(), "large_data", "use_sim_time"}
+    assert all(argument.description and "no description" not in argument.description for argument in arguments)
+    warning = next(argument.description for argument in arguments if argument.name == "large_data")
+    assert "EVERY process" in warning
+
+
+def test_launched_node_segments_the_topic_it_was_given(graph, start, weights, tmp_path):
+    parameters = tmp_path / "parameters.yaml"
+    parameters.write_text("/**:\n  ros__parameters:\n    overlay_alpha: 0.25\n    task: panoptic\n")
+    process = start(
+        "-c",
+        LAUNCH,
+        str(FILE),
+        f"model:={weights}",
+        "task:=semantic",  # an argument that is given beats the file, one that is not given does not
+        f"params_file:={parameters}",
+        "namespace:=robot",
+        "node_name:=eyes",
+        "image_topic:=/front/image_color",
+        "large_data:=true",  # as all processes of these tests have it
+    )
+    masks = graph.collect(Image, "/robot/eyes/mask")
+    infos = graph.collect(CameraInfo, "/robot/eyes/camera_info")
+    with graph.camera("/front/image_color") as camera:
+        graph.wait_for(lambda: masks and infos, "a mask of the launched node", camera.send)
+    assert masks[0].header.frame_id == infos[0].header.frame_id == "front_camera"
+    assert graph.node.count_publishers("/robot/eyes/panoptic") == 0
+    assert graph.get_parameter("/robot/eyes", "overlay_alpha") == 0.25
+    assert process.stop(signal.SIGINT) == 0
+    assert "Traceback" not in process.output()

@@ -1,0 +1,349 @@
+"""The node as a process, spoken to over ROS alone. One process serves all tests that leave it as they found it."""
+
+import os
+import signal
+
+import numpy as np
+import pytest
+from bisenetformer_ros.msg import LabelMap as LabelMapMessage
+from bisenetformer_ros.msg import Latency, SegmentArray
+from builtin_interfaces.msg import Time
+from diagnostic_msgs.msg import DiagnosticStatus
+from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
+from sensor_msgs.msg import CameraInfo, Image
+from std_msgs.msg import Header
+from std_srvs.srv import SetBool
+from vision_msgs.msg import Detection2DArray, LabelInfo
+
+from bisenetformer_ros.labels import LabelMap
+
+SEMANTIC = {"mask": Image, "confidence": Image, "color_mask": Image, "overlay": Image, "camera_info": CameraInfo}
+PANOPTIC = {"panoptic": Image, "segments": SegmentArray, "detections": Detection2DArray}
+ALL = SEMANTIC | PANOPTIC | {"latency": Latency}
+LATCHED = QoSProfile(depth=1, reliability=ReliabilityPolicy.RELIABLE, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+EVERYTHING = {"score_threshold": "0.0", "overlap_threshold": "0.0"}
+"""With these thresholds random weights yield segments."""
+
+
+def stamp_of(message) -> tuple[int, int]:
+    return message.header.stamp.sec, message.header.stamp.nanosec
+
+
+def pixels_of(message: Image) -> np.ndarray:
+    dtype = np.uint16 if message.encoding == "mono16" else np.uint8
+    return np.frombuffer(message.data, dtype).reshape(message.height, message.width, -1)
+
+
+def complete_set(messages: dict[str, list]) -> dict | None:
+    """topic → message, of the first stamp that has arrived on every topic."""
+    by_stamp = {topic: {stamp_of(message): message for message in found} for topic, found in messages.items()}
+    common = set.intersection(*(set(found) for found in by_stamp.values()))
+    return {topic: found[min(common)] for topic, found in by_stamp.items()} if common else None
+
+
+@pytest.fixture(scope="module")
+def process(graph, start_node, weights):
+    process = start_node({"model": str(weights), **EVERYTHING})
+    graph.wait_until_active()
+    return process
+
+
+@pytest.fixture(scope="module")
+def camera(graph, process):
+    with graph.camera() as camera:
+        yield camera
+
+
+@pytest.fixture
+def outputs(graph, camera):
+    """One message of every topic, all of the same camera image, and the images that were sent."""
+    sent = []
+    with graph.listening(ALL) as messages:
+        found = graph.wait_for(
+            lambda: complete_set(messages), "one frame on every topic", lambda: sent.append(camera.send())
+        )
+    return found | {"sent": sent}
+
+
+def test_every_output_carries_stamp_and_frame_of_its_image(outputs):
+    sent = {stamp_of(message): message for message in outputs.pop("sent")}
+    for topic, message in outputs.items():
+        assert message.header == sent[stamp_of(message)].header, topic
+    for detection in outputs["detections"].detections:
+        assert detection.header == outputs["detections"].header
+
+
+def test_images_have_the_size_and_encoding_that_is_promised(outputs):
+    encodings = {"mask": "mono8", "confidence": "mono8", "panoptic": "mono16", "color_mask": "rgb8", "overlay": "rgb8"}
+    for topic, encoding in encodings.items():
+        message = outputs[topic]
+        assert (message.height, message.width, message.encoding) == (48, 80, encoding), topic
+    assert (outputs["camera_info"].width, outputs["camera_info"].header.frame_id) == (80, "front_camera")
+
+
+def test_panoptic_segments_and_mask_tell_the_same_story(outputs):
+    panoptic, mask = pixels_of(outputs["panoptic"]), pixels_of(outputs["mask"])
+    segments = outputs["segments"].segments
+    assert segments
+    assert {segment.id for segment in segments} == set(np.unique(panoptic)) - {0}
+    for segment in segments:
+        owned = panoptic[..., 0] == segment.id
+        assert segment.area == owned.sum()
+        assert set(mask[owned].flat) == {segment.class_id}
+        rows, columns = np.nonzero(owned)
+        box = segment.box
+        assert (box.x_offset, box.y_offset) == (columns.min(), rows.min())
+        assert (box.width, box.height) == (np.ptp(columns) + 1, np.ptp(rows) + 1)
+    things = [(str(s.id), str(s.class_id)) for s in segments if s.is_thing]
+    assert [(d.id, d.results[0].hypothesis.class_id) for d in outputs["detections"].detections] == things
+
+
+def test_color_mask_is_the_mask_in_the_colours_of_the_label_map(outputs):
+    palette = LabelMap.load("camvid11").palette
+    np.testing.assert_array_equal(pixels_of(outputs["color_mask"]), palette[pixels_of(outputs["mask"])[..., 0]])
+
+
+def test_latency_adds_up(outputs):
+    latency = outputs["latency"]
+    steps = ("decode", "preprocess", "inference", "postprocess", "publish")
+    stages = [getattr(latency, f"{step}_ms") for step in steps]
+    assert min(stages) > 0
+    assert sum(stages) <= latency.total_ms * 1.001
+
+
+def test_labels_are_there_for_those_who_come_late(graph, process):
+    infos = graph.collect(LabelInfo, "/bisenetformer/label_info", LATCHED)
+    maps = graph.collect(LabelMapMessage, "/bisenetformer/label_map", LATCHED)
+    graph.wait_for(lambda: infos and maps, "label_info and label_map")
+    labels = LabelMap.load("camvid11").labels
+    names = [(label.id, label.name) for label in labels]
+    assert [(c.class_id, c.class_name) for c in infos[0].class_map] == [*names, (255, "unlabeled")]
+    assert list(zip(maps[0].class_ids, maps[0].class_names, strict=True)) == names
+    assert list(maps[0].is_thing) == [label.is_thing for label in labels]
+
+
+def test_size_and_encoding_may_change_from_frame_to_frame(graph, camera):
+    sizes = [(48, 80), (33, 47), (1, 1), (64, 40)]
+    with graph.listening({"mask": Image}) as messages:
+        for size in sizes:
+            camera_sends = {"size": size, "encoding": "bgr8"}
+            graph.wait_for(
+                lambda size=size: any((m.height, m.width) == size for m in messages["mask"]),
+                f"a mask of {size}",
+                lambda changes=camera_sends: camera.send(**changes),
+            )
+
+
+BAD_FRAMES = {
+    "unknown_encoding": [{"encoding": "32FC1"}, {"encoding": ""}, {"encoding": "RGB8"}],
+    "zero_size": [{"height": 0}, {"width": 0}],
+    "step_too_small": [{"step": 239}, {"width": 4_000_000_000}],
+    "wrong_data_length": [{"data": b"\0" * 100}, {"data": b"\0" * 11521}, {"data": b""}, {"height": 4_000_000_000}],
+    "too_small": [{"encoding": "bayer_rggb8", "size": (2, 2), "step": 2, "data": b"\0" * 4}],
+    "time_went_back": [{"header": Header(stamp=Time(sec=sec), frame_id="front_camera")} for sec in (1, -1)],
+}
+
+
+@pytest.mark.parametrize(("kind", "changes"), [(kind, c) for kind, cases in BAD_FRAMES.items() for c in cases])
+def test_bad_frame_is_dropped_counted_by_name_and_survived(graph, process, camera, kind, changes):
+    def count() -> int:
+        return int(graph.values("/image_raw").get(f"dropped.bad_input.{kind}", 0))
+
+    with graph.listening({"mask": Image}) as messages:
+        graph.wait_for(lambda: messages["mask"], "a mask before the bad frame", camera.send)
+        before = count()
+        graph.wait_for(lambda: count() > before, f"{kind} is counted", lambda: camera.send(**changes))
+        messages["mask"].clear()
+        graph.wait_for(lambda: messages["mask"], "a mask after the bad frame", camera.send)
+    assert f"(bad_input.{kind})" in process.output()
+
+
+def test_bad_frames_are_explained_in_diagnostics(graph, camera):
+    with graph.listening({"mask": Image}):
+        graph.wait_for(
+            lambda: "'16SC7' is not supported" in graph.status("/image_raw").message,
+            "the explanation",
+            lambda: camera.send(encoding="16SC7"),
+        )
+    assert graph.status("/image_raw").level != DiagnosticStatus.OK
+
+
+def test_diagnostics_have_the_keys_that_dashboards_look_for(graph, camera, outputs):
+    expected = {
+        "frame_rate_node",
+        "frame_rate_msg",
+        "current_delay_from_realtime_ms",
+        "total_dropped_frames",
+        "num_non_increasing_msg",
+    }
+    graph.wait_for(lambda: expected <= graph.values("/image_raw").keys(), "the keys", camera.send)
+    model = graph.values("model")
+    assert (model["model"], model["engine"], model["task"]) == ("random-nano", "torch", "panoptic")
+    assert {"device", "precision"} <= model.keys()
+    assert model["label_map"].startswith("camvid11")
+    stages = ("transport", "decode", "preprocess", "inference", "postprocess", "publish", "total")
+    assert {f"{stage}_ms_p{p}" for stage in stages for p in (50, 95, 99)} <= model.keys()
+
+
+def test_frames_are_not_segmented_for_nobody(graph, camera):
+    def counts() -> tuple[int, int]:
+        values = graph.values("/image_raw")
+        return int(values.get("dropped.no_listener", 0)), int(values["total_segmented_frames"])
+
+    graph.wait_for(lambda: graph.status("/image_raw").message.startswith("idle"), "nobody listens", camera.send)
+    dropped, _ = counts()
+    graph.wait_for(lambda: counts()[0] > dropped, "the first frame without a listener", camera.send)
+    dropped, segmented = counts()
+    graph.wait_for(lambda: counts()[0] >= dropped + 3, "three more of them", camera.send)
+    assert counts()[1] == segmented
+
+
+def test_thresholds_and_alpha_change_live(graph, camera):
+    with graph.listening({"segments": SegmentArray, "overlay": Image, "color_mask": Image}) as messages:
+
+        def after_setting(name: str, value: float) -> dict:
+            assert graph.set_parameter(name, value) == (True, "")
+            for found in messages.values():
+                found.clear()
+            graph.wait_for(lambda: complete_set(messages), "a frame", camera.send)
+            for found in messages.values():  # the first one may have been in work while the parameter changed
+                found.clear()
+            return graph.wait_for(lambda: complete_set(messages), "another frame", camera.send)
+
+        assert after_setting("score_threshold", 0.0)["segments"].segments
+        assert not after_setting("score_threshold", 1.0)["segments"].segments
+        after_setting("score_threshold", 0.0)
+        light, heavy = after_setting("overlay_alpha", 0.0), after_setting("overlay_alpha", 1.0)
+        assert distance(light) > distance(heavy)
+        after_setting("overlay_alpha", 0.5)
+
+
+def distance(messages: dict) -> float:
+    """How far the overlay is from the pure colours."""
+    return float(np.abs(pixels_of(messages["overlay"]).astype(int) - pixels_of(messages["color_mask"])).mean())
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "words"),
+    [
+        ("score_threshold", 1.5, ["score_threshold", "1.5"]),
+        ("overlay_alpha", -0.1, ["overlay_alpha", "-0.1"]),
+        ("score_threshold", "high", ["type"]),
+        ("reliability", "perhaps", ["auto, reliable, best_effort", "perhaps"]),
+        ("task", "semantic", ["configured", "ros2 lifecycle set /bisenetformer deactivate", "cleanup"]),
+        ("model", "other", ["configured"]),
+        ("autostart", False, ["restart", "-p autostart:=False"]),
+    ],
+)
+def test_wrong_parameter_is_refused_with_a_reason(graph, process, name, value, words):
+    accepted, reason = graph.set_parameter(name, value)
+    assert not accepted
+    for word in words:
+        assert word in reason
+
+
+def test_enable_service_switches_off_and_on(graph, camera):
+    with graph.listening({"mask": Image}) as messages:
+        graph.wait_for(lambda: messages["mask"], "a mask", camera.send)
+        response = graph.call(SetBool, "enable", data=False)
+        assert (response.success, response.message) == (True, "disabled")
+        before = int(graph.values("/image_raw").get("dropped.disabled", 0))
+        graph.wait_for(
+            lambda: int(graph.values("/image_raw").get("dropped.disabled", 0)) >= before + 2, "two dropped", camera.send
+        )
+        messages["mask"].clear()
+        graph.wait_for(lambda: graph.status("/image_raw").message.startswith("disabled"), "the status", camera.send)
+        assert not messages["mask"]
+        assert graph.call(SetBool, "enable", data=True).success
+        graph.wait_for(lambda: messages["mask"], "a mask again", camera.send)
+
+
+def test_old_frames_are_dropped_if_a_limit_is_set(graph, camera):
+    past = Header(stamp=Time(sec=1_000_000), frame_id="front_camera")
+    graph.set_parameter("max_age_ms", 1000.0)
+    with graph.listening({"mask": Image}):
+        graph.wait_for(
+            lambda: int(graph.values("/image_raw").get("dropped.too_old", 0)) >= 1,
+            "an old frame is counted",
+            lambda: camera.send(header=past),
+        )
+        graph.wait_for(lambda: "max_age_ms is 1000" in graph.status("/image_raw").message, "the explanation")
+    graph.set_parameter("max_age_ms", 0.0)
+
+
+def test_lifecycle_goes_round_and_round_without_leaving_threads_behind(graph, process, camera):
+    def threads() -> int:
+        return len(os.listdir(f"/proc/{process.pid}/task"))
+
+    counts = []
+    with graph.listening({"mask": Image}) as messages:
+        for _ in range(3):
+            for transition, state in [
+                ("deactivate", "inactive"),
+                ("activate", "active"),
+                ("deactivate", "inactive"),
+                ("cleanup", "unconfigured"),
+                ("configure", "inactive"),
+                ("activate", "active"),
+            ]:
+                assert graph.change_state(transition), transition
+                assert graph.state() == state
+            messages["mask"].clear()
+            graph.wait_for(lambda: messages["mask"], "a mask after the round", camera.send)
+            counts.append(threads())
+    assert counts[-1] == counts[0]
+
+
+def test_impossible_transitions_are_refused_and_survived(graph, process):
+    assert not graph.change_state("configure")
+    assert not graph.change_state("cleanup")
+    assert graph.state() == "active"
+
+
+def test_nothing_is_published_while_inactive(graph, camera):
+    with graph.listening({"mask": Image}) as messages:
+        graph.wait_for(lambda: messages["mask"], "a mask", camera.send)
+        assert graph.change_state("deactivate")
+        messages["mask"].clear()
+        seen = int(graph.values("/image_raw")["total_received_frames"])
+        graph.forget_diagnostics()
+        graph.wait_for(lambda: graph.values("model").get("state") == "inactive", "the state", camera.send)
+        graph.wait_for(lambda: graph.node.count_subscribers("image_raw") == 0, "the subscription is gone", camera.send)
+        assert not messages["mask"]
+        assert int(graph.values("/image_raw")["total_received_frames"]) - seen <= 1
+        assert graph.change_state("activate")
+        graph.wait_for(lambda: messages["mask"], "a mask again", camera.send)
+
+
+def test_reliability_follows_the_publishers(graph, camera):
+    def reliability() -> ReliabilityPolicy | None:
+        infos = graph.node.get_subscriptions_info_by_topic("/image_raw")
+        return infos[0].qos_profile.reliability if len(infos) == 1 else None
+
+    graph.wait_for(lambda: reliability() == ReliabilityPolicy.RELIABLE, "reliable, as the only publisher is")
+    with graph.camera(qos=QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)) as other:
+        graph.wait_for(lambda: reliability() == ReliabilityPolicy.BEST_EFFORT, "best effort, as one publisher is")
+        with graph.listening({"mask": Image}) as messages:
+            graph.wait_for(lambda: messages["mask"], "masks of the best effort camera", other.send)
+            messages["mask"].clear()
+            graph.wait_for(lambda: messages["mask"], "masks of the reliable camera", camera.send)
+    graph.wait_for(lambda: reliability() == ReliabilityPolicy.RELIABLE, "reliable again")
+    assert graph.set_parameter("reliability", "best_effort") == (True, "")
+    graph.wait_for(lambda: reliability() == ReliabilityPolicy.BEST_EFFORT, "best effort, as the parameter says")
+    graph.set_parameter("reliability", "auto")
+
+
+def test_parameters_are_documented_by_the_node_itself(graph, process):
+    from rcl_interfaces.srv import DescribeParameters, ListParameters
+
+    names = graph.call(ListParameters, "list_parameters").result.names
+    described = graph.call(DescribeParameters, "describe_parameters", names=names).descriptors
+    own = [d for d in described if not d.name.startswith(("qos_overrides", "use_sim_time", "start_type", "node_"))]
+    assert {"model", "task", "enable", "diagnostic_updater.period"} <= {d.name for d in own}
+    assert all(d.description for d in own)
+
+
+def test_ctrl_c_ends_the_node_without_a_traceback(process):
+    """The last test of this process."""
+    assert process.stop(signal.SIGINT) == 0
+    assert "Traceback" not in process.output()
