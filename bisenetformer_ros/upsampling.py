@@ -39,8 +39,11 @@ class MaskUpsampler:
         def to_device(array: np.ndarray) -> torch.Tensor:
             return torch.from_numpy(array).to(mask_logits.device)
 
-        index = to_device(columns.first[:, None] + np.arange(columns.num_taps))
-        self._source = mask_logits.float()[:, :, index].permute(1, 2, 0, 3).contiguous()  # (h, tiles, N, column taps)
+        self._source = mask_logits.new_empty(
+            (height, len(columns.first), num_masks, columns.num_taps), dtype=torch.float32
+        )
+        for tile, first in enumerate(columns.first):
+            self._source[:, tile] = mask_logits[:, :, first : first + columns.num_taps].transpose(0, 1)
         self._rows = rows
         self._row_weights = to_device(rows.weights)
         # One copy per row: the strip is one batch of (N, taps) x (taps, TILE_WIDTH), a batch entry per row and tile.

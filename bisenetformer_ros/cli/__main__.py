@@ -10,7 +10,8 @@ COMMANDS. The file is imported only when its command runs, so it may import what
     def run(args: argparse.Namespace) -> int: ...                    # the exit code
 
 Exit codes: 0 done, 1 found wanting (an input failed, a measured value missed its limit), 2 misused. `run` may raise
-BiSeNetFormerError for misuse; its message goes to stderr without a traceback. Results go to stdout, progress to stderr.
+BiSeNetFormerError, and OSError for files; the message goes to stderr without a traceback, and that counts as misuse.
+Results go to stdout, progress to stderr.
 A command that measures takes `--json FILE`.
 """
 
@@ -43,7 +44,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = build_parser(selected=argv[0] if argv else None).parse_args(argv)
     try:
         return _load(args.command).run(args)
-    except BiSeNetFormerError as error:
+    except (BiSeNetFormerError, OSError) as error:
         print(f"bisenetformer {args.command}: error: {error}", file=sys.stderr)
         return MISUSED
     except KeyboardInterrupt:
