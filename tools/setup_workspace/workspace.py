@@ -56,7 +56,7 @@ def install_packages(state: State, ros: Ros) -> None:
         return
     say("installing the Python packages; the first time takes a few minutes")
     arguments = [argument for file in requirements for argument in ("-r", str(file))]
-    run_pip("install", *arguments, "-c", constraints_file(ros), "-e", f"{ROOT}[dev,torch,training]")
+    run_pip("install", *arguments, "-c", constraints_file(ros), "-e", f"{ROOT}[dev,torch,training,demo]")
     if ros.prefix is None:
         point_wheels_at_this_python(VENV)
     state.finish("packages", inputs)
@@ -80,8 +80,10 @@ def build_messages(state: State, ros: Ros) -> None:
     if state.inputs("build") == inputs and (ROOT / "install" / "local_setup.bash").exists():
         return
     say("building the messages")
-    command: list[str | Path] = [PYTHON, "-m", "colcon", "--log-base", "build/log", "build", "--symlink-install"]
-    command += ["--base-paths", ".", *([] if brings_vision_msgs(ros) else [UNDERLAY])]
+    # By the Python outside the venv: colcon writes its path into local_setup.bash without quotes, and that of the venv
+    # may hold a space.
+    command: list[str | Path] = [sys.executable, "-m", "colcon", "--log-base", "build/log", "build"]
+    command += ["--symlink-install", "--base-paths", ".", *([] if brings_vision_msgs(ros) else [UNDERLAY])]
     command += ["--cmake-args", "-G", "Ninja", "-DBUILD_TESTING=OFF", f"-DPython3_EXECUTABLE={PYTHON}"]
     if subprocess.run(command, cwd=ROOT, env=build_environment(ros)).returncode != 0:
         raise SetupError("the messages could not be built; colcon's output above says why, build/log/ has all of it")
@@ -98,10 +100,14 @@ def build_environment(ros: Ros) -> dict[str, str]:
     """The environment of colcon: the venv first and, with wheels, nothing of any other ROS."""
     environment = dict(os.environ, VIRTUAL_ENV=str(VENV), PATH=f"{VENV / 'bin'}{os.pathsep}{os.environ['PATH']}")
     environment["COLCON_LOG_LEVEL"] = "error"  # it would warn that the venv has no local_setup.bash
+    python_path = [str(path) for path in VENV.glob("lib/python3.*/site-packages")]
     if ros.prefix is None:
         environment.update(AMENT_PREFIX_PATH=str(VENV), CMAKE_PREFIX_PATH=str(VENV))
-        for name in ("PYTHONPATH", "LD_LIBRARY_PATH", "COLCON_PREFIX_PATH"):
+        for name in ("LD_LIBRARY_PATH", "COLCON_PREFIX_PATH"):
             environment.pop(name, None)
+    elif "PYTHONPATH" in os.environ:
+        python_path.append(os.environ["PYTHONPATH"])
+    environment["PYTHONPATH"] = os.pathsep.join(python_path)
     return environment
 
 
