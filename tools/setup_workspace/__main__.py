@@ -11,4 +11,4 @@ if __name__ == "__main__":
 
         sys.exit(main())
     except SetupError as error:
-        sys.exit("make setup: error: {}".format(error))  # noqa: UP032  (a message for old Pythons)
+        sys.exit(f"make setup: error: {error}")

@@ -22,23 +22,22 @@ class SetupError(Exception):
 def check_python_is_new_enough(version: tuple = sys.version_info[:2]) -> None:
     """Refuses a Python older than the package supports."""
     if version < OLDEST_PYTHON:
-        raise SetupError("Python 3.10 or newer is needed, this is {}.{}; ".format(*version) + OTHER_PYTHON)
+        raise SetupError(f"Python 3.10 or newer is needed, this is {_dotted(version)}; {OTHER_PYTHON}")
 
 
 def check_wheels_exist(
-    version: tuple = sys.version_info[:2], system: str = "", machine: str = "", glibc: str = platform.libc_ver()[1]
+    version: tuple = sys.version_info[:2],
+    system: str = platform.system(),
+    machine: str = platform.machine(),
+    glibc: str = platform.libc_ver()[1],
 ) -> None:
-    """Refuses a Python or a platform for which there are no ROS 2 wheels."""
+    """Refuses a Python or a platform for which there are no ROS 2 wheels; glibc is "" on a system with another libc."""
     if version > NEWEST_WHEEL_PYTHON:
-        raise SetupError("ROS 2 wheels exist for Python 3.10 to 3.13, this is {}.{}; ".format(*version) + OTHER_PYTHON)
-    system = system or platform.system()
-    machine = machine or platform.machine()
+        raise SetupError(f"ROS 2 wheels exist for Python 3.10 to 3.13, this is {_dotted(version)}; {OTHER_PYTHON}")
     if (system, machine) != ("Linux", "x86_64"):
-        raise SetupError(
-            "ROS 2 wheels exist for Linux x86_64, this is {} {}; ".format(system, machine) + INSTALL_ROS  # noqa: UP032
-        )
+        raise SetupError(f"ROS 2 wheels exist for Linux x86_64, this is {system} {machine}; {INSTALL_ROS}")
     if _numbers(glibc) < OLDEST_WHEEL_GLIBC:
-        raise SetupError("ROS 2 wheels need glibc 2.28 or newer, this is '" + glibc + "'; " + INSTALL_ROS)
+        raise SetupError(f"ROS 2 wheels need glibc 2.28 or newer, this is '{glibc}'; {INSTALL_ROS}")
 
 
 def check_build_tools() -> None:
@@ -51,10 +50,14 @@ def check_build_tools() -> None:
         )
     headers = sysconfig.get_paths()["include"]
     if not os.path.isfile(os.path.join(headers, "Python.h")):
-        raise SetupError("Python.h is not in " + headers + "; install the headers: sudo apt install python3-dev")
+        raise SetupError(f"Python.h is not in {headers}; install the headers: sudo apt install python3-dev")
     missing = [module for module in ("venv", "ensurepip") if importlib.util.find_spec(module) is None]
     if missing:
-        raise SetupError("this Python has no module " + missing[0] + "; install it: sudo apt install python3-venv")
+        raise SetupError(f"this Python has no module {missing[0]}; install it: sudo apt install python3-venv")
+
+
+def _dotted(version: tuple) -> str:
+    return ".".join(str(number) for number in version)
 
 
 def _numbers(version: str) -> tuple:
