@@ -89,8 +89,9 @@ class SegmentationNode(LifecycleNode):
             self._fault = f"could not {name}: {error}"
             self.get_logger().error(self._fault)
         except Exception as error:
-            self._fault = f"could not {name}: {type(error).__name__}: {error}"
-            self.get_logger().error(f"{self._fault}\n{traceback.format_exc()}")
+            if self.context.ok():  # else it is Ctrl-C that took ROS away, and nothing is wrong
+                self._fault = f"could not {name}: {type(error).__name__}: {error}"
+                self.get_logger().error(f"{self._fault}\n{traceback.format_exc()}")
         else:
             self._fault, self._lifecycle = "", goal
             return TransitionCallbackReturn.SUCCESS
