@@ -1,0 +1,1 @@
+"""A drive through the node: starts camera, node and listener as processes, collects what arrives, measures, reports."""

@@ -1,0 +1,80 @@
+"""Everything that a run of the demo found out."""
+
+import math
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from bisenetformer_ros.demo.machine import describe_machine
+from bisenetformer_ros.demo.recording import INPUT_TOPIC, FrameCount, Recording
+from bisenetformer_ros.demo.scores import Scores
+from bisenetformer_ros.demo.session import DemoSettings
+from bisenetformer_ros.demo.sources import Footage
+
+
+@dataclass(frozen=True, eq=False)
+class Outcome:
+    """scores: None for the reason in `why_no_scores`. command: what was typed."""
+
+    settings: DemoSettings
+    footage: Footage
+    recording: Recording
+    scores: Scores | None
+    why_no_scores: str
+    command: str
+
+    @property
+    def count(self) -> FrameCount:
+        return self.recording.count()
+
+    @property
+    def node(self) -> dict[str, str]:
+        """What the node says about its model: model, engine, device, precision, task, label_map."""
+        status = self.recording.status("model")
+        names = ("model", "engine", "device", "precision", "task", "label_map")
+        return {name: status["values"].get(name, "") for name in names} if status else {}
+
+    @property
+    def image_size(self) -> tuple[int, int]:
+        """(height, width) of the camera."""
+        return self.recording.opened["height"], self.recording.opened["width"]
+
+    def diagnostics(self) -> list[tuple[str, str]]:
+        """(name, message) of the newest statuses, the input's as it was while frames came."""
+        return [(name, status["message"]) for name, status in self.recording.statuses.items()]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON types: milliseconds, shares of 0..1, null for what was not measured."""
+        count, recording = self.count, self.recording
+        status = recording.status(INPUT_TOPIC)
+        return _without_nan(
+            {
+                "command": self.command,
+                "settings": asdict(self.settings),
+                "source": self.footage.description,
+                "image_size": self.image_size,
+                "node": self.node,
+                "frames": {"sent": count.sent, "received": count.received, "dropped": dict(count.dropped)},
+                "outputs": {topic: len(events) for topic, events in recording.outputs.items()},
+                "strays": recording.strays(),
+                "frames_per_second": recording.rate_hz(),
+                "latency_ms": {name: vars(summary) for name, summary in recording.latencies().items()},
+                "scores": self.scores.to_dict(recording.labels) if self.scores else None,
+                "why_no_scores": self.why_no_scores,
+                "diagnostics": status["values"] if status else {},
+                "machine": describe_machine(),
+            }
+        )
+
+
+def percent(share: float) -> str:
+    """A share of 0..1 in percent; a dash for nan, a class that did not occur."""
+    return "-" if math.isnan(share) else f"{100 * share:.1f}"
+
+
+def _without_nan(value: Any) -> Any:
+    """JSON has no nan."""
+    if isinstance(value, dict):
+        return {key: _without_nan(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_without_nan(item) for item in value]
+    return None if isinstance(value, float) and math.isnan(value) else value
