@@ -34,16 +34,17 @@ class FrameSource:
 
 
 def open_source(path: str | Path) -> FrameSource:
-    """Frames of an image, of all images right in a folder, or of a video.
+    """Frames of an image, of all images right in a folder, of those that fit a pattern (`DIR/left_*.jpg`), or of a video.
 
-    Raises InputError if the path does not exist or is a folder without images. Files that turn out to be unreadable
-    raise it later, from `Frame.read`.
+    A PNG beside a JPEG of the same name is its label image, as in CamVid's folders, and is left out.
+    Raises InputError if the path does not exist or there are no images. Files that turn out to be unreadable raise it
+    later, from `Frame.read`.
     """
     path = Path(path).expanduser()
-    if path.is_dir():
-        images = sorted(file for file in path.iterdir() if file.suffix.lower() in IMAGE_SUFFIXES and file.is_file())
+    if path.is_dir() or ("*" in path.name and not path.exists()):
+        images = _find_images(path, "*") if path.is_dir() else _find_images(path.parent, path.name)
         if not images:
-            raise InputError(f"{path}: no images in this folder; expected files ending in {', '.join(IMAGE_SUFFIXES)}")
+            raise InputError(f"{path}: no images there; expected files ending in {', '.join(IMAGE_SUFFIXES)}")
         return FrameSource(len(images), map(_image_frame, images))
     if not path.is_file():
         raise InputError(f"{path}: no such file or folder; expected an image, a folder of images or a video")
@@ -52,6 +53,12 @@ def open_source(path: str | Path) -> FrameSource:
     video = cv2.VideoCapture(str(path))
     num_frames = int(video.get(cv2.CAP_PROP_FRAME_COUNT))
     return FrameSource(num_frames if num_frames > 0 else None, _video_frames(path, video))
+
+
+def _find_images(folder: Path, pattern: str) -> list[Path]:
+    images = [file for file in folder.glob(pattern) if file.suffix.lower() in IMAGE_SUFFIXES and file.is_file()]
+    photographs = {file.stem for file in images if file.suffix.lower() in (".jpg", ".jpeg")}
+    return sorted(file for file in images if file.suffix.lower() != ".png" or file.stem not in photographs)
 
 
 def _image_frame(path: Path) -> Frame:

@@ -38,6 +38,22 @@ def test_a_folder_is_read_in_the_order_of_names_and_only_its_images(tmp_path: Pa
     assert [frame.name for frame in source.frames] == ["a", "b", "c"]
 
 
+def test_label_images_beside_photographs_are_no_pictures(tmp_path: Path) -> None:
+    for name in ("a.jpg", "a.png", "b.jpg", "b.png", "c.png"):
+        write_image(tmp_path / name)
+    source = open_source(tmp_path)
+    assert source.num_frames == 3
+    assert [frame.name for frame in source.frames] == ["a", "b", "c"]
+
+
+def test_a_pattern_chooses_among_the_images_of_a_folder(tmp_path: Path) -> None:
+    for name in ("left_1.jpg", "left_0.jpg", "left_0.txt", "right_0.jpg"):
+        write_image(tmp_path / name) if name.endswith("jpg") else (tmp_path / name).touch()
+    assert [frame.name for frame in open_source(tmp_path / "left_*").frames] == ["left_0", "left_1"]
+    with pytest.raises(InputError, match="no images there"):
+        open_source(tmp_path / "rear_*.jpg")
+
+
 def test_a_broken_image_is_named_when_read_and_the_next_one_is_fine(tmp_path: Path) -> None:
     (tmp_path / "a.png").write_bytes(b"not a picture")
     write_image(tmp_path / "b.png")
@@ -71,5 +87,5 @@ def test_a_file_that_is_no_video_is_one_unreadable_frame(tmp_path: Path) -> None
 def test_missing_and_empty_places_are_refused_at_once(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="nowhere: no such file or folder"):
         open_source(tmp_path / "nowhere")
-    with pytest.raises(InputError, match="no images in this folder"):
+    with pytest.raises(InputError, match="no images there"):
         open_source(tmp_path)
