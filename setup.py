@@ -13,6 +13,7 @@ EXTRAS = {
     "onnx": ["onnx>=1.15", "onnxruntime>=1.17"],
     "openvino": ["openvino>=2024.0"],
     "training": [*MODEL, "scipy>=1.8"],
+    "demo": [*MODEL, "pillow>=9.0", "rosbags>=0.11"],
     "dev": ["mypy>=1.8", "pytest>=7.0", "pytest-timeout>=2.1", "ruff>=0.6", "types-PyYAML"],
 }
 
