@@ -2,7 +2,7 @@
 
 Both tasks follow Mask2Former: mask logits are interpolated to the camera's resolution first, then made probabilities
 and compared. Both stream: masks of that resolution exist as strips of rows only, STRIP_BYTES at a time. For 100 masks
-of 1024x2048, 800 MiB in full, at most 48 MiB are held, inputs aside; half of that are the result and a re-arranged copy
+of 1024x2048, 800 MiB in full, at most 52 MiB are held, inputs aside; half of that are the result and a re-arranged copy
 of the mask logits.
 """
 

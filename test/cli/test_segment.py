@@ -1,0 +1,114 @@
+import json
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from bisenetformer_ros.cli.__main__ import main
+
+SIZE = (40, 60)
+
+
+@pytest.fixture
+def pictures(tmp_path: Path) -> Path:
+    """A folder with two images and one file that only looks like one, in the middle."""
+    folder = tmp_path / "pictures"
+    folder.mkdir()
+    rng = np.random.default_rng(0)
+    for name in ("a.png", "c.png"):
+        cv2.imwrite(str(folder / name), rng.integers(0, 256, (*SIZE, 3), dtype=np.uint8))
+    (folder / "b.png").write_bytes(b"not a picture")
+    return folder
+
+
+def segment(*inputs: Path, out: Path, model: Path, options: tuple[str, ...] = ()) -> int:
+    paths = map(str, inputs)
+    return main(["segment", *paths, "--out", str(out), "--model", str(model), "--device", "cpu", *options])
+
+
+def names_in(folder: Path) -> set[str]:
+    return {path.name for path in folder.iterdir()}
+
+
+def test_panoptic_files_of_an_image(pictures: Path, tmp_path: Path, random_weights: Path) -> None:
+    out = tmp_path / "out"
+    options = ("--score-threshold", "0", "--overlap-threshold", "0", "--names")
+    assert segment(pictures / "a.png", out=out, model=random_weights, options=options) == 0
+    assert names_in(out) == {"a_label.png", "a_overlay.png", "a_panoptic.png", "panoptic.json"}
+    labels = cv2.imread(str(out / "a_label.png"), cv2.IMREAD_UNCHANGED)
+    ids = cv2.imread(str(out / "a_panoptic.png"))[..., ::-1].astype(int) @ [1, 256, 65536]
+    assert labels.shape == ids.shape == SIZE
+    (annotation,) = json.loads((out / "panoptic.json").read_text())["annotations"]
+    classes = {info["id"]: info["category_id"] for info in annotation["segments_info"]}
+    assert len(classes) > 0
+    np.testing.assert_array_equal(labels, np.vectorize(lambda i: classes.get(i, 255))(ids))
+
+
+def test_semantic_has_no_panoptic_files(pictures: Path, tmp_path: Path, random_weights: Path) -> None:
+    out = tmp_path / "out"
+    assert segment(pictures / "a.png", out=out, model=random_weights, options=("--task", "semantic")) == 0
+    assert names_in(out) == {"a_label.png", "a_overlay.png"}
+    assert cv2.imread(str(out / "a_label.png"), cv2.IMREAD_UNCHANGED).max() < 11
+
+
+def test_an_unreadable_file_is_named_and_the_others_are_done(
+    pictures: Path, tmp_path: Path, random_weights: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out, report = tmp_path / "out", tmp_path / "report.json"
+    assert segment(pictures, out=out, model=random_weights, options=("--json", str(report))) == 1
+    assert {"a_label.png", "c_label.png"} <= names_in(out)
+    assert "b_label.png" not in names_in(out)
+    assert "b.png: cannot be read as an image" in capsys.readouterr().err
+    content = json.loads(report.read_text())
+    assert (content["num_segmented"], len(content["failures"]), content["frame_ms"]["count"]) == (2, 1, 2)
+    assert (content["model"], content["task"], content["device"]) == ("random", "panoptic", "cpu")
+    assert content["frame_ms"]["p50_ms"] > 0
+
+
+def test_a_video_and_an_image_in_one_go(pictures: Path, tmp_path: Path, random_weights: Path) -> None:
+    writer = cv2.VideoWriter(str(tmp_path / "drive.avi"), cv2.VideoWriter_fourcc(*"MJPG"), 10, (48, 32))
+    for level in (50, 150):
+        writer.write(np.full((32, 48, 3), level, np.uint8))
+    writer.release()
+    out = tmp_path / "out"
+    assert segment(tmp_path / "drive.avi", pictures / "a.png", out=out, model=random_weights) == 0
+    content = json.loads((out / "panoptic.json").read_text())
+    assert [image["file_name"] for image in content["images"]] == ["drive_000000", "drive_000001", "a"]
+    assert cv2.imread(str(out / "drive_000001_overlay.png")).shape == (32, 48, 3)
+
+
+def test_pictures_of_the_same_name_do_not_overwrite_each_other(
+    pictures: Path, tmp_path: Path, random_weights: Path
+) -> None:
+    out = tmp_path / "out"
+    image = pictures / "a.png"
+    assert segment(image, image, image, out=out, model=random_weights, options=("--task", "semantic")) == 0
+    assert {"a_label.png", "a_2_label.png", "a_3_label.png"} <= names_in(out)
+
+
+@pytest.mark.parametrize(
+    ("options", "complaint"),
+    [
+        (("--score-threshold", "1.2"), "expected a number of 0..1, got 1.2"),
+        (("--overlap-threshold", "nan"), "expected a number of 0..1, got nan"),
+        (("--task", "instance"), "invalid choice: 'instance'"),
+    ],
+)
+def test_wrong_options_exit_with_2(
+    options: tuple[str, ...], complaint: str, pictures: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as caught:
+        main(["segment", str(pictures), *options])
+    assert caught.value.code == 2
+    assert complaint in capsys.readouterr().err
+
+
+def test_what_does_not_exist_exits_with_2(
+    pictures: Path, tmp_path: Path, random_weights: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert segment(tmp_path / "nowhere", out=tmp_path / "out", model=random_weights) == 2
+    assert "nowhere: no such file or folder" in capsys.readouterr().err
+    assert segment(pictures, out=tmp_path / "out", model=tmp_path / "none.safetensors") == 2
+    assert "none.safetensors' is neither a file" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
