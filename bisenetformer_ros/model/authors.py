@@ -14,8 +14,8 @@ _FUSION = "pixel_decoder.ffm."
 _PREDICTOR = "head.predictor."
 _HEADS = _PREDICTOR + "forward_prediction_heads."
 
-HEAD_DIM = 32
-"""Channels per attention head in every published model; the number of heads leaves no trace in the tensors."""
+NUM_HEADS = 8
+"""Attention heads in every published model; their number leaves no trace in the tensors."""
 
 _STDC_STAGES = {(2, 2, 2): "bisenetformer-stdc1", (4, 5, 3): "bisenetformer-stdc2"}
 _STEM_FEATURES = 2
@@ -63,6 +63,10 @@ def is_authors_checkpoint(tensors: dict[str, Tensor]) -> bool:
     return any(name.startswith(_PREDICTOR) for name in tensors)
 
 
+def is_backbone_checkpoint(tensors: dict[str, Tensor]) -> bool:
+    return any(name.startswith("features.") for name in tensors)
+
+
 def from_authors(tensors: dict[str, Tensor]) -> tuple[dict[str, Any], dict[str, Tensor]]:
     """The `build_model` keywords that the tensors imply, and the tensors under our names.
 
@@ -85,7 +89,7 @@ def backbone_tensors(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
     features = {name: t for name, t in tensors.items() if name.startswith("features.")}
     features = {name: t for name, t in features.items() if not _DROPPED.match(name)}
     unknown = [n for n in tensors if not n.startswith("features.") and not _NOT_BACKBONE.match(n)]
-    if not features or unknown:
+    if unknown or not features:
         raise ModelError(
             "not an ImageNet STDC checkpoint: expected tensors 'features.N.…', got "
             f"{', '.join((unknown or list(tensors))[:5])}"
@@ -106,7 +110,7 @@ def _architecture(tensors: dict[str, Tensor], depths: tuple[int, ...]) -> dict[s
         "num_classes": shape(_HEADS + "classifier.weight")[0] - 1,
         "channels": shape(_FUSION + "proj1.weight")[0],
         "dim": dim,
-        "num_heads": dim // HEAD_DIM,
+        "num_heads": NUM_HEADS,
         "feedforward_dim": shape(_PREDICTOR + "transformer_ffn_layers.0.linear1.weight")[0],
         "num_queries": num_queries,
         "num_blocks": _count(tensors, _PREDICTOR + r"transformer_ffn_layers\.(\d+)\."),
@@ -124,7 +128,7 @@ def _stdc_depths(tensors: dict[str, Tensor], prefix: str) -> tuple[int, ...]:
     starts = sorted(
         {int(m[1]) for name in tensors if (m := re.match(re.escape(prefix) + r"features\.(\d+)\.avd_layer\.", name))}
     )
-    depths = tuple(after - before for before, after in zip(starts, [*starts[1:], num_features], strict=True))
+    depths = tuple(after - before for before, after in zip(starts, [*starts[1:], num_features], strict=False))
     if depths not in _STDC_STAGES:
         raise ModelError(
             f"the backbone has stages of {list(depths)} blocks, expected one of "

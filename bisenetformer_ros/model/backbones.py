@@ -5,6 +5,7 @@ ResNet-50: He et al., CVPR 2016, with the stride in the 3×3 convolution.
 """
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
@@ -19,7 +20,7 @@ class CatBottleneck(nn.Module):
         super().__init__()
         widths = [out_channels // 2, out_channels // 4, out_channels // 8, out_channels // 8]
         self.convs = nn.ModuleList([ConvBNReLU(in_channels, widths[0], kernel_size=1)])
-        self.convs.extend(ConvBNReLU(before, after) for before, after in zip(widths[:-1], widths[1:], strict=True))
+        self.convs.extend(ConvBNReLU(before, after) for before, after in pairwise(widths))
         self.downsample: nn.Module = nn.Identity()
         self.skip: nn.Module = nn.Identity()
         if stride == 2:

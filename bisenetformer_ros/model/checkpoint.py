@@ -3,7 +3,8 @@
 Nothing here runs code from a file: safetensors hold numbers, .pth files are read with weights_only.
 """
 
-import pickle
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -12,20 +13,37 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from bisenetformer_ros.errors import ModelError
+from bisenetformer_ros.errors import ConfigError, ModelError
 from bisenetformer_ros.labels import LabelMap
 from bisenetformer_ros.metadata import ModelMetadata
-from bisenetformer_ros.model.authors import backbone_tensors, from_authors, is_authors_checkpoint
+from bisenetformer_ros.model.authors import (
+    backbone_tensors,
+    from_authors,
+    is_authors_checkpoint,
+    is_backbone_checkpoint,
+)
 from bisenetformer_ros.model.bisenetformer import BiSeNetFormer
 from bisenetformer_ros.model.builders import build_model
 
+_NOT_WEIGHTS = ("num_batches_tracked", "pixel_mean", "pixel_std")
+"""Buffers that are neither written nor expected: the metadata holds the normalization."""
 
-def save_model(path: str | Path, model: BiSeNetFormer, metadata: ModelMetadata, dtype: torch.dtype = torch.float32) -> None:
-    """Writes our format: weights in `dtype` (whole numbers stay), metadata in the header."""
+
+def save_model(
+    path: str | Path, model: BiSeNetFormer, metadata: ModelMetadata, dtype: torch.dtype = torch.float32
+) -> None:
+    """Writes our format: parameters in `dtype`, batch normalizations' statistics in float32, metadata in the header.
+
+    Raises ValueError when the model normalizes with other values than the metadata says.
+    """
+    for name, expected in (("pixel_mean", metadata.pixel_mean), ("pixel_std", metadata.pixel_std)):
+        used = model.get_buffer(name).flatten().tolist()
+        if not torch.allclose(torch.tensor(used), torch.tensor(expected)):
+            raise ValueError(f"the model's {name} is {used}, the metadata says {list(expected)}")
+    parameters = {name for name, _ in model.named_parameters()}
     tensors = {
-        name: (tensor.to(dtype) if tensor.is_floating_point() else tensor).contiguous()
-        for name, tensor in model.state_dict().items()
-        if not name.endswith("num_batches_tracked")
+        name: tensor.to(dtype if name in parameters else torch.float32).contiguous()
+        for name, tensor in _weights(model.state_dict()).items()
     }
     save_file(tensors, str(path), metadata.to_strings())
 
@@ -47,14 +65,11 @@ def load_checkpoint(path: str | Path) -> tuple[BiSeNetFormer, ModelMetadata]:
         metadata, tensors = read_metadata(path), _read_safetensors(path)
     else:
         tensors = read_pth(path)
-        if not is_authors_checkpoint(tensors):
-            raise ModelError(
-                f"{path}: not a BiSeNetFormer of the authors' SDK (no 'head.predictor.…' tensors); it starts with "
-                f"{', '.join(list(tensors)[:3])}"
-            )
-        architecture, tensors = from_authors(tensors)
+        _expect_network(tensors, path)
+        with _naming(path):
+            architecture, tensors = from_authors(tensors)
         metadata = _authors_metadata(path, architecture)
-    model = build_model(**metadata.architecture, pixel_mean=metadata.pixel_mean, pixel_std=metadata.pixel_std)
+    model = _build(metadata, path)
     _load_tensors(model, tensors, path)
     return model.eval(), metadata
 
@@ -64,38 +79,40 @@ def load_backbone(model: BiSeNetFormer, path: str | Path) -> None:
 
     Raises ModelError when the file is not one or belongs to another STDC.
     """
-    tensors = backbone_tensors(read_pth(Path(path).expanduser()))
-    _load_tensors(model.backbone, tensors, Path(path))
+    path = Path(path).expanduser()
+    tensors = read_pth(path)
+    with _naming(path):
+        tensors = backbone_tensors(tensors)
+    _load_tensors(model.backbone, tensors, path)
 
 
 def read_metadata(path: str | Path) -> ModelMetadata:
     """The metadata in the header of our safetensors, without reading the weights."""
     try:
-        with safe_open(str(path), framework="pt") as file:
+        with safe_open(str(path), framework="pt") as file, _naming(path):
             return ModelMetadata.from_strings(file.metadata() or {})
     except (SafetensorError, OSError) as error:
         raise ModelError(f"{path}: damaged or not a safetensors file ({error})") from error
-    except ModelError as error:
-        raise ModelError(f"{path}: {error}") from error
 
 
 def read_pth(path: Path) -> dict[str, Tensor]:
     """The tensors of a PyTorch checkpoint, unwrapped from a 'model' or 'state_dict' entry."""
     try:
         content: Any = torch.load(path, map_location="cpu", weights_only=True)
-    except FileNotFoundError:
-        raise ModelError(f"no weights file at {path}") from None
-    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError) as error:
+    except OSError as error:
+        raise ModelError(f"{path}: cannot be read ({error.strerror})") from error
+    except Exception as error:  # bytes that are no pickle make the unpickler fail in any way there is
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise ModelError(
-            f"{path}: damaged, or holds objects other than tensors, which are not loaded since they could run code "
-            f"({str(error).splitlines()[0]})"
+            f"{path}: damaged, not a PyTorch checkpoint, or holds objects other than tensors, which are not loaded "
+            f"since they could run code ({reason})"
         ) from error
     for wrapper in ("model", "state_dict"):
         if isinstance(content, dict) and isinstance(content.get(wrapper), dict):
             content = content[wrapper]
     if not isinstance(content, dict) or not content:
         raise ModelError(f"{path}: expected a mapping of names to tensors, got {type(content).__name__}")
-    return {name: tensor for name, tensor in content.items() if isinstance(tensor, Tensor)}
+    return {str(name): tensor for name, tensor in content.items() if isinstance(tensor, Tensor)}
 
 
 def _read_safetensors(path: Path) -> dict[str, Tensor]:
@@ -103,9 +120,40 @@ def _read_safetensors(path: Path) -> dict[str, Tensor]:
         return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dict
 
 
+def _expect_network(tensors: dict[str, Tensor], path: Path) -> None:
+    if is_authors_checkpoint(tensors):
+        return
+    if not tensors:
+        found = "no tensors; the weights of a training run are the .safetensors beside its checkpoint"
+    elif is_backbone_checkpoint(tensors):
+        found = "an ImageNet backbone alone, which can start a training but segments nothing"
+    else:
+        found = f"tensors that start with {', '.join(list(tensors)[:3])}"
+    raise ModelError(
+        f"{path}: expected our .safetensors or the checkpoint of a whole network ('head.predictor.…'), got {found}"
+    )
+
+
+@contextmanager
+def _naming(path: str | Path) -> Iterator[None]:
+    """Puts the file's name in front of a ModelError."""
+    try:
+        yield
+    except ModelError as error:
+        raise ModelError(f"{path}: {error}") from error
+
+
+def _build(metadata: ModelMetadata, path: Path) -> BiSeNetFormer:
+    normalization = {"pixel_mean": metadata.pixel_mean, "pixel_std": metadata.pixel_std}
+    try:
+        return build_model(**{**metadata.architecture, **normalization})
+    except (ConfigError, TypeError, ValueError, RuntimeError) as error:
+        raise ModelError(f"{path}: the header describes no network that this version can build: {error}") from error
+
+
 def _load_tensors(module: torch.nn.Module, tensors: dict[str, Tensor], path: Path) -> None:
-    expected = {name: t.shape for name, t in module.state_dict().items() if not name.endswith("num_batches_tracked")}
-    given = {name: t.shape for name, t in tensors.items() if not name.endswith("num_batches_tracked")}
+    expected = {name: tensor.shape for name, tensor in _weights(module.state_dict()).items()}
+    given = {name: tensor.shape for name, tensor in _weights(tensors).items()}
     problems = []
     if missing := sorted(expected.keys() - given.keys()):
         problems.append(f"missing {_some(missing)}")
@@ -117,6 +165,10 @@ def _load_tensors(module: torch.nn.Module, tensors: dict[str, Tensor], path: Pat
     if problems:
         raise ModelError(f"{path}: tensors do not fit the network: " + "; ".join(problems))
     module.load_state_dict({name: tensors[name].float() for name in expected}, strict=False)
+
+
+def _weights(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    return {name: tensor for name, tensor in tensors.items() if not name.endswith(_NOT_WEIGHTS)}
 
 
 def _some(names: list[str], limit: int = 5) -> str:

@@ -1,0 +1,359 @@
+"""The authors' checkpoint layout: tensors made up here under their names, and a network that runs on these directly."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from bisenetformer_ros.errors import ModelError
+from bisenetformer_ros.model import build_model, load_model
+from bisenetformer_ros.model.checkpoint import load_backbone, load_checkpoint
+
+Tensors = dict[str, Tensor]
+
+
+@dataclass(frozen=True)
+class Variant:
+    name: str
+    depths: tuple[int, int, int]
+    channels: int
+    num_blocks: int
+    feedforward_dim: int
+    num_classes: int = 150
+
+
+S = Variant("bisenetformer-stdc1", (2, 2, 2), 128, 6, 1024)
+M = Variant("bisenetformer-stdc2", (4, 5, 3), 96, 4, 512)
+L = Variant("bisenetformer-stdc2", (4, 5, 3), 128, 6, 1024)
+PUBLISHED = pytest.mark.parametrize("variant", [S, M, L], ids=["s", "m", "l"])
+
+DIM, NUM_HEADS, NUM_QUERIES = 256, 8, 100
+DECODER, HEADS = "head.predictor.", "head.predictor.forward_prediction_heads."
+CROSS, SELF, FEEDFORWARD = (
+    DECODER + f"transformer_{kind}_layers." for kind in ("cross_attention", "self_attention", "ffn")
+)
+
+
+# --- tensors in their layout ----------------------------------------------------------------------
+
+
+def weights(name: str, *shape: int, bias: bool = False) -> Tensors:
+    fan_in = torch.Size(shape[1:]).numel()
+    tensors = {f"{name}.weight": torch.randn(*shape) * (2 / fan_in) ** 0.5}
+    return tensors | ({f"{name}.bias": torch.randn(shape[0]) * 0.1} if bias else {})
+
+
+def norm(name: str, channels: int) -> Tensors:
+    return {f"{name}.weight": torch.rand(channels) + 0.5, f"{name}.bias": torch.randn(channels) * 0.2}
+
+
+def batch_norm(name: str, channels: int) -> Tensors:
+    return norm(name, channels) | {
+        f"{name}.running_mean": torch.randn(channels) * 0.2,
+        f"{name}.running_var": torch.rand(channels) + 0.5,
+        f"{name}.num_batches_tracked": torch.tensor(7),
+    }
+
+
+def conv_bn(name: str, in_channels: int, out_channels: int, kernel: int) -> Tensors:
+    conv = weights(f"{name}.conv", out_channels, in_channels, kernel, kernel)
+    return conv | batch_norm(f"{name}.bn", out_channels)
+
+
+def backbone_tensors(prefix: str, depths: tuple[int, int, int]) -> Tensors:
+    tensors = conv_bn(f"{prefix}features.0", 3, 32, 3) | conv_bn(f"{prefix}features.1", 32, 64, 3)
+    index, in_channels = 2, 64
+    for depth, out in zip(depths, (256, 512, 1024), strict=True):
+        for position in range(depth):
+            block = f"{prefix}features.{index}"
+            widths = [in_channels, out // 2, out // 4, out // 8, out // 8]
+            for number in range(4):
+                kernel = 1 if number == 0 else 3
+                tensors |= conv_bn(f"{block}.conv_list.{number}", widths[number], widths[number + 1], kernel)
+            if position == 0:
+                tensors |= weights(f"{block}.avd_layer.0", out // 2, 1, 3, 3) | batch_norm(
+                    f"{block}.avd_layer.1", out // 2
+                )
+            index, in_channels = index + 1, out
+    return tensors
+
+
+def pixel_decoder_tensors(c: int) -> Tensors:
+    tensors: Tensors = {}
+    for arm, in_channels in (("arm32", 1024), ("arm16", 512)):
+        name = f"pixel_decoder.cp.{arm}"
+        tensors |= weights(f"{name}.proj", c, in_channels, 1, 1) | conv_bn(f"{name}.conv", c, c, 3)
+        tensors |= weights(f"{name}.conv_atten", c, c, 1, 1) | batch_norm(f"{name}.bn_atten", c)
+    tensors |= conv_bn("pixel_decoder.cp.conv_avg", 1024, c, 1)
+    tensors |= conv_bn("pixel_decoder.cp.conv_head32", c, c, 3) | conv_bn("pixel_decoder.cp.conv_head16", c, c, 3)
+    tensors |= weights("pixel_decoder.ffm.proj1", c, 256, 1, 1, bias=True)
+    tensors |= weights("pixel_decoder.ffm.proj2", c, c, 1, 1, bias=True) | conv_bn("pixel_decoder.ffm.convblk", c, c, 1)
+    tensors |= weights("pixel_decoder.ffm.conv1", c // 4, c, 1, 1) | weights("pixel_decoder.ffm.conv2", c, c // 4, 1, 1)
+    return tensors | conv_bn("pixel_decoder.conv_out", c, c, 3)
+
+
+def decoder_tensors(variant: Variant) -> Tensors:
+    c, hidden = variant.channels, variant.feedforward_dim
+    tensors = {f"{DECODER}query_{kind}.weight": torch.randn(NUM_QUERIES, DIM) for kind in ("feat", "embed")}
+    for level in range(2):
+        tensors |= weights(f"{DECODER}input_proj.{level}", DIM, c, 1, 1, bias=True)
+    for index in range(variant.num_blocks):
+        for kind, inner in ((CROSS, "multihead_attn"), (SELF, "self_attn")):
+            tensors |= weights(f"{kind}{index}.{inner}.out_proj", DIM, DIM, bias=True) | norm(
+                f"{kind}{index}.norm", DIM
+            )
+            tensors[f"{kind}{index}.{inner}.in_proj_weight"] = torch.randn(3 * DIM, DIM) / DIM**0.5
+            tensors[f"{kind}{index}.{inner}.in_proj_bias"] = torch.randn(3 * DIM) * 0.1
+        tensors |= weights(f"{FEEDFORWARD}{index}.linear1", hidden, DIM, bias=True)
+        tensors |= weights(f"{FEEDFORWARD}{index}.linear2", DIM, hidden, bias=True) | norm(
+            f"{FEEDFORWARD}{index}.norm", DIM
+        )
+    tensors |= norm(f"{HEADS}decoder_norm", DIM) | weights(
+        f"{HEADS}classifier", variant.num_classes + 1, DIM, bias=True
+    )
+    for layer, out in enumerate((DIM, DIM, c)):
+        tensors |= weights(f"{HEADS}mask_classifier.layers.{layer}", out, DIM, bias=True)
+    return tensors | {"head.criterion.empty_weight": torch.ones(variant.num_classes + 1)}
+
+
+def authors_tensors(variant: Variant) -> Tensors:
+    torch.manual_seed(0)
+    backbone = backbone_tensors("pixel_decoder.backbone.", variant.depths)
+    return backbone | pixel_decoder_tensors(variant.channels) | decoder_tensors(variant)
+
+
+def imagenet_tensors(depths: tuple[int, int, int]) -> Tensors:
+    torch.manual_seed(0)
+    tensors = backbone_tensors("", depths)
+    aliases = {"x2.0": "features.0", "x4.0": "features.1", "x8.0": "features.2", "x32.1": "features.7"}
+    for alias, original in aliases.items():
+        tensors |= {n.replace(original, alias, 1): t for n, t in tensors.items() if n.startswith(original + ".")}
+    tensors |= conv_bn("conv_last", 1024, 1024, 1) | weights("fc", 1024, 1024) | batch_norm("bn", 1024)
+    return tensors | weights("linear", 1000, 1024)
+
+
+# --- a network that runs on them, layer after layer -----------------------------------------------
+
+
+class Reference:
+    """Reads its tensors by the authors' names at every step."""
+
+    def __init__(self, tensors: Tensors, variant: Variant) -> None:
+        self.t = {name: tensor.double() for name, tensor in tensors.items()}
+        self.variant = variant
+
+    def conv(self, x: Tensor, name: str, **options: int) -> Tensor:
+        weight = self.t[f"{name}.weight"]
+        return F.conv2d(x, weight, self.t.get(f"{name}.bias"), padding=weight.shape[-1] // 2, **options)
+
+    def bn(self, x: Tensor, name: str) -> Tensor:
+        statistics = (self.t[f"{name}.{part}"] for part in ("running_mean", "running_var", "weight", "bias"))
+        return F.batch_norm(x, *statistics)
+
+    def block(self, x: Tensor, name: str, **options: int) -> Tensor:
+        return torch.relu(self.bn(self.conv(x, f"{name}.conv", **options), f"{name}.bn"))
+
+    def norm(self, x: Tensor, name: str) -> Tensor:
+        return F.layer_norm(x, x.shape[-1:], self.t[f"{name}.weight"], self.t[f"{name}.bias"])
+
+    def linear(self, x: Tensor, name: str) -> Tensor:
+        return F.linear(x, self.t[f"{name}.weight"], self.t[f"{name}.bias"])
+
+    def backbone(self, x: Tensor) -> Iterator[Tensor]:
+        prefix = "pixel_decoder.backbone.features."
+        ends = {(2, 2, 2): (3, 5, 7), (4, 5, 3): (5, 10, 13)}[self.variant.depths]
+        x = self.block(self.block(x, f"{prefix}0", stride=2), f"{prefix}1", stride=2)
+        for index in range(2, ends[-1] + 1):
+            name = f"{prefix}{index}"
+            first = shown = self.block(x, f"{name}.conv_list.0")
+            if f"{name}.avd_layer.0.weight" in self.t:
+                first = self.conv(first, f"{name}.avd_layer.0", stride=2, groups=first.shape[1])
+                first = self.bn(first, f"{name}.avd_layer.1")
+                shown = F.avg_pool2d(shown, 3, 2, 1)
+            outputs = [first]
+            for number in (1, 2, 3):
+                outputs.append(self.block(outputs[-1], f"{name}.conv_list.{number}"))
+            x = torch.cat([shown, *outputs[1:]], dim=1)
+            if index in ends:
+                yield x
+
+    def refined(self, x: Tensor, name: str) -> Tensor:
+        x = self.block(self.conv(x, f"{name}.proj"), f"{name}.conv")
+        return x * self.bn(self.conv(x.mean((2, 3), True), f"{name}.conv_atten"), f"{name}.bn_atten").sigmoid()
+
+    def pixels(self, images: Tensor) -> tuple[Tensor, list[Tensor]]:
+        mean, std = torch.tensor([123.675, 116.28, 103.53]), torch.tensor([58.395, 57.12, 57.375])
+        res3, res4, res5 = self.backbone((images - mean.view(3, 1, 1)) / std.view(3, 1, 1))
+        cp, ffm = "pixel_decoder.cp.", "pixel_decoder.ffm."
+        context32 = self.refined(res5, f"{cp}arm32") + self.block(res5.mean((2, 3), True), f"{cp}conv_avg")
+        up = F.interpolate(context32, res4.shape[-2:], mode="bilinear")
+        context16 = self.refined(res4, f"{cp}arm16") + self.block(up, f"{cp}conv_head32")
+        context8 = self.block(F.interpolate(context16, res3.shape[-2:], mode="bilinear"), f"{cp}conv_head16")
+        fused = self.block(self.conv(res3, f"{ffm}proj1") + self.conv(context8, f"{ffm}proj2"), f"{ffm}convblk")
+        gate = self.conv(torch.relu(self.conv(fused.mean((2, 3), True), f"{ffm}conv1")), f"{ffm}conv2").sigmoid()
+        return self.block(fused * gate + fused, "pixel_decoder.conv_out"), [context32, context16]
+
+    def attention(self, name: str, query: Tensor, key: Tensor, value: Tensor, blocked: Tensor | None = None) -> Tensor:
+        t = self.t
+        in_proj = (t[f"{name}.in_proj_weight"], t[f"{name}.in_proj_bias"], None, None, False, 0.0)
+        out_proj = (t[f"{name}.out_proj.weight"], t[f"{name}.out_proj.bias"])
+        return F.multi_head_attention_forward(
+            query, key, value, DIM, NUM_HEADS, *in_proj, *out_proj, training=False, attn_mask=blocked
+        )[0]
+
+    def predict(self, x: Tensor, mask_features: Tensor) -> tuple[Tensor, Tensor]:
+        normed = self.norm(x, f"{HEADS}decoder_norm").transpose(0, 1)
+        embed = normed
+        for layer in range(3):
+            embed = self.linear(embed, f"{HEADS}mask_classifier.layers.{layer}")
+            embed = torch.relu(embed) if layer < 2 else embed
+        return self.linear(normed, f"{HEADS}classifier"), torch.einsum("bqc,bchw->bqhw", embed, mask_features)
+
+    def __call__(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        mask_features, levels = self.pixels(images)
+        embed = self.t[f"{DECODER}query_embed.weight"][:, None]
+        x = self.t[f"{DECODER}query_feat.weight"][:, None].expand(-1, len(images), -1)
+        for index in range(self.variant.num_blocks):
+            level = levels[index % 2]
+            masks = F.interpolate(self.predict(x, mask_features)[1], level.shape[-2:], mode="bilinear").flatten(2)
+            blocked = (masks < 0) & (masks >= 0).any(dim=2, keepdim=True)
+            source = self.conv(level, f"{DECODER}input_proj.{index % 2}").flatten(2).permute(2, 0, 1)
+            query = self.norm(x, f"{CROSS}{index}.norm") + embed
+            key = source + positions(*level.shape[-2:])
+            x = x + self.attention(
+                f"{CROSS}{index}.multihead_attn", query, key, source, blocked.repeat_interleave(NUM_HEADS, 0)
+            )
+            normed = self.norm(x, f"{SELF}{index}.norm")
+            x = x + self.attention(f"{SELF}{index}.self_attn", normed + embed, normed + embed, normed)
+            hidden = torch.relu(
+                self.linear(self.norm(x, f"{FEEDFORWARD}{index}.norm"), f"{FEEDFORWARD}{index}.linear1")
+            )
+            x = x + self.linear(hidden, f"{FEEDFORWARD}{index}.linear2")
+        return self.predict(x, mask_features)
+
+
+def positions(height: int, width: int) -> Tensor:
+    """(H·W, 1, DIM) sine encoding of DETR."""
+    axes = []
+    for length in (height, width):
+        angle = torch.arange(1, length + 1) / (length + 1e-6) * 2 * torch.pi
+        angle = angle[:, None] / 10000 ** (torch.arange(0, DIM // 2, 2) / (DIM // 2))
+        axes.append(torch.stack((angle.sin(), angle.cos()), dim=2).flatten(1))
+    y, x = axes[0][:, None].expand(-1, width, -1), axes[1][None].expand(height, -1, -1)
+    return torch.cat((y, x), dim=2).reshape(height * width, 1, DIM).double()
+
+
+# --- the tests ------------------------------------------------------------------------------------
+
+
+@PUBLISHED
+def test_the_structure_is_read_off_the_tensors_and_computes_the_same(variant: Variant, tmp_path: Path) -> None:
+    tensors = authors_tensors(variant)
+    torch.save({"model": tensors, "iteration": 159999}, tmp_path / "model_final.pth")
+    model, metadata = load_checkpoint(tmp_path / "model_final.pth")
+    assert metadata.architecture == {
+        "name": variant.name,
+        "num_classes": 150,
+        "channels": variant.channels,
+        "dim": DIM,
+        "num_heads": NUM_HEADS,
+        "feedforward_dim": variant.feedforward_dim,
+        "num_queries": NUM_QUERIES,
+        "num_blocks": variant.num_blocks,
+        "num_levels": 2,
+    }
+    assert (metadata.labels.name, len(metadata.labels), metadata.input_size) == ("ade20k150", 150, 640)
+    images = torch.rand(2, 3, 64, 96, dtype=torch.float64) * 255
+    with torch.no_grad():
+        for ours, expected in zip(model.double()(images), Reference(tensors, variant)(images), strict=True):
+            torch.testing.assert_close(ours, expected, rtol=1e-6, atol=1e-6)
+
+
+@pytest.mark.parametrize("wrapper", ["model", "state_dict", None])
+def test_the_tensors_may_be_wrapped(wrapper: str | None, tmp_path: Path) -> None:
+    tensors = authors_tensors(S)
+    torch.save({wrapper: tensors} if wrapper else tensors, tmp_path / "model_final.pth")
+    stem = load_model(tmp_path / "model_final.pth").backbone.stem[0].conv.weight
+    assert torch.equal(stem, tensors["pixel_decoder.backbone.features.0.conv.weight"])
+
+
+@pytest.mark.parametrize(("num_classes", "labels"), [(19, "cityscapes19"), (7, "anonymous")])
+def test_label_maps_are_chosen_by_the_number_of_classes(num_classes: int, labels: str, tmp_path: Path) -> None:
+    torch.save(authors_tensors(Variant(S.name, S.depths, 128, 6, 1024, num_classes)), tmp_path / "fine_tuned.pth")
+    _, metadata = load_checkpoint(tmp_path / "fine_tuned.pth")
+    assert (metadata.name, metadata.labels.name, len(metadata.labels)) == ("fine_tuned", labels, num_classes)
+    assert metadata.input_size is None
+
+
+def test_tensors_that_are_missing_unknown_or_misshapen_are_named(tmp_path: Path) -> None:
+    tensors = authors_tensors(S)
+    del tensors["pixel_decoder.cp.arm16.proj.weight"]
+    tensors["head.predictor.level_embed.weight"] = torch.ones(2, 256)
+    tensors["pixel_decoder.conv_out.bn.bias"] = torch.ones(3)
+    torch.save(tensors, tmp_path / "model_final.pth")
+    with pytest.raises(ModelError) as caught:
+        load_model(tmp_path / "model_final.pth")
+    message = str(caught.value)
+    assert "model_final.pth" in message
+    assert "missing context_path.refine16.project.weight;" in message
+    assert "unknown head.predictor.level_embed.weight;" in message
+    assert "feature_fusion.out.bn.bias ([3], expected [128])" in message
+
+
+def test_a_structure_that_cannot_be_told_is_an_error(tmp_path: Path) -> None:
+    tensors = authors_tensors(S)
+    del tensors[f"{HEADS}classifier.weight"]
+    torch.save(tensors, tmp_path / "model_final.pth")
+    with pytest.raises(ModelError, match=r"model_final.pth: cannot tell the structure.*classifier.weight"):
+        load_model(tmp_path / "model_final.pth")
+
+
+@pytest.mark.parametrize("depths", [(2, 2, 1), (3, 4, 3)])
+def test_other_backbones_are_refused(depths: tuple[int, int, int], tmp_path: Path) -> None:
+    torch.save(authors_tensors(Variant("", depths, 16, 2, 16)), tmp_path / "other.pth")
+    with pytest.raises(ModelError, match=rf"stages of \[{', '.join(map(str, depths))}\] blocks, expected one of"):
+        load_model(tmp_path / "other.pth")
+
+
+def test_a_backbone_without_stages_is_refused(tmp_path: Path) -> None:
+    tensors = {n: t for n, t in authors_tensors(S).items() if not n.startswith("pixel_decoder.backbone")}
+    torch.save(tensors, tmp_path / "other.pth")
+    with pytest.raises(ModelError, match=r"stages of \[\] blocks"):
+        load_model(tmp_path / "other.pth")
+
+
+@pytest.mark.parametrize(("name", "depths"), [("bisenetformer-stdc1", (2, 2, 2)), ("bisenetformer-stdc2", (4, 5, 3))])
+def test_imagenet_weights_load_as_a_backbone(name: str, depths: tuple[int, int, int], tmp_path: Path) -> None:
+    tensors = imagenet_tensors(depths)
+    torch.save({"state_dict": tensors}, tmp_path / "stdc.pth")
+    model = build_model(name, 19).eval()
+    before = model.decoder.query_feat.weight.clone()
+    load_backbone(model, tmp_path / "stdc.pth")
+    assert torch.equal(model.decoder.query_feat.weight, before)
+    prefixed = {f"pixel_decoder.backbone.{n}": t for n, t in tensors.items() if n.startswith("features.")}
+    images = torch.randn(1, 3, 64, 96, dtype=torch.float64)
+    with torch.no_grad():
+        _, *features = model.backbone.double()(images)
+        for ours, expected in zip(
+            features, Reference(prefixed, Variant("", depths, 0, 0, 0)).backbone(images), strict=True
+        ):
+            torch.testing.assert_close(ours, expected, rtol=1e-6, atol=1e-6)
+
+
+def test_imagenet_weights_of_another_network_are_refused(tmp_path: Path) -> None:
+    torch.save(imagenet_tensors((4, 5, 3)), tmp_path / "stdc2.pth")
+    with pytest.raises(ModelError, match=r"stdc2.pth: tensors do not fit the network: unknown stages.0.2"):
+        load_backbone(build_model("bisenetformer-stdc1", 19), tmp_path / "stdc2.pth")
+    torch.save({"layer1.0.conv1.weight": torch.ones(3)}, tmp_path / "resnet.pth")
+    with pytest.raises(ModelError, match=r"resnet.pth: not an ImageNet STDC checkpoint.*layer1.0.conv1.weight"):
+        load_backbone(build_model("bisenetformer-stdc1", 19), tmp_path / "resnet.pth")
+
+
+def test_a_backbone_alone_is_no_model(tmp_path: Path) -> None:
+    torch.save(imagenet_tensors((2, 2, 2)), tmp_path / "stdc.pth")
+    with pytest.raises(ModelError, match="got an ImageNet backbone alone"):
+        load_model(tmp_path / "stdc.pth")
