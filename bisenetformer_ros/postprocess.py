@@ -56,10 +56,11 @@ def postprocess_panoptic(
     Pixels of no region are unlabeled, with confidence 0. The score of stuff that several queries share is the mean of
     theirs, weighted by area.
     """
-    scores, classes = class_logits.float().softmax(-1).max(-1)
-    kept = (classes != len(labels)) & (scores > score_threshold)
-    pixels = _assign_pixels(scores[kept], MaskUpsampler(mask_logits[kept], geometry, STRIP_BYTES), geometry.image_size)
-    scores, classes = scores[kept].cpu().numpy(), classes[kept].cpu().numpy()
+    best_scores, best_classes = class_logits.float().softmax(-1).max(-1)
+    kept = (best_classes != len(labels)) & (best_scores > score_threshold)
+    upsampler = MaskUpsampler(mask_logits[kept], geometry, STRIP_BYTES)
+    pixels = _assign_pixels(best_scores[kept], upsampler, geometry.image_size)
+    scores, classes = best_scores[kept].cpu().numpy(), best_classes[kept].cpu().numpy()
     ids = _number_segments(pixels, classes, labels, overlap_threshold)
     panoptic_map = np.append(ids, 0).astype(np.uint16)[pixels.owner]
     label_map = np.append(np.where(ids > 0, classes, UNLABELED), UNLABELED).astype(np.uint8)[pixels.owner]

@@ -29,10 +29,11 @@ def _region(rows: np.ndarray, columns: np.ndarray) -> Region | None:
     occupied_rows, occupied_columns = np.flatnonzero(rows), np.flatnonzero(columns)
     if not occupied_rows.size:
         return None
-    box = (occupied_columns[0], occupied_rows[0], occupied_columns[-1] + 1, occupied_rows[-1] + 1)
-    area = rows.sum()
-    centroid = (columns @ np.arange(columns.size) / area, rows @ np.arange(rows.size) / area)
-    return Region(int(area), tuple(int(edge) for edge in box), tuple(float(mean) for mean in centroid))
+    left, right = int(occupied_columns[0]), int(occupied_columns[-1]) + 1
+    top, bottom = int(occupied_rows[0]), int(occupied_rows[-1]) + 1
+    area = int(rows.sum())
+    centroid = float(columns @ np.arange(columns.size) / area), float(rows @ np.arange(rows.size) / area)
+    return Region(area, (left, top, right, bottom), centroid)
 
 
 def _count_per_line(lines: np.ndarray, num_regions: int, chunk: int = 32) -> np.ndarray:

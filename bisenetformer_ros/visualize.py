@@ -39,6 +39,8 @@ def draw_names(rgb: np.ndarray, result: SegmentationResult, labels: LabelMap) ->
     Larger segments come first, and a name that would cover another one is left out.
     """
     canvas = rgb.copy()
+    if result.panoptic_map is None:
+        return canvas
     scale = max(0.35, min(rgb.shape[:2]) / 1000)
     taken = np.zeros(rgb.shape[:2], bool)
     for segment in sorted(result.segments, key=lambda segment: -segment.area):

@@ -116,5 +116,5 @@ def _mean(qualities: Collection[Quality]) -> Quality:
     seen = [quality for quality in qualities if quality.n]
     if not seen:
         return Quality(float("nan"), float("nan"), float("nan"), 0)
-    means = np.mean([(quality.pq, quality.sq, quality.rq) for quality in seen], axis=0)
-    return Quality(*(float(mean) for mean in means), n=len(seen))
+    pq, sq, rq = np.mean([(quality.pq, quality.sq, quality.rq) for quality in seen], axis=0).tolist()
+    return Quality(pq, sq, rq, n=len(seen))
