@@ -58,12 +58,18 @@ class Outcome:
                 "strays": recording.strays(),
                 "frames_per_second": recording.rate_hz(),
                 "latency_ms": {name: vars(summary) for name, summary in recording.latencies().items()},
-                "scores": self.scores.to_dict(recording.labels) if self.scores else None,
+                "scores": self._scores(),
                 "why_no_scores": self.why_no_scores,
                 "diagnostics": status["values"] if status else {},
                 "machine": describe_machine(),
             }
         )
+
+    def _scores(self) -> dict[str, Any] | None:
+        if self.scores is None:
+            return None
+        by_name = {self.recording.sent[stamp]: miou for stamp, miou in self.scores.frame_miou.items()}
+        return self.scores.to_dict(self.recording.labels) | {"frame_miou": by_name}
 
 
 def percent(share: float) -> str:
