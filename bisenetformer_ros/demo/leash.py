@@ -1,4 +1,4 @@
-"""`python -m bisenetformer_ros.demo.leash COMMAND …`: becomes COMMAND, which cannot outlive its parent process.
+"""`python -m bisenetformer_ros.demo.leash PID COMMAND …`: becomes COMMAND, which ends with its parent, process PID.
 
 The kernel (Linux) kills it when the parent ends, in whatever way. A `preexec_fn` would do the same, but is not safe in
 a process with threads.
@@ -13,8 +13,10 @@ _PR_SET_PDEATHSIG = 1
 
 
 def main() -> None:
+    parent, *command = sys.argv[1:]
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    os.execvp(sys.argv[1], sys.argv[1:])
+    if os.getppid() == int(parent):  # else it ended before the kernel knew
+        os.execvp(command[0], command)
 
 
 if __name__ == "__main__":

@@ -40,9 +40,8 @@ def test_texts_are_escaped_everywhere() -> None:
         page.tiles([(evil, evil)]),
         page.card(evil, page.table([evil], [[evil], [page.swatch((1, 2, 3), evil)]]), note=evil),
         page.card("facts", page.facts([(evil, evil)]), page.legend([(0, evil)]), page.row(evil, [])),
-        page.card(
-            "meter", page.table(["a"], [[page.meter(0.5, evil)]]), page.picture(np.zeros((4, 4, 3), np.uint8), evil)
-        ),
+        page.card("meter", page.table(["a"], [[page.meter(0.5, evil)]])),
+        page.picture(np.zeros((4, 4, 3), np.uint8), evil),
     ]
     document = Structure(page.page(evil, evil, blocks))
     assert "script" not in document.open_tags
