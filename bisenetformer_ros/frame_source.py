@@ -34,7 +34,7 @@ class FrameSource:
 
 
 def open_source(path: str | Path) -> FrameSource:
-    """Frames of an image, of all images right in a folder, of those that fit a pattern (`DIR/left_*.jpg`), or of a video.
+    """Frames of an image, of all images in a folder, of those that fit a pattern (`DIR/left_*.jpg`), or of a video.
 
     A PNG beside a JPEG of the same name is its label image, as in CamVid's folders, and is left out.
     Raises InputError if the path does not exist or there are no images. Files that turn out to be unreadable raise it
