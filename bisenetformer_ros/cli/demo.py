@@ -54,8 +54,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
+    on_termination = signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends as Ctrl-C does
+    try:
+        return _demonstrate(args)
+    finally:
+        signal.signal(signal.SIGTERM, on_termination)
+
+
+def _demonstrate(args: argparse.Namespace) -> int:
     console = Console(stderr=True)
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # like Ctrl-C: the other processes are stopped in order
     settings = DemoSettings(
         args.source, args.topic, args.rate, args.frames, _find_model(args.model), args.task, args.engine
     )

@@ -46,11 +46,12 @@ def write_pictures(recording: Recording, directory: Path) -> list[Path]:
 
 def write_animation(recording: Recording, path: Path, on_frame: Callable[[], None]) -> None:
     """An animated WebP, camera on the left and overlay on the right, of at most ANIMATION_BYTES."""
-    frames = []
+    frames: list[Image.Image] = []
     for stamp in spread(recording.complete(), ANIMATION_FRAMES):
         pair = np.hstack([recording.camera_rgb(stamp), overlay_of(recording, stamp)])
-        scale = min(1.0, ANIMATION_HEIGHT / pair.shape[0])
-        frames.append(Image.fromarray(cv2.resize(pair, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)))
+        height = min(ANIMATION_HEIGHT, pair.shape[0])
+        size = frames[0].size if frames else (round(pair.shape[1] * height / pair.shape[0]), height)
+        frames.append(Image.fromarray(cv2.resize(pair, size, interpolation=cv2.INTER_AREA)))
         on_frame()
     content = _encode(frames)
     while len(content) > ANIMATION_BYTES:

@@ -86,6 +86,8 @@ class DemoSession:
             self._settle(on_news)
             self._processes.stop("listener")  # it writes what it still holds
             self._drain(0)
+            if not recording.complete():
+                raise DemoError(f"the camera is done and no result came; {self._explanation()}")
         return recording
 
     def _start_camera(self) -> None:
