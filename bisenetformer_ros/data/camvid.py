@@ -18,6 +18,7 @@ MIN_INSTANCE_AREA = 25
 """Components of fewer pixels are specks of labelling noise, not objects."""
 
 _FILE_UNLABELED = 11
+_JPEG_END = b"\xff\xd9"
 _LAYOUT = "expected ROOT/{train,val,test}/NAME.jpg with NAME.png beside it (uint8 class ids 0..10, 11 = unlabelled)"
 
 
@@ -48,7 +49,8 @@ class CamVid:
         path = self.image_paths[index]
         bgr = cv2.imread(str(path), cv2.IMREAD_COLOR)
         file_labels = cv2.imread(str(path.with_suffix(".png")), cv2.IMREAD_UNCHANGED)
-        if bgr is None or file_labels is None:
+        is_whole = path.read_bytes().endswith(_JPEG_END)  # OpenCV paints the missing part of a cut JPEG grey
+        if bgr is None or file_labels is None or not is_whole:
             raise DataError(f"cannot read {path} or its label PNG: the file is damaged")
         if file_labels.shape != bgr.shape[:2] or file_labels.max() > _FILE_UNLABELED:
             raise DataError(

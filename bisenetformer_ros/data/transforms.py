@@ -13,6 +13,7 @@ from bisenetformer_ros.results import UNLABELED
 
 _MAX_CLASS_SHARE = 0.75  # a crop of nothing but road teaches little; try again, but not forever
 _CROP_TRIES = 10
+_NEAREST = cv2.INTER_NEAREST_EXACT  # OpenCV's INTER_NEAREST shifts the labels by up to half a pixel against the image
 
 
 def augment(
@@ -36,8 +37,8 @@ def rescale(sample: Sample, scale: float) -> Sample:
     return replace(
         sample,
         rgb=cv2.resize(sample.rgb, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR),
-        label_map=cv2.resize(sample.label_map, size, interpolation=cv2.INTER_NEAREST),
-        instance_map=cv2.resize(sample.instance_map, size, interpolation=cv2.INTER_NEAREST),
+        label_map=cv2.resize(sample.label_map, size, interpolation=_NEAREST),
+        instance_map=cv2.resize(sample.instance_map, size, interpolation=_NEAREST),
     )
 
 
