@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from bisenetformer_ros.data.catalog import open_sources
+from bisenetformer_ros.engines.torch import resolve_device
 from bisenetformer_ros.errors import ConfigError
 from bisenetformer_ros.labels import LabelMap
 from bisenetformer_ros.metadata import ModelMetadata
@@ -28,7 +29,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--config", required=True, help="recipe: a YAML file or a name from config/train")
     parser.add_argument("--root", type=Path, help="folder of the labelled images on disk")
     parser.add_argument("--out", type=Path, required=True, help="directory of the run: checkpoint, log and weights")
-    parser.add_argument("--device", default="cpu", help="cpu or cuda (default: %(default)s)")
+    parser.add_argument("--device", default="cpu", help="auto, cpu, cuda or cuda:N (default: %(default)s)")
     parser.add_argument("--workers", type=int, default=1, help="processes that load images (default: %(default)s)")
     parser.add_argument(
         "--restart", action="store_true", help="forget an earlier run in --out instead of continuing it"
@@ -36,6 +37,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
+    device = resolve_device(args.device)
     config = TrainingConfig.load(args.config)
     labels = LabelMap.load(config.labels)
     console = Console(stderr=True)
@@ -47,7 +49,7 @@ def run(args: argparse.Namespace) -> int:
         console.print(f"  {source['kind']}: {len(dataset)} images")
     torch.manual_seed(config.seed)
     architecture = {**config.architecture, "num_classes": len(labels)}
-    trainer = Trainer(config, build_model(**architecture), datasets, args.out, args.device)
+    trainer = Trainer(config, build_model(**architecture), datasets, args.out, device)
     if args.restart:
         for leftover in (trainer.checkpoint_path, args.out / "log.jsonl"):
             leftover.unlink(missing_ok=True)

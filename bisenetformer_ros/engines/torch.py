@@ -22,7 +22,7 @@ class TorchEngine:
     name = "torch"
 
     def __init__(self, path: str | Path, device: str = "auto", precision: str = "auto") -> None:
-        self._device = _resolve_device(device)
+        self._device = resolve_device(device)
         self.device = str(self._device)
         self.precision = _resolve_precision(precision, self._device)
         model, self.metadata = load_checkpoint(path)
@@ -38,7 +38,8 @@ class TorchEngine:
         return class_logits.float(), mask_logits.float()
 
 
-def _resolve_device(device: str) -> torch.device:
+def resolve_device(device: str) -> torch.device:
+    """ "auto" (CUDA if there is one), "cpu", "cuda" or "cuda:N" → device; raises EngineError when it is not here."""
     if device == "auto":
         return torch.device("cuda:0" if torch.cuda.is_available() else "cpu")
     try:

@@ -86,17 +86,22 @@ def _pair(value: Any, holds: Callable[[Any], bool]) -> bool:
 
 
 def _source(value: Any) -> bool:
-    return isinstance(value, Mapping) and "kind" in value and _number(value.get("weight", 1.0))
+    return isinstance(value, Mapping) and "kind" in value and _POSITIVE[0](value.get("weight", 1.0))
 
 
+_TEXT = (lambda v: isinstance(v, str) and bool(v), "a text")
 _POSITIVE = (lambda v: _number(v) and v > 0, "a number above 0 (YAML needs a dot: 3.0e-4)")
 _NOT_NEGATIVE = (lambda v: _number(v) and v >= 0, "a number of at least 0 (YAML needs a dot: 3.0e-4)")
 _RULES: dict[str, tuple[Callable[[Any], bool], str]] = {
     "architecture": (lambda v: isinstance(v, Mapping) and "name" in v, "a mapping with the model's 'name'"),
     "sources": (
         lambda v: isinstance(v, list) and bool(v) and all(map(_source, v)),
-        "a list of mappings, each with a 'kind' and, if not 1, a 'weight'",
+        "a list of mappings, each with a 'kind' and, if not 1, a 'weight' above 0",
     ),
+    "name": _TEXT,
+    "labels": _TEXT,
+    "input_size": (lambda v: v is None or _whole(v), "a whole number of at least 1, or nothing"),
+    "seed": (lambda v: _whole(v, 0), "a whole number of at least 0"),
     "iterations": (_whole, "a whole number of at least 1"),
     "batch_size": (lambda v: _whole(v, 2), "a whole number of at least 2"),
     "num_points": (_whole, "a whole number of at least 1"),

@@ -4,6 +4,7 @@ import json
 import os
 import time
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict
 from pathlib import Path
 
 import torch
@@ -12,7 +13,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from torch.utils.data import DataLoader, Subset
 
 from bisenetformer_ros.data.sample import LabeledDataset
-from bisenetformer_ros.errors import BiSeNetFormerError
+from bisenetformer_ros.errors import BiSeNetFormerError, ConfigError
 from bisenetformer_ros.model.bisenetformer import BiSeNetFormer
 from bisenetformer_ros.training.auxiliary import DenseAuxiliary
 from bisenetformer_ros.training.config import TrainingConfig
@@ -29,7 +30,10 @@ class DivergedError(BiSeNetFormerError):
 
 
 class Trainer:
-    """One run in one directory: `checkpoint.pt` (the newest state) and `log.jsonl` (one line per iteration)."""
+    """One run in one directory: `checkpoint.pt` (the newest state) and `log.jsonl` (one line per iteration).
+
+    After an interruption the iterations since the checkpoint are done and logged again.
+    """
 
     def __init__(
         self,
@@ -37,11 +41,11 @@ class Trainer:
         model: BiSeNetFormer,
         datasets: Sequence[LabeledDataset],
         directory: Path,
-        device: str = "cpu",
+        device: torch.device,
     ) -> None:
         self.config = config
         self.directory = directory
-        self.device = torch.device(device)
+        self.device = device
         self.model = model.to(self.device, memory_format=torch.channels_last).train()
         num_classes = len(datasets[0].labels)
         channels = model.feature_fusion.out.conv.out_channels
@@ -72,7 +76,9 @@ class Trainer:
         Raises DivergedError, naming the images of the batch, when the loss is not finite.
         """
         self.directory.mkdir(parents=True, exist_ok=True)
-        with open(self.directory / "log.jsonl", "a", encoding="utf-8") as log:
+        with open(
+            self.directory / "log.jsonl", "a", buffering=1, encoding="utf-8"
+        ) as log:  # by lines: a kill tears none
             waiting_since = time.perf_counter()
             for batch in self._batches(num_workers):
                 started = time.perf_counter()
@@ -82,7 +88,6 @@ class Trainer:
                 waiting_since = ended
                 log.write(json.dumps(record) + "\n")
                 if self.iteration % CHECKPOINT_EVERY == 0 or self.iteration == self.config.iterations:
-                    log.flush()
                     self.save()
                 on_iteration(record)
         return self.final_model
@@ -99,15 +104,15 @@ class Trainer:
             group["lr"] = base_rate * factor
         losses = self._losses(batch)
         loss = sum(losses.values())
-        if not torch.isfinite(loss):
-            raise DivergedError(
-                f"the loss is {loss.item()} at iteration {self.iteration}; images of the batch: "
-                f"{', '.join(batch.names)}. Lower learning_rate, or look at these images; the last good state is "
-                f"{self.checkpoint_path}"
-            )
         self.optimizer.zero_grad()
         loss.backward()
-        nn.utils.clip_grad_norm_(self.trained.parameters(), self.config.clip_norm)
+        gradient_norm = nn.utils.clip_grad_norm_(self.trained.parameters(), self.config.clip_norm)
+        if not torch.isfinite(loss + gradient_norm):
+            raise DivergedError(
+                f"the loss is {loss.item()} and its gradient {gradient_norm.item()} at iteration {self.iteration}; "
+                f"images of the batch: {', '.join(batch.names)}. Lower learning_rate, or look at these images; "
+                f"the last good state is {self.checkpoint_path}"
+            )
         self.optimizer.step()
         if self.average is not None:
             self.average.update_parameters(self.model)
@@ -135,6 +140,7 @@ class Trainer:
     def save(self) -> None:
         """Writes the state beside the old one, then swaps: a kill at any moment leaves a whole file."""
         state = {
+            "config": asdict(self.config),
             "iteration": self.iteration,
             "trained": self.trained.state_dict(),
             "optimizer": self.optimizer.state_dict(),
@@ -148,10 +154,20 @@ class Trainer:
         os.replace(unfinished, self.checkpoint_path)
 
     def resume(self) -> bool:
-        """Continues from `checkpoint.pt` if there is one; returns whether there was."""
+        """Continues from `checkpoint.pt` if there is one; returns whether there was.
+
+        Raises ConfigError when it was written with another recipe.
+        """
         if not self.checkpoint_path.is_file():
             return False
         state = torch.load(self.checkpoint_path, map_location=self.device, weights_only=True)
+        wanted, had = asdict(self.config), state["config"]
+        changed = [f"{key} {had.get(key)!r} (now {value!r})" for key, value in wanted.items() if had.get(key) != value]
+        if changed:
+            raise ConfigError(
+                f"{self.checkpoint_path} belongs to a run with {', '.join(changed)}; continue it with its own recipe, "
+                "start over with --restart, or choose another directory"
+            )
         self.trained.load_state_dict(state["trained"])
         self.optimizer.load_state_dict(state["optimizer"])
         if self.average is not None:

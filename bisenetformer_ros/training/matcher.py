@@ -30,6 +30,7 @@ def match(class_logits: Tensor, mask_logits: Tensor, target: Target, points: Ten
         + BCE_WEIGHT * bce_cost(predicted, expected)
         + DICE_WEIGHT * dice_cost(predicted, expected)
     )
+    cost = cost.nan_to_num()  # a diverged network gets some assignment, and its loss is then seen to be not finite
     targets, queries = linear_sum_assignment(cost.T.cpu().numpy())
     return torch.as_tensor(queries, device=cost.device), torch.as_tensor(targets, device=cost.device)
 

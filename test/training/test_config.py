@@ -1,0 +1,81 @@
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from bisenetformer_ros.errors import ConfigError
+from bisenetformer_ros.training.config import TrainingConfig
+
+LEAST = {
+    "name": "yard",
+    "architecture": {"name": "bisenetformer-nano"},
+    "labels": "camvid11",
+    "sources": [{"kind": "camvid", "splits": ["train"]}],
+    "iterations": 100,
+    "crop_size": [288, 384],
+}
+
+
+def write(directory: Path, **changes: Any) -> str:
+    path = directory / "yard.yaml"
+    path.write_text(yaml.safe_dump({**LEAST, **changes}), encoding="utf-8")
+    return str(path)
+
+
+def test_what_a_file_leaves_out_is_the_papers_recipe(tmp_path: Path) -> None:
+    config = TrainingConfig.load(write(tmp_path))
+    assert config.crop_size == (288, 384)
+    assert config.sources == ({"kind": "camvid", "splits": ["train"]},)
+    assert (config.learning_rate, config.weight_decay, config.backbone_multiplier) == (3e-4, 0.05, 0.1)
+    assert (config.batch_size, config.clip_norm, config.num_points, config.schedule) == (32, 0.01, 12544, "step")
+    assert (config.auxiliary_weight, config.ema_decay, config.scale_range) == (0.0, 0.0, (0.5, 2.0))
+
+
+def test_the_shipped_recipe_is_one() -> None:
+    assert TrainingConfig.load("camvid-nano").architecture == {"name": "bisenetformer-nano"}
+
+
+def test_everything_that_is_wrong_is_told_at_once(tmp_path: Path) -> None:
+    wrong = {
+        "learning_rate": "3e-4",
+        "weight_decay": -1,
+        "batch_size": 1,
+        "crop_size": [300, 384],
+        "scale_range": [2.0, 0.5],
+        "schedule": "poly",
+        "task": "instance",
+        "architecture": "bisenetformer-nano",
+        "sources": [{"kind": "camvid", "weight": 0}],
+        "ema_decay": 1.0,
+        "iterations": True,
+        "input_size": "640",
+        "seed": -1,
+        "labels": 11,
+        "epochs": 3,
+    }
+    path = write(tmp_path, **wrong)
+    content = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+    del content["name"]
+    Path(path).write_text(yaml.safe_dump(content), encoding="utf-8")
+    with pytest.raises(ConfigError) as caught:
+        TrainingConfig.load(path)
+    problems = str(caught.value).removeprefix(f"{path}: ").split("; ")
+    assert sorted(problem.split(" is ")[0] for problem in problems) == sorted(
+        ["unknown key 'epochs'", "missing key 'name'", *(key for key in wrong if key != "epochs")]
+    )
+    assert "learning_rate is '3e-4', expected a number above 0 (YAML needs a dot: 3.0e-4)" in problems
+
+
+def test_a_missing_recipe_names_those_that_ship() -> None:
+    with pytest.raises(ConfigError, match=r"'nano' is neither a file nor one of the shipped train: .*camvid-nano"):
+        TrainingConfig.load("nano")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"), [("a: [", "not valid YAML"), ("- a", "expected a mapping of settings, got list")]
+)
+def test_a_file_that_is_no_recipe_is_told(tmp_path: Path, text: str, message: str) -> None:
+    (tmp_path / "a.yaml").write_text(text, encoding="utf-8")
+    with pytest.raises(ConfigError, match=message):
+        TrainingConfig.load(str(tmp_path / "a.yaml"))

@@ -1,0 +1,50 @@
+import re
+
+import pytest
+import torch
+from torch import nn
+
+from bisenetformer_ros.model import build_model
+from bisenetformer_ros.training.optimizer import build_optimizer, learning_rate_factor
+
+
+@pytest.mark.parametrize("wrapped", [False, True])
+def test_every_parameter_has_its_rate_and_decay(wrapped: bool) -> None:
+    model = build_model("bisenetformer-nano", 11, num_blocks=2)
+    trained = nn.ModuleDict({"model": model, "auxiliary": nn.Conv2d(3, 4, 1)}) if wrapped else model
+    optimizer = build_optimizer(trained, learning_rate=1e-3, weight_decay=0.05, backbone_multiplier=0.1)
+    settings = {
+        id(p): (group["lr"], group["weight_decay"]) for group in optimizer.param_groups for p in group["params"]
+    }
+    assert sum(len(group["params"]) for group in optimizer.param_groups) == len(list(trained.parameters()))
+    for name, parameter in trained.named_parameters():
+        has_no_decay = re.search(r"norm|\.bn\.|\.downsample\.1\.|refine\d+\.gate\.1\.|decoder\.query_", name)
+        rate = 1e-4 if "backbone." in name else 1e-3
+        assert settings[id(parameter)] == pytest.approx((rate, 0.0 if has_no_decay else 0.05)), name
+
+
+def test_the_backbone_may_learn_as_fast_as_the_rest() -> None:
+    optimizer = build_optimizer(build_model("bisenetformer-nano", 11, num_blocks=2), 1e-3, 0.05, 1.0)
+    assert sorted((group["lr"], group["weight_decay"]) for group in optimizer.param_groups) == [
+        (1e-3, 0.0),
+        (1e-3, 0.05),
+    ]
+    assert isinstance(optimizer, torch.optim.AdamW)
+
+
+@pytest.mark.parametrize(
+    ("iteration", "factor"),
+    [(0, 0.05), (9, 0.5), (19, 1.0), (20, 1.0), (888, 1.0), (889, 0.1), (962, 0.1), (963, 0.01), (999, 0.01)],
+)
+def test_step_rises_and_falls_twice(iteration: int, factor: float) -> None:
+    assert learning_rate_factor("step", iteration, 1000) == pytest.approx(factor)
+
+
+@pytest.mark.parametrize(("iteration", "factor"), [(9, 0.5), (500, 0.5), (250, 0.853553), (750, 0.146447), (1000, 0.0)])
+def test_cosine_falls_to_nothing(iteration: int, factor: float) -> None:
+    assert learning_rate_factor("cosine", iteration, 1000) == pytest.approx(factor, rel=1e-3, abs=1e-9)
+
+
+@pytest.mark.parametrize("schedule", ["step", "cosine"])
+def test_a_run_of_one_iteration_learns(schedule: str) -> None:
+    assert learning_rate_factor(schedule, 0, 1) == 1.0

@@ -1,0 +1,52 @@
+import numpy as np
+
+from bisenetformer_ros.data.sample import Sample
+from bisenetformer_ros.labels import LabelMap
+from bisenetformer_ros.training.targets import Target, panoptic_target, semantic_target
+
+LABELS = LabelMap.load("camvid11")
+ROAD, CAR, PEDESTRIAN = 3, 8, 9
+
+
+def sample_of(label_map: list[list[int]], instance_map: list[list[int]]) -> Sample:
+    labels = np.array(label_map, np.uint8)
+    return Sample("s", np.zeros((*labels.shape, 3), np.uint8), labels, np.array(instance_map, np.int32))
+
+
+SAMPLE = sample_of(
+    [[ROAD, ROAD, CAR, CAR], [ROAD, 255, CAR, CAR], [PEDESTRIAN, 255, ROAD, CAR]],
+    [[0, 0, 1, 2], [0, 0, 1, 2], [3, 0, 0, 0]],  # the last car is too small to count
+)
+
+
+def as_pairs(target: Target) -> list[tuple[int, list[list[int]]]]:
+    assert target.masks.dtype.is_floating_point is False
+    return list(zip(target.class_ids.tolist(), target.masks.tolist(), strict=True))
+
+
+def test_panoptic_has_a_mask_per_thing_and_one_per_stuff_class() -> None:
+    assert as_pairs(panoptic_target(SAMPLE, LABELS)) == [
+        (ROAD, [[1, 1, 0, 0], [1, 0, 0, 0], [0, 0, 1, 0]]),
+        (CAR, [[0, 0, 1, 0], [0, 0, 1, 0], [0, 0, 0, 0]]),
+        (CAR, [[0, 0, 0, 1], [0, 0, 0, 1], [0, 0, 0, 0]]),
+        (PEDESTRIAN, [[0, 0, 0, 0], [0, 0, 0, 0], [1, 0, 0, 0]]),
+    ]
+
+
+def test_semantic_has_a_mask_per_class() -> None:
+    assert as_pairs(semantic_target(SAMPLE)) == [
+        (ROAD, [[1, 1, 0, 0], [1, 0, 0, 0], [0, 0, 1, 0]]),
+        (CAR, [[0, 0, 1, 1], [0, 0, 1, 1], [0, 0, 0, 1]]),
+        (PEDESTRIAN, [[0, 0, 0, 0], [0, 0, 0, 0], [1, 0, 0, 0]]),
+    ]
+
+
+def test_ids_that_two_classes_share_are_two_things() -> None:
+    sample = sample_of([[CAR, PEDESTRIAN]], [[1, 1]])
+    assert as_pairs(panoptic_target(sample, LABELS)) == [(CAR, [[1, 0]]), (PEDESTRIAN, [[0, 1]])]
+
+
+def test_nothing_to_see_is_no_target() -> None:
+    sample = sample_of([[255, CAR]], [[0, 0]])
+    target = panoptic_target(sample, LABELS)
+    assert (target.class_ids.shape, target.masks.shape) == ((0,), (0, 1, 2))
