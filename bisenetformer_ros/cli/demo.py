@@ -54,11 +54,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    on_termination = signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends as Ctrl-C does
+    # SIGTERM shall end the demo as Ctrl-C does. SIGINT may be ignored from a shell's background, and then would be in
+    # the other processes too, which are stopped by it.
+    before = {number: signal.signal(number, signal.default_int_handler) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         return _demonstrate(args)
     finally:
-        signal.signal(signal.SIGTERM, on_termination)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _demonstrate(args: argparse.Namespace) -> int:
