@@ -234,4 +234,4 @@ def test_memory_is_what_the_documentation_states(task: str) -> None:
         peak = peak_bytes(lambda: postprocess_semantic(class_logits, mask_logits, geometry, LABELS))
     else:
         peak = peak_bytes(lambda: postprocess_panoptic(class_logits, mask_logits, geometry, LABELS, 0.0, 0.0))
-    assert mask_logits.nbytes < peak < 52 * 2**20
+    assert mask_logits.nbytes < peak < 44 * 2**20
