@@ -17,7 +17,7 @@ from bisenetformer_ros.results import UNLABELED, ImageGeometry, Segment, Segment
 from bisenetformer_ros.upsampling import MaskUpsampler, Strip
 
 STRIP_BYTES = 4 * 2**20
-"""Fits into the caches of a CPU; at 1024x2048 and at 360x480 half and twice of it were not faster."""
+"""Fits into the caches of a CPU: measured from 1 to 8 MiB, the best compromise between 360x480 and 1024x2048 frames."""
 
 
 @torch.inference_mode()
