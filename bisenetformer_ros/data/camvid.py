@@ -66,7 +66,9 @@ def connected_instances(label_map: np.ndarray, thing_ids: tuple[int, ...]) -> np
     instances = np.zeros(label_map.shape, np.int32)
     next_id = 1
     for class_id in thing_ids:
-        count, components, stats, _ = cv2.connectedComponentsWithStats((label_map == class_id).astype(np.uint8), 8)
+        count, components, stats, _ = cv2.connectedComponentsWithStats(
+            (label_map == class_id).astype(np.uint8), connectivity=8
+        )
         for component in range(1, count):
             if stats[component, cv2.CC_STAT_AREA] >= MIN_INSTANCE_AREA:
                 instances[components == component] = next_id

@@ -54,7 +54,7 @@ def test_instances_are_the_connected_components_of_each_thing_class() -> None:
         "CCCCCC......CCCCCC",
         "CCCCCC......CCCCCC",
         "CCCCCCPPPPP.CCCCCC",
-        "......PPPPPCCCCCC.",  # touches the right car by a corner
+        "......PPPPPC......",  # touches the right car by a corner
         "......PPPPP.......",
         "C.....PPPPP.....P.",  # too small
         "......PPPPP.......",
@@ -65,7 +65,7 @@ def test_instances_are_the_connected_components_of_each_thing_class() -> None:
     expected = np.zeros(label_map.shape, np.int32)
     expected[:5, :6] = 1
     expected[:5, 12:] = 2
-    expected[5, 11:17] = 2
+    expected[5, 11] = 2
     expected[4:, 6:11] = 3
     np.testing.assert_array_equal(instances, expected)
 

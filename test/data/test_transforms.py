@@ -1,4 +1,4 @@
-"""Images that show their own coordinates: R is the column and G the row, and so are label and instance."""
+"""Images that show their own coordinates: R is the column and G the row; the label is the column, the instance both."""
 
 import numpy as np
 import pytest
@@ -8,19 +8,21 @@ from bisenetformer_ros.data.transforms import augment, flip, jitter_colors, rand
 
 HEIGHT, WIDTH = 40, 60
 STEP = 4  # grey levels per pixel
+ROW = 1000  # what a row adds to the instance
 
 
 def coordinate_sample(height: int = HEIGHT, width: int = WIDTH) -> Sample:
     row, column = np.mgrid[:height, :width]
     rgb = np.stack([STEP * column, STEP * row, np.full_like(row, 9)], axis=2).astype(np.uint8)
-    return Sample("grid", rgb, column.astype(np.uint8), row.astype(np.int32))
+    return Sample("grid", rgb, column.astype(np.uint8), (ROW * row + column).astype(np.int32))
 
 
 def misalignment(sample: Sample) -> np.ndarray:
     """(N, 2) columns and rows by which labels and image differ, away from the border."""
+    np.testing.assert_array_equal(sample.instance_map % ROW, sample.label_map)
     inner = (slice(3, -3), slice(3, -3))
     columns = sample.label_map[inner] - sample.rgb[inner][..., 0] / STEP
-    rows = sample.instance_map[inner] - sample.rgb[inner][..., 1] / STEP
+    rows = sample.instance_map[inner] // ROW - sample.rgb[inner][..., 1] / STEP
     return np.stack((columns, rows), axis=2).reshape(-1, 2)
 
 
@@ -53,7 +55,7 @@ def test_a_crop_is_a_window_of_all_maps() -> None:
         assert crop.rgb.shape == (20, 25, 3)
         assert not misalignment(crop).any()
         np.testing.assert_array_equal(np.diff(crop.label_map.astype(int), axis=1), 1)
-        corners.add((int(crop.instance_map[0, 0]), int(crop.label_map[0, 0])))
+        corners.add((int(crop.instance_map[0, 0]) // ROW, int(crop.label_map[0, 0])))
     tops, lefts = zip(*corners, strict=True)
     assert max(tops) > 15
     assert max(lefts) > 25

@@ -27,13 +27,22 @@ def test_it_computes_what_the_model_computes(random_weights: Path, images: torch
         assert error < 1e-4
 
 
-def test_bfloat16_gives_nearly_the_same_probabilities(random_weights: Path, images: torch.Tensor) -> None:
-    exact = open_engine(random_weights, "torch", "cpu", "fp32").infer(images)
-    rounded = open_engine(random_weights, "torch", "cpu", "bf16").infer(images)
+def semantic_labels(class_logits: torch.Tensor, mask_logits: torch.Tensor) -> torch.Tensor:
+    """(H/8, W/8) class of the largest sum over queries."""
+    return torch.einsum("nc,nhw->chw", class_logits[0].softmax(1)[:, :-1], mask_logits[0].sigmoid()).argmax(0)
+
+
+def test_bfloat16_changes_the_label_of_less_than_two_percent() -> None:
+    frame = StreetDrive(2, size=(352, 480))[40]
+    images = torch.from_numpy(frame.rgb.transpose(2, 0, 1).copy())[None].float()
+    exact, rounded = (
+        open_engine("bisenetformer-nano-camvid", "torch", "cpu", precision).infer(images)
+        for precision in ("fp32", "bf16")
+    )
     assert rounded[0].dtype == rounded[1].dtype == torch.float32
     assert not torch.equal(exact[1], rounded[1])
-    for one, other in ((exact[0].softmax(2), rounded[0].softmax(2)), (exact[1].sigmoid(), rounded[1].sigmoid())):
-        assert (one - other).abs().mean() < 0.02
+    agreement = (semantic_labels(*exact) == semantic_labels(*rounded)).float().mean()
+    assert agreement > 0.98
 
 
 def test_it_says_what_it_is(random_weights: Path) -> None:

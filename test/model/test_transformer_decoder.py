@@ -106,14 +106,6 @@ def test_every_state_is_predicted_in_training_and_the_last_alone_otherwise(
     assert all(torch.equal(ours, all_of_them) for ours, all_of_them in zip(last, predictions[-1], strict=True))
 
 
-def test_the_attention_mask_is_no_way_for_gradients(random_model: Callable[..., BiSeNetFormer]) -> None:
-    decoder = random_model(num_blocks=2).decoder
-    mask_features = torch.randn(1, 16, 8, 12, requires_grad=True)
-    levels = [torch.randn(1, 16, 2, 3), torch.randn(1, 16, 4, 6)]
-    last = decoder.queries(levels, mask_features)[-1]
-    assert torch.autograd.grad(last.sum(), mask_features, allow_unused=True) == (None,)
-
-
 def test_weights_start_as_the_authors_do() -> None:
     torch.manual_seed(0)
     decoder = TransformerDecoder(19, 64, 128, 8, 256, 100, 2, 2)
