@@ -15,7 +15,7 @@ from bisenetformer_ros.resources import config_file
 class TrainingConfig:
     """One field per key of the YAML file; a key without a default must be there.
 
-    name: of the resulting weights. architecture: keywords of `build_model` but num_classes. labels: a label map.
+    name: of the resulting weights. architecture: `build_model`'s name, widths and depths. labels: a label map.
     sources: data sets to mix, each {kind, weight, …options of that kind}. crop_size: (height, width), multiples of 32.
     input_size: what the weights file tells engines, see ModelMetadata. num_points: see Criterion.
     auxiliary_weight: of the dense auxiliary loss, 0 = none. ema_decay: of the averaged weights, 0 = none.
@@ -93,7 +93,10 @@ _TEXT = (lambda v: isinstance(v, str) and bool(v), "a text")
 _POSITIVE = (lambda v: _number(v) and v > 0, "a number above 0 (YAML needs a dot: 3.0e-4)")
 _NOT_NEGATIVE = (lambda v: _number(v) and v >= 0, "a number of at least 0 (YAML needs a dot: 3.0e-4)")
 _RULES: dict[str, tuple[Callable[[Any], bool], str]] = {
-    "architecture": (lambda v: isinstance(v, Mapping) and "name" in v, "a mapping with the model's 'name'"),
+    "architecture": (
+        lambda v: isinstance(v, Mapping) and "name" in v and not v.keys() & {"num_classes", "pixel_mean", "pixel_std"},
+        "a mapping with the model's 'name' and its widths and depths; the labels give num_classes",
+    ),
     "sources": (
         lambda v: isinstance(v, list) and bool(v) and all(map(_source, v)),
         "a list of mappings, each with a 'kind' and, if not 1, a 'weight' above 0",

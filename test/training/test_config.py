@@ -67,6 +67,12 @@ def test_everything_that_is_wrong_is_told_at_once(tmp_path: Path) -> None:
     assert "learning_rate is '3e-4', expected a number above 0 (YAML needs a dot: 3.0e-4)" in problems
 
 
+@pytest.mark.parametrize("extra", [{"num_classes": 3}, {"pixel_mean": [0.0, 0.0, 0.0]}])
+def test_what_labels_and_metadata_decide_is_no_part_of_the_architecture(tmp_path: Path, extra: dict[str, Any]) -> None:
+    with pytest.raises(ConfigError, match="architecture is .*, expected a mapping with the model's 'name'"):
+        TrainingConfig.load(write(tmp_path, architecture={"name": "bisenetformer-nano", **extra}))
+
+
 def test_a_missing_recipe_names_those_that_ship() -> None:
     with pytest.raises(ConfigError, match=r"'nano' is neither a file nor one of the shipped train: .*camvid-nano"):
         TrainingConfig.load("nano")
