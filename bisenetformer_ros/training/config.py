@@ -95,7 +95,7 @@ _NOT_NEGATIVE = (lambda v: _number(v) and v >= 0, "a number of at least 0 (YAML 
 _RULES: dict[str, tuple[Callable[[Any], bool], str]] = {
     "architecture": (
         lambda v: isinstance(v, Mapping) and "name" in v and not v.keys() & {"num_classes", "pixel_mean", "pixel_std"},
-        "a mapping with the model's 'name' and its widths and depths; the labels give num_classes",
+        "a mapping with the model's 'name' and its widths and depths (the labels give num_classes)",
     ),
     "sources": (
         lambda v: isinstance(v, list) and bool(v) and all(map(_source, v)),

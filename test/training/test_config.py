@@ -69,7 +69,7 @@ def test_everything_that_is_wrong_is_told_at_once(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("extra", [{"num_classes": 3}, {"pixel_mean": [0.0, 0.0, 0.0]}])
 def test_what_labels_and_metadata_decide_is_no_part_of_the_architecture(tmp_path: Path, extra: dict[str, Any]) -> None:
-    with pytest.raises(ConfigError, match="architecture is .*, expected a mapping with the model's 'name'"):
+    with pytest.raises(ConfigError, match=r"architecture is .*, expected a mapping with the model's 'name'"):
         TrainingConfig.load(write(tmp_path, architecture={"name": "bisenetformer-nano", **extra}))
 
 
