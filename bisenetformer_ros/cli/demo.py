@@ -107,8 +107,8 @@ def _subdirectory(parent: str, name: str) -> Path:
 
 def _progress(console: Console) -> Progress:
     columns = (
-        TextColumn("{task.description:<22}"),
-        BarColumn(),
+        TextColumn("{task.description:<13}"),
+        BarColumn(bar_width=12),
         MofNCompleteColumn(),
         TimeRemainingColumn(),
         TextColumn("{task.fields[status]}"),
@@ -121,13 +121,13 @@ def _prepare(settings: DemoSettings, labels: Path | None, directory: Path, progr
     seeds = sources.drive_seeds(settings.source)
     if seeds is None:
         return sources.find_footage(settings.source, labels)
-    task = progress.add_task("rendering the drive", total=settings.num_frames, status="")
+    task = progress.add_task("rendering", total=settings.num_frames, status="")
     step = lambda: progress.advance(task)  # noqa: E731
     return sources.render_drives(seeds, settings.num_frames, settings.rate_hz, directory, step)
 
 
 def _play(session: DemoSession, progress: Progress) -> None:
-    task = progress.add_task("starting the node", total=None, status="")
+    task = progress.add_task("starting", total=None, status="")
 
     def show(recording: Recording) -> None:
         if not recording.sent:
@@ -142,7 +142,7 @@ def _play(session: DemoSession, progress: Progress) -> None:
 
 
 def _score(recording: Recording, footage: sources.Footage, progress: Progress) -> tuple[Scores | None, str]:
-    task = progress.add_task("comparing with labels", total=len(recording.outputs["mask"]), status="")
+    task = progress.add_task("comparing", total=len(recording.outputs["mask"]), status="")
     return score(recording, footage.truth, lambda: progress.advance(task))
 
 

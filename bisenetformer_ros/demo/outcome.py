@@ -39,8 +39,8 @@ class Outcome:
         return self.recording.opened["height"], self.recording.opened["width"]
 
     def diagnostics(self) -> list[tuple[str, str]]:
-        """(name, message) of the newest statuses, the input's as it was while frames came."""
-        return [(name, status["message"]) for name, status in self.recording.statuses.items()]
+        """(name, message) of the last statuses while the camera played."""
+        return [(name, status["message"]) for name, status in self.recording.statuses_playing.items()]
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON types: milliseconds, shares of 0..1, null for what was not measured."""

@@ -34,7 +34,8 @@ class FrameCount:
 class Recording:
     """Grows with every event; `directory` holds the pictures that the recorder wrote.
 
-    sent: stamp in ns → name of the frame. outputs: topic → stamp → values. statuses: name → newest diagnostic status.
+    sent: stamp in ns → name of the frame. outputs: topic → stamp → values. statuses: name → newest diagnostic status;
+    statuses_playing: the same, of the time before the camera was done.
     """
 
     directory: Path
@@ -44,6 +45,7 @@ class Recording:
     sent: dict[int, str] = field(default_factory=dict)
     outputs: dict[str, dict[int, Event]] = field(default_factory=lambda: {name: {} for name in ("camera", *OUTPUTS)})
     statuses: dict[str, Event] = field(default_factory=dict)
+    statuses_playing: dict[str, Event] = field(default_factory=dict)
 
     def add(self, event: Event) -> None:
         kind = event["event"]
@@ -56,7 +58,9 @@ class Recording:
         elif kind == "label_map":
             self.labels = LabelMap.from_dict({"labels": event["labels"]}, default_name="the model's labels")
         elif kind == "diagnostics":
-            self.statuses.update({status["name"]: status for status in event["statuses"]})
+            self.statuses = {status["name"]: status for status in event["statuses"]}
+            if not self.finished:
+                self.statuses_playing = self.statuses
         else:
             self.outputs[kind][event["stamp"]] = event
 

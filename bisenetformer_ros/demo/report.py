@@ -47,7 +47,7 @@ def write_report(outcome: Outcome, animation: Path, path: Path) -> None:
         *_latency_cards(outcome),
         *_quality_cards(outcome),
         _gallery_card(outcome),
-        page.card("What the node said at the end", page.facts(outcome.diagnostics())),
+        page.card("What the node said last, while the camera played", page.facts(outcome.diagnostics())),
         page.card("How it was made", page.facts(_circumstances(outcome))),
     ]
     path.write_text(page.page("BiSeNetFormer: a drive through the node", lead, blocks), encoding="utf-8")
@@ -84,7 +84,10 @@ def _latency_cards(outcome: Outcome) -> Iterator[Html]:
         Bar(STAGE_TEXTS[name], s.p50_ms, s.p99_ms, f"{s.p50_ms:.1f} · {s.p95_ms:.1f} · {s.p99_ms:.1f} ms", SERIES[name])
         for name, s in latencies.items()
     ]
-    note = "Bar: median, whisker: 99 %; the numbers are p50 · p95 · p99. The total contains the waiting for the worker."
+    note = (
+        "Bar: median, whisker: 99 %; the numbers are p50 · p95 · p99. The total contains the waiting for the worker. "
+    )
+    note += "The listener's time ends with the mask, the first message of a frame; the total with the last one."
     yield page.card("Where the time goes", bar_chart(bars), note=note)
     names = ["transport", "waiting", *STAGES[1:]]
     legend = page.legend((SERIES[name], STAGE_TEXTS[name]) for name in names)

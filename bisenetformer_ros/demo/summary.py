@@ -10,6 +10,7 @@ from bisenetformer_ros.evaluation.panoptic_quality import Quality
 
 
 def print_summary(outcome: Outcome, console: Console) -> None:
+    console.print(outcome.footage.description, markup=False, highlight=False)
     console.print(_frames(outcome), _latency(outcome), sep="\n")
     if outcome.scores:
         console.print(_classes(outcome))
@@ -23,7 +24,7 @@ def print_summary(outcome: Outcome, console: Console) -> None:
 
 def _frames(outcome: Outcome) -> Table:
     count = outcome.count
-    table = Table("frames", title=escape(outcome.footage.description), title_justify="left")
+    table = Table("frames")
     table.add_column("number", justify="right")
     table.add_row("sent by the camera", str(count.sent))
     table.add_row(f"received by the listener ({outcome.recording.rate_hz():.1f} per second)", str(count.received))
