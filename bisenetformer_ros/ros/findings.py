@@ -45,7 +45,7 @@ def judge_frames(report: FrameReport, transport_advice: str) -> list[Finding]:
 
 def _judge_failures(report: FrameReport) -> list[Finding]:
     return [
-        Finding(ERROR, f"{count} frames in {WINDOW_S:g} s failed with {report.details[reason]}")
+        Finding(ERROR, f"segmenting failed, {count} times in {WINDOW_S:g} s: {report.details[reason]}")
         for reason, count in report.recent_dropped.items()
         if reason.startswith("failed.")
     ]
@@ -54,7 +54,7 @@ def _judge_failures(report: FrameReport) -> list[Finding]:
 def _judge_bad_input(report: FrameReport) -> list[Finding]:
     level = WARN if report.output_rate else ERROR
     return [
-        Finding(level, f"{count} unusable frames in {WINDOW_S:g} s: {report.details[reason]}")
+        Finding(level, f"unusable images, {count} in {WINDOW_S:g} s: {report.details[reason]}")
         for reason, count in report.recent_dropped.items()
         if reason.startswith("bad_input.")
     ]

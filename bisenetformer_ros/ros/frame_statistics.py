@@ -129,16 +129,18 @@ class FrameStatistics:
 def count_missing(stamps: Iterable[float]) -> int:
     """How many frames fell out between those that arrived, judged by their stamps in seconds.
 
-    The period is the mean of the shortest intervals, so that it is found even if most frames are lost. Time that goes
-    back or takes a leap of WINDOW_S is another recording, not a loss.
+    The period is the mean of the shortest intervals, so that it is found even if most frames are lost. 0 if the
+    intervals are not multiples of it, as of a camera that is triggered now and then. Time that goes back or takes a
+    leap of WINDOW_S is another recording, not a loss.
     """
     intervals = np.diff(np.fromiter(stamps, float))
     intervals = intervals[(intervals > 0) & (intervals < WINDOW_S)]
     if len(intervals) < 5:
         return 0
     short = np.percentile(intervals, 20, method="lower")
-    period = intervals[intervals < 1.6 * short].mean()
-    return int((np.rint(intervals / period) - 1).clip(min=0).sum())
+    periods = intervals / intervals[intervals < 1.6 * short].mean()
+    regular = np.abs(periods - np.rint(periods)) < 0.15
+    return int((np.rint(periods) - 1).clip(min=0).sum()) if regular.mean() > 0.8 else 0
 
 
 def _rate(times_s: list[float]) -> float:

@@ -200,8 +200,11 @@ class Graph:
     def forget_diagnostics(self) -> None:
         self._diagnostics.clear()
 
-    def wait_until_active(self) -> None:
-        self.wait_for(lambda: self.values("model").get("state") == "active", "the node is active")
+    def wait_until_active(self, process: Process) -> None:
+        self.wait_for(
+            lambda: self.values("model").get("state") == "active" or not process.alive(), "the node is active"
+        )
+        assert process.alive(), process.output()
 
 
 @pytest.fixture(scope="module")

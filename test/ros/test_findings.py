@@ -33,11 +33,11 @@ def test_nothing_is_found_where_all_is_well():
     [
         ({"recent_dropped": {"replaced_by_newer": 30}, "output_rate": 4.0}, WARN, ["10.0 Hz", "4.0 Hz", "smaller"]),
         ({"missing": 10}, WARN, ["10 of 60", ADVICE]),
-        ({"recent_dropped": {"bad_input.x": 3}, "details": {"bad_input.x": "got 0x4"}}, WARN, ["3 unusable", "0x4"]),
+        ({"recent_dropped": {"bad_input.x": 3}, "details": {"bad_input.x": "got 0x4"}}, WARN, ["3 in 5 s", "0x4"]),
         (
             {"recent_dropped": {"bad_input.x": 50}, "details": {"bad_input.x": "y"}, "output_rate": 0.0},
             ERROR,
-            ["50 unusable"],
+            ["50 in 5 s"],
         ),
         ({"recent_dropped": {"too_old": 5}, "details": {"too_old": "700 ms"}}, WARN, ["5 of 50", "700 ms", "max_age"]),
         ({"recent_dropped": {"failed.Oops": 1}, "details": {"failed.Oops": "no memory"}}, ERROR, ["no memory"]),

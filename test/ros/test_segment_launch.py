@@ -56,7 +56,8 @@ def test_launched_node_segments_the_topic_it_was_given(graph, start, weights, tm
     masks = graph.collect(Image, "/robot/eyes/mask")
     infos = graph.collect(CameraInfo, "/robot/eyes/camera_info")
     with graph.camera("/front/image_color") as camera:
-        graph.wait_for(lambda: masks and infos, "a mask of the launched node", camera.send)
+        graph.wait_for(lambda: (masks and infos) or not process.alive(), "a mask of the launched node", camera.send)
+        assert process.alive(), process.output()
     assert masks[0].header.frame_id == infos[0].header.frame_id == "front_camera"
     assert graph.node.count_publishers("/robot/eyes/panoptic") == 0
     assert graph.get_parameter("/robot/eyes", "overlay_alpha") == 0.25

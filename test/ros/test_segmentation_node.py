@@ -44,7 +44,7 @@ def complete_set(messages: dict[str, list]) -> dict | None:
 @pytest.fixture(scope="module")
 def process(graph, start_node, weights):
     process = start_node({"model": str(weights), **EVERYTHING})
-    graph.wait_until_active()
+    graph.wait_until_active(process)
     return process
 
 
