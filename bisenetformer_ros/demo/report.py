@@ -1,5 +1,6 @@
 """The demo's HTML report, of one file."""
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -199,5 +200,6 @@ def _circumstances(outcome: Outcome) -> Iterator[tuple[str, str]]:
     yield "model", f"{outcome.node.get('model')}, {outcome.node.get('label_map')}"
     yield "engine", f"{outcome.node.get('engine')}, {outcome.node.get('device')}, {outcome.node.get('precision')}"
     yield "camera", f"{settings.source}, {settings.rate_hz:g} Hz, at most {settings.num_frames} frames"
-    yield "graph", "three processes on one machine, Fast DDS, FASTDDS_BUILTIN_TRANSPORTS=LARGE_DATA"
+    middleware = os.environ.get("RMW_IMPLEMENTATION", "the default middleware")
+    yield "graph", f"three processes on one machine, {middleware}, FASTDDS_BUILTIN_TRANSPORTS=LARGE_DATA"
     yield from describe_machine().items()

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -14,6 +15,7 @@ import numpy as np
 import pytest
 
 from bisenetformer_ros.cli.__main__ import main
+from bisenetformer_ros.demo import session
 from bisenetformer_ros.evaluation.mean_iou import MeanIoU
 from bisenetformer_ros.segmenter import Segmenter
 
@@ -184,3 +186,16 @@ def test_what_cannot_be_played_is_misuse(arguments, message, random_weights: Pat
 def test_an_unknown_model_is_misuse(capsys) -> None:
     assert main(["demo", "--model", "no-such-model"]) == 2
     assert "model 'no-such-model' is neither a file nor one of the shipped models" in capsys.readouterr().err
+
+
+def test_a_camera_that_never_begins_is_explained(
+    footage: Path, random_weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys
+) -> None:
+    monkeypatch.setattr(session, "LISTENERS", 3)  # of which there are two
+    monkeypatch.setattr(session, "START_WITHIN_S", 8.0)
+    arguments = ["--source", str(footage), "--model", str(random_weights), "--out", str(tmp_path)]
+    assert main(["demo", *arguments]) == 1
+    output = " ".join(capsys.readouterr().err.split())
+    assert re.search(
+        r"failed: the (camera does not begin|source does not open), for 8 s now; the (node|camera)", output
+    )

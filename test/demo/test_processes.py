@@ -13,8 +13,9 @@ print('{"event": "ready"}', flush=True)
 print("just a remark", flush=True)
 print("a complaint", file=sys.stderr, flush=True)
 if "deaf" in sys.argv: signal.signal(signal.SIGINT, signal.SIG_IGN)
-print('{"event": "listening"}', flush=True)
-try: time.sleep(600)
+try:
+    print('{"event": "listening"}', flush=True)
+    time.sleep(600)
 except KeyboardInterrupt: print('{"event": "interrupted"}', flush=True)
 """
 
