@@ -142,7 +142,8 @@ def _play(session: DemoSession, progress: Progress) -> None:
 
 
 def _score(recording: Recording, footage: sources.Footage, progress: Progress) -> tuple[Scores | None, str]:
-    task = progress.add_task("comparing", total=len(recording.outputs["mask"]), status="")
+    total = len(recording.outputs["mask"]) if footage.truth else 0
+    task = progress.add_task("comparing", total=total, visible=total > 0, status="")
     return score(recording, footage.truth, lambda: progress.advance(task))
 
 

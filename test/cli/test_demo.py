@@ -192,10 +192,10 @@ def test_a_camera_that_never_begins_is_explained(
     footage: Path, random_weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys
 ) -> None:
     monkeypatch.setattr(session, "LISTENERS", 3)  # of which there are two
-    monkeypatch.setattr(session, "START_WITHIN_S", 8.0)
+    monkeypatch.setattr(session, "START_WITHIN_S", 6.0)
     arguments = ["--source", str(footage), "--model", str(random_weights), "--out", str(tmp_path)]
     assert main(["demo", *arguments]) == 1
     output = " ".join(capsys.readouterr().err.split())
     assert re.search(
-        r"failed: the (camera does not begin|source does not open), for 8 s now; the (node|camera)", output
+        r"failed: the (camera does not begin|source does not open), for 6 s now; the (node|camera)", output
     )
