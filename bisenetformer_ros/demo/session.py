@@ -155,7 +155,7 @@ class DemoSession:
                 continue
             log = self._processes.log_tail(name)
             if name == "camera" and code == CANNOT_PLAY:
-                raise InputError(log)
+                raise InputError(self._processes.log_tail(name, lines=1))
             how = f"was ended by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
             raise DemoError(f"the {name} process {how}; its log ({self._processes.log_path(name)}) ends with\n{log}")
         status = self.recording.status("model")
