@@ -1,3 +1,4 @@
+import signal
 from pathlib import Path
 
 import pytest
@@ -17,3 +18,8 @@ def random_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("weights") / "random.safetensors"
     save_model(path, build_model(**architecture), ModelMetadata("random", architecture, LabelMap.load("camvid11")))
     return path
+
+
+def pytest_configure() -> None:
+    """A shell that runs the tests in its background ignores Ctrl-C for them and for the processes they interrupt."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
