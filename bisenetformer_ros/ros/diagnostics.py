@@ -12,7 +12,7 @@ from bisenetformer_ros.ros.findings import ERROR, OK, WARN, Finding, judge_frame
 from bisenetformer_ros.ros.frame_statistics import FrameReport, FrameStatistics
 from bisenetformer_ros.ros.image_input import ImageInput
 from bisenetformer_ros.ros.jetson import read_jetson
-from bisenetformer_ros.ros.silence import explain_silence, explain_transport
+from bisenetformer_ros.ros.silence import explain_loss, explain_silence
 from bisenetformer_ros.segmenter import Segmenter
 
 
@@ -66,9 +66,11 @@ class Diagnostics:
             return Finding(OK, "disabled: every image is dropped; call ~/enable to go on")
         if not state.has_listeners:
             return Finding(OK, "idle: nobody listens to an output")
-        findings = judge_frames(report, explain_transport(self._input.publishers(), qos))
+        findings = judge_frames(report, explain_loss(self._input.publishers(), qos))
         if findings:
             return Finding(findings[0].level, "; ".join(finding.text for finding in findings))
+        if not report.output_rate:
+            return Finding(OK, "listening")
         return Finding(OK, f"segmenting {report.output_rate:.1f} images per second")
 
     def _status(self, name: str, finding: Finding, values: Mapping[str, object]) -> DiagnosticStatus:

@@ -31,13 +31,16 @@ def silent(report: FrameReport, seconds_active: float) -> bool:
 
 
 def judge_frames(report: FrameReport, transport_advice: str) -> list[Finding]:
-    """Everything that is wrong with the frames that do arrive, the worst first."""
+    """Everything that is wrong with the frames that do arrive, the worst first.
+
+    transport_advice: what to do if some are lost on the way. Under overload that is not asked: a machine that is busy
+    loses frames in many places.
+    """
     findings = [
         *_judge_failures(report),
         *_judge_bad_input(report),
         *_judge_age(report),
-        *_judge_missing(report, transport_advice),
-        *_judge_overload(report),
+        *(_judge_overload(report) or _judge_missing(report, transport_advice)),
         *_judge_clock(report),
     ]
     return sorted(findings, key=lambda finding: -finding.level)
@@ -83,7 +86,7 @@ def _judge_missing(report: FrameReport, transport_advice: str) -> list[Finding]:
 
 def _judge_overload(report: FrameReport) -> list[Finding]:
     count = report.recent_dropped.get("replaced_by_newer", 0)
-    if count < 2 or count < REPLACED_SHARE * report.recent_received:
+    if count < 2 or count < REPLACED_SHARE * report.recent_received or not report.output_rate:
         return []
     return [
         Finding(

@@ -129,18 +129,20 @@ class FrameStatistics:
 def count_missing(stamps: Iterable[float]) -> int:
     """How many frames fell out between those that arrived, judged by their stamps in seconds.
 
-    The period is the mean of the shortest intervals, so that it is found even if most frames are lost. 0 if the
-    intervals are not multiples of it, as of a camera that is triggered now and then. Time that goes back or takes a
-    leap of WINDOW_S is another recording, not a loss.
+    The period is sought among the shortest intervals, so that it is found even if half of the frames are lost. 0 if
+    most intervals are not small multiples of it, as of a camera that is triggered now and then. Time that goes back or
+    takes a leap of WINDOW_S is another recording, not a loss.
     """
     intervals = np.diff(np.fromiter(stamps, float))
     intervals = intervals[(intervals > 0) & (intervals < WINDOW_S)]
     if len(intervals) < 5:
         return 0
     short = np.percentile(intervals, 20, method="lower")
-    periods = intervals / intervals[intervals < 1.6 * short].mean()
-    regular = np.abs(periods - np.rint(periods)) < 0.15
-    return int((np.rint(periods) - 1).clip(min=0).sum()) if regular.mean() > 0.8 else 0
+    multiples = np.rint(intervals / intervals[intervals < 1.6 * short].mean()).clip(min=1)
+    periods = intervals * (multiples.sum() / intervals.sum())  # all intervals together give the period best
+    multiples = np.rint(periods).clip(min=1)
+    fits = (np.abs(periods - multiples) < 0.2) & (multiples <= 5)
+    return int((multiples - 1).sum()) if fits.mean() > 0.7 else 0
 
 
 def _rate(times_s: list[float]) -> float:

@@ -9,7 +9,7 @@ from rclpy.topic_endpoint_info import TopicEndpointInfo
 from rclpy.utilities import get_rmw_implementation_identifier
 
 IMAGE_TYPE = "sensor_msgs/msg/Image"
-LARGE_DATA = "FASTDDS_BUILTIN_TRANSPORTS=LARGE_DATA"
+TRANSPORT_VARIABLE = "FASTDDS_BUILTIN_TRANSPORTS"
 
 
 def explain_silence(node: Node, topic: str, qos: QoSProfile) -> str:
@@ -22,29 +22,45 @@ def explain_silence(node: Node, topic: str, qos: QoSProfile) -> str:
         return f"no publisher on {topic} fits: " + "; ".join(reasons)
     fitting = [info for info, reason in zip(publishers, reasons, strict=True) if not reason]
     names = ", ".join(_node_name(info) for info in fitting)
-    return f"{names} publishes on {topic}, but nothing arrives: " + explain_transport(fitting, qos)
+    cause = _explain_reliability(fitting, qos) or ", or ".join(["the camera has stopped", *_other_transport()])
+    return f"{names} publishes on {topic}, but nothing arrives: {cause}"
 
 
-def explain_transport(publishers: list[TopicEndpointInfo], qos: QoSProfile) -> str:
-    """Which combination of transport and reliability is in use, and which one loses nothing."""
-    if "fastrtps" not in get_rmw_implementation_identifier():
-        return "look at the network and at the camera, and at the limits of this middleware for large messages"
-    if os.environ.get("FASTDDS_BUILTIN_TRANSPORTS", "").startswith("LARGE_DATA"):
-        return (
-            f"this node runs with {LARGE_DATA} and hears only what runs with it too; set it for every process of the "
-            "graph, the camera included, or for none"
-        )
+def explain_loss(publishers: list[TopicEndpointInfo], qos: QoSProfile) -> str:
+    """Why some images of these publishers do not reach a subscription with `qos`, and what to do about it."""
+    return _explain_reliability(publishers, qos) or "the camera, the network or this machine does not keep up"
+
+
+def _explain_reliability(publishers: list[TopicEndpointInfo], qos: QoSProfile) -> str:
+    """Fast DDS' default transport loses camera-sized images unless both sides are reliable. Empty if that is not it."""
+    if not _is_fast_dds() or _transport().startswith("LARGE_DATA"):
+        return ""
     if any(info.qos_profile.reliability != ReliabilityPolicy.RELIABLE for info in publishers):
         return (
             "the publisher is best effort over the default transport, which loses camera-sized images; make it "
-            f"reliable, or set {LARGE_DATA} for every process of the graph, the camera included"
+            f"reliable, or set {TRANSPORT_VARIABLE}=LARGE_DATA for every process of the graph, the camera included"
         )
     if qos.reliability != ReliabilityPolicy.RELIABLE:
         return "the publisher is reliable but this subscription is not; set the parameter `reliability` to auto"
-    return (
-        "publisher and subscription are both reliable over this node's default transport; the camera has stopped or "
-        f"stalls, the network is full, or the camera runs with {LARGE_DATA} and this node has to as well"
-    )
+    return ""
+
+
+def _other_transport() -> list[str]:
+    """The transport as a possible cause of silence; empty for a middleware that has no such setting."""
+    if not _is_fast_dds():
+        return []
+    return [
+        f"{TRANSPORT_VARIABLE} is not the same for the camera and for this node ('{_transport()}'): processes with and "
+        "without LARGE_DATA do not hear each other"
+    ]
+
+
+def _is_fast_dds() -> bool:
+    return "fastrtps" in get_rmw_implementation_identifier()
+
+
+def _transport() -> str:
+    return os.environ.get(TRANSPORT_VARIABLE, "")
 
 
 def _explain_mismatch(info: TopicEndpointInfo, qos: QoSProfile) -> str:
@@ -66,10 +82,9 @@ def _explain_absence(node: Node, topic: str) -> str:
         if IMAGE_TYPE in types and not name.startswith(own) and node.count_publishers(name)
     ]
     if not images:
-        return (
-            f"nobody publishes on {topic}, nor any image on another topic; start the camera, or compare its "
-            f"ROS_DOMAIN_ID with this node's ({os.environ.get('ROS_DOMAIN_ID', '0')})"
-        )
+        domain = os.environ.get("ROS_DOMAIN_ID", "0")
+        causes = ["the camera does not run", f"its ROS_DOMAIN_ID is not this node's ({domain})", *_other_transport()]
+        return f"nobody publishes on {topic}, nor any image on another topic: " + ", or ".join(causes)
     images.sort(key=lambda name: SequenceMatcher(None, name, topic).ratio(), reverse=True)
     return (
         f"nobody publishes on {topic}; images are on {', '.join(images[:5])}: "

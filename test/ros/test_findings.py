@@ -57,6 +57,15 @@ def test_a_few_lost_frames_are_no_finding(change):
     assert judge_frames(replace(WELL, **change), ADVICE) == []
 
 
+def test_under_overload_nothing_is_said_about_the_transport():
+    (finding,) = judge_frames(replace(WELL, missing=20, recent_dropped={"replaced_by_newer": 30}), ADVICE)
+    assert finding.text.startswith("overload")
+
+
+def test_before_the_first_result_nothing_is_said_about_overload():
+    assert judge_frames(replace(WELL, recent_dropped={"replaced_by_newer": 9}, output_rate=0.0), ADVICE) == []
+
+
 def test_frames_that_were_dropped_on_purpose_are_no_finding():
     assert judge_frames(replace(WELL, recent_dropped={"disabled": 50, "no_listener": 50}), ADVICE) == []
 

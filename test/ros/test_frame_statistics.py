@@ -80,7 +80,8 @@ def test_percentiles_of_a_hundred_frames(statistics):
         ([0.1 * i for i in range(20)], 0),
         ([0.1 * i for i in range(20) if i not in (5, 6, 11)], 3),
         ([0.1 * i for i in (0, 4, 5, 9, 12, 13, 17, 20)], 13),  # most are lost, the period is still found
-        ([0.1 * i + 0.02 * (i % 2) for i in range(20)], 0),  # jitter is no loss
+        ([0.1 * i + 0.015 * (i % 2) for i in range(20)], 0),  # jitter is no loss
+        ([0.1 * i + 0.008 * (i % 3) for i in range(20) if i not in (5, 6, 11)], 3),  # loss and jitter
         ([0.01 * i * i for i in range(20)], 0),  # there is no period
         ([0.2 * i + delay for i in range(8) for delay in (0.0, 0.023)], 0),  # two at a time
         ([0.0, 0.5, 0.6], 0),  # too few to tell
