@@ -15,7 +15,8 @@ from bisenetformer_ros.errors import ConfigError
 from bisenetformer_ros.labels import LabelMap
 from bisenetformer_ros.metadata import ModelMetadata
 from bisenetformer_ros.model import build_model
-from bisenetformer_ros.model.checkpoint import save_model
+from bisenetformer_ros.model.checkpoint import load_weights, save_model
+from bisenetformer_ros.resources import config_file
 from bisenetformer_ros.training.config import TrainingConfig
 from bisenetformer_ros.training.loop import Trainer
 
@@ -49,7 +50,10 @@ def run(args: argparse.Namespace) -> int:
         console.print(f"  {source['kind']}: {len(dataset)} images")
     torch.manual_seed(config.seed)
     architecture = {**config.architecture, "num_classes": len(labels)}
-    trainer = Trainer(config, build_model(**architecture), datasets, args.out, device)
+    model = build_model(**architecture)
+    if config.initial_weights is not None:
+        load_weights(model, config_file("models", config.initial_weights, ".safetensors"))
+    trainer = Trainer(config, model, datasets, args.out, device)
     if args.restart:
         for leftover in (trainer.checkpoint_path, args.out / "log.jsonl"):
             leftover.unlink(missing_ok=True)

@@ -1,4 +1,4 @@
-"""Augmentation: random scale, crop, flip and the colour jitter of SSD (Liu et al., ECCV 2016).
+"""Augmentation: random scale, crop, flip, the colour jitter of SSD (Liu et al., ECCV 2016) and gamma.
 
 Every function takes the generator that it draws from, so a sample depends on its seed alone.
 """
@@ -21,13 +21,21 @@ def augment(
     rng: np.random.Generator,
     crop_size: tuple[int, int],
     scale_range: tuple[float, float],
+    balanced_share: float = 0.0,
+    gamma_range: tuple[float, float] = (1.0, 1.0),
 ) -> Sample:
-    """Random scale (log-uniform), crop to (height, width), padding where needed, flip and colour jitter."""
+    """Random scale (log-uniform), crop to (height, width), padding where needed, flip, colour jitter and gamma.
+
+    balanced_share: of the crops that show a pixel of a class drawn evenly among those in the image.
+    """
     scale = float(np.exp(rng.uniform(*np.log(scale_range))))
-    sample = random_crop(rescale(sample, scale), rng, crop_size)
+    sample = rescale(sample, scale)
+    crop = balanced_crop if rng.random() < balanced_share else random_crop
+    sample = crop(sample, rng, crop_size)
     if rng.random() < 0.5:
         sample = flip(sample)
-    return replace(sample, rgb=jitter_colors(sample.rgb, rng))
+    rgb = jitter_colors(sample.rgb, rng)
+    return replace(sample, rgb=adjust_gamma(rgb, float(np.exp(rng.uniform(*np.log(gamma_range))))))
 
 
 def rescale(sample: Sample, scale: float) -> Sample:
@@ -44,20 +52,53 @@ def rescale(sample: Sample, scale: float) -> Sample:
 
 def random_crop(sample: Sample, rng: np.random.Generator, crop_size: tuple[int, int]) -> Sample:
     """A (height, width) window; pads right and bottom with mid-grey, ignored pixels where the image is smaller."""
-    crop_height, crop_width = crop_size
+    sample = pad(sample, crop_size)
     height, width = sample.label_map.shape
-    below, right = max(0, crop_height - height), max(0, crop_width - width)
-    rgb = np.pad(sample.rgb, ((0, below), (0, right), (0, 0)), constant_values=114)
-    label_map = np.pad(sample.label_map, ((0, below), (0, right)), constant_values=UNLABELED)
-    instance_map = np.pad(sample.instance_map, ((0, below), (0, right)))
     for _ in range(_CROP_TRIES):
-        top = int(rng.integers(0, label_map.shape[0] - crop_height + 1))
-        left = int(rng.integers(0, label_map.shape[1] - crop_width + 1))
-        window = (slice(top, top + crop_height), slice(left, left + crop_width))
-        counts = np.bincount(label_map[window].reshape(-1), minlength=256)[:UNLABELED]
+        top = int(rng.integers(0, height - crop_size[0] + 1))
+        left = int(rng.integers(0, width - crop_size[1] + 1))
+        crop = cut(sample, top, left, crop_size)
+        counts = np.bincount(crop.label_map.reshape(-1), minlength=256)[:UNLABELED]
         if counts.max() < _MAX_CLASS_SHARE * max(1, counts.sum()):
             break
-    return replace(sample, rgb=rgb[window], label_map=label_map[window], instance_map=instance_map[window])
+    return crop
+
+
+def balanced_crop(sample: Sample, rng: np.random.Generator, crop_size: tuple[int, int]) -> Sample:
+    """A window like `random_crop`'s around a random pixel of a random class: rare classes as often as road and sky."""
+    classes = np.unique(sample.label_map[sample.label_map != UNLABELED])
+    if not classes.size:
+        return random_crop(sample, rng, crop_size)
+    pixels = np.flatnonzero(sample.label_map == rng.choice(classes))
+    row, column = divmod(int(rng.choice(pixels)), sample.label_map.shape[1])
+    sample = pad(sample, crop_size)
+    height, width = sample.label_map.shape
+    top = int(rng.integers(max(0, row - crop_size[0] + 1), min(row, height - crop_size[0]) + 1))
+    left = int(rng.integers(max(0, column - crop_size[1] + 1), min(column, width - crop_size[1]) + 1))
+    return cut(sample, top, left, crop_size)
+
+
+def pad(sample: Sample, least: tuple[int, int]) -> Sample:
+    """At least `least` (height, width): mid-grey and ignored pixels are added right and below."""
+    height, width = sample.label_map.shape
+    below, right = max(0, least[0] - height), max(0, least[1] - width)
+    return replace(
+        sample,
+        rgb=np.pad(sample.rgb, ((0, below), (0, right), (0, 0)), constant_values=114),
+        label_map=np.pad(sample.label_map, ((0, below), (0, right)), constant_values=UNLABELED),
+        instance_map=np.pad(sample.instance_map, ((0, below), (0, right))),
+    )
+
+
+def cut(sample: Sample, top: int, left: int, size: tuple[int, int]) -> Sample:
+    """The window of `size` (height, width) at (top, left), which lies within the sample."""
+    window = (slice(top, top + size[0]), slice(left, left + size[1]))
+    return replace(
+        sample,
+        rgb=sample.rgb[window],
+        label_map=sample.label_map[window],
+        instance_map=sample.instance_map[window],
+    )
 
 
 def flip(sample: Sample) -> Sample:
@@ -87,3 +128,9 @@ def jitter_colors(rgb: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     if not contrast_first and rng.random() < 0.5:
         image *= rng.uniform(0.5, 1.5)
     return np.clip(image, 0, 255).astype(np.uint8)
+
+
+def adjust_gamma(rgb: np.ndarray, gamma: float) -> np.ndarray:
+    """255 · (rgb / 255) ** gamma: above 1 darkens, dusk; below 1 brightens. (H, W, 3) uint8 → the same."""
+    table = 255 * (np.arange(256) / 255) ** gamma
+    return cv2.LUT(rgb, np.round(table).astype(np.uint8))

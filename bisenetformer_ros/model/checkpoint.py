@@ -74,6 +74,15 @@ def load_checkpoint(path: str | Path) -> tuple[BiSeNetFormer, ModelMetadata]:
     return model.eval(), metadata
 
 
+def load_weights(model: BiSeNetFormer, path: str | Path) -> None:
+    """Puts the weights of a whole network into `model`, which has the same structure; see `load_checkpoint`.
+
+    Raises ModelError for a file that is not a network's or has other tensors.
+    """
+    trained, _ = load_checkpoint(path)
+    _load_tensors(model, trained.state_dict(), Path(path))
+
+
 def load_backbone(model: BiSeNetFormer, path: str | Path) -> None:
     """Puts an ImageNet STDC checkpoint into the model's backbone; its classifier layers are left out.
 

@@ -4,6 +4,7 @@ The Hungarian assignment gives the pixel features a weak, shifting signal at fir
 the auxiliary heads of BiSeNet (Yu et al., ECCV 2018), give a strong one from the first step.
 """
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -20,15 +21,29 @@ class DenseAuxiliary(nn.Module):
         self.on_context = nn.Conv2d(channels, num_classes, 1)
 
     def forward(self, features: PixelFeatures, label_maps: Tensor) -> Tensor:
-        """label_maps (B, H, W) int64, 255 = ignore → mean cross-entropy of both classifiers, at half resolution."""
+        """label_maps (B, H, W) int64, 255 = ignore → mean cross-entropy of both classifiers, at half resolution.
+
+        Classes weigh by `class_weights` of the batch.
+        """
         labels = label_maps[:, ::2, ::2]
+        weights = class_weights(labels, self.on_mask_features.out_channels)
         context16 = features.levels[1]
         losses = [
             F.cross_entropy(
                 F.interpolate(logits.float(), size=labels.shape[1:], mode="bilinear", align_corners=False),
                 labels,
+                weights,
                 ignore_index=UNLABELED,
             )
             for logits in (self.on_mask_features(features.mask), self.on_context(context16))
         ]
         return sum(losses) / len(losses)
+
+
+def class_weights(labels: Tensor, num_classes: int) -> Tensor:
+    """(K,) of 1.4 for a class that fills every pixel to 50 for one without any: 1 / ln(1.02 + share of the pixels).
+
+    The weighting of ENet (Paszke et al., 2016): thin and rare things are not drowned by road and sky.
+    """
+    counts = torch.bincount(labels[labels != UNLABELED], minlength=num_classes)
+    return 1 / torch.log(1.02 + counts / counts.sum().clamp(min=1))

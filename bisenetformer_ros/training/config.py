@@ -19,6 +19,8 @@ class TrainingConfig:
     sources: data sets to mix, each {kind, weight, …options of that kind}. crop_size: (height, width), multiples of 32.
     input_size: what the weights file tells engines, see ModelMetadata. num_points: see Criterion.
     auxiliary_weight: of the dense auxiliary loss, 0 = none. ema_decay: of the averaged weights, 0 = none.
+    balanced_share, gamma_range: see data.transforms.augment. initial_weights: a weights file, or the name of a shipped
+    model, to go on from.
     """
 
     name: str
@@ -29,8 +31,11 @@ class TrainingConfig:
     crop_size: tuple[int, int]
     task: str = "panoptic"
     input_size: int | None = None
+    initial_weights: str | None = None
     batch_size: int = 32
     scale_range: tuple[float, float] = (0.5, 2.0)
+    balanced_share: float = 0.0
+    gamma_range: tuple[float, float] = (1.0, 1.0)
     learning_rate: float = 3e-4
     weight_decay: float = 0.05
     backbone_multiplier: float = 0.1
@@ -92,6 +97,10 @@ def _source(value: Any) -> bool:
 _TEXT = (lambda v: isinstance(v, str) and bool(v), "a text")
 _POSITIVE = (lambda v: _number(v) and v > 0, "a number above 0 (YAML needs a dot: 3.0e-4)")
 _NOT_NEGATIVE = (lambda v: _number(v) and v >= 0, "a number of at least 0 (YAML needs a dot: 3.0e-4)")
+_RANGE = (
+    lambda v: _pair(v, lambda end: _number(end) and end > 0) and v[0] <= v[1],
+    "[smallest, largest], both above 0",
+)
 _RULES: dict[str, tuple[Callable[[Any], bool], str]] = {
     "architecture": (
         lambda v: isinstance(v, Mapping) and "name" in v and not v.keys() & {"num_classes", "pixel_mean", "pixel_std"},
@@ -109,9 +118,12 @@ _RULES: dict[str, tuple[Callable[[Any], bool], str]] = {
     "batch_size": (lambda v: _whole(v, 2), "a whole number of at least 2"),
     "num_points": (_whole, "a whole number of at least 1"),
     "crop_size": (lambda v: _pair(v, lambda side: _whole(side) and side % 32 == 0), "[height, width], multiples of 32"),
-    "scale_range": (
-        lambda v: _pair(v, lambda scale: _number(scale) and scale > 0) and v[0] <= v[1],
-        "[smallest, largest], both above 0",
+    "scale_range": _RANGE,
+    "gamma_range": _RANGE,
+    "balanced_share": (lambda v: _number(v) and 0 <= v <= 1, "a number from 0 to 1"),
+    "initial_weights": (
+        lambda v: v is None or (isinstance(v, str) and bool(v)),
+        "a weights file or model name, or nothing",
     ),
     "task": (lambda v: v in ("panoptic", "semantic"), "panoptic or semantic"),
     "schedule": (lambda v: v in ("step", "cosine"), "step or cosine"),

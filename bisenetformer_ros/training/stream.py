@@ -46,8 +46,9 @@ class TrainingStream(Dataset):
         rng = np.random.default_rng((self.config.seed, position))
         dataset = self.datasets[rng.choice(len(self.datasets), p=self.probabilities)]
         sample = dataset[int(rng.integers(len(dataset)))]
-        sample = augment(sample, rng, self.config.crop_size, self.config.scale_range)
-        panoptic = self.config.task == "panoptic"
+        config = self.config
+        sample = augment(sample, rng, config.crop_size, config.scale_range, config.balanced_share, config.gamma_range)
+        panoptic = config.task == "panoptic"
         target = panoptic_target(sample, dataset.labels) if panoptic else semantic_target(sample)
         image = torch.from_numpy(np.ascontiguousarray(sample.rgb.transpose(2, 0, 1)))
         label_map = torch.from_numpy(sample.label_map.astype(np.int64))

@@ -1,10 +1,21 @@
 """Images that show their own coordinates: R is the column and G the row; the label is the column, the instance both."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from bisenetformer_ros.data.sample import Sample
-from bisenetformer_ros.data.transforms import augment, flip, jitter_colors, random_crop, rescale
+from bisenetformer_ros.data.transforms import (
+    adjust_gamma,
+    augment,
+    balanced_crop,
+    flip,
+    jitter_colors,
+    random_crop,
+    rescale,
+)
+from bisenetformer_ros.results import UNLABELED
 
 HEIGHT, WIDTH = 40, 60
 STEP = 4  # grey levels per pixel
@@ -114,3 +125,32 @@ def test_half_of_the_samples_are_mirrored() -> None:
         label_map = augment(sample, np.random.default_rng(seed), (32, 32), (1.0, 1.0)).label_map
         mirrored += bool(label_map[0, 0] > label_map[0, -1])
     assert 75 <= mirrored <= 125
+
+
+@pytest.mark.parametrize("crop_size", [(8, 8), (20, 25), (64, 96)])
+def test_a_balanced_crop_shows_the_rare_class(crop_size: tuple[int, int]) -> None:
+    """One pixel of 2400 has the second class: half of the crops are drawn around it."""
+    sample = coordinate_sample()
+    label_map = np.zeros_like(sample.label_map)
+    label_map[31, 52] = 7
+    sample = replace(sample, label_map=label_map)
+    shown = 0
+    for seed in range(200):
+        crop = balanced_crop(sample, np.random.default_rng(seed), crop_size)
+        assert crop.rgb.shape == (*crop_size, 3)
+        inside = crop.label_map != UNLABELED
+        np.testing.assert_array_equal(crop.rgb[inside][:, 1] // STEP, crop.instance_map[inside] // ROW)
+        shown += 7 in crop.label_map
+    assert shown >= 80
+
+
+def test_a_balanced_crop_of_an_unlabelled_image_is_any_crop() -> None:
+    sample = coordinate_sample()
+    sample = replace(sample, label_map=np.full_like(sample.label_map, UNLABELED))
+    assert balanced_crop(sample, np.random.default_rng(0), (20, 25)).rgb.shape == (20, 25, 3)
+
+
+def test_gamma_keeps_black_and_white_and_darkens_between() -> None:
+    levels = np.repeat(np.array([0, 51, 128, 255], np.uint8), 3).reshape(1, 4, 3)
+    np.testing.assert_array_equal(adjust_gamma(levels, 2.0)[0, :, 0], [0, 10, 64, 255])  # 51² / 255 = 10.2
+    np.testing.assert_array_equal(adjust_gamma(levels, 1.0), levels)

@@ -1,21 +1,26 @@
+import math
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from bisenetformer_ros.model.bisenetformer import PixelFeatures
-from bisenetformer_ros.training.auxiliary import DenseAuxiliary
+from bisenetformer_ros.training.auxiliary import DenseAuxiliary, class_weights
 
 
 def worked_cross_entropy(logits: Tensor, labels: Tensor) -> float:
-    """Mean over the labelled pixels, one after the other."""
-    losses = []
+    """Weighted mean over the labelled pixels, one after the other; rare classes weigh more."""
+    losses, weights = [], []
+    labelled = [label for label in labels.flatten().tolist() if label != 255]
     for image in range(len(labels)):
         for row in range(labels.shape[1]):
             for column in range(labels.shape[2]):
                 if labels[image, row, column] != 255:
                     probabilities = logits[image, :, row, column].softmax(0)
-                    losses.append(-probabilities[labels[image, row, column]].log())
-    return torch.stack(losses).mean().item()
+                    label = labels[image, row, column].item()
+                    weights.append(1 / math.log(1.02 + labelled.count(label) / len(labelled)))
+                    losses.append(-probabilities[label].log().item())
+    return sum(weight * loss for weight, loss in zip(weights, losses, strict=True)) / sum(weights)
 
 
 def test_both_classifiers_are_compared_with_the_labels_at_half_resolution() -> None:
@@ -30,3 +35,12 @@ def test_both_classifiers_are_compared_with_the_labels_at_half_resolution() -> N
         logits = F.interpolate(classifier(maps), size=(8, 16), mode="bilinear", align_corners=False)
         expected += worked_cross_entropy(logits, halved) / 2
     torch.testing.assert_close(auxiliary(features, labels), torch.tensor(expected))
+
+
+def test_rare_classes_weigh_more() -> None:
+    """One class fills 3 pixels of 4, one 1 of 4, one none; ENet's formula by hand."""
+    labels = torch.tensor([[[0, 0, 0, 1], [255, 255, 255, 255]]])
+    torch.testing.assert_close(class_weights(labels, 3), torch.tensor([1.7514, 4.1838, 50.4983]), atol=1e-4, rtol=0)
+    torch.testing.assert_close(
+        class_weights(torch.full((1, 2, 2), 255), 2), torch.tensor([50.4983] * 2), atol=1e-3, rtol=0
+    )
