@@ -39,26 +39,36 @@ def plan_geometry(
     return ImageGeometry((height, width), _scaled(image_size, scale), _round_up(input_size, stride))
 
 
-def preprocess(rgb: np.ndarray, geometry: ImageGeometry, pixel_mean: Sequence[float]) -> torch.Tensor:
-    """Resizes and pads an image as `geometry` says.
+def preprocess(frames: Sequence[np.ndarray], geometry: ImageGeometry, pixel_mean: Sequence[float]) -> torch.Tensor:
+    """Resizes and pads images as `geometry` says.
 
-    rgb: (H, W, 3) uint8. pixel_mean: R, G, B, 0..255; it fills the padding, which is therefore zero once the network
-    has normalized its input.
-    Returns (1, 3, padded height, padded width) float32, 0..255, channels last in memory.
-    Raises InputError if `rgb` is not such an image, or not of the size the geometry was made for.
+    frames: B images (H, W, 3) uint8. pixel_mean: R, G, B, 0..255; it fills the padding, which is therefore zero once
+    the network has normalized its input.
+    Returns (B, 3, padded height, padded width) float32, 0..255, channels last in memory.
+    Raises InputError unless the frames are such images, of the size that the geometry was made for.
     """
-    check_image(rgb)
-    if rgb.shape[:2] != geometry.image_size:
-        raise InputError(f"expected an image of (height, width) {geometry.image_size}, got {rgb.shape[:2]}")
+    image_size = check_frames(frames)
+    if image_size != geometry.image_size:
+        raise InputError(f"expected images of (height, width) {geometry.image_size}, got {image_size}")
     height, width = geometry.resized_size
-    if geometry.resized_size != geometry.image_size:
-        shrinks = height * width < rgb.shape[0] * rgb.shape[1]
-        rgb = cv2.resize(rgb, (width, height), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
-    canvas = np.empty((*geometry.padded_size, 3), np.float32)
-    canvas[:height, :width] = rgb
-    canvas[height:] = pixel_mean
-    canvas[:height, width:] = pixel_mean
-    return torch.from_numpy(canvas).permute(2, 0, 1)[None]
+    canvas = np.empty((len(frames), *geometry.padded_size, 3), np.float32)
+    for image, rgb in zip(canvas, frames, strict=True):
+        image[:height, :width] = _resize(rgb, geometry.resized_size)
+    canvas[:, height:] = pixel_mean
+    canvas[:, :height, width:] = pixel_mean
+    return torch.from_numpy(canvas).permute(0, 3, 1, 2)
+
+
+def check_frames(frames: Sequence[np.ndarray]) -> tuple[int, int]:
+    """(height, width) of all frames; raises InputError unless there is one, and all are images of one size."""
+    if not len(frames):
+        raise InputError("expected at least one frame, got none")
+    for frame in frames:
+        check_image(frame)
+    sizes = {frame.shape[:2] for frame in frames}
+    if len(sizes) > 1:
+        raise InputError(f"expected frames of one (height, width), got {', '.join(map(str, sorted(sizes)))}")
+    return sizes.pop()
 
 
 def check_image(rgb: np.ndarray) -> None:
@@ -69,6 +79,13 @@ def check_image(rgb: np.ndarray) -> None:
         raise InputError(
             f"expected an RGB image of shape (H, W, 3), uint8 and not empty, got shape {rgb.shape}, {rgb.dtype}"
         )
+
+
+def _resize(rgb: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    if rgb.shape[:2] == size:
+        return rgb
+    shrinks = size[0] * size[1] < rgb.shape[0] * rgb.shape[1]
+    return cv2.resize(rgb, size[::-1], interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
 
 
 def _scaled(size: tuple[int, int], scale: float) -> tuple[int, int]:

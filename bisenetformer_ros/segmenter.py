@@ -1,20 +1,12 @@
-"""Preprocess, engine and postprocess in one call."""
+"""The public face of segmentation: a model, opened with an engine, called with images."""
 
-from dataclasses import replace
 from pathlib import Path
-from time import perf_counter
 
 import numpy as np
-import torch
 
 from bisenetformer_ros.engines import open_engine
-from bisenetformer_ros.errors import ConfigError
 from bisenetformer_ros.labels import LabelMap
-from bisenetformer_ros.postprocess import postprocess_panoptic, postprocess_semantic
-from bisenetformer_ros.preprocess import check_image, plan_geometry, preprocess
-from bisenetformer_ros.results import ImageGeometry, SegmentationResult, StageTimes
-
-TASKS = ("semantic", "panoptic")
+from bisenetformer_ros.results import SegmentationResult
 
 
 class Segmenter:
@@ -36,12 +28,13 @@ class Segmenter:
         score_threshold: float = 0.8,
         overlap_threshold: float = 0.8,
     ) -> None:
-        if task not in TASKS:
-            raise ConfigError(f"unknown task '{task}', expected one of {', '.join(TASKS)}")
-        self.task = task
         self.score_threshold = score_threshold
         self.overlap_threshold = overlap_threshold
-        self.engine = open_engine(path, engine, device, precision)
+        self.engine = open_engine(path, task, engine, device, precision)
+
+    @property
+    def task(self) -> str:
+        return self.engine.task
 
     @property
     def labels(self) -> LabelMap:
@@ -52,25 +45,5 @@ class Segmenter:
         self(np.full((*image_size, 3), 128, np.uint8))
 
     def __call__(self, rgb: np.ndarray) -> SegmentationResult:
-        """rgb: (H, W, 3) uint8, any size. Raises InputError for anything else."""
-        start = perf_counter()
-        check_image(rgb)
-        metadata = self.engine.metadata
-        geometry = plan_geometry(rgb.shape[:2], metadata.input_size)
-        images = preprocess(rgb, geometry, metadata.pixel_mean)
-        preprocessed = perf_counter()
-        class_logits, mask_logits = self.engine.infer(images)
-        if mask_logits.is_cuda:
-            torch.cuda.synchronize(mask_logits.device)  # the GPU works on after the call: wait, to time it
-        inferred = perf_counter()
-        result = self._postprocess(class_logits[0], mask_logits[0], geometry)
-        stages = (preprocessed - start, inferred - preprocessed, perf_counter() - inferred)
-        return replace(result, times_ms=StageTimes(*(1e3 * seconds for seconds in stages)))
-
-    def _postprocess(
-        self, class_logits: torch.Tensor, mask_logits: torch.Tensor, geometry: ImageGeometry
-    ) -> SegmentationResult:
-        if self.task == "semantic":
-            return postprocess_semantic(class_logits, mask_logits, geometry, self.labels)
-        thresholds = (self.score_threshold, self.overlap_threshold)
-        return postprocess_panoptic(class_logits, mask_logits, geometry, self.labels, *thresholds)
+        """rgb: (H, W, 3) uint8. Raises InputError for anything else, EngineError for a size the engine is not for."""
+        return self.engine.segment([rgb], self.score_threshold, self.overlap_threshold)[0]

@@ -49,7 +49,7 @@ def test_an_input_size_below_one_is_refused(input_size: int | tuple[int, int]) -
 
 def test_pixels_stay_as_they_are_and_padding_is_the_mean() -> None:
     rgb = np.random.default_rng(0).integers(0, 256, (33, 50, 3), dtype=np.uint8)
-    images = preprocess(rgb, plan_geometry((33, 50), None), MEAN)
+    images = preprocess([rgb], plan_geometry((33, 50), None), MEAN)
     assert images.dtype == torch.float32
     assert images.shape == (1, 3, 64, 64)
     for channel in range(3):
@@ -61,13 +61,14 @@ def test_pixels_stay_as_they_are_and_padding_is_the_mean() -> None:
 def test_growing_interpolates_and_shrinking_averages() -> None:
     halves = np.zeros((32, 64, 3), np.uint8)
     halves[:, 32:] = 200
-    grown = preprocess(halves, plan_geometry((32, 64), 64), MEAN)[0, 0, :, :128]
+    grown = preprocess([halves], plan_geometry((32, 64), 64), MEAN)[0, 0, :, :128]
     row = grown[10].numpy()
     assert (np.diff(row) >= 0).all()
     np.testing.assert_array_equal(row[[0, 62, 63, 64, 65, 127]], [0, 0, 50, 150, 200, 200])
 
     checkers = np.indices((64, 128)).sum(axis=0) % 2 * np.uint8(200)
-    shrunk = preprocess(np.repeat(checkers[..., None], 3, axis=2).astype(np.uint8), plan_geometry((64, 128), 32), MEAN)
+    board = np.repeat(checkers[..., None], 3, axis=2).astype(np.uint8)
+    shrunk = preprocess([board], plan_geometry((64, 128), 32), MEAN)
     assert (shrunk == 100).all()  # a method that samples single pixels would see one of 0 and 200
 
 
@@ -75,7 +76,7 @@ def test_growing_interpolates_and_shrinking_averages() -> None:
 @pytest.mark.parametrize("input_size", [None, 64, (96, 160)])
 def test_any_size_gets_through(size: tuple[int, int], input_size: int | tuple[int, int] | None) -> None:
     geometry = plan_geometry(size, input_size)
-    images = preprocess(np.full((*size, 3), 7, np.uint8), geometry, MEAN)
+    images = preprocess([np.full((*size, 3), 7, np.uint8)], geometry, MEAN)
     height, width = geometry.resized_size
     assert images.shape == (1, 3, *geometry.padded_size)
     assert (images[..., :height, :width] == 7).all()
@@ -85,7 +86,7 @@ def test_any_size_gets_through(size: tuple[int, int], input_size: int | tuple[in
 def test_views_and_read_only_images_are_fine() -> None:
     bgr = np.random.default_rng(1).integers(0, 256, (40, 32, 3), dtype=np.uint8)
     bgr.setflags(write=False)
-    images = preprocess(bgr[::-1, :, ::-1], plan_geometry((40, 32), None), MEAN)
+    images = preprocess([bgr[::-1, :, ::-1]], plan_geometry((40, 32), None), MEAN)
     np.testing.assert_array_equal(images[0, 0, :40], bgr[::-1, :, 2])
 
 
@@ -102,4 +103,4 @@ def test_views_and_read_only_images_are_fine() -> None:
 )
 def test_what_is_not_an_rgb_image_of_that_size_is_refused(image: object, complaint: str) -> None:
     with pytest.raises(InputError, match=complaint):
-        preprocess(image, plan_geometry((8, 8), None), MEAN)
+        preprocess([image], plan_geometry((8, 8), None), MEAN)

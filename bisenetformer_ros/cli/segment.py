@@ -13,11 +13,11 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from bisenetformer_ros.coco_panoptic import CocoPanopticWriter, write_png
-from bisenetformer_ros.engines import ENGINES
+from bisenetformer_ros.engines import ENGINES, TASKS
 from bisenetformer_ros.errors import InputError
 from bisenetformer_ros.evaluation.latency import LatencyWindow
 from bisenetformer_ros.frame_source import Frame, open_source
-from bisenetformer_ros.segmenter import TASKS, Segmenter
+from bisenetformer_ros.segmenter import Segmenter
 from bisenetformer_ros.visualize import draw_names, overlay
 
 DESCRIPTION = (

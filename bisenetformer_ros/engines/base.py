@@ -1,26 +1,37 @@
 """What every inference engine offers."""
 
+from collections.abc import Sequence
 from typing import Protocol
 
-from torch import Tensor
+import numpy as np
 
 from bisenetformer_ros.metadata import ModelMetadata
+from bisenetformer_ros.results import SegmentationResult
+
+TASKS = ("semantic", "panoptic")
+"""semantic: a class for every pixel. panoptic: segments, which are instances of things, and one per stuff class."""
 
 
 class Engine(Protocol):
-    """A loaded network on one device, used by one thread at a time.
+    """A loaded network on one device: camera frames in, segmentations out; used by one thread at a time.
 
-    name: as in the parameter `engine`. device: "cpu", "cuda:0", … precision: "fp32", "bf16" or "fp16".
+    name: as in the parameter `engine`. device: "cpu", "cuda:0", … precision: "fp32", "bf16", "fp16" or "int8".
+    task: one of TASKS, fixed when the engine was opened.
     """
 
     name: str
     device: str
     precision: str
+    task: str
     metadata: ModelMetadata
 
-    def infer(self, images: Tensor) -> tuple[Tensor, Tensor]:
-        """images (B, 3, H, W) float32 on any device, RGB 0..255, H and W multiples of 32.
+    def segment(
+        self, frames: Sequence[np.ndarray], score_threshold: float, overlap_threshold: float
+    ) -> list[SegmentationResult]:
+        """frames: B images (H, W, 3) uint8 RGB of one size. The thresholds are for the panoptic task alone.
 
-        Returns class_logits (B, N, K+1) and mask_logits (B, N, H/8, W/8), float32, on the engine's device.
+        Results in the order of the frames, with `times_ms` per frame: what the batch took, divided by B. An engine
+        whose graph does everything reports the graph as inference. Raises InputError for frames that are no such
+        images, and EngineError where the engine was made for frames of another size.
         """
         ...

@@ -1,27 +1,35 @@
 """PyTorch, on the CPU or on CUDA."""
 
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
+from time import perf_counter
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from bisenetformer_ros.errors import EngineError
 from bisenetformer_ros.model.checkpoint import load_checkpoint
 from bisenetformer_ros.model.folding import fold
+from bisenetformer_ros.postprocess import postprocess_panoptic, postprocess_semantic
+from bisenetformer_ros.preprocess import check_frames, plan_geometry, preprocess
+from bisenetformer_ros.results import ImageGeometry, SegmentationResult, StageTimes
 
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 
 class TorchEngine:
     """The folded network. device: "auto" (CUDA if there is one), "cpu", "cuda", "cuda:N". precision: "auto" is fp32 on
-    the CPU and fp16 on CUDA.
+    the CPU and fp16 on CUDA. Frames may be of any size, and of another in every call.
 
     Raises EngineError for a device or precision that does not exist here, ModelError for the weights.
     """
 
     name = "torch"
 
-    def __init__(self, path: str | Path, device: str = "auto", precision: str = "auto") -> None:
+    def __init__(self, path: str | Path, task: str, device: str = "auto", precision: str = "auto") -> None:
+        self.task = task
         self._device = resolve_device(device)
         self.device = str(self._device)
         self.precision = _resolve_precision(precision, self._device)
@@ -29,13 +37,42 @@ class TorchEngine:
         self._model = fold(model).to(self._device)
         self._model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing in PyTorch's stubs
 
+    def segment(
+        self, frames: Sequence[np.ndarray], score_threshold: float, overlap_threshold: float
+    ) -> list[SegmentationResult]:
+        """See `Engine.segment`."""
+        start = perf_counter()
+        geometry = plan_geometry(check_frames(frames), self.metadata.input_size)
+        images = preprocess(frames, geometry, self.metadata.pixel_mean)
+        preprocessed = perf_counter()
+        logits = self.infer(images)
+        if self._device.type == "cuda":
+            torch.cuda.synchronize(self._device)  # the GPU works on after the call: wait, to time it
+        inferred = perf_counter()
+        thresholds = (score_threshold, overlap_threshold)
+        results = [self._postprocess(*each, geometry, *thresholds) for each in zip(*logits, strict=True)]
+        stages = (preprocessed - start, inferred - preprocessed, perf_counter() - inferred)
+        times_ms = StageTimes(*(1e3 * seconds / len(frames) for seconds in stages))
+        return [replace(result, times_ms=times_ms) for result in results]
+
     @torch.inference_mode()
     def infer(self, images: Tensor) -> tuple[Tensor, Tensor]:
-        """See `Engine.infer`."""
+        """The network alone. images (B, 3, H, W) float32 on any device, RGB 0..255, H and W multiples of 32.
+
+        Returns class_logits (B, N, K+1) and mask_logits (B, N, H/8, W/8), float32, on the engine's device.
+        """
         images = images.to(self._device, memory_format=torch.channels_last)
         with torch.autocast(self._device.type, DTYPES[self.precision], enabled=self.precision != "fp32"):
             class_logits, mask_logits = self._model(images)
         return class_logits.float(), mask_logits.float()
+
+    def _postprocess(
+        self, class_logits: Tensor, mask_logits: Tensor, geometry: ImageGeometry, *thresholds: float
+    ) -> SegmentationResult:
+        labels = self.metadata.labels
+        if self.task == "semantic":
+            return postprocess_semantic(class_logits, mask_logits, geometry, labels)
+        return postprocess_panoptic(class_logits, mask_logits, geometry, labels, *thresholds)
 
 
 def resolve_device(device: str) -> torch.device:

@@ -9,9 +9,8 @@ from rcl_interfaces.msg import FloatingPointRange, ParameterDescriptor, SetParam
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 
-from bisenetformer_ros.engines import ENGINES
+from bisenetformer_ros.engines import ENGINES, TASKS
 from bisenetformer_ros.ros.image_input import RELIABILITIES
-from bisenetformer_ros.segmenter import TASKS
 
 
 class Changes(Enum):

@@ -1,12 +1,15 @@
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
 from bisenetformer_ros.data.synthetic import StreetDrive
 from bisenetformer_ros.engines import open_engine
-from bisenetformer_ros.errors import EngineError, ModelError
+from bisenetformer_ros.engines.torch import TorchEngine
+from bisenetformer_ros.errors import EngineError, InputError, ModelError
 from bisenetformer_ros.model import load_model
+from bisenetformer_ros.resources import config_file
 
 
 @pytest.fixture(scope="module")
@@ -17,7 +20,7 @@ def images() -> torch.Tensor:
 
 
 def test_it_computes_what_the_model_computes(random_weights: Path, images: torch.Tensor) -> None:
-    engine = open_engine(random_weights, "torch", "cpu", "fp32")
+    engine = TorchEngine(random_weights, "semantic", "cpu", "fp32")
     with torch.no_grad():
         expected = load_model(random_weights)(images)
     for actual, plain in zip(engine.infer(images), expected, strict=True):
@@ -35,9 +38,9 @@ def semantic_labels(class_logits: torch.Tensor, mask_logits: torch.Tensor) -> to
 def test_bfloat16_changes_the_label_of_less_than_two_percent() -> None:
     frame = StreetDrive(2, size=(352, 480))[40]
     images = torch.from_numpy(frame.rgb.transpose(2, 0, 1).copy())[None].float()
+    weights = config_file("models", "bisenetformer-nano-camvid", ".safetensors")
     exact, rounded = (
-        open_engine("bisenetformer-nano-camvid", "torch", "cpu", precision).infer(images)
-        for precision in ("fp32", "bf16")
+        TorchEngine(weights, "semantic", "cpu", precision).infer(images) for precision in ("fp32", "bf16")
     )
     assert rounded[0].dtype == rounded[1].dtype == torch.float32
     assert not torch.equal(exact[1], rounded[1])
@@ -46,16 +49,37 @@ def test_bfloat16_changes_the_label_of_less_than_two_percent() -> None:
 
 
 def test_it_says_what_it_is(random_weights: Path) -> None:
-    engine = open_engine(random_weights, device="cpu")
-    assert (engine.name, engine.device, engine.precision) == ("torch", "cpu", "fp32")
+    engine = open_engine(random_weights, "semantic", "torch", "cpu")
+    assert (engine.name, engine.device, engine.precision, engine.task) == ("torch", "cpu", "fp32", "semantic")
     assert engine.metadata.labels.name == "camvid11"
 
 
 def test_sizes_may_change_from_call_to_call(random_weights: Path) -> None:
-    engine = open_engine(random_weights, device="cpu")
+    engine = TorchEngine(random_weights, "semantic", "cpu")
     for size in ((64, 96), (96, 64), (64, 96)):
         class_logits, mask_logits = engine.infer(torch.zeros(1, 3, *size))
         assert mask_logits.shape == (1, class_logits.shape[1], size[0] // 8, size[1] // 8)
+
+
+@pytest.mark.parametrize("task", ["semantic", "panoptic"])
+def test_a_batch_gives_what_its_frames_give_alone(task: str) -> None:
+    engine = open_engine("bisenetformer-nano-camvid", task, "torch", "cpu")
+    frames = [StreetDrive(seed, size=(120, 161))[20].rgb for seed in (1, 2)]
+    together = engine.segment(frames, 0.5, 0.5)
+    alone = [engine.segment([frame], 0.5, 0.5)[0] for frame in frames]
+    for one, other in zip(together, alone, strict=True):
+        assert (one.label_map == other.label_map).mean() > 0.999  # sums of another order round differently
+        assert len(one.segments) == len(other.segments)
+    assert (together[0].label_map != together[1].label_map).any()
+
+
+def test_frames_of_different_sizes_are_no_batch(random_weights: Path) -> None:
+    engine = open_engine(random_weights, "semantic", "torch", "cpu")
+    frames = [np.zeros((32, 64, 3), np.uint8), np.zeros((64, 64, 3), np.uint8)]
+    with pytest.raises(InputError, match=r"one \(height, width\), got \(32, 64\), \(64, 64\)"):
+        engine.segment(frames, 0.8, 0.8)
+    with pytest.raises(InputError, match="at least one frame"):
+        engine.segment([], 0.8, 0.8)
 
 
 @pytest.mark.parametrize(
