@@ -12,7 +12,7 @@ from sensor_msgs.msg import CompressedImage, Image
 
 from bisenetformer_ros.errors import ConfigError, InputError
 from bisenetformer_ros.frame_source import Frame, FrameSource
-from bisenetformer_ros.ros.image_decoder import decode_image
+from bisenetformer_ros.image_decoder import decode_image
 
 TYPES = {"sensor_msgs/msg/Image": Image, "sensor_msgs/msg/CompressedImage": CompressedImage}
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from rclpy.node import Node
 from sensor_msgs.msg import CameraInfo, Image
 
+from bisenetformer_ros.image_decoder import BadFrameError, decode_image
 from bisenetformer_ros.ros.frame_statistics import FrameLatency, FrameStatistics
-from bisenetformer_ros.ros.image_decoder import BadFrameError, decode_image
 from bisenetformer_ros.ros.latest_frame import LatestFrameWorker
 from bisenetformer_ros.ros.outputs import Outputs, SegmentedFrame
 from bisenetformer_ros.ros.parameters import Parameters

@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 import cv2
-import numpy as np
 import rclpy
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from rclpy.node import Node
@@ -23,9 +22,9 @@ from rclpy.signals import SignalHandlerOptions
 from sensor_msgs.msg import Image
 from vision_msgs.msg import Detection2DArray
 
+from bisenetformer_ros.image_decoder import decode_image, decode_values
 from bisenetformer_ros.msg import LabelMap, Latency, Segment, SegmentArray
 from bisenetformer_ros.ros.event_stream import emit, nanoseconds
-from bisenetformer_ros.ros.image_decoder import decode_image
 
 FRAME_QOS = QoSProfile(depth=10, reliability=ReliabilityPolicy.RELIABLE)
 LATCHED_QOS = QoSProfile(depth=1, reliability=ReliabilityPolicy.RELIABLE, durability=DurabilityPolicy.TRANSIENT_LOCAL)
@@ -87,17 +86,8 @@ class ResultRecorder(Node):
         return {}
 
     def _save_map(self, name: str, message: Image) -> Values:
-        cv2.imwrite(str(self._directory / f"{name}.png"), label_pixels(message), FAST_PNG)
+        cv2.imwrite(str(self._directory / f"{name}.png"), decode_values(message), FAST_PNG)
         return {}
-
-
-def label_pixels(message: Image) -> np.ndarray:
-    """mono8 → (H, W) uint8, mono16 → (H, W) uint16: the values as they are, not scaled to a picture."""
-    order = ">" if message.is_bigendian else "<"
-    dtype = np.dtype({"mono8": np.uint8, "mono16": np.uint16}[message.encoding]).newbyteorder(order)
-    rows = np.frombuffer(message.data, np.uint8).reshape(message.height, message.step)
-    pixels = np.ascontiguousarray(rows[:, : message.width * dtype.itemsize]).view(dtype)
-    return pixels.astype(dtype.newbyteorder("="), copy=False)
 
 
 def _segments(_: str, message: SegmentArray) -> Values:

@@ -1,13 +1,34 @@
-"""sensor_msgs/Image → RGB. Row padding, byte order and odd sizes included."""
+"""sensor_msgs/Image and CompressedImage → RGB. Row padding, byte order and odd sizes included.
+
+The messages may be rclpy's, which the node gets, or those of any other library with the same fields, as from a bag.
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any, Protocol
 
 import cv2
 import numpy as np
-from sensor_msgs.msg import Image
 
 from bisenetformer_ros.errors import InputError
+
+
+class Image(Protocol):
+    """sensor_msgs/Image. data: any buffer of bytes."""
+
+    height: int
+    width: int
+    encoding: str
+    is_bigendian: int
+    step: int
+    data: Any
+
+
+class CompressedImage(Protocol):
+    """sensor_msgs/CompressedImage. data: any buffer of bytes."""
+
+    format: str
+    data: Any
 
 
 class BadFrameError(InputError):
@@ -32,10 +53,7 @@ def decode_image(message: Image) -> np.ndarray:
     mono16 is scaled from 0..65535 to 0..255. Raises BadFrameError (an InputError) for an empty image, an unknown
     encoding, a `step` shorter than a row, or data of another length than `step` and `height` ask for.
     """
-    if message.height < 1 or message.width < 1:
-        raise BadFrameError(
-            "zero_size", f"expected an image of at least 1x1 pixels, got {message.width}x{message.height}"
-        )
+    _check_size(message)
     if message.encoding in _SEMI_PLANAR:
         return _decode_semi_planar(message, _SEMI_PLANAR[message.encoding])
     if message.encoding not in _PACKED:
@@ -49,6 +67,61 @@ def decode_image(message: Image) -> np.ndarray:
     shape = (message.height, message.width, packed.item_bytes)
     rows = np.ndarray(shape, np.uint8, message.data, strides=(message.step, packed.item_bytes, 1))
     return packed.to_rgb(rows, message)
+
+
+def decode_compressed(message: CompressedImage) -> np.ndarray:
+    """Returns the picture as (H, W, 3) uint8 RGB, of whatever format OpenCV reads: JPEG and PNG above all.
+
+    Raises BadFrameError for data that is no such file, or only a part of one.
+    """
+    return cv2.cvtColor(_decode_file(message, cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB)
+
+
+def decode_values(message: Image) -> np.ndarray:
+    """Returns the numbers of a label image as they are, (H, W) of an integer type: of mono8 uint8, of mono16 uint16.
+
+    Raises BadFrameError as `decode_image` does; its encodings are VALUE_ENCODINGS.
+    """
+    _check_size(message)
+    if message.encoding not in _VALUES:
+        raise BadFrameError(
+            "unknown_encoding",
+            f"encoding '{message.encoding}' holds no labels; expected one of {', '.join(VALUE_ENCODINGS)}",
+        )
+    dtype = np.dtype(_VALUES[message.encoding])
+    _check_step(message, message.width * dtype.itemsize)
+    _check_length(message, message.step * message.height)
+    stored = dtype.newbyteorder(">" if message.is_bigendian else "<")
+    strides = (message.step, stored.itemsize)
+    return np.ndarray((message.height, message.width), stored, message.data, strides=strides).astype(dtype)
+
+
+def decode_compressed_values(message: CompressedImage) -> np.ndarray:
+    """The numbers of a label image in a PNG of one channel, (H, W) uint8 or uint16. Raises BadFrameError."""
+    if bytes(message.data[: len(_PNG)]) != _PNG:
+        raise BadFrameError("unknown_encoding", f"format '{message.format}' does not keep labels exactly; expected png")
+    values = _decode_file(message, cv2.IMREAD_UNCHANGED)
+    if values.ndim != 2:
+        raise BadFrameError("unknown_encoding", f"a PNG with labels has one channel, this one {values.shape[2]}")
+    return values
+
+
+def _decode_file(message: CompressedImage, flags: int) -> np.ndarray:
+    data = np.frombuffer(message.data, np.uint8)
+    whole = data[:2].tobytes() != _JPEG_BEGIN or data.tobytes().rstrip(b"\0").endswith(_JPEG_END)
+    pixels = cv2.imdecode(data, flags) if data.size and whole else None  # OpenCV 4 paints what is missing grey
+    if pixels is None:
+        raise BadFrameError(
+            "damaged_file", f"{data.size} bytes of format '{message.format}' are not one whole image file"
+        )
+    return pixels
+
+
+def _check_size(message: Image) -> None:
+    if message.height < 1 or message.width < 1:
+        raise BadFrameError(
+            "zero_size", f"expected an image of at least 1x1 pixels, got {message.width}x{message.height}"
+        )
 
 
 def _check_step(message: Image, row_bytes: int) -> None:
@@ -156,3 +229,11 @@ _PACKED = {
 
 ENCODINGS = (*_PACKED, *_SEMI_PLANAR)
 """Every value of `Image.encoding` that can be decoded."""
+
+_VALUES = {"mono8": "u1", "8UC1": "u1", "mono16": "u2", "16UC1": "u2", "16SC1": "i2", "32SC1": "i4"}
+
+VALUE_ENCODINGS = tuple(_VALUES)
+"""Every value of `Image.encoding` that label images may have."""
+
+_PNG = b"\x89PNG\r\n\x1a\n"
+_JPEG_BEGIN, _JPEG_END = b"\xff\xd8", b"\xff\xd9"
