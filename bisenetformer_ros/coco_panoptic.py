@@ -7,7 +7,7 @@ from typing import Any
 import cv2
 import numpy as np
 
-from bisenetformer_ros.errors import InputError
+from bisenetformer_ros.errors import DataError, InputError
 from bisenetformer_ros.labels import LabelMap
 from bisenetformer_ros.results import Segment, SegmentationResult
 
@@ -16,6 +16,23 @@ def ids_to_rgb(panoptic_map: np.ndarray) -> np.ndarray:
     """(H, W) segment ids below 2^24 → (H, W, 3) uint8 with id = R + 256 G + 65536 B."""
     ids = panoptic_map.astype(np.uint32)
     return np.stack([ids & 255, ids >> 8 & 255, ids >> 16], axis=-1).astype(np.uint8)
+
+
+def read_ids(path: Path) -> np.ndarray:
+    """An 8-bit RGB PNG → (H, W) uint32 segment ids, R + 256 G + 65536 B; an alpha channel is left out.
+
+    Raises DataError for a missing or damaged file and for any other kind of image.
+    """
+    pixels = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
+    if pixels is None:
+        raise DataError(f"{path} is {'damaged, or not an image' if path.is_file() else 'missing'}")
+    if pixels.dtype != np.uint8 or pixels.ndim != 3:
+        raise DataError(
+            f"{path} has {pixels.dtype} pixels of shape {pixels.shape}, expected an RGB PNG with 8 bits per channel: "
+            "a COCO panoptic image holds the segment id R + 256 G + 65536 B"
+        )
+    rgba = cv2.cvtColor(pixels, cv2.COLOR_BGR2RGBA if pixels.shape[2] == 3 else cv2.COLOR_BGRA2RGBA)
+    return rgba.view("<u4")[..., 0] & 0xFFFFFF
 
 
 def write_png(path: Path, image: np.ndarray) -> None:

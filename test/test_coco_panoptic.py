@@ -5,8 +5,8 @@ import cv2
 import numpy as np
 import pytest
 
-from bisenetformer_ros.coco_panoptic import CocoPanopticWriter, ids_to_rgb, write_png
-from bisenetformer_ros.errors import InputError
+from bisenetformer_ros.coco_panoptic import CocoPanopticWriter, ids_to_rgb, read_ids, write_png
+from bisenetformer_ros.errors import DataError, InputError
 from bisenetformer_ros.labels import Label, LabelMap
 from bisenetformer_ros.results import Segment, SegmentationResult
 
@@ -65,3 +65,27 @@ def test_png_keeps_every_pixel(tmp_path: Path) -> None:
     np.testing.assert_array_equal(cv2.imread(str(tmp_path / "grey.png"), cv2.IMREAD_UNCHANGED), rgb[..., 0])
     with pytest.raises(OSError, match="cannot write"):
         write_png(tmp_path / "missing" / "rgb.png", rgb)
+
+
+@pytest.mark.parametrize("alpha", [False, True])
+def test_ids_come_back_as_they_were_written(tmp_path: Path, alpha: bool) -> None:
+    ids = np.random.default_rng(0).integers(0, 2**24, (5, 7))
+    rgb = ids_to_rgb(ids)
+    write_png(tmp_path / "ids.png", rgb)
+    if alpha:
+        cv2.imwrite(str(tmp_path / "ids.png"), np.dstack([rgb[..., ::-1], np.full(ids.shape, 77, np.uint8)]))
+    np.testing.assert_array_equal(read_ids(tmp_path / "ids.png"), ids)
+
+
+def test_what_holds_no_ids_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"none\.png is missing"):
+        read_ids(tmp_path / "none.png")
+    (tmp_path / "text.png").write_text("not a picture")
+    with pytest.raises(DataError, match="damaged, or not an image"):
+        read_ids(tmp_path / "text.png")
+    write_png(tmp_path / "grey.png", np.zeros((4, 6), np.uint8))
+    with pytest.raises(DataError, match=r"uint8 pixels of shape \(4, 6\), expected an RGB PNG with 8 bits"):
+        read_ids(tmp_path / "grey.png")
+    cv2.imwrite(str(tmp_path / "deep.png"), np.zeros((4, 6, 3), np.uint16))
+    with pytest.raises(DataError, match="uint16 pixels"):
+        read_ids(tmp_path / "deep.png")
