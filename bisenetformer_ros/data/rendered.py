@@ -13,6 +13,8 @@ class RenderedDrives:
     Seeds below 10000 are for evaluation and demonstrations, from there on for training.
     """
 
+    has_instances = True
+
     def __init__(
         self,
         first_seed: int = 0,

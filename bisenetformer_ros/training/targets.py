@@ -23,9 +23,10 @@ class Target:
 
 
 def panoptic_target(sample: Sample, labels: LabelMap) -> Target:
-    """One mask per instance of a thing and one per stuff class that occurs; void pixels are in no mask."""
-    segment_map, segments = panoptic_ground_truth(sample.label_map, sample.instance_map, labels)
-    return _target(list(segments.values()), segment_map, list(segments))
+    """One mask per instance of a thing and one per stuff class that occurs; pixels of void and crowds are in no mask."""
+    segment_map, segments, crowd_ids = panoptic_ground_truth(sample.label_map, sample.instance_map, labels)
+    ids = [segment_id for segment_id in segments if segment_id not in crowd_ids]
+    return _target([segments[segment_id] for segment_id in ids], segment_map, ids)
 
 
 def semantic_target(sample: Sample) -> Target:

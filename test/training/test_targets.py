@@ -41,6 +41,12 @@ def test_semantic_has_a_mask_per_class() -> None:
     ]
 
 
+def test_a_crowd_is_no_target() -> None:
+    sample = sample_of([[CAR, CAR, CAR, ROAD]], [[-8, -8, 5, 0]])
+    assert as_pairs(panoptic_target(sample, LABELS)) == [(ROAD, [[0, 0, 0, 1]]), (CAR, [[0, 0, 1, 0]])]
+    assert as_pairs(semantic_target(sample)) == [(ROAD, [[0, 0, 0, 1]]), (CAR, [[1, 1, 1, 0]])]
+
+
 def test_ids_that_two_classes_share_are_two_things() -> None:
     sample = sample_of([[CAR, PEDESTRIAN]], [[1, 1]])
     assert as_pairs(panoptic_target(sample, LABELS)) == [(CAR, [[1, 0]]), (PEDESTRIAN, [[0, 1]])]
