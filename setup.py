@@ -6,15 +6,18 @@ from setuptools import find_packages, setup
 
 ROOT = Path(__file__).parent
 SHARE = Path("share/bisenetformer_ros")
+SHARED = ("config", "msg", "tools/vision_msgs_underlay/msg")  # the messages are written into bags
 
 MODEL = ["torch>=2.1", "safetensors>=0.4"]
+BAGS = ["mcap>=1.1", "rosbags>=0.11"]
 EXTRAS = {
     "torch": MODEL,
     "onnx": ["onnx>=1.15", "onnxruntime>=1.17"],
     "openvino": ["openvino>=2024.0"],
     "training": [*MODEL, "scipy>=1.8"],
-    "demo": [*MODEL, "pillow>=9.0", "rosbags>=0.11"],
-    "dev": ["mypy>=1.8", "pytest>=7.0", "pytest-timeout>=2.1", "ruff>=0.6", "types-PyYAML"],
+    "demo": [*MODEL, "pillow>=9.0", *BAGS],
+    "bags": [*MODEL, *BAGS],
+    "dev": ["mcap-ros2-support>=0.5", "mypy>=1.8", "pytest>=7.0", "pytest-timeout>=2.1", "ruff>=0.6", "types-PyYAML"],
 }
 
 
@@ -25,9 +28,10 @@ def version() -> str:
     return assignment.split('"')[1]
 
 
-def config_files() -> list[tuple[str, list[str]]]:
-    """Every directory of config/ with the files in it, to be installed under share/."""
-    files = sorted(path.relative_to(ROOT) for path in (ROOT / "config").rglob("*") if path.is_file())
+def shared_files() -> list[tuple[str, list[str]]]:
+    """Every directory of SHARED with the files in it, to be installed under share/."""
+    paths = (path for folder in SHARED for path in (ROOT / folder).rglob("*"))
+    files = sorted(path.relative_to(ROOT) for path in paths if path.is_file())
     directories = sorted({file.parent for file in files})
     return [(str(SHARE / directory), [str(f) for f in files if f.parent == directory]) for directory in directories]
 
@@ -41,7 +45,7 @@ setup(
     packages=find_packages(include=["bisenetformer_ros*"]),
     package_dir={"": "."},  # said explicitly: `pip install -e` then adds the checkout to sys.path instead of a finder
     package_data={"bisenetformer_ros": ["py.typed"]},
-    data_files=config_files(),
+    data_files=shared_files(),
     install_requires=["numpy>=1.21", "opencv-python-headless>=4.5.4", "PyYAML>=5.4", "rich>=10"],
     extras_require=EXTRAS,
     entry_points={"console_scripts": ["bisenetformer = bisenetformer_ros.cli.__main__:main"]},

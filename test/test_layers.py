@@ -28,7 +28,7 @@ IMPORTERS = {
 }
 
 # What runs on a robot; it knows nothing of training and data sets.
-DEPLOYMENT = {"model", "engines", "export", "ros", "cli/__main__.py", "cli/node.py", "cli/segment.py"}
+DEPLOYMENT = {"bags", "model", "engines", "export", "ros", "cli/__main__.py", "cli/node.py", "cli/segment.py"}
 
 MODEL_MAY_IMPORT = {"torch", f"{PACKAGE}.errors", f"{PACKAGE}.labels", f"{PACKAGE}.metadata", f"{PACKAGE}.model"}
 

@@ -6,9 +6,10 @@ from pathlib import Path
 
 import cv2
 
+from bisenetformer_ros.bags.images import open_bag
+from bisenetformer_ros.bags.reader import is_bag
 from bisenetformer_ros.errors import InputError
 from bisenetformer_ros.frame_source import Frame, FrameSource, open_source
-from bisenetformer_ros.ros.bag_frames import is_bag, open_bag
 
 WEBCAM = "webcam:"
 

@@ -1,0 +1,83 @@
+"""What a bag holds, as far as it can be told of a damaged one, in words for an error message."""
+
+import sqlite3
+from collections import Counter
+from collections.abc import Iterable
+from contextlib import closing, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import yaml
+
+
+@dataclass(frozen=True)
+class Topic:
+    """count: of its messages; None if a damaged bag does not tell."""
+
+    name: str
+    type: str
+    count: int | None
+
+
+def list_topics(topics: Iterable[Topic], heading: str = "The bag holds") -> str:
+    """`heading`, and a line per topic with its type and the number of its messages."""
+    rows = [(topic.name, topic.type, "?" if topic.count is None else str(topic.count)) for topic in topics]
+    if not rows:
+        return f"{heading} no topics."
+    widths = [max(len(row[column]) for row in rows) for column in range(3)]
+    lines = [f"  {name:<{widths[0]}}  {kind:<{widths[1]}}  {count:>{widths[2]}} messages" for name, kind, count in rows]
+    return "\n".join([f"{heading}:", *lines])
+
+
+def surviving_topics(path: Path) -> str:
+    """What metadata.yaml lists, or else what is found in the file up to the damage."""
+    if path.is_dir():
+        with suppress(OSError, ValueError, KeyError, TypeError, yaml.YAMLError):
+            return list_topics(_from_metadata(path / "metadata.yaml"), "Its metadata.yaml lists")
+        return "Its metadata.yaml cannot be read."
+    if path.suffix == ".mcap":
+        return list_topics(_from_mcap(path), "Before the damage there are")
+    with suppress(sqlite3.Error):
+        return list_topics(_from_sqlite(path), "What can be read of it holds")
+    return "Nothing can be read of it."
+
+
+def _from_metadata(path: Path) -> list[Topic]:
+    content = yaml.safe_load(path.read_text(encoding="utf-8"))["rosbag2_bagfile_information"]
+    return [
+        Topic(entry["topic_metadata"]["name"], entry["topic_metadata"]["type"], int(entry["message_count"]))
+        for entry in content["topics_with_message_count"]
+    ]
+
+
+def _from_mcap(path: Path) -> list[Topic]:
+    """Goes through the records from the beginning, for the index is at the end, which a cut file does not have."""
+    from mcap.records import Channel, Message, Schema
+    from mcap.stream_reader import StreamReader
+
+    schemas: dict[int, str] = {}
+    channels: dict[int, tuple[str, str]] = {}
+    counts: Counter[tuple[str, str]] = Counter()
+    with open(path, "rb") as stream, suppress(Exception):  # the damage ends it, in whatever way it shows
+        for record in StreamReader(stream).records:
+            if isinstance(record, Schema):
+                schemas[record.id] = record.name
+            elif isinstance(record, Channel):
+                channels[record.id] = record.topic, schemas.get(record.schema_id, "?")
+                counts[channels[record.id]] += 0
+            elif isinstance(record, Message):
+                counts[channels[record.channel_id]] += 1
+    return [Topic(name, kind, count) for (name, kind), count in sorted(counts.items())]
+
+
+def _from_sqlite(path: Path) -> list[Topic]:
+    with closing(sqlite3.connect(f"{path.absolute().as_uri()}?immutable=1", uri=True)) as database:
+        rows = database.execute("SELECT id, name, type FROM topics ORDER BY name").fetchall()
+        return [Topic(name, kind, _count(database, topic_id)) for topic_id, name, kind in rows]
+
+
+def _count(database: sqlite3.Connection, topic_id: int) -> int | None:
+    try:
+        return int(database.execute("SELECT count(*) FROM messages WHERE topic_id = ?", (topic_id,)).fetchone()[0])
+    except sqlite3.Error:
+        return None
