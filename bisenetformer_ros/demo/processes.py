@@ -47,7 +47,7 @@ class Processes:
         log = open(self.log_path(name), "w", encoding="utf-8")  # noqa: SIM115  (closed by the thread)
         python = [sys.executable, "-m"]
         process = subprocess.Popen(
-            [*python, "bisenetformer_ros.demo.leash", str(os.getpid()), *python, module, *arguments],
+            [*python, "bisenetformer_ros.leash", str(os.getpid()), *python, module, *arguments],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=log,

@@ -1,4 +1,4 @@
-"""`python -m bisenetformer_ros.demo.leash PID COMMAND …`: becomes COMMAND, which ends with its parent, process PID.
+"""`python -m bisenetformer_ros.leash PID COMMAND …`: becomes COMMAND, which ends with its parent, process PID.
 
 The kernel (Linux) kills it when the parent ends, in whatever way. A `preexec_fn` would do the same, but is not safe in
 a process with threads.
