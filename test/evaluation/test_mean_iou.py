@@ -66,3 +66,13 @@ def test_wrong_input_is_named() -> None:
         measure(4, (np.zeros((2, 3), int), np.zeros((3, 2), int)))
     with pytest.raises(InputError, match=r"targets span 0\.\.4, expected 0\.\.3"):
         measure(4, (np.zeros(2, int), np.array([0, 4])))
+    with pytest.raises(InputError, match=r"targets span -1\.\.2, expected 0\.\.3 or 255"):
+        measure(4, (np.zeros(3, int), np.array([-1, 2, 255])))
+
+
+def test_every_update_tells_about_its_own_image() -> None:
+    metric = MeanIoU(4)
+    metric.update(PREDICTION, np.zeros_like(TARGET))
+    image = metric.update(PREDICTION, TARGET)
+    assert image.miou == pytest.approx(0.4)
+    np.testing.assert_array_equal(image.confusion, [[3, 0, 0, 1, 0], [1, 2, 0, 0, 0], [0, 1, 1, 0, 0], [0, 0, 0, 0, 0]])

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from bisenetformer_ros.errors import InputError
-from bisenetformer_ros.evaluation.panoptic_quality import PanopticQuality, PanopticQualityResult, Quality
+from bisenetformer_ros.evaluation.panoptic_quality import Hit, Matches, PanopticQuality, PanopticQualityResult, Quality
 from bisenetformer_ros.labels import Label, LabelMap
 
 ROAD, SKY, CAR = range(3)
@@ -103,10 +103,47 @@ def test_empty_images_say_nothing(shape: tuple[int, int]) -> None:
     assert np.isnan(result.all.pq)
 
 
-def test_listed_segments_without_pixels_do_not_exist() -> None:
+def test_a_true_segment_without_pixels_is_a_miss() -> None:
+    """As in panopticapi; prepared ground truth may list stuff that things were painted over."""
     ids = strip((1, 5))
-    result = measure((ids, {1: ROAD, 2: CAR}, ids, {1: ROAD, 3: CAR}))
-    assert result.per_class[CAR].n == 0
+    assert quality_of(measure((ids, {1: ROAD}, ids, {1: ROAD, 3: CAR})), CAR) == (0, 0, 0)
+
+
+def test_of_two_crowds_of_a_class_the_last_excuses() -> None:
+    truth, found = strip((1, 4), (2, 4)), strip((5, 4), (0, 4))
+    assert measure((found, {5: CAR}, truth, {2: CAR, 1: CAR}, {1, 2})).per_class[CAR].n == 0
+    assert quality_of(measure((found, {5: CAR}, truth, {1: CAR, 2: CAR}, {1, 2})), CAR) == (0, 0, 0)
+
+
+def test_a_predicted_segment_may_have_the_id_0() -> None:
+    truth, found = strip((1, 4), (2, 6)), strip((0, 4), (3, 6))
+    result = measure((found, {0: ROAD, 3: CAR}, truth, {1: ROAD, 2: CAR}))
+    assert quality_of(result, ROAD) == quality_of(result, CAR) == (1, 1, 1)
+
+
+def test_what_became_of_the_segments_is_told() -> None:
+    truth, found = strip((1, 4), (2, 6), (3, 6), (0, 2)), strip((7, 4), (8, 4), (0, 4), (9, 4), (5, 2))
+    segments = {7: ROAD, 8: CAR, 9: SKY, 5: SKY}
+    matches = PanopticQuality(LABELS).update(found, segments, truth, {1: ROAD, 2: CAR, 3: CAR})
+    assert matches == Matches([Hit(7, 1, ROAD, 1.0), Hit(8, 2, CAR, 4 / 6)], {9: SKY}, {3: CAR})
+
+
+def test_results_have_the_layout_of_panopticapi() -> None:
+    truth, found = strip((1, 10), (2, 4)), strip((5, 8), (0, 2), (6, 4))
+    result = measure((found, {5: ROAD, 6: CAR}, truth, {1: ROAD, 2: CAR}))
+    assert result.to_dict([7, 21, 90]) == {
+        "All": {"pq": 0.9, "sq": 0.9, "rq": 1.0, "n": 2},
+        "Things": {"pq": 1.0, "sq": 1.0, "rq": 1.0, "n": 1},
+        "Stuff": {"pq": 0.8, "sq": 0.8, "rq": 1.0, "n": 1},
+        "per_class": {
+            "7": {"pq": 0.8, "sq": 0.8, "rq": 1.0},
+            "21": {"pq": 0.0, "sq": 0.0, "rq": 0.0},
+            "90": {"pq": 1.0, "sq": 1.0, "rq": 1.0},
+        },
+    }
+    assert set(result.to_dict()["per_class"]) == {"0", "1", "2"}
+    nothing = measure().to_dict()
+    assert nothing["All"] == nothing["Stuff"] == {"pq": 0.0, "sq": 0.0, "rq": 0.0, "n": 0}
 
 
 def by_definition(images: list[tuple], class_id: int) -> tuple[float, float, float]:
@@ -116,9 +153,9 @@ def by_definition(images: list[tuple], class_id: int) -> tuple[float, float, flo
         targets = [
             set(np.flatnonzero(truth == i)) for i, c in true_segments.items() if c == class_id and i not in crowds
         ]
-        predictions, targets = [p for p in predictions if p], [t for t in targets if t]
         void = set(np.flatnonzero(truth == 0))
-        crowd = {i for c in crowds if true_segments[c] == class_id for i in np.flatnonzero(truth == c)}
+        crowd_ids = [i for i, c in true_segments.items() if i in crowds and c == class_id]
+        crowd = {pixel for i in crowd_ids[-1:] for pixel in np.flatnonzero(truth == i)}
         ious = [[len(p & t) / len((p | t) - (p & void)) for t in targets] for p in predictions]
         matches = [(i, j) for i, row in enumerate(ious) for j, iou in enumerate(row) if iou > 0.5]
         iou_sum += sum(ious[i][j] for i, j in matches)
@@ -135,7 +172,9 @@ def random_image(rng: np.random.Generator) -> tuple:
     found = np.where(rng.random(truth.shape) < rng.uniform(0, 0.6), rng.integers(0, 9, truth.shape), truth)
     true_segments = {i: int(rng.integers(3)) for i in range(1, 9)}
     found_segments = {i: c if rng.random() < 0.7 else int(rng.integers(3)) for i, c in true_segments.items()}
-    return found * 70_000, {70_000 * i: c for i, c in found_segments.items()}, truth, true_segments, {1, 2}
+    present = np.unique(found)
+    found_segments = {70_000 * i: c for i, c in found_segments.items() if i in present}
+    return found * 70_000, found_segments, truth, true_segments, {1, 2}
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -155,5 +194,11 @@ def test_wrong_input_is_named() -> None:
         measure((ids, {2: ROAD}, ids, {1: ROAD}))
     with pytest.raises(InputError, match=r"the ground truth has ids \[1\]"):
         measure((ids, {1: ROAD}, ids, {}))
-    with pytest.raises(InputError, match=r"the prediction has classes -1\.\.3, expected 0\.\.2"):
+    with pytest.raises(InputError, match=r"the prediction has segments of unknown classes \{1: 3\}, expected 0\.\.2"):
         measure((ids, {1: 3}, ids, {1: ROAD}))
+    with pytest.raises(InputError, match=r"the ground truth has segments of unknown classes \{1: -1\}"):
+        measure((ids, {1: ROAD}, ids, {1: -1}))
+    with pytest.raises(InputError, match=r"the prediction lists segments \[2, 9\] that have no pixels"):
+        measure((ids, {2: ROAD, 1: ROAD, 9: CAR}, ids, {1: ROAD}))
+    with pytest.raises(InputError, match="the ground truth lists a segment with id 0, which means void"):
+        measure((ids, {1: ROAD}, ids, {0: SKY, 1: ROAD}))
