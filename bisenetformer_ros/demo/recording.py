@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 
 from bisenetformer_ros.demo.processes import Event
-from bisenetformer_ros.evaluation.latency import LatencySummary, LatencyWindow
+from bisenetformer_ros.evaluation.latency import LatencySummary, summarize
 from bisenetformer_ros.labels import LabelMap
 from bisenetformer_ros.results import Segment, SegmentationResult
 
@@ -116,7 +116,7 @@ class Recording:
         """Milliseconds of every stage, of `total` in the node, and `age`: camera stamp to mask at the listener."""
         samples = {name: [e["stages"][name] for e in self.outputs["latency"].values()] for name in (*STAGES, "total")}
         samples["age"] = [self.outputs["mask"][stamp]["age_ms"] for stamp in self.sent if stamp in self.outputs["mask"]]
-        return {name: _summarize(values) for name, values in samples.items()}
+        return {name: summarize(values) for name, values in samples.items()}
 
     def camera_rgb(self, stamp: int) -> np.ndarray:
         """(H, W, 3) uint8."""
@@ -139,10 +139,3 @@ class Recording:
             for values in self.outputs["segments"][stamp]["segments"]
         )
         return SegmentationResult(label_map, confidence, self.map("panoptic", stamp), segments)
-
-
-def _summarize(values: list[float]) -> LatencySummary:
-    window = LatencyWindow(max(1, len(values)))
-    for value in values:
-        window.add(value)
-    return window.summary()

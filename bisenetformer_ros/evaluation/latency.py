@@ -1,5 +1,6 @@
 """How long something takes: percentiles over the most recent measurements."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -34,3 +35,12 @@ class LatencyWindow:
             return LatencySummary(0, *[float("nan")] * 4)
         p50, p95, p99 = np.percentile(recent, (50, 95, 99))
         return LatencySummary(self._count, float(p50), float(p95), float(p99), float(recent.max()))
+
+
+def summarize(milliseconds: Iterable[float]) -> LatencySummary:
+    """Percentiles over all of them."""
+    values = list(milliseconds)
+    window = LatencyWindow(max(1, len(values)))
+    for value in values:
+        window.add(value)
+    return window.summary()

@@ -3,10 +3,12 @@
 import threading
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 
 import numpy as np
+
+from bisenetformer_ros.stamps import count_missing
 
 WINDOW_S = 5.0
 """Rates, percentiles and `recent` counts are of this many seconds."""
@@ -124,25 +126,6 @@ class FrameStatistics:
                 seconds_since_frame=None if self._last_arrival is None else now - self._last_arrival,
                 latency_ms=_percentiles([latency for _, latency in self._results]),
             )
-
-
-def count_missing(stamps: Iterable[float]) -> int:
-    """How many frames fell out between those that arrived, judged by their stamps in seconds.
-
-    The period is sought among the shortest intervals, so that it is found even if half of the frames are lost. 0 if
-    most intervals are not small multiples of it, as of a camera that is triggered now and then. Time that goes back or
-    takes a leap of WINDOW_S is another recording, not a loss.
-    """
-    intervals = np.diff(np.fromiter(stamps, float))
-    intervals = intervals[(intervals > 0) & (intervals < WINDOW_S)]
-    if len(intervals) < 5:
-        return 0
-    short = np.percentile(intervals, 20, method="lower")
-    multiples = np.rint(intervals / intervals[intervals < 1.6 * short].mean()).clip(min=1)
-    periods = intervals * (multiples.sum() / intervals.sum())  # all intervals together give the period best
-    multiples = np.rint(periods).clip(min=1)
-    fits = (np.abs(periods - multiples) < 0.2) & (multiples <= 5)
-    return int((multiples - 1).sum()) if fits.mean() > 0.7 else 0
 
 
 def _rate(times_s: list[float]) -> float:
