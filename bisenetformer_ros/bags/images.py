@@ -40,6 +40,11 @@ def choose_image_topic(bag: Bag, topic: str | None, option: str) -> Topic:
     )
 
 
+def neighbour(image_topic: str, name: str) -> str:
+    """/camera/image_raw and /camera/image_raw/compressed → /camera/`name`."""
+    return f"{image_topic.removesuffix('/compressed').rpartition('/')[0]}/{name}"
+
+
 @dataclass(frozen=True)
 class BagImage:
     """A message with an image, decoded when asked for. name: of the bag, with the message's number in its topic.

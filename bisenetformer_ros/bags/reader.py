@@ -93,13 +93,14 @@ class Bag:
             problem = f"there is no topic {topic}"
         raise InputError(f"{self.path}: {problem} ({option}). {list_topics(self.topics)}")
 
-    def messages(self, topics: Collection[str] | None = None) -> Iterator[BagMessage]:
+    def messages(self, topics: Collection[str] | None = None, at_ns: int | None = None) -> Iterator[BagMessage]:
         """The messages of these topics, or of all, in order of recording; one iteration at a time.
 
-        Raises InputError where the bag is damaged.
+        at_ns: only those recorded at this time. Raises InputError where the bag is damaged.
         """
         chosen = [c for c in self.connections if topics is None or c.topic in topics]
-        stream = self._reader.messages(chosen) if chosen else iter(())
+        end_ns = None if at_ns is None else at_ns + 1
+        stream = self._reader.messages(chosen, at_ns, end_ns) if chosen else iter(())
         count = 0
         while True:
             try:

@@ -62,11 +62,14 @@ class BagWriter:
 
     def copy_topic(self, connection: Any) -> bool:
         """Takes over a topic of another bag; False if neither that bag nor rosbags knows how its type is defined."""
+        key = connection.topic, connection.msgtype
+        if key in self._connections:  # several publishers may have been recorded one by one
+            return True
         definition = _definition(connection)
         if definition is None:
             return False
         msgdef, digest = definition
-        self._connections[connection.topic, connection.msgtype] = self._writer.add_connection(
+        self._connections[key] = self._writer.add_connection(
             connection.topic,
             connection.msgtype,
             msgdef=msgdef,
