@@ -1,6 +1,5 @@
 """Everything that a run of the demo found out."""
 
-import math
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -9,6 +8,7 @@ from bisenetformer_ros.demo.recording import INPUT_TOPIC, FrameCount, Recording
 from bisenetformer_ros.demo.scores import Scores
 from bisenetformer_ros.demo.session import DemoSettings
 from bisenetformer_ros.demo.sources import Footage
+from bisenetformer_ros.report.numbers import without_nan
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,7 +46,7 @@ class Outcome:
         """Plain JSON types: milliseconds, shares of 0..1, null for what was not measured."""
         count, recording = self.count, self.recording
         status = recording.status(INPUT_TOPIC)
-        return _without_nan(
+        return without_nan(
             {
                 "command": self.command,
                 "settings": asdict(self.settings),
@@ -70,17 +70,3 @@ class Outcome:
             return None
         by_name = {self.recording.sent[stamp]: miou for stamp, miou in self.scores.frame_miou.items()}
         return self.scores.to_dict(self.recording.labels) | {"frame_miou": by_name}
-
-
-def percent(share: float) -> str:
-    """A share of 0..1 in percent; a dash for nan, a class that did not occur."""
-    return "-" if math.isnan(share) else f"{100 * share:.1f}"
-
-
-def _without_nan(value: Any) -> Any:
-    """JSON has no nan."""
-    if isinstance(value, dict):
-        return {key: _without_nan(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_without_nan(item) for item in value]
-    return None if isinstance(value, float) and math.isnan(value) else value

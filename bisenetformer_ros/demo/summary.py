@@ -4,9 +4,10 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from bisenetformer_ros.demo.outcome import Outcome, percent
+from bisenetformer_ros.demo.outcome import Outcome
 from bisenetformer_ros.demo.report import STAGE_TEXTS
 from bisenetformer_ros.evaluation.panoptic_quality import Quality
+from bisenetformer_ros.report.numbers import percent
 
 
 def print_summary(outcome: Outcome, console: Console) -> None:
