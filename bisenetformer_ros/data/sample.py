@@ -14,7 +14,7 @@ class Sample:
     """rgb: (H, W, 3) uint8. label_map: (H, W) uint8, 255 = ignore. instance_map: (H, W) int32.
 
     instance_map is above 0 on instances, the same number on all pixels of one; below 0 on crowds, regions of many
-    things that nobody told apart; 0 elsewhere: on stuff, on ignored pixels and on things too small to count.
+    things that nobody told apart; 0 on things too small to count. On stuff and on ignored pixels it means nothing.
     """
 
     name: str

@@ -6,7 +6,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from bisenetformer_ros.data.camvid import connected_instances
+from bisenetformer_ros.data.instances import connected_instances
 from bisenetformer_ros.errors import DataError
 from bisenetformer_ros.labels import LabelMap
 from bisenetformer_ros.results import UNLABELED

@@ -1,0 +1,80 @@
+"""Cityscapes: Cordts et al., CVPR 2016; 2048×1024 frames, 19 evaluated classes, instances of the 8 things.
+
+Reads leftImg8bit_trainvaltest.zip and gtFine_trainvaltest.zip as they are, unpacked into one folder. Where
+cityscapesScripts' createPanopticImgs has prepared a split, its files are read instead; they say the same.
+"""
+
+from collections.abc import Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from bisenetformer_ros.data.coco_panoptic import open_coco_panoptic
+from bisenetformer_ros.data.file_search import find_files
+from bisenetformer_ros.data.image_files import read_label_images
+from bisenetformer_ros.data.labeled_images import LabeledImage, LabeledImages, join, require_known
+from bisenetformer_ros.data.value_table import ValueTable
+from bisenetformer_ros.errors import DataError
+from bisenetformer_ros.labels import LabelMap
+from bisenetformer_ros.results import UNLABELED
+
+_IDS_OF_CLASSES = (7, 8, 11, 12, 13, 17, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 31, 32, 33)  # in order of trainIds
+_LAST_ID = 33
+_FIRST_INSTANCE = 1000  # instance ids are 1000 · class id + number; below, they are class ids
+
+_TABLE = ValueTable(
+    {
+        **dict.fromkeys(range(_LAST_ID + 1), UNLABELED),
+        **{file_id: class_id for class_id, file_id in enumerate(_IDS_OF_CLASSES)},
+    }
+)
+
+
+def open_cityscapes(root: Path, splits: Sequence[str] = ("train",)) -> LabeledImages:
+    """Splits train and val; the labels of the test split are not public."""
+    if "test" in splits:
+        raise DataError("the labels of Cityscapes' test split are not public: use val")
+    require_known(splits, ("train", "val"), "Cityscapes")
+    labels = LabelMap.load("cityscapes19")
+    return join([_open_split(root, split, labels) for split in splits])
+
+
+def _open_split(root: Path, split: str, labels: LabelMap) -> LabeledImages:
+    prepared = root / "gtFine" / f"cityscapes_panoptic_{split}.json"
+    if prepared.is_file():
+        return open_coco_panoptic(prepared, prepared.with_suffix(""), partial(_locate, root, split), labels)
+    patterns = (
+        f"leftImg8bit/{split}/{{name}}_leftImg8bit.png",
+        f"gtFine/{split}/{{name}}_gtFine_labelIds.png",
+        f"gtFine/{split}/{{name}}_gtFine_instanceIds.png",
+    )
+    files, problems = find_files(root, patterns)
+    images = [
+        LabeledImage(name.rpartition("/")[2], image, partial(_read_labels, *label_files, labels.thing_ids))
+        for name, (image, *label_files) in files.items()
+    ]
+    return LabeledImages(labels, images, has_instances=True, problems=problems)
+
+
+def _locate(root: Path, split: str, entry: Mapping[str, Any]) -> tuple[str, Path]:
+    """By its id: the file name that the preparation writes is no file's."""
+    city = entry["id"].partition("_")[0]
+    return entry["id"], root / "leftImg8bit" / split / city / f"{entry['id']}_leftImg8bit.png"
+
+
+def _read_labels(label_png: Path, instance_png: Path, thing_ids: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:
+    """Instances keep their ids. A thing without a number is a crowd: one region per class, the class id negated."""
+    file_ids, instance_ids = read_label_images(label_png, instance_png)
+    label_map = _TABLE.to_classes(file_ids, label_png)
+    instance_ids = instance_ids.astype(np.int32)
+    is_instance = instance_ids >= _FIRST_INSTANCE
+    differs = np.where(is_instance, instance_ids // _FIRST_INSTANCE, instance_ids) != file_ids
+    if differs.any():
+        raise DataError(
+            f"{instance_png} and {label_png.name} give {np.count_nonzero(differs)} pixels different classes, "
+            f"the first of them {instance_ids[differs][0]} and {file_ids[differs][0]}; they must come from one archive"
+        )
+    instance_map = np.where(is_instance, instance_ids, -instance_ids)
+    return label_map, np.where(np.isin(label_map, thing_ids), instance_map, 0)

@@ -1,0 +1,151 @@
+"""Data sets in the COCO panoptic format: a JSON file of segments, and a PNG of segment ids per image."""
+
+import json
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from bisenetformer_ros.coco_panoptic import read_ids
+from bisenetformer_ros.data.file_search import first_of
+from bisenetformer_ros.data.image_files import require_whole
+from bisenetformer_ros.data.labeled_images import LabeledImage, LabeledImages
+from bisenetformer_ros.errors import ConfigError, DataError
+from bisenetformer_ros.labels import Label, LabelMap
+from bisenetformer_ros.results import UNLABELED
+
+_VOID = 0
+
+
+def open_coco_panoptic(
+    json_path: Path,
+    png_folder: Path,
+    locate: Callable[[Mapping[str, Any]], tuple[str, Path]],
+    labels: LabelMap | None = None,
+    class_of: Mapping[int, int] | None = None,
+) -> LabeledImages:
+    """Pictures are joined with their segments by image id.
+
+    locate: the name and the file of the picture that an entry of "images" describes. labels: by default the categories
+    in the order of their ids. class_of: category id → class id or 255 = ignore, by default the class of the same name.
+    Raises DataError for a file that is not of this format and ConfigError for categories without a class.
+    """
+    content = read_json(json_path)
+    try:
+        labels = labels or labels_of(content["categories"], json_path.stem)
+        class_of = class_of or _classes_by_name(content["categories"], labels, json_path)
+        files = {entry["id"]: locate(entry) for entry in content["images"]}
+        problems = _find_contradictions(content, json_path)
+        images, missing = [], []
+        for annotation in content["annotations"]:
+            png, segments = png_folder / annotation["file_name"], annotation["segments_info"]
+            strange = {segment["category_id"] for segment in segments} - class_of.keys()
+            if strange:
+                problems.append(f"{png}: {json_path} gives it the unknown category ids {first_of(sorted(strange))}")
+            elif annotation["image_id"] in files:
+                name, path = files[annotation["image_id"]]
+                missing += [file for file in (path, png) if not file.is_file()]
+                read_labels = partial(read_segments, png, segments, class_of, labels.thing_ids)
+                images.append(LabeledImage(name, path, read_labels))
+    except (KeyError, TypeError, AttributeError) as error:
+        raise DataError(f"{json_path}: an entry is not as the format has it ({error!r})") from error
+    if missing:
+        problems.append(_describe_missing(missing, json_path))
+    return LabeledImages(labels, images, has_instances=True, problems=problems)
+
+
+def in_folder(folder: Path) -> Callable[[Mapping[str, Any]], tuple[str, Path]]:
+    """Locates pictures by their file names."""
+    return lambda entry: (Path(entry["file_name"]).with_suffix("").as_posix(), folder / entry["file_name"])
+
+
+def read_json(path: Path) -> dict[str, list[dict[str, Any]]]:
+    """Raises DataError if the file is missing, damaged or not of the format."""
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise DataError(f"{path} cannot be read: {error}") from error
+    keys = ("images", "annotations", "categories")
+    if not isinstance(content, dict) or not all(isinstance(content.get(key), list) for key in keys):
+        raise DataError(f"{path}: expected the COCO panoptic format, an object with the lists {', '.join(keys)}")
+    return content
+
+
+def labels_of(categories: Sequence[Mapping[str, Any]], name: str) -> LabelMap:
+    """The categories as a label map, in the order of their ids."""
+    spare = LabelMap.anonymous(len(categories))
+    ordered = sorted(categories, key=lambda category: category["id"])
+    return LabelMap(
+        name,
+        tuple(
+            Label(index, category["name"], bool(category["isthing"]), tuple(category.get("color", spare[index].color)))
+            for index, category in enumerate(ordered)
+        ),
+    )
+
+
+def read_segments(
+    png: Path, segments: Sequence[Mapping[str, Any]], class_of: Mapping[int, int], thing_ids: Sequence[int]
+) -> tuple[np.ndarray, np.ndarray]:
+    """The label map and the instance map of a Sample; instances have the ids of their segments, crowds negative ones.
+
+    Raises DataError if the ids in the PNG are not those of the segments.
+    """
+    require_whole(png)
+    id_map = read_ids(png)
+    listed = np.array(sorted({_VOID, *(segment["id"] for segment in segments)}), np.uint32)
+    position = np.minimum(np.searchsorted(listed, id_map), len(listed) - 1)
+    unlisted = np.unique(id_map[listed[position] != id_map])
+    areas = np.bincount(position.ravel(), minlength=len(listed))
+    problems = []
+    if len(listed) != len(segments) + 1:
+        problems.append(f"its {len(segments)} segments in the JSON have {len(listed) - 1} different ids above 0")
+    if unlisted.size:
+        problems.append(f"it has the ids {first_of(unlisted.tolist())}, which the JSON does not list")
+    if not areas[1:].all():
+        absent = listed[1:][areas[1:] == 0]
+        problems.append(f"it lacks the ids {first_of(absent.tolist())}, which the JSON lists")
+    if problems:
+        raise DataError(f"{png}: " + "; ".join(problems))
+    classes = np.full(len(listed), UNLABELED, np.uint8)
+    instances = np.zeros(len(listed), np.int32)
+    for segment in segments:
+        index = np.searchsorted(listed, segment["id"])
+        classes[index] = class_of[segment["category_id"]]
+        if classes[index] in thing_ids:
+            instances[index] = -segment["id"] if segment.get("iscrowd") else segment["id"]
+    return classes[position], instances[position]
+
+
+def _classes_by_name(categories: Sequence[Mapping[str, Any]], labels: LabelMap, json_path: Path) -> dict[int, int]:
+    class_ids = {label.name: label.id for label in labels}
+    strange = [f"{category['id']} {category['name']}" for category in categories if category["name"] not in class_ids]
+    if strange:
+        raise ConfigError(
+            f"{json_path} has categories that are no class of the label map {labels.name}: {first_of(strange)}; "
+            "say for each category id which class it is, or ignore, as in values: {7: road, 8: ignore}"
+        )
+    return {category["id"]: class_ids[category["name"]] for category in categories}
+
+
+def _find_contradictions(content: Mapping[str, Any], json_path: Path) -> list[str]:
+    """What the JSON says twice, or refers to and does not have."""
+    image_ids = Counter(entry["id"] for entry in content["images"])
+    annotated = Counter(annotation["image_id"] for annotation in content["annotations"])
+    findings = {
+        "several images have the id": [image_id for image_id, count in image_ids.items() if count > 1],
+        "several annotations are of the image id": [image_id for image_id, count in annotated.items() if count > 1],
+        "there is no image with the id": [image_id for image_id in annotated if image_id not in image_ids],
+    }
+    return [f"{json_path}: {finding} {first_of(ids)}" for finding, ids in findings.items() if ids]
+
+
+def _describe_missing(files: Sequence[Path], json_path: Path) -> str:
+    folders = Counter(path.parent for path in files)
+    counts = [
+        f"{count} in {folder}{'' if folder.is_dir() else ' (no such folder)'}" for folder, count in folders.items()
+    ]
+    return f"{json_path} names {len(files)} files that are missing, {first_of(counts)}: {first_of(files)}"

@@ -1,0 +1,148 @@
+"""A data set of one's own, described by one YAML file; docs/datasets.md explains it."""
+
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from bisenetformer_ros.data.coco_panoptic import in_folder, open_coco_panoptic
+from bisenetformer_ros.data.file_search import first_of
+from bisenetformer_ros.data.labeled_images import LabeledImages, join, require_known
+from bisenetformer_ros.data.png_labels import open_png_labels
+from bisenetformer_ros.data.value_table import ValueTable
+from bisenetformer_ros.errors import ConfigError, DataError
+from bisenetformer_ros.labels import LabelMap
+from bisenetformer_ros.results import UNLABELED
+
+IGNORE = "ignore"
+"""Stands for "no class" among the `values`."""
+
+_PNG_KEYS = ("images", "label_images", "instance_images")
+_COCO_KEYS = ("images", "panoptic_images", "panoptic_json")
+_OTHER_KEYS = ("name", "root", "labels", "values", "splits")
+_COLOR = re.compile("#[0-9a-fA-F]{6}")
+
+
+def open_custom(path: Path, root: Path | None = None, splits: Sequence[str] = ("train",)) -> LabeledImages:
+    """path: of the YAML file. root: takes the place of the root in the file, which is by default the file's folder.
+
+    Raises ConfigError about everything that is wrong with the file, DataError about the folders that it describes.
+    """
+    description = _load(path)
+    name = str(description.get("name", path.stem))
+    require_known(splits, tuple(description["splits"]), name)
+    root = root or path.parent / Path(description.get("root", ".")).expanduser()
+    labels = _load_labels(description.get("labels"), name, path.parent)
+    class_of = _class_of(description["values"], labels, path) if "values" in description else None
+    open_split = _open_coco_split if "panoptic_json" in description else _open_png_split
+    return join([open_split(description, root, split, labels, class_of) for split in splits])
+
+
+def _open_png_split(
+    description: Mapping[str, Any], root: Path, split: str, labels: LabelMap, class_of: Mapping[int, int] | None
+) -> LabeledImages:
+    if class_of is None:
+        table = ValueTable.identity(len(labels))
+    else:
+        table = ValueTable(class_of, is_color=all(isinstance(value, str) for value in description["values"]))
+    names, twice = None, []
+    if isinstance(description["splits"], Mapping):
+        names = _read_names(root / description["splits"][split])
+        twice = [name for name, count in Counter(names).items() if count > 1]
+    patterns = [description[key].replace("{split}", split) for key in _PNG_KEYS if key in description]
+    dataset = open_png_labels(root, patterns, labels, table, names)
+    problems = [f"{root / description['splits'][split]} names several times {first_of(twice)}"] if twice else []
+    return LabeledImages(labels, dataset.images, dataset.has_instances, [*dataset.problems, *problems])
+
+
+def _open_coco_split(
+    description: Mapping[str, Any], root: Path, split: str, labels: LabelMap | None, class_of: Mapping[int, int] | None
+) -> LabeledImages:
+    images, pngs, json_file = (root / description[key].replace("{split}", split) for key in _COCO_KEYS)
+    return open_coco_panoptic(json_file, pngs, in_folder(images), labels, class_of)
+
+
+def _read_names(path: Path) -> list[str]:
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except OSError as error:
+        raise DataError(f"the list of a split, {path}, cannot be read: {error.strerror}") from error
+    return [line.strip() for line in lines if line.strip()]
+
+
+def _load_labels(content: Any, name: str, folder: Path) -> LabelMap | None:
+    """A list of labels in the file itself, the path of a label map beside it, or the name of a shipped one."""
+    if content is None:
+        return None
+    if isinstance(content, list):
+        return LabelMap.from_dict({"name": name, "labels": content})
+    beside = folder / content
+    return LabelMap.load(beside if beside.is_file() else content)
+
+
+def _class_of(values: Mapping[int | str, str], labels: LabelMap, path: Path) -> dict[int, int]:
+    class_ids = {IGNORE: UNLABELED, **{label.name: label.id for label in labels}}
+    strange = sorted({str(name) for name in values.values()} - class_ids.keys())
+    if strange:
+        raise ConfigError(f"{path}: values has {', '.join(strange)}; expected {', '.join(class_ids)}")
+    numbers = (int(value[1:], 16) if isinstance(value, str) else value for value in values)
+    return dict(zip(numbers, (class_ids[name] for name in values.values()), strict=True))
+
+
+def _load(path: Path) -> Mapping[str, Any]:
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except yaml.YAMLError as error:
+        raise ConfigError(f"{path}: not valid YAML: {error}") from error
+    problems = _problems(content) if isinstance(content, Mapping) else ["expected a mapping of settings"]
+    if problems:
+        raise ConfigError(f"{path}: " + "; ".join(problems))
+    return content
+
+
+def _problems(content: Mapping[str, Any]) -> list[str]:
+    is_coco = "panoptic_json" in content or "panoptic_images" in content
+    path_keys = _COCO_KEYS if is_coco else _PNG_KEYS
+    required = ("splits", *path_keys) if is_coco else ("splits", "labels", "images", "label_images")
+    problems = [f"missing key '{key}'" for key in required if key not in content]
+    known = (*_OTHER_KEYS, *path_keys)
+    problems += [f"unknown key '{key}', expected {', '.join(known)}" for key in content if key not in known]
+    problems += _path_problems({key: content[key] for key in path_keys if key in content}, is_coco)
+    problems += _split_problems(content.get("splits"), is_coco)
+    labels, values = content.get("labels", []), content.get("values", {0: IGNORE})
+    if not isinstance(labels, (list, str)):
+        problems.append("labels: expected a list of labels, a file or the name of a shipped label map")
+    if not (isinstance(values, Mapping) and values and (_are_numbers(values) or (_are_colors(values) and not is_coco))):
+        problems.append('values: expected {7: road, 0: ignore}, or colours as in {"#804080": road}')
+    if "values" in content and "labels" not in content:
+        problems.append("values need labels")
+    return problems
+
+
+def _path_problems(paths: Mapping[str, Any], is_coco: bool) -> list[str]:
+    names = 0 if is_coco else 1
+    return [
+        f"{key} is {path!r}, expected a path below root{'' if is_coco else ' with one {name}, the same in all'}"
+        for key, path in paths.items()
+        if not isinstance(path, str) or path.count("{name}") != names
+    ]
+
+
+def _split_problems(splits: Any, is_coco: bool) -> list[str]:
+    if isinstance(splits, list) and splits and all(isinstance(split, str) for split in splits):
+        return []
+    if isinstance(splits, Mapping) and splits and not is_coco and all(isinstance(f, str) for f in splits.values()):
+        return []
+    lists = "" if is_coco else ", or a list of names for each, {train: train.txt, val: val.txt}"
+    return [f"splits is {splits!r}, expected the values of {{split}} in the paths, [train, val]{lists}"]
+
+
+def _are_numbers(values: Mapping[Any, Any]) -> bool:
+    return all(isinstance(value, int) and value >= 0 for value in values)
+
+
+def _are_colors(values: Mapping[Any, Any]) -> bool:
+    return all(isinstance(value, str) and _COLOR.fullmatch(value) for value in values)

@@ -1,0 +1,96 @@
+"""Finds the files of a data set by path patterns and shows what is missing.
+
+A pattern is a path below the root in which {name} stands for what the files of one picture have in common, subfolders
+included: `images/{name}.jpg` and `labels/{name}_ids.png`.
+"""
+
+import os
+import re
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+from bisenetformer_ros.errors import DataError
+
+_MOST_NAMES, _MOST_FOLDERS = 10, 20
+
+
+def find_files(
+    root: Path, patterns: Sequence[str], names: Sequence[str] | None = None
+) -> tuple[dict[str, tuple[Path, ...]], list[str]]:
+    """{name: one path per pattern} of all complete pictures, and what is wrong with the others.
+
+    The first pattern is the image's. names: the pictures to look for, in this order; by default all, sorted.
+    Raises DataError that shows the expected tree if there is no image at all.
+    """
+    found = _find(root, patterns)
+    if not found[patterns[0]]:
+        raise DataError(f"no {patterns[0]} in {root}{_state_of(root)}\n{_tree(root, found)}{_hint(root, patterns[0])}")
+    wanted = sorted(set().union(*found.values())) if names is None else list(dict.fromkeys(names))
+    problems = []
+    for pattern, files in found.items():
+        missing = [name for name in wanted if name not in files]
+        if missing:
+            problems.append(f"{pattern} is missing for {len(missing)} of {len(wanted)} names: {first_of(missing)}")
+    if problems:
+        problems = ["\n".join([*problems, _tree(root, found)])]
+    complete = [name for name in wanted if all(name in files for files in found.values())]
+    return {name: tuple(files[name] for files in found.values()) for name in complete}, problems
+
+
+def first_of(names: Sequence[object]) -> str:
+    """The first few, and how many more there are."""
+    rest = len(names) - _MOST_NAMES
+    return ", ".join(map(str, names[:_MOST_NAMES])) + (f" and {rest} more" if rest > 0 else "")
+
+
+def _find(root: Path, patterns: Sequence[str]) -> dict[str, dict[str, Path]]:
+    """pattern → {name: path}. A file that fits several, as a_ids.png does {name}.png, belongs to the longest."""
+    found: dict[str, dict[str, Path]] = {pattern: {} for pattern in patterns}
+    taken: set[str] = set()
+    for pattern in sorted(patterns, key=len, reverse=True):
+        expression = re.compile(re.escape(pattern).replace(re.escape("{name}"), "(.+)"))
+        for path in _files_below(root, pattern.partition("{name}")[0].rpartition("/")[0]):
+            match = expression.fullmatch(path)
+            if match and path not in taken:
+                taken.add(path)
+                found[pattern][match[1]] = root / path
+    return found
+
+
+def _files_below(root: Path, folder: str) -> Iterator[str]:
+    """Paths relative to root; hidden files, such as the ._NAME that some archives contain, are left out."""
+    for directory, _, files in os.walk(root / folder, followlinks=True):
+        prefix = Path(directory).relative_to(root)
+        yield from ((prefix / file).as_posix() for file in files if not file.startswith("."))
+
+
+def _state_of(root: Path) -> str:
+    if not root.is_dir():
+        return ", which is not a folder"
+    entries = sorted(entry.name + "/" * entry.is_dir() for entry in root.iterdir())
+    return f", which holds {first_of(entries) if entries else 'nothing'}"
+
+
+def _tree(root: Path, found: Mapping[str, Mapping[str, Path]]) -> str:
+    """The patterns with the number of files that fit, and the folders in which the numbers differ."""
+    width = max(map(len, found))
+    lines = [f"expected in {root}:"]
+    lines += [f"  {pattern:{width}}  {len(files)} found" for pattern, files in found.items()]
+    per_folder = [Counter(name.rpartition("/")[0] for name in files) for files in found.values()]
+    folders = sorted(set().union(*per_folder))
+    uneven = [folder for folder in folders if len({counts[folder] for counts in per_folder}) > 1]
+    if len(folders) > 1:
+        lines += [f"  {folder}: {', '.join(str(counts[folder]) for counts in per_folder)}" for folder in uneven][
+            :_MOST_FOLDERS
+        ]
+    return "\n".join(lines)
+
+
+def _hint(root: Path, pattern: str) -> str:
+    """Where the tree begins, if that is one folder above or below the root."""
+    first = pattern.split("/")[0]
+    if "{" in first or not root.is_dir():
+        return ""
+    nearby = [folder for folder in (root.parent, *sorted(root.iterdir())) if (folder / first).is_dir()]
+    return f"\n{first}/ is in {nearby[0]}: is that the root?" if nearby and not (root / first).is_dir() else ""
