@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
+from bisenetformer_ros.axis_resize import ResizeBlocks, Taps, bilinear_taps
 from bisenetformer_ros.results import ImageGeometry
 
 TILE_WIDTH = 64
@@ -33,8 +34,8 @@ class MaskUpsampler:
         sizes = [
             (geometry.padded_size[axis], geometry.resized_size[axis], geometry.image_size[axis]) for axis in (0, 1)
         ]
-        rows = _ResizeBlocks.plan(height, *sizes[0], strip_height)
-        columns = _ResizeBlocks.plan(width, *sizes[1], TILE_WIDTH)
+        rows = ResizeBlocks.plan(mask_taps(height, *sizes[0]), height, strip_height)
+        columns = ResizeBlocks.plan(mask_taps(width, *sizes[1]), width, TILE_WIDTH)
 
         def to_device(array: np.ndarray) -> torch.Tensor:
             return torch.from_numpy(array).to(mask_logits.device)
@@ -99,50 +100,9 @@ class Strip:
         return values.flatten(1)[:, : self.image_width]
 
 
-@dataclass(frozen=True)
-class _ResizeBlocks:
-    """The resize matrix of one axis: block b of the outputs is weights[b] @ source[first[b] : first[b] + num_taps]."""
-
-    first: np.ndarray  # (blocks,) int
-    weights: np.ndarray  # (blocks, block_size, num_taps) float32
-
-    @property
-    def block_size(self) -> int:
-        return self.weights.shape[1]
-
-    @property
-    def num_taps(self) -> int:
-        return self.weights.shape[2]
-
-    @classmethod
-    def plan(cls, source: int, padded: int, resized: int, image: int, block_size: int) -> "_ResizeBlocks":
-        taps, weights = _composed_taps(source, padded, resized, image)
-        starts = np.arange(0, image, block_size)
-        first = np.minimum.reduceat(taps.min(axis=1), starts)
-        num_taps = int((np.maximum.reduceat(taps.max(axis=1), starts) - first).max()) + 1
-        first = np.minimum(first, source - num_taps)
-        dense = np.zeros((len(starts), block_size, num_taps))
-        block, within = np.divmod(np.arange(image), block_size)
-        np.add.at(dense, (block[:, None], within[:, None], taps - first[block, None]), weights)
-        return cls(first, dense.astype(np.float32))
-
-
-def _composed_taps(source: int, padded: int, resized: int, image: int) -> tuple[np.ndarray, np.ndarray]:
-    """(image, 4) source indices and their weights: source → padded, cut to resized, → image."""
-    inner_taps, inner_weights = _bilinear_taps(source, padded)
-    outer_taps, outer_weights = _bilinear_taps(resized, image)
-    taps = inner_taps[outer_taps].reshape(image, 4)
-    weights = (outer_weights[:, :, None] * inner_weights[outer_taps]).reshape(image, 4)
-    return taps, weights
-
-
-def _bilinear_taps(source: int, target: int) -> tuple[np.ndarray, np.ndarray]:
-    """(target, 2) source indices and weights of F.interpolate(mode="bilinear", align_corners=False) on one axis."""
-    position = np.maximum((np.arange(target) + 0.5) * (source / target) - 0.5, 0)
-    lower = np.minimum(position.astype(int), source - 1)
-    upper = np.minimum(lower + 1, source - 1)
-    fraction = position - lower
-    return np.stack([lower, upper], axis=1), np.stack([1 - fraction, fraction], axis=1)
+def mask_taps(source: int, padded: int, resized: int, image: int) -> Taps:
+    """One axis of the definition above, for masks of length `source`: → padded, cut to resized, → image."""
+    return bilinear_taps(resized, image).after(bilinear_taps(source, padded))
 
 
 def _round_up(value: int, multiple: int) -> int:

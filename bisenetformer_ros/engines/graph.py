@@ -68,7 +68,7 @@ class GraphInfo:
         """Of an ONNX file; raises ModelError if it is missing, damaged or not written by `bisenetformer export`."""
         try:
             import onnx
-            from google.protobuf.message import DecodeError
+            from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
         except ImportError as error:
             raise EngineError(f"reading {path} needs the package onnx ({error}); pip install onnx") from error
         try:
