@@ -8,15 +8,16 @@ no TensorRT.
 import hashlib
 import json
 import os
+import shlex
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from bisenetformer_ros.engines.graph import GraphInfo
 from bisenetformer_ros.engines.tensorrt_tensors import TensorSpec
 from bisenetformer_ros.errors import EngineError, ModelError
 from bisenetformer_ros.files import write_atomically
-from bisenetformer_ros.metadata import ModelMetadata
 
 FORMAT_VERSION = 1
 
@@ -59,25 +60,24 @@ class GoldenCheck:
 class Sidecar:
     """engine_sha256, onnx_sha256: of the two files. onnx: path of the graph, relative to the engine file.
 
-    frame_size: (height, width) of the camera's frames. max_batch: the most frames in one run.
+    graph: what the graph says of itself. max_batch: the most frames in one run.
     golden: None until the engine has been compared with ONNX Runtime.
     """
 
     engine_sha256: str
     onnx: str
     onnx_sha256: str
+    graph: GraphInfo
     platform: Platform
-    precision: str
-    task: str
-    frame_size: tuple[int, int]
     max_batch: int
     tensors: tuple[TensorSpec, ...]
-    metadata: ModelMetadata
     golden: GoldenCheck | None = None
 
     @classmethod
     def load(cls, engine_path: Path) -> "Sidecar":
-        """Raises EngineError if the sidecar is missing, damaged or of another version of this package."""
+        """Raises EngineError if one of the two files is missing, or the sidecar damaged or of another version."""
+        if not engine_path.is_file():
+            raise EngineError(f"there is no engine file at {engine_path}; build it: {_build_command(engine_path)}")
         path = sidecar_path(engine_path)
         try:
             return cls._from_dict(json.loads(path.read_text(encoding="utf-8")))
@@ -87,7 +87,7 @@ class Sidecar:
             reason = f"it cannot be read ({type(error).__name__}: {error})"
         raise EngineError(
             f"{engine_path}: expected a description of the engine in {path.name} beside it, but {reason}; build again: "
-            f"bisenetformer build-engine GRAPH.onnx {engine_path}"
+            f"{_build_command(engine_path)}"
         )
 
     def save(self, engine_path: Path) -> None:
@@ -103,12 +103,10 @@ class Sidecar:
     def rebuild_command(self, engine_path: Path) -> str:
         """The command that builds the engine again from its graph and, where that is gone, what makes the graph."""
         onnx_path = Path(os.path.normpath(self.onnx_path(engine_path)))
-        build = f"bisenetformer build-engine {onnx_path} {engine_path} --precision {self.precision}"
+        build = _build_command(engine_path, onnx_path)
         if onnx_path.is_file():
             return build
-        height, width = self.frame_size
-        options = f"--size {height}x{width} --task {self.task} --precision {self.precision}"
-        return f"bisenetformer export {self.metadata.name} {onnx_path} {options} && {build}"
+        return f"{self.graph.export_command(self.graph.metadata.name, str(onnx_path))} && {build}"
 
     def check(self, engine_path: Path, here: Platform) -> bytes:
         """The content of the engine file, if it may be loaded here.
@@ -131,14 +129,13 @@ class Sidecar:
         return content
 
     def _to_dict(self) -> dict[str, Any]:
-        plain = {name: value for name, value in vars(self).items() if name not in ("metadata", "platform", "golden")}
         return {
             "format": FORMAT_VERSION,
-            **plain,
-            "tensors": [asdict(spec) for spec in self.tensors],
+            **vars(self),
+            "graph": self.graph.to_strings(),
             "platform": asdict(self.platform),
+            "tensors": [asdict(spec) for spec in self.tensors],
             "golden": self.golden and asdict(self.golden),
-            "metadata": self.metadata.to_strings(),
         }
 
     @classmethod
@@ -147,19 +144,21 @@ class Sidecar:
         version = values.pop("format")
         if version != FORMAT_VERSION:
             raise ValueError(f"format {version}, this version of the package reads format {FORMAT_VERSION}")
-        golden = values.pop("golden")
         return cls(
+            graph=GraphInfo.from_strings(values.pop("graph")),
             platform=Platform(**values.pop("platform")),
-            frame_size=tuple(values.pop("frame_size")),
             tensors=tuple(TensorSpec(**{**spec, "shape": tuple(spec["shape"])}) for spec in values.pop("tensors")),
-            metadata=ModelMetadata.from_strings(values.pop("metadata")),
-            golden=golden and GoldenCheck(**golden),
+            golden=GoldenCheck(**golden) if (golden := values.pop("golden")) else None,
             **values,
         )
 
 
 def sidecar_path(engine_path: Path) -> Path:
     return engine_path.with_name(engine_path.name + ".json")
+
+
+def _build_command(engine_path: Path, onnx_path: Path = Path("GRAPH.onnx")) -> str:
+    return shlex.join(["bisenetformer", "build-engine", str(onnx_path), str(engine_path)])
 
 
 def digest(content: bytes | memoryview) -> str:

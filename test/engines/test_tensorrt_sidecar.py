@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from bisenetformer_ros.engines.graph import GraphInfo
 from bisenetformer_ros.engines.tensorrt_sidecar import GoldenCheck, Platform, Sidecar, sidecar_path
 from bisenetformer_ros.engines.tensorrt_tensors import DYNAMIC, TensorSpec
 from bisenetformer_ros.errors import EngineError
@@ -31,17 +32,22 @@ def sidecar() -> Sidecar:
         engine_sha256=hashlib.sha256(b"the engine").hexdigest(),
         onnx="../graphs/yard.onnx",
         onnx_sha256=hashlib.sha256(b"the graph").hexdigest(),
+        graph=GraphInfo(
+            ModelMetadata(
+                "yard", {"name": "bisenetformer-nano"}, LabelMap.load("camvid11"), (360, 480), (1.0, 2.0, 3.0)
+            ),
+            task="panoptic",
+            frame_size=(480, 640),
+            precision="fp16",
+            colours="rgb",
+            dynamic_batch=True,
+            weights_sha256="0123",
+        ),
         platform=ORIN,
-        precision="fp16",
-        task="panoptic",
-        frame_size=(480, 640),
         max_batch=2,
         tensors=(
             TensorSpec("frames", True, "uint8", (DYNAMIC, 480, 640, 3)),
             TensorSpec("score_threshold", True, "float32", ()),
-        ),
-        metadata=ModelMetadata(
-            "yard", {"name": "bisenetformer-nano"}, LabelMap.load("camvid11"), (360, 480), (1.0, 2.0, 3.0)
         ),
     )
 
@@ -58,8 +64,8 @@ def test_the_file_can_be_read_without_this_package(engine_path: Path, sidecar: S
     content = json.loads((engine_path.parent / "yard.engine.json").read_text())
     assert content["platform"] == {"tensorrt": "10.3.0", "cuda": "12.6", "gpu": "Orin", "compute_capability": "8.7"}
     assert content["tensors"][0] == {"name": "frames", "is_input": True, "dtype": "uint8", "shape": [-1, 480, 640, 3]}
-    assert json.loads(content["metadata"]["pixel_mean"]) == [1.0, 2.0, 3.0]
-    assert len(json.loads(content["metadata"]["labels"])["labels"]) == 11
+    assert json.loads(content["graph"]["pixel_mean"]) == [1.0, 2.0, 3.0]
+    assert len(json.loads(content["graph"]["labels"])["labels"]) == 11
 
 
 def test_what_fits_is_handed_out(engine_path: Path, sidecar: Sidecar) -> None:
@@ -82,9 +88,7 @@ def test_another_platform_is_named_on_both_sides(
         sidecar.check(engine_path, replace(ORIN, **here))
     assert message in str(error.value)
     graph = engine_path.parents[1] / "graphs" / "yard.onnx"
-    assert str(error.value).endswith(
-        f"; build again: bisenetformer build-engine {graph} {engine_path} --precision fp16"
-    )
+    assert str(error.value).endswith(f"; build again: bisenetformer build-engine {graph} {engine_path}")
 
 
 def test_a_graph_that_was_exported_anew_makes_the_engine_stale(engine_path: Path, sidecar: Sidecar) -> None:
@@ -106,7 +110,7 @@ def test_an_engine_runs_without_its_graph_but_needs_it_to_be_built_again(engine_
     assert sidecar.check(engine_path, ORIN) == b"the engine"
     assert sidecar.rebuild_command(engine_path) == (
         f"bisenetformer export yard {graph} --size 480x640 --task panoptic --precision fp16 && "
-        f"bisenetformer build-engine {graph} {engine_path} --precision fp16"
+        f"bisenetformer build-engine {graph} {engine_path}"
     )
 
 
@@ -128,3 +132,10 @@ def test_a_missing_or_damaged_sidecar_is_told_with_the_command(
     with pytest.raises(EngineError, match=message) as error:
         Sidecar.load(engine_path)
     assert f"bisenetformer build-engine GRAPH.onnx {engine_path}" in str(error.value)
+
+
+def test_a_missing_engine_file_is_told_with_the_command(tmp_path: Path) -> None:
+    path = tmp_path / "my engine.engine"
+    with pytest.raises(EngineError, match=f"no engine file at {path}; build it: bisenetformer build-engine GRAPH") as e:
+        Sidecar.load(path)
+    assert str(e.value).endswith(f"'{path}'")
