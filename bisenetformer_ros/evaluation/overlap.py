@@ -7,9 +7,6 @@ import numpy as np
 
 from bisenetformer_ros.errors import InputError
 
-CHUNK = 1 << 18
-"""Pixels counted at a time: their 8-byte indices stay in the cache."""
-
 
 @dataclass(frozen=True, eq=False)
 class Overlap:
@@ -37,40 +34,37 @@ class Overlap:
 
 
 def count_overlap(pred_map: np.ndarray, pred_ids: Sequence[int], gt_map: np.ndarray, gt_ids: Sequence[int]) -> Overlap:
-    """The maps are integer arrays of one shape; the ids are distinct and not negative.
+    """The maps are integer arrays of one shape; the ids of each are distinct.
 
-    Raises InputError for differing shapes. Costs three passes over the pixels, however many segments there are, and
-    address space (touched where ids are, not more) for the largest id.
+    Raises InputError for differing shapes. Segments are large and in one piece, so what is looked up are not pixels,
+    but runs of pixels that are alike in both maps.
     """
     if pred_map.shape != gt_map.shape:
         raise InputError(f"prediction is {pred_map.shape}, ground truth is {gt_map.shape}; expected the same shape")
-    shape = 1 + len(pred_ids), 1 + len(gt_ids)
-    row_start = _positions(pred_ids) * shape[1]
-    column = _positions(gt_ids)
-    shared = np.zeros(shape[0] * shape[1], np.int64)
     pred_pixels, gt_pixels = pred_map.ravel(), gt_map.ravel()
-    for start in range(0, pred_pixels.size, CHUNK):
-        index = _look_up(row_start, pred_pixels[start : start + CHUNK])
-        index += _look_up(column, gt_pixels[start : start + CHUNK])
-        shared += np.bincount(index, minlength=shared.size)
-    shared = shared.reshape(shape)
+    changes = np.ones(pred_pixels.size, bool)
+    changes[1:] = pred_pixels[1:] != pred_pixels[:-1]
+    changes[1:] |= gt_pixels[1:] != gt_pixels[:-1]
+    starts = np.flatnonzero(changes)
+    pred_runs, gt_runs, lengths = pred_pixels[starts], gt_pixels[starts], np.diff(starts, append=changes.size)
+
+    rows, columns = _positions(pred_runs, pred_ids), _positions(gt_runs, gt_ids)
+    shape = 1 + len(pred_ids), 1 + len(gt_ids)
+    pixels = np.bincount(rows * shape[1] + columns, weights=lengths, minlength=shape[0] * shape[1])
     return Overlap(
         np.array(pred_ids, np.int64),
         np.array(gt_ids, np.int64),
-        shared,
-        unlisted_pred_ids=np.setdiff1d(pred_map, pred_ids).tolist() if shared[0].any() else [],
-        unlisted_gt_ids=np.setdiff1d(gt_map, gt_ids).tolist() if shared[:, 0].any() else [],
+        pixels.astype(np.int64).reshape(shape),
+        unlisted_pred_ids=np.unique(pred_runs[rows == 0]).tolist(),
+        unlisted_gt_ids=np.unique(gt_runs[columns == 0]).tolist(),
     )
 
 
-def _positions(ids: Sequence[int]) -> np.ndarray:
-    """A table by id + 1: where the id stands in `ids`, from 1; 0 for ids that are not listed, at both ends at least."""
-    table = np.zeros(max(ids, default=0) + 3, np.intp)
-    table[np.array(ids, np.intp) + 1] = np.arange(1, len(ids) + 1)
-    return table
-
-
-def _look_up(table: np.ndarray, pixels: np.ndarray) -> np.ndarray:
-    index = pixels.astype(np.intp)
-    index += 1
-    return np.take(table, index, mode="clip")
+def _positions(values: np.ndarray, ids: Sequence[int]) -> np.ndarray:
+    """Where each value stands in `ids`, from 1; 0 for one that is not listed."""
+    if not ids:
+        return np.zeros(values.shape, np.intp)
+    order = np.argsort(ids)
+    ascending = np.array(ids, np.int64)[order]
+    index = np.minimum(np.searchsorted(ascending, values), len(ids) - 1)
+    return np.where(ascending[index] == values, order[index] + 1, 0)
