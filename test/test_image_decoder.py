@@ -1,19 +1,15 @@
 """Every encoding against pixels worked out by hand or by the formula in its definition, without OpenCV."""
 
 import array
-import io
 
 import numpy as np
-import PIL.Image
 import pytest
-from sensor_msgs.msg import CompressedImage, Image
+from sensor_msgs.msg import Image
 
 from bisenetformer_ros.errors import InputError
 from bisenetformer_ros.image_decoder import (
     ENCODINGS,
     BadFrameError,
-    decode_compressed,
-    decode_compressed_values,
     decode_image,
     decode_values,
 )
@@ -205,36 +201,6 @@ def test_all_documented_encodings_are_there():
     assert {*expected, "bayer_rggb8", "bayer_bggr8", "bayer_gbrg8", "bayer_grbg8"} <= set(ENCODINGS)
 
 
-def compressed(pixels: np.ndarray, kind: str, cut: int = 0, padding: int = 0) -> CompressedImage:
-    """Written by Pillow; `cut` bytes are missing at the end, `padding` zeros follow."""
-    file = io.BytesIO()
-    PIL.Image.fromarray(pixels).save(file, kind)
-    data = file.getvalue()
-    return CompressedImage(format=kind, data=data[: len(data) - cut] + bytes(padding))
-
-
-def test_compressed_picture_is_decoded_to_rgb():
-    np.testing.assert_array_equal(decode_compressed(compressed(PICTURE, "png")), PICTURE)
-    flat = np.full((16, 16, 3), (200, 30, 60), np.uint8)
-    difference = decode_compressed(compressed(flat, "jpeg", padding=7)).astype(int) - flat
-    assert np.abs(difference).max() <= 4  # JPEG's colours are rounded
-
-
-@pytest.mark.parametrize("kind", ["png", "jpeg"])
-@pytest.mark.parametrize("cut", [1, 60])
-def test_compressed_picture_with_its_end_missing_is_refused(kind, cut):
-    noise = np.random.default_rng(0).integers(0, 255, (40, 40, 3), np.uint8)
-    with pytest.raises(BadFrameError, match=f"bytes of format '{kind}' are not one whole image file") as refusal:
-        decode_compressed(compressed(noise, kind, cut))
-    assert refusal.value.kind == "damaged_file"
-
-
-@pytest.mark.parametrize("data", [b"", b"nonsense"])
-def test_compressed_message_without_a_picture_is_refused(data):
-    with pytest.raises(BadFrameError, match=f"{len(data)} bytes of format 'jpeg'"):
-        decode_compressed(CompressedImage(format="jpeg", data=data))
-
-
 @pytest.mark.parametrize("big_endian", [False, True])
 @pytest.mark.parametrize(
     ("encoding", "dtype", "values"),
@@ -260,18 +226,3 @@ def test_a_picture_is_no_label_image():
         decode_values(image("rgb8", PICTURE.reshape(2, -1), width=3, height=2))
     with pytest.raises(BadFrameError, match=r"3x2 mono8 with step 4 needs 8 bytes of data, got 7"):
         decode_values(Image(height=2, width=3, encoding="mono8", step=4, data=bytes(7)))
-
-
-@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
-def test_label_values_come_through_a_png(dtype):
-    values = np.array([[0, 7, 255], [1, 2, np.iinfo(dtype).max]], dtype)
-    decoded = decode_compressed_values(compressed(values, "png"))
-    assert decoded.dtype == dtype
-    np.testing.assert_array_equal(decoded, values)
-
-
-def test_files_that_change_or_mix_labels_are_refused():
-    with pytest.raises(BadFrameError, match="format 'jpeg' does not keep labels exactly; expected png"):
-        decode_compressed_values(compressed(np.zeros((8, 8), np.uint8), "jpeg"))
-    with pytest.raises(BadFrameError, match="a PNG with labels has one channel, this one 3"):
-        decode_compressed_values(compressed(PICTURE, "png"))

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from bisenetformer_ros import image_decoder
+from bisenetformer_ros import compressed_decoder, image_decoder
 from bisenetformer_ros.bags.damage import Topic, list_topics
 from bisenetformer_ros.bags.message_types import message_types
 from bisenetformer_ros.bags.reader import Bag, BagMessage
@@ -20,8 +20,8 @@ IMAGE = "sensor_msgs/msg/Image"
 COMPRESSED = "sensor_msgs/msg/CompressedImage"
 
 _Decoders = Mapping[str, Callable[[Any], np.ndarray]]
-PICTURES: _Decoders = {IMAGE: image_decoder.decode_image, COMPRESSED: image_decoder.decode_compressed}
-LABELS: _Decoders = {IMAGE: image_decoder.decode_values, COMPRESSED: image_decoder.decode_compressed_values}
+PICTURES: _Decoders = {IMAGE: image_decoder.decode_image, COMPRESSED: compressed_decoder.decode_compressed}
+LABELS: _Decoders = {IMAGE: image_decoder.decode_values, COMPRESSED: compressed_decoder.decode_compressed_values}
 
 _STAMP_END = 12
 """Bytes of a serialized message up to the end of its stamp: 4 of encapsulation, 4 of seconds, 4 of nanoseconds."""
@@ -72,9 +72,13 @@ class BagImage:
         except Exception as error:  # besides its own SerdeError, whatever wrong lengths lead to
             raise BadFrameError("damaged_message", f"{self.name}: not a {self.message.type}: {error}") from error
 
+    def decode(self, parsed: Any) -> np.ndarray:
+        """What `parse` returned → (H, W, 3) uint8 RGB of PICTURES, (H, W) integers of LABELS. Raises BadFrameError."""
+        return self.decoders[self.message.type](parsed)
+
     def read(self) -> np.ndarray:
-        """(H, W, 3) uint8 RGB of PICTURES, (H, W) integers of LABELS. Raises BadFrameError."""
-        return self.decoders[self.message.type](self.parse())
+        """Parsed and decoded."""
+        return self.decode(self.parse())
 
 
 def bag_images(path: Path, messages: Iterable[BagMessage], decoders: _Decoders = PICTURES) -> Iterator[BagImage]:
