@@ -6,12 +6,13 @@
 # test    all tests
 # lint    style and types
 # format  rewrites the style
+# docs    rewrites what the documents take from the source: the table of the node's parameters
 # clean   removes what setup made
 
 SHELL := /bin/bash
 .SHELLFLAGS := -eo pipefail -c
 .DEFAULT_GOAL := setup
-.PHONY: setup demo test lint format clean
+.PHONY: setup demo test lint format docs clean
 
 # The Python of the last set-up, unless another one is asked for.
 PYTHON ?= $(or $(realpath .venv/bin/python),python3)
@@ -34,6 +35,9 @@ lint: setup
 
 format: setup
 	@$(IN_WORKSPACE) ruff format .; ruff check --fix .
+
+docs: setup
+	@$(IN_WORKSPACE) python tools/parameter_tables.py
 
 clean:
 	rm -rf .venv build install

@@ -1,12 +1,14 @@
 """`bisenetformer node`: the ROS 2 node, the same as `ros2 run bisenetformer_ros segmentation_node`."""
 
 import argparse
+import textwrap
 
 from bisenetformer_ros.errors import ConfigError
+from bisenetformer_ros.ros.settings import help_text
 
 DESCRIPTION = (
-    "Run the ROS 2 lifecycle node that segments a camera topic. What follows --ros-args is handed to ROS; "
-    "docs/node.md lists topics and parameters."
+    "Run the ROS 2 lifecycle node that segments camera topics. What follows --ros-args is handed to ROS; "
+    "docs/node.md explains the topics."
 )
 EXAMPLE = "bisenetformer node --ros-args -r image_raw:=/camera/image_raw -p task:=semantic"
 
@@ -18,6 +20,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=[],
         metavar="…",
         help="remappings (-r), parameters (-p, --params-file) and whatever else ROS understands; comes last",
+    )
+    parser.epilog = f"{parser.epilog}\n\nparameters (type, default; values; when they may be set):\n" + textwrap.indent(
+        help_text(), "  "
     )
 
 

@@ -3,11 +3,12 @@
 import threading
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, fields
 
 import numpy as np
 
+from bisenetformer_ros.ros.stamp_order import Order, StampOrder
 from bisenetformer_ros.stamps import count_missing
 
 WINDOW_S = 5.0
@@ -38,6 +39,8 @@ class FrameReport:
     arrival_rate, stamp_rate, output_rate: Hz, by the node's clock, by the stamps, of the results; 0 if unknown.
     missing: frames that gaps in the stamps tell of, within the window. `recent_*` are counts within the window.
     details: reason → the newest explanation that came with it.
+    noted: peculiarity → how often it was met; such frames are segmented all the same.
+    published: topic → messages of it that were built and sent.
     delay_ms: age by its stamp of the last result when it was published; None before the first one.
     seconds_since_frame: None before the first frame. latency_ms: stage → (p50, p95, p99), empty without results.
     """
@@ -46,6 +49,8 @@ class FrameReport:
     segmented: int
     dropped: Mapping[str, int]
     details: Mapping[str, str]
+    noted: Mapping[str, int]
+    published: Mapping[str, int]
     non_increasing: int
     arrival_rate: float
     stamp_rate: float
@@ -68,11 +73,13 @@ class FrameStatistics:
         self._received = self._segmented = self._non_increasing = 0
         self._dropped: Counter[str] = Counter()
         self._details: dict[str, str] = {}
+        self._noted: Counter[str] = Counter()
+        self._published: Counter[str] = Counter()
         self._arrivals: deque[tuple[float, float]] = deque()  # (arrival, stamp) in s
         self._drops: deque[tuple[float, str]] = deque()
         self._results: deque[tuple[float, FrameLatency]] = deque()
         self._last_arrival: float | None = None
-        self._last_stamp: float | None = None
+        self._stamp_order = StampOrder()
         self._delay_ms: float | None = None
 
     @property
@@ -80,15 +87,20 @@ class FrameStatistics:
         with self._lock:
             return self._dropped.total()
 
-    def frame_received(self, stamp_s: float) -> bool:
-        """Returns whether the stamp lies before the previous one: time went back."""
+    def frame_received(self, stamp_s: float) -> Order:
+        """Returns how its stamp follows those before it."""
         with self._lock:
-            previous, self._last_stamp = self._last_stamp, stamp_s
             self._last_arrival = self._clock()
             self._received += 1
             self._arrivals.append((self._last_arrival, stamp_s))
-            self._non_increasing += previous is not None and stamp_s <= previous
-            return previous is not None and stamp_s < previous
+            order = self._stamp_order.judge(stamp_s, self._last_arrival)
+            self._non_increasing += order in (Order.REPEATED, Order.WENT_BACK)
+            return order
+
+    def note(self, peculiarity: str) -> None:
+        """Counts something odd that costs no frame."""
+        with self._lock:
+            self._noted[peculiarity] += 1
 
     def frame_dropped(self, reason: str, detail: str = "") -> None:
         """reason: a short name, the key it is counted under. detail: what was wrong with this frame, for people."""
@@ -97,9 +109,11 @@ class FrameStatistics:
             self._details[reason] = detail
             self._drops.append((self._clock(), reason))
 
-    def frame_segmented(self, latency: FrameLatency, delay_ms: float) -> None:
+    def frame_segmented(self, latency: FrameLatency, delay_ms: float, published: Iterable[str] = ()) -> None:
+        """published: the topics that somebody listened to."""
         with self._lock:
             self._segmented += 1
+            self._published.update(published)
             self._delay_ms = delay_ms
             self._results.append((self._clock(), latency))
 
@@ -115,6 +129,8 @@ class FrameStatistics:
                 segmented=self._segmented,
                 dropped=dict(self._dropped),
                 details=dict(self._details),
+                noted=dict(self._noted),
+                published=dict(self._published),
                 non_increasing=self._non_increasing,
                 arrival_rate=_rate([arrival for arrival, _ in self._arrivals]),
                 stamp_rate=_rate(stamps),

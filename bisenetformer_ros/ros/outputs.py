@@ -66,37 +66,53 @@ PANOPTIC_OUTPUTS: dict[str, tuple[type, _Build]] = {
 
 
 class Outputs:
-    """The publishers of one task. With `semantic` the panoptic topics do not exist, rather than stay silent."""
+    """The publishers of one camera. With `semantic` the panoptic topics do not exist, rather than stay silent."""
 
-    def __init__(self, node: Node, labels: LabelMap, task: str) -> None:
+    def __init__(self, node: Node, prefix: str, task: str) -> None:
+        """prefix: of every topic's name, after the node's own."""
         self._node = node
         self._builds = SEMANTIC_OUTPUTS | (PANOPTIC_OUTPUTS if task == "panoptic" else {})
         self._publishers: dict[str, Publisher] = {
-            topic: node.create_publisher(kind, f"~/{topic}", FRAME_QOS) for topic, (kind, _) in self._builds.items()
+            topic: node.create_publisher(kind, f"~/{prefix}{topic}", FRAME_QOS)
+            for topic, (kind, _) in self._builds.items()
         }
-        self._latency = node.create_publisher(msg.Latency, "~/latency", FRAME_QOS)
+        self._latency = node.create_publisher(msg.Latency, f"~/{prefix}latency", FRAME_QOS)
+
+    def have_listeners(self) -> bool:
+        """Whether anybody listens to a topic that comes once per frame, ~/latency included."""
+        return any(p.get_subscription_count() for p in (*self._publishers.values(), self._latency))
+
+    def publish(self, frame: SegmentedFrame) -> list[str]:
+        """Builds and publishes what has a listener at this moment; returns the topics."""
+        published = []
+        for topic, publisher in self._publishers.items():
+            if publisher.get_subscription_count():
+                message = self._builds[topic][1](frame)
+                if message is not None:
+                    publisher.publish(message)
+                    published.append(topic)
+                    time.sleep(PAUSE_S)
+        return published
+
+    def publish_latency(self, header: Header, latency: FrameLatency, dropped_frames: int) -> None:
+        self._latency.publish(messages.latency_message(header, latency, dropped_frames))
+
+    def close(self) -> None:
+        for publisher in (*self._publishers.values(), self._latency):
+            self._node.destroy_publisher(publisher)
+
+
+class LabelOutputs:
+    """What the values of all masks mean; latched, so that it is sent once and those who come late get it."""
+
+    def __init__(self, node: Node, labels: LabelMap) -> None:
+        self._node = node
         self._label_info = node.create_publisher(LabelInfo, "~/label_info", LATCHED_QOS)
         self._label_map = node.create_publisher(msg.LabelMap, "~/label_map", LATCHED_QOS)
         stamp = node.get_clock().now().to_msg()
         self._label_info.publish(messages.label_info_message(stamp, labels))
         self._label_map.publish(messages.label_map_message(stamp, labels))
 
-    def have_listeners(self) -> bool:
-        """Whether anybody listens to a topic that comes once per frame, ~/latency included."""
-        return any(p.get_subscription_count() for p in (*self._publishers.values(), self._latency))
-
-    def publish(self, frame: SegmentedFrame) -> None:
-        """Builds and publishes what has a listener at this moment."""
-        for topic, publisher in self._publishers.items():
-            if publisher.get_subscription_count():
-                message = self._builds[topic][1](frame)
-                if message is not None:
-                    publisher.publish(message)
-                    time.sleep(PAUSE_S)
-
-    def publish_latency(self, header: Header, latency: FrameLatency, dropped_frames: int) -> None:
-        self._latency.publish(messages.latency_message(header, latency, dropped_frames))
-
     def close(self) -> None:
-        for publisher in (*self._publishers.values(), self._latency, self._label_info, self._label_map):
-            self._node.destroy_publisher(publisher)
+        self._node.destroy_publisher(self._label_info)
+        self._node.destroy_publisher(self._label_map)

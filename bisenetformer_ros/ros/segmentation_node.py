@@ -1,4 +1,4 @@
-"""The lifecycle node: a camera topic in, segmentation topics out."""
+"""The lifecycle node: camera topics in, segmentation topics out."""
 
 import contextlib
 import sys
@@ -12,23 +12,21 @@ from rclpy.exceptions import ParameterException
 from rclpy.executors import ExternalShutdownException
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from rclpy.parameter import Parameter
-from rclpy.qos import QoSProfile, ReliabilityPolicy
-from rclpy.subscription import Subscription
-from sensor_msgs.msg import CameraInfo, Image
+from sensor_msgs.msg import CompressedImage, Image
 from std_srvs.srv import SetBool
 
 from bisenetformer_ros.errors import BiSeNetFormerError
+from bisenetformer_ros.ros.camera import Camera
 from bisenetformer_ros.ros.diagnostics import Diagnostics, NodeState
 from bisenetformer_ros.ros.frame_pipeline import FramePipeline
-from bisenetformer_ros.ros.frame_statistics import FrameStatistics
-from bisenetformer_ros.ros.image_input import ImageInput
-from bisenetformer_ros.ros.outputs import Outputs
+from bisenetformer_ros.ros.image_input import TRANSPORTS
+from bisenetformer_ros.ros.outputs import LabelOutputs
 from bisenetformer_ros.ros.parameters import Parameters
 from bisenetformer_ros.segmenter import Segmenter
 
 DEFAULT_NAME = "bisenetformer"
 GRAPH_PERIOD_S = 0.5
-"""How often the publishers of the image topic are looked at."""
+"""How often the publishers of the image topics are looked at."""
 WARM_UP_SIZE = (480, 640)
 """(height, width) of the picture that an engine without a fixed input is warmed up with."""
 
@@ -44,16 +42,15 @@ class SegmentationNode(LifecycleNode):
         """Raises ConfigError or rclpy's ParameterException for wrong initial parameters."""
         super().__init__(node_name)
         self._segmenter: Segmenter | None = None
-        self._outputs: Outputs | None = None
+        self._label_outputs: LabelOutputs | None = None
         self._pipeline: FramePipeline | None = None
-        self._camera_info: Subscription | None = None
         self._active_since: float | None = None
+        self._cameras: list[Camera] = []
         self._lifecycle = "unconfigured"
         self._fault = ""
         self._settings = Parameters(self, is_configured=lambda: self._segmenter is not None)
-        self._statistics = FrameStatistics()
-        self._input = ImageInput(self, self._on_image, lambda: self._settings["reliability"])
-        self._diagnostics = Diagnostics(self, self._statistics, self._input)
+        self._cameras = self._make_cameras()
+        self._diagnostics = Diagnostics(self)
         self.create_service(SetBool, "~/enable", self._on_enable)
         steady = Clock(clock_type=ClockType.STEADY_TIME)  # with simulated time a paused clock would stop the timers
         period = self._settings["diagnostic_updater.period"]
@@ -107,7 +104,10 @@ class SegmentationNode(LifecycleNode):
             precision=settings["precision"],
         )
         segmenter.warm_up(WARM_UP_SIZE)
-        self._outputs = Outputs(self, segmenter.labels, segmenter.task)
+        self._cameras = self._make_cameras()
+        self._label_outputs = LabelOutputs(self, segmenter.labels)
+        for camera in self._cameras:
+            camera.open_outputs(segmenter.task)
         self._segmenter = segmenter
         engine = segmenter.engine
         self.get_logger().info(
@@ -115,26 +115,33 @@ class SegmentationNode(LifecycleNode):
             f"with {engine.name} on {engine.device}, {engine.precision}"
         )
 
+    def _make_cameras(self) -> list[Camera]:
+        """As the parameters have it now; what has not changed since the last time stays, with its counts."""
+        transport = TRANSPORTS[self._settings["image_transport"]]
+        present = {camera.name: camera for camera in self._cameras if camera.input.transport is transport}
+        names = self._settings["cameras"] or [""]
+        return [present.get(name) or Camera(self, name, self._settings, self._on_image) for name in names]
+
     def _start(self) -> None:
-        self._pipeline = FramePipeline(self, self._segmenter, self._outputs, self._statistics, self._settings)
-        # Best effort hears every publisher, and these messages are small.
-        qos = QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
-        self._camera_info = self.create_subscription(CameraInfo, "camera_info", self._pipeline.on_camera_info, qos)
-        self._input.update()
+        self._pipeline = FramePipeline(self, self._segmenter, self._settings)
+        for camera in self._cameras:
+            camera.listen()
         self._active_since = time.monotonic()
-        self.get_logger().info(f"listening on {self._input.topic}")
+        self.get_logger().info(f"listening on {', '.join(camera.input.topic for camera in self._cameras)}")
 
     def _stop(self) -> None:
-        self._input.close()
+        for camera in self._cameras:
+            camera.stop_listening()
         if self._pipeline is not None:
-            self.destroy_subscription(self._camera_info)
             self._pipeline.stop()
-        self._pipeline = self._camera_info = self._active_since = None
+        self._pipeline = self._active_since = None
 
     def _unload(self) -> None:
-        if self._outputs is not None:
-            self._outputs.close()
-        self._outputs = self._segmenter = None
+        for camera in self._cameras:
+            camera.close_outputs()
+        if self._label_outputs is not None:
+            self._label_outputs.close()
+        self._label_outputs = self._segmenter = None
 
     def _autostart(self) -> None:
         """Runs once, as the first thing that the executor does."""
@@ -142,13 +149,14 @@ class SegmentationNode(LifecycleNode):
         if self._settings["autostart"] and self.trigger_configure() == TransitionCallbackReturn.SUCCESS:
             self.trigger_activate()
 
-    def _on_image(self, message: Image) -> None:
+    def _on_image(self, camera: Camera, message: Image | CompressedImage) -> None:
         if self._pipeline is not None:  # an image may be under way while the subscription goes
-            self._pipeline.on_image(message)
+            self._pipeline.on_image(camera, message)
 
     def _watch_publishers(self) -> None:
         if self._pipeline is not None:
-            self._input.update()
+            for camera in self._cameras:
+                camera.input.update()
 
     def _on_enable(self, request: SetBool.Request, response: SetBool.Response) -> SetBool.Response:
         result = self.set_parameters([Parameter("enable", value=request.data)])[0]
@@ -164,8 +172,8 @@ class SegmentationNode(LifecycleNode):
                 segmenter=self._segmenter,
                 active_since=self._active_since,
                 enabled=self._settings["enable"],
-                has_listeners=self._outputs is not None and self._outputs.have_listeners(),
-            )
+            ),
+            self._cameras,
         )
 
 

@@ -8,21 +8,23 @@ from rclpy.qos import QoSCompatibility, QoSProfile, ReliabilityPolicy, qos_check
 from rclpy.topic_endpoint_info import TopicEndpointInfo
 from rclpy.utilities import get_rmw_implementation_identifier
 
-IMAGE_TYPE = "sensor_msgs/msg/Image"
+from bisenetformer_ros.ros.image_input import ImageInput
+
 TRANSPORT_VARIABLE = "FASTDDS_BUILTIN_TRANSPORTS"
 
 
-def explain_silence(node: Node, topic: str, qos: QoSProfile) -> str:
-    """One sentence or two on why a subscription to `topic` with `qos` gets nothing, and what to do about it."""
-    publishers = node.get_publishers_info_by_topic(topic)
+def explain_silence(node: Node, image_input: ImageInput) -> str:
+    """One sentence or two on why an open input gets nothing, and what to do about it."""
+    topic, publishers = image_input.topic, image_input.publishers()
     if not publishers:
-        return _explain_absence(node, topic)
-    reasons = [_explain_mismatch(info, qos) for info in publishers]
+        return _explain_absence(node, image_input)
+    reasons = [_explain_mismatch(info, image_input) for info in publishers]
     if all(reasons):
         return f"no publisher on {topic} fits: " + "; ".join(reasons)
     fitting = [info for info, reason in zip(publishers, reasons, strict=True) if not reason]
-    names = ", ".join(_node_name(info) for info in fitting)
-    cause = _explain_reliability(fitting, qos) or ", or ".join(["the camera has stopped", *_other_transport()])
+    names = ", ".join(node_name(info) for info in fitting)
+    cause = _explain_reliability(fitting, image_input.qos)
+    cause = cause or ", or ".join(["the camera has stopped", *_other_transport()])
     return f"{names} publishes on {topic}, but nothing arrives: {cause}"
 
 
@@ -63,34 +65,36 @@ def _transport() -> str:
     return os.environ.get(TRANSPORT_VARIABLE, "")
 
 
-def _explain_mismatch(info: TopicEndpointInfo, qos: QoSProfile) -> str:
+def _explain_mismatch(info: TopicEndpointInfo, image_input: ImageInput) -> str:
     """Empty if the publisher fits."""
-    if info.topic_type != IMAGE_TYPE:
-        return f"{_node_name(info)} publishes {info.topic_type}, expected {IMAGE_TYPE}"
-    compatibility, reason = qos_check_compatible(info.qos_profile, qos)
+    expected = image_input.transport.type_name
+    if info.topic_type != expected:
+        return f"{node_name(info)} publishes {info.topic_type}, expected {expected}"
+    compatibility, reason = qos_check_compatible(info.qos_profile, image_input.qos)
     if compatibility != QoSCompatibility.ERROR:
         return ""
     advice = "set the parameter `reliability` to auto, or change the QoS overrides of this node"
-    return f"{_node_name(info)} offers an incompatible QoS ({reason.strip().rstrip(';')}); {advice}"
+    return f"{node_name(info)} offers an incompatible QoS ({reason.strip().rstrip(';')}); {advice}"
 
 
-def _explain_absence(node: Node, topic: str) -> str:
-    own = node.get_fully_qualified_name() + "/"
+def _explain_absence(node: Node, image_input: ImageInput) -> str:
+    topic, own = image_input.topic, node.get_fully_qualified_name() + "/"
     images = [
         name
         for name, types in node.get_topic_names_and_types()
-        if IMAGE_TYPE in types and not name.startswith(own) and node.count_publishers(name)
+        if image_input.transport.type_name in types and not name.startswith(own) and node.count_publishers(name)
     ]
     if not images:
         domain = os.environ.get("ROS_DOMAIN_ID", "0")
         causes = ["the camera does not run", f"its ROS_DOMAIN_ID is not this node's ({domain})", *_other_transport()]
         return f"nobody publishes on {topic}, nor any image on another topic: " + ", or ".join(causes)
     images.sort(key=lambda name: SequenceMatcher(None, name, topic).ratio(), reverse=True)
+    wanted = images[0].removesuffix(image_input.transport.suffix)
     return (
         f"nobody publishes on {topic}; images are on {', '.join(images[:5])}: "
-        f"start the node with `--ros-args -r image_raw:={images[0]}` or the launch argument `image_topic:={images[0]}`"
+        f"start the node with `--ros-args -r {image_input.name}:={wanted}`"
     )
 
 
-def _node_name(info: TopicEndpointInfo) -> str:
+def node_name(info: TopicEndpointInfo) -> str:
     return f"{info.node_namespace.rstrip('/')}/{info.node_name}"

@@ -1,6 +1,10 @@
+import subprocess
+import sys
+
 import pytest
 
 from bisenetformer_ros.cli.__main__ import main
+from bisenetformer_ros.ros.settings import SETTINGS
 
 
 def test_ros_arguments_reach_the_node(capfd):
@@ -13,3 +17,13 @@ def test_help_shows_how_to_remap_the_camera(capsys):
         main(["node", "--help"])
     assert stop.value.code == 0
     assert "--ros-args -r image_raw:=" in capsys.readouterr().out
+
+
+def test_help_explains_every_parameter_where_there_is_no_ros():
+    without_ros = "import sys; sys.modules['rclpy'] = None; from bisenetformer_ros.cli.__main__ import main; main()"
+    text = subprocess.run([sys.executable, "-c", without_ros, "node", "--help"], capture_output=True, text=True)
+    assert text.returncode == 0, text.stderr
+    words = " ".join(text.stdout.split())
+    for setting in SETTINGS:
+        assert f" {setting.name} ({setting.type_name}, {setting.default_text}" in words
+        assert setting.description in words

@@ -29,7 +29,7 @@ from rcl_interfaces.srv import GetParameters, SetParameters
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.parameter import Parameter, parameter_value_to_python
-from rclpy.qos import QoSProfile, ReliabilityPolicy
+from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import CameraInfo, Image
 from std_msgs.msg import Header
 
@@ -41,6 +41,7 @@ from bisenetformer_ros.model.checkpoint import save_model
 LIMIT_S = 150.0
 """So long a test waits for something that usually takes a second or two; how long it takes is not what is tested."""
 RELIABLE = QoSProfile(depth=10, reliability=ReliabilityPolicy.RELIABLE)
+LATCHED = QoSProfile(depth=1, reliability=ReliabilityPolicy.RELIABLE, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 
 
 class Process:
@@ -104,8 +105,14 @@ class Camera:
         self._node.destroy_publisher(self._infos)
 
 
+def values_of(status: DiagnosticStatus) -> dict[str, str]:
+    return {item.key: item.value for item in status.values}
+
+
 class Graph:
     """A node of the test's own in `domain`. Nothing here takes place unless `spin` or `wait_for` runs."""
+
+    latched = LATCHED
 
     def __init__(self, domain: int) -> None:
         self.context = rclpy.Context()
@@ -195,10 +202,25 @@ class Graph:
 
     def values(self, name: str) -> dict[str, str]:
         status = self.status(name)
-        return {item.key: item.value for item in status.values} if status else {}
+        return values_of(status) if status else {}
 
     def forget_diagnostics(self) -> None:
         self._diagnostics.clear()
+
+    def settle(self) -> None:
+        """Returns when every frame that the node has received is accounted for in the newest diagnostics."""
+
+        def accounted() -> bool:
+            statuses = self._diagnostics[-1].status if self._diagnostics else []
+            totals = [
+                [int(values_of(status).get(f"total_{what}_frames", 0)) for what in ("received", "segmented", "dropped")]
+                for status in statuses
+            ]
+            return bool(totals) and all(received == segmented + dropped for received, segmented, dropped in totals)
+
+        for _ in range(2):  # the first one may have been on its way already
+            self.forget_diagnostics()
+            self.wait_for(accounted, "every frame is accounted for")
 
     def wait_until_active(self, process: Process) -> None:
         self.wait_for(

@@ -1,6 +1,7 @@
 import pytest
 
 from bisenetformer_ros.ros.frame_statistics import WINDOW_S, FrameLatency, FrameStatistics
+from bisenetformer_ros.ros.stamp_order import Order
 
 
 class HandClock:
@@ -61,10 +62,18 @@ def test_recent_counts_fade_and_totals_stay(statistics, clock):
     assert (report.received, report.recent_received, statistics.total_dropped) == (2, 1, 2)
 
 
-def test_stamps_that_do_not_increase_are_counted_and_only_a_step_back_is_reported(statistics):
-    went_back = [statistics.frame_received(stamp) for stamp in (5.0, 6.0, 6.0, 4.0, 4.5)]
-    assert went_back == [False, False, False, True, False]
+def test_stamps_that_do_not_increase_are_counted(statistics):
+    orders = [statistics.frame_received(stamp) for stamp in (5.0, 6.0, 6.0, 4.0, 4.5)]
+    assert orders == [Order.IN_ORDER, Order.IN_ORDER, Order.REPEATED, Order.WENT_BACK, Order.IN_ORDER]
     assert statistics.report().non_increasing == 2
+
+
+def test_peculiarities_and_published_topics_are_counted_by_name(statistics):
+    statistics.note("stamp_leaps")
+    for topics in (("mask", "overlay"), ("mask",), ()):
+        statistics.frame_segmented(latency(1.0), delay_ms=0.0, published=topics)
+    assert dict(statistics.report().noted) == {"stamp_leaps": 1}
+    assert dict(statistics.report().published) == {"mask": 2, "overlay": 1}
 
 
 def test_percentiles_of_a_hundred_frames(statistics):

@@ -177,12 +177,12 @@ def test_diagnostics_have_the_keys_that_dashboards_look_for(graph, camera, outpu
         "num_non_increasing_msg",
     }
     graph.wait_for(lambda: expected <= graph.values("/image_raw").keys(), "the keys", camera.send)
+    stages = ("transport", "decode", "preprocess", "inference", "postprocess", "publish", "total")
+    assert {f"{stage}_ms_p{p}" for stage in stages for p in (50, 95, 99)} <= graph.values("/image_raw").keys()
     model = graph.values("model")
     assert (model["model"], model["engine"], model["task"]) == ("random-nano", "torch", "panoptic")
     assert {"device", "precision"} <= model.keys()
     assert model["label_map"].startswith("camvid11")
-    stages = ("transport", "decode", "preprocess", "inference", "postprocess", "publish", "total")
-    assert {f"{stage}_ms_p{p}" for stage in stages for p in (50, 95, 99)} <= model.keys()
 
 
 def test_frames_are_not_segmented_for_nobody(graph, camera):

@@ -1,0 +1,74 @@
+"""One camera of the node: where its images come in, its results go out, and its frames are counted."""
+
+import math
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from rclpy.node import Node
+from rclpy.qos import QoSProfile, ReliabilityPolicy
+from rclpy.subscription import Subscription
+from sensor_msgs.msg import CameraInfo
+
+from bisenetformer_ros.ros.frame_statistics import FrameStatistics
+from bisenetformer_ros.ros.image_input import TOPIC, ImageInput
+from bisenetformer_ros.ros.outputs import Outputs
+from bisenetformer_ros.ros.parameters import Parameters
+
+# Best effort hears every publisher, and these messages are small.
+INFO_QOS = QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
+
+
+class Camera:
+    """Its statistics last as long as it does; topics are opened and closed with the node's transitions.
+
+    camera_info: the latest usable calibration, None before the first one. outputs: None while not configured.
+    """
+
+    def __init__(self, node: Node, name: str, settings: Parameters, on_image: Callable[["Camera", Any], None]) -> None:
+        """name: the first part of all its topics' names; empty for the only camera.
+
+        Raises ConfigError for a wrong QoS override.
+        """
+        self._node = node
+        self._prefix = f"{name}/" if name else ""
+        self._info_subscription: Subscription | None = None
+        self.name = name
+        self.statistics = FrameStatistics()
+        self.input = ImageInput(
+            node,
+            self._prefix + TOPIC,
+            settings["image_transport"],
+            callback=lambda message: on_image(self, message),
+            wanted_reliability=lambda: settings["reliability"],
+        )
+        self.outputs: Outputs | None = None
+        self.camera_info: CameraInfo | None = None
+
+    def open_outputs(self, task: str) -> None:
+        self.outputs = Outputs(self._node, self._prefix, task)
+
+    def close_outputs(self) -> None:
+        if self.outputs is not None:
+            self.outputs.close()
+        self.outputs = None
+
+    def listen(self) -> None:
+        topic = f"{self._prefix}camera_info"
+        self._info_subscription = self._node.create_subscription(CameraInfo, topic, self._on_camera_info, INFO_QOS)
+        self.input.update()
+
+    def stop_listening(self) -> None:
+        self.input.close()
+        if self._info_subscription is not None:
+            self._node.destroy_subscription(self._info_subscription)
+        self._info_subscription = self.camera_info = None
+
+    def _on_camera_info(self, message: CameraInfo) -> None:
+        if _is_finite([*message.d, *message.k, *message.r, *message.p]):
+            self.camera_info = message
+        else:
+            self.statistics.note("bad_camera_info")
+
+
+def _is_finite(values: Iterable[float]) -> bool:
+    return all(math.isfinite(value) for value in values)
