@@ -4,9 +4,13 @@ Both tasks follow Mask2Former: mask logits are interpolated to the camera's reso
 and compared. Both stream: masks of that resolution exist as strips of rows only, STRIP_BYTES at a time. For 100 masks
 of 1024x2048, 800 MiB in full, at most 44 MiB are held, inputs aside; half of that are the result and a re-arranged copy
 of the mask logits.
+
+The authors' SDK makes semantic maps in another order, which is faster and less accurate: `postprocess_semantic` has it
+as "coarse". docs/decisions/semantic-order.md compares the two.
 """
 
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import torch
@@ -19,10 +23,18 @@ from bisenetformer_ros.upsampling import MaskUpsampler, Strip
 STRIP_BYTES = 4 * 2**20
 """Fits into the caches of a CPU: measured from 1 to 8 MiB, the best compromise between 360x480 and 1024x2048 frames."""
 
+SemanticOrder = Literal["full", "coarse"]
+"""full: masks are interpolated, then made probabilities and summed per class. coarse: they are summed per class as the
+network gives them, at 1/8, and the class scores are interpolated."""
+
 
 @torch.inference_mode()
 def postprocess_semantic(
-    class_logits: torch.Tensor, mask_logits: torch.Tensor, geometry: ImageGeometry, labels: LabelMap
+    class_logits: torch.Tensor,
+    mask_logits: torch.Tensor,
+    geometry: ImageGeometry,
+    labels: LabelMap,
+    order: SemanticOrder = "full",
 ) -> SegmentationResult:
     """The most probable class of every pixel.
 
@@ -32,8 +44,12 @@ def postprocess_semantic(
     class_probabilities = class_logits.float().softmax(-1)[:, : len(labels)].T.contiguous()
     label_map = torch.empty(geometry.image_size, dtype=torch.uint8, device=mask_logits.device)
     confidence = torch.empty_like(label_map)
-    for strip in MaskUpsampler(mask_logits, geometry, STRIP_BYTES):
-        scores, classes = (class_probabilities @ strip.logits().sigmoid_()).max(dim=2)
+    source = mask_logits
+    if order == "coarse":
+        source = (class_probabilities @ mask_logits.float().sigmoid().flatten(1)).unflatten(1, mask_logits.shape[1:])
+    for strip in MaskUpsampler(source, geometry, STRIP_BYTES):
+        class_scores = strip.logits() if order == "coarse" else class_probabilities @ strip.logits().sigmoid_()
+        scores, classes = class_scores.max(dim=2)
         label_map[strip.rows] = strip.join_tiles(classes)
         confidence[strip.rows] = strip.join_tiles(_to_uint8(scores))
     return SegmentationResult(label_map.cpu().numpy(), confidence.cpu().numpy())
