@@ -8,9 +8,9 @@ from typing import Any
 
 import yaml
 
-from bisenetformer_ros.data.coco_panoptic import in_folder, open_coco_panoptic
 from bisenetformer_ros.data.file_search import first_of
 from bisenetformer_ros.data.labeled_images import LabeledImages, join, require_known
+from bisenetformer_ros.data.panoptic_labels import in_folder, open_coco_panoptic
 from bisenetformer_ros.data.png_labels import open_png_labels
 from bisenetformer_ros.data.value_table import ValueTable
 from bisenetformer_ros.errors import ConfigError, DataError

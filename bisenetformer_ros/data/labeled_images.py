@@ -14,11 +14,15 @@ from bisenetformer_ros.labels import LabelMap
 
 @dataclass(frozen=True)
 class LabeledImage:
-    """read_labels: returns the label map and the instance map of a Sample; its DataErrors name the file."""
+    """read_labels: returns the label map and the instance map of a Sample; its DataErrors name the file.
+
+    find_oddities: what is strange about the files and does no harm in training; read once more for it.
+    """
 
     name: str
     path: Path
     read_labels: Callable[[], tuple[np.ndarray, np.ndarray]]
+    find_oddities: Callable[[], list[str]] = list
 
     def read(self) -> Sample:
         """Raises DataError about everything that is wrong with the files."""

@@ -47,9 +47,11 @@ def open_coco_panoptic(
                 problems.append(f"{png}: {json_path} gives it the unknown category ids {first_of(sorted(strange))}")
             elif annotation["image_id"] in files:
                 name, path = files[annotation["image_id"]]
-                missing += [file for file in (path, png) if not file.is_file()]
+                absent = [file for file in (path, png) if not file.is_file()]
+                missing += absent
                 read_labels = partial(read_segments, png, segments, class_of, labels.thing_ids)
-                images.append(LabeledImage(name, path, read_labels))
+                image = LabeledImage(name, path, read_labels, partial(find_absent_segments, png, segments))
+                images += [] if absent else [image]
     except (KeyError, TypeError, AttributeError) as error:
         raise DataError(f"{json_path}: an entry is not as the format has it ({error!r})") from error
     if missing:
@@ -92,24 +94,9 @@ def read_segments(
 ) -> tuple[np.ndarray, np.ndarray]:
     """The label map and the instance map of a Sample; instances have the ids of their segments, crowds negative ones.
 
-    Raises DataError if the ids in the PNG are not those of the segments.
+    Raises DataError for ids in the PNG that the segments do not list.
     """
-    require_whole(png)
-    id_map = read_ids(png)
-    listed = np.array(sorted({_VOID, *(segment["id"] for segment in segments)}), np.uint32)
-    position = np.minimum(np.searchsorted(listed, id_map), len(listed) - 1)
-    unlisted = np.unique(id_map[listed[position] != id_map])
-    areas = np.bincount(position.ravel(), minlength=len(listed))
-    problems = []
-    if len(listed) != len(segments) + 1:
-        problems.append(f"its {len(segments)} segments in the JSON have {len(listed) - 1} different ids above 0")
-    if unlisted.size:
-        problems.append(f"it has the ids {first_of(unlisted.tolist())}, which the JSON does not list")
-    if not areas[1:].all():
-        absent = listed[1:][areas[1:] == 0]
-        problems.append(f"it lacks the ids {first_of(absent.tolist())}, which the JSON lists")
-    if problems:
-        raise DataError(f"{png}: " + "; ".join(problems))
+    listed, position = _read_positions(png, segments)
     classes = np.full(len(listed), UNLABELED, np.uint8)
     instances = np.zeros(len(listed), np.int32)
     for segment in segments:
@@ -118,6 +105,27 @@ def read_segments(
         if classes[index] in thing_ids:
             instances[index] = -segment["id"] if segment.get("iscrowd") else segment["id"]
     return classes[position], instances[position]
+
+
+def find_absent_segments(png: Path, segments: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Segments without a pixel. Mask2Former's preparation of ADE20K leaves some behind, which things cover wholly."""
+    listed, position = _read_positions(png, segments)
+    absent = listed[1:][np.bincount(position.ravel(), minlength=len(listed))[1:] == 0]
+    return [f"{png} lacks the ids {first_of(absent.tolist())}, which the JSON lists"] if absent.size else []
+
+
+def _read_positions(png: Path, segments: Sequence[Mapping[str, Any]]) -> tuple[np.ndarray, np.ndarray]:
+    """The ids of void and of the segments, ascending, and each pixel's position among them."""
+    require_whole(png)
+    id_map = read_ids(png)
+    listed = np.array(sorted({_VOID, *(segment["id"] for segment in segments)}), np.uint32)
+    if len(listed) != len(segments) + 1:
+        raise DataError(f"{png}: its {len(segments)} segments in the JSON have {len(listed) - 1} different ids above 0")
+    position = np.minimum(np.searchsorted(listed, id_map), len(listed) - 1)
+    strange = np.unique(id_map[listed[position] != id_map])
+    if strange.size:
+        raise DataError(f"{png} has the ids {first_of(strange.tolist())}, which the JSON does not list")
+    return listed, position
 
 
 def _classes_by_name(categories: Sequence[Mapping[str, Any]], labels: LabelMap, json_path: Path) -> dict[int, int]:

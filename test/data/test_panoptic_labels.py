@@ -1,0 +1,191 @@
+import json
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from bisenetformer_ros.data.labeled_images import LabeledImages
+from bisenetformer_ros.data.panoptic_labels import in_folder, open_coco_panoptic
+from bisenetformer_ros.errors import ConfigError, DataError
+from bisenetformer_ros.labels import LabelMap
+
+GRASS, DOG, TOY = 21, 7, 90  # category ids, in no order
+LABELS = LabelMap.from_dict(
+    {
+        "name": "yard",
+        "labels": [
+            {"name": "grass", "is_thing": False, "color": [0, 200, 0]},
+            {"name": "dog", "is_thing": True, "color": [90, 60, 0]},
+        ],
+    }
+)
+CATEGORIES = [
+    {"id": GRASS, "name": "grass", "isthing": 0, "color": [1, 2, 3]},
+    {"id": DOG, "name": "dog", "isthing": 1, "color": [4, 5, 6]},
+]
+FIRST_DOG, PACK, LAWN, SHADE = 5, 1000, 70000, 2**24 - 1  # segment ids, up to the last that three bytes hold
+
+
+def ids() -> np.ndarray:
+    """A lawn in two segments, a dog, a pack of dogs, a column of nothing."""
+    ids = np.full((64, 128), LAWN, np.int64)
+    ids[:, 100:] = SHADE
+    ids[10:30, 20:40] = FIRST_DOG
+    ids[40:60, 20:90] = PACK
+    ids[:, 0] = 0
+    return ids
+
+
+def as_png(ids: np.ndarray) -> np.ndarray:
+    return np.stack([ids % 256, ids // 256 % 256, ids // 65536], axis=2).astype(np.uint8)
+
+
+def content() -> dict[str, Any]:
+    """Two pictures; their image ids, and not the order or the names of files, say which PNG is whose."""
+    segments = [
+        {"id": LAWN, "category_id": GRASS, "iscrowd": 0},
+        {"id": SHADE, "category_id": GRASS, "iscrowd": 0},
+        {"id": FIRST_DOG, "category_id": DOG, "iscrowd": 0},
+        {"id": PACK, "category_id": DOG, "iscrowd": 1},
+    ]
+    return {
+        "images": [
+            {"id": 31, "file_name": "b.jpg", "width": 128, "height": 64},
+            {"id": 4, "file_name": "night/a.jpg", "width": 128, "height": 64},
+            {"id": 5, "file_name": "not annotated.jpg", "width": 128, "height": 64},
+        ],
+        "annotations": [
+            {"image_id": 4, "file_name": "one.png", "segments_info": segments[:1]},
+            {"image_id": 31, "file_name": "two.png", "segments_info": segments},
+        ],
+        "categories": CATEGORIES,
+    }
+
+
+@pytest.fixture
+def root(tmp_path: Path, write_images: Callable) -> Path:
+    for path, grey in (("images/b.jpg", 200), ("images/night/a.jpg", 20)):
+        write_images(tmp_path, {path: np.full((64, 128, 3), grey, np.uint8)})
+    write_images(tmp_path, {"pngs/one.png": as_png(np.full((64, 128), LAWN)), "pngs/two.png": as_png(ids())})
+    return tmp_path
+
+
+def open_set(root: Path, content: object, labels: LabelMap | None = LABELS, **options: Any) -> LabeledImages:
+    (root / "set.json").write_text(json.dumps(content), encoding="utf-8")
+    return open_coco_panoptic(root / "set.json", root / "pngs", in_folder(root / "images"), labels, **options)
+
+
+def test_pictures_and_segments_are_joined_by_image_id(root: Path) -> None:
+    dataset = open_set(root, content())
+    night, day = dataset
+    assert dataset.problems == ()
+    assert (night.name, day.name) == ("night/a", "b")
+    assert (night.rgb.mean(), day.rgb.mean()) == (20, 200)
+    assert np.unique(night.label_map).tolist() == [0]
+
+
+def test_segments_become_classes_instances_and_crowds(root: Path) -> None:
+    sample = open_set(root, content())[1]
+    label_map, instance_map = np.zeros((64, 128), int), np.zeros((64, 128), int)
+    label_map[10:30, 20:40] = label_map[40:60, 20:90] = 1
+    label_map[:, 0] = 255
+    instance_map[10:30, 20:40], instance_map[40:60, 20:90] = FIRST_DOG, -PACK
+    np.testing.assert_array_equal(sample.label_map, label_map)
+    np.testing.assert_array_equal(sample.instance_map, instance_map)
+    assert (sample.label_map.dtype, sample.instance_map.dtype) == (np.uint8, np.int32)
+
+
+def test_categories_are_the_labels_if_there_are_no_others(root: Path) -> None:
+    dataset = open_set(root, content(), labels=None)
+    assert [(label.name, label.is_thing, label.color) for label in dataset.labels] == [
+        ("dog", True, (4, 5, 6)),
+        ("grass", False, (1, 2, 3)),
+    ]
+    assert dataset.labels.name == "set"
+    np.testing.assert_array_equal(dataset[0].label_map, 1)
+
+
+def test_categories_can_be_assigned_and_ignored(root: Path) -> None:
+    toys = content()
+    toys["categories"] = [*CATEGORIES, {"id": TOY, "name": "toy", "isthing": 1}]
+    toys["annotations"][1]["segments_info"][3]["category_id"] = TOY
+    with pytest.raises(ConfigError, match=r"no class of the label map yard: 90 toy; say .* values: \{7: road"):
+        open_set(root, toys)
+    sample = open_set(root, toys, class_of={GRASS: 0, DOG: 1, TOY: 255})[1]
+    assert sample.label_map[50, 50] == 255
+    assert sample.instance_map[50, 50] == 0
+
+
+def test_ids_that_are_not_listed_are_refused(root: Path, write_images: Callable) -> None:
+    strange = ids()
+    strange[5, 5:8] = 77, 78, 77
+    write_images(root, {"pngs/two.png": as_png(strange)})
+    with pytest.raises(DataError, match=r"two.png has the ids 77, 78, which the JSON does not list"):
+        open_set(root, content())[1]
+
+
+def test_segments_without_pixels_are_an_oddity(root: Path, write_images: Callable) -> None:
+    write_images(root, {"pngs/two.png": as_png(np.where(ids() == FIRST_DOG, LAWN, ids()))})
+    image = open_set(root, content()).images[1]
+    image.read()
+    (oddity,) = image.find_oddities()
+    assert oddity.endswith("two.png lacks the ids 5, which the JSON lists")
+
+
+def change(path: list[Any], value: Any) -> dict[str, Any]:
+    changed = content()
+    target = changed
+    for step in path[:-1]:
+        target = target[step]
+    target[path[-1]] = value
+    return changed
+
+
+@pytest.mark.parametrize(
+    ("changed", "problem"),
+    [
+        (change(["images", 0, "id"], 4), "set.json: several images have the id 4"),
+        (change(["annotations", 0, "image_id"], 31), "set.json: several annotations are of the image id 31"),
+        (change(["annotations", 0, "image_id"], 9), "set.json: there is no image with the id 9"),
+        (change(["annotations", 0, "file_name"], "x.png"), "names 1 files that are missing, 1 in .*pngs: .*x.png"),
+        (change(["images", 0, "file_name"], "by day/b.jpg"), r"1 in .*by day \(no such folder\): .*by day/b.jpg"),
+        (change(["annotations", 1, "segments_info", 0, "category_id"], 8), "two.png: .* unknown category ids 8"),
+    ],
+)
+def test_what_does_not_fit_together_is_told(root: Path, changed: dict[str, Any], problem: str) -> None:
+    problems = open_set(root, changed).problems
+    assert any(re.search(problem, text) for text in problems), problems
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ([], "expected the COCO panoptic format, an object with the lists images, annotations, categories"),
+        ({"images": [], "annotations": []}, "expected the COCO panoptic format"),
+        (
+            change(["annotations", 0], {"image_id": 4}),
+            "an entry is not as .*KeyError.*file_name",
+        ),
+        (change(["images", 0], "b.jpg"), "an entry is not as the format has it"),
+    ],
+)
+def test_other_files_are_refused(root: Path, changed: object, message: str) -> None:
+    with pytest.raises(DataError, match=f"set.json: {message}"):
+        open_set(root, changed)
+
+
+def test_the_same_id_twice_is_refused(root: Path) -> None:
+    twice = open_set(root, change(["annotations", 1, "segments_info", 0, "id"], SHADE))
+    with pytest.raises(DataError, match=r"two.png: its 4 segments in the JSON have 3 different ids above 0"):
+        twice[1]
+
+
+@pytest.mark.parametrize("text", [None, "{", "\xff"], ids=["missing", "cut", "binary"])
+def test_a_json_that_cannot_be_read_is_named(root: Path, text: str | None) -> None:
+    if text is not None:
+        (root / "set.json").write_bytes(text.encode("latin-1"))
+    with pytest.raises(DataError, match=r"set.json cannot be read"):
+        open_coco_panoptic(root / "set.json", root / "pngs", in_folder(root / "images"))
