@@ -1,5 +1,6 @@
 """A copy of a bag with everything added that the node would have published."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
@@ -84,7 +85,7 @@ class AnnotatedBag:
         """Counts an image that cannot be segmented."""
         self._dropped += 1
 
-    def add(self, image: BagImage, rgb: np.ndarray, result: SegmentationResult, times_ms: dict[str, float]) -> None:
+    def add(self, image: BagImage, rgb: np.ndarray, result: SegmentationResult, times_ms: Mapping[str, float]) -> None:
         """rgb: (H, W, 3) uint8, decoded from `image`. times_ms: stage → time."""
         head = image.parse().header
         time_ns = image.message.time_ns

@@ -25,7 +25,10 @@ def list_topics(topics: Iterable[Topic], heading: str = "The bag holds") -> str:
     if not rows:
         return f"{heading} no topics."
     widths = [max(len(row[column]) for row in rows) for column in range(3)]
-    lines = [f"  {name:<{widths[0]}}  {kind:<{widths[1]}}  {count:>{widths[2]}} messages" for name, kind, count in rows]
+    lines = [
+        f"  {name:<{widths[0]}}  {kind:<{widths[1]}}  {count:>{widths[2]}} message{'s' * (count != '1')}"
+        for name, kind, count in rows
+    ]
     return "\n".join([f"{heading}:", *lines])
 
 

@@ -1,7 +1,7 @@
 """The pictures and label images of a bag, decoded as the node decodes them."""
 
 import struct
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -27,11 +27,14 @@ _STAMP_END = 12
 """Bytes of a serialized message up to the end of its stamp: 4 of encapsulation, 4 of seconds, 4 of nanoseconds."""
 
 
-def choose_image_topic(bag: Bag, topic: str | None, option: str) -> Topic:
-    """`topic`, or the only image topic there is. Raises InputError; option: what would have named the topic."""
+def choose_image_topic(bag: Bag, topic: str | None, option: str, others: Collection[str | None] = ()) -> Topic:
+    """`topic`, or the only image topic there is besides `others`.
+
+    Raises InputError; option: what would have named the topic.
+    """
     if topic is not None:
         return bag.find(topic, PICTURES, option)
-    images = [candidate for candidate in bag.topics if candidate.type in PICTURES]
+    images = [candidate for candidate in bag.topics if candidate.type in PICTURES and candidate.name not in others]
     if len(images) == 1:
         return bag.find(images[0].name, PICTURES, option)
     raise InputError(

@@ -1,5 +1,6 @@
 """Results → messages for a bag: field for field what the node publishes."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -102,7 +103,7 @@ def _color(label: Label) -> Any:
     return _type("std_msgs/msg/ColorRGBA")(red, green, blue, 1.0)
 
 
-def latency(head: Any, times_ms: dict[str, float], dropped_frames: int) -> Any:
+def latency(head: Any, times_ms: Mapping[str, float], dropped_frames: int) -> Any:
     """times_ms: stage → time; stages that a bag does not have (transport, publish) are 0."""
     stages = ("transport", "decode", "preprocess", "inference", "postprocess", "publish")
     times = {f"{stage}_ms": times_ms.get(stage, 0.0) for stage in stages}

@@ -30,6 +30,9 @@ COMMANDS = (
     ("segment", "segment an image, a folder of images or a video into files"),
     ("train", "train a network"),
     ("evaluate", "measure mIoU and PQ on a data set"),
+    ("evaluate-panoptic", "measure the PQ of any prediction in the COCO panoptic format"),
+    ("evaluate-bag", "judge a model on a recorded drive, a rosbag2"),
+    ("make-bag", "write a rosbag2 of images and labels, or of a generated drive"),
     ("convert", "turn a checkpoint into a weights file of this package"),
     ("node", "run the ROS 2 segmentation node"),
 )

@@ -73,7 +73,8 @@ def _demonstrate(args: argparse.Namespace) -> int:
     logs.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="bisenetformer_demo_") as scratch, _progress(console) as progress:
         footage = _prepare(settings, args.labels, _subdirectory(scratch, "footage"), progress)
-        session = DemoSession(replace(settings, source=footage.path), _subdirectory(scratch, "recording"), logs)
+        player = replace(settings, source=footage.path).player
+        session = DemoSession(player, settings.node_parameters, _subdirectory(scratch, "recording"), logs)
         try:
             _play(session, progress)
         except DemoError as failure:

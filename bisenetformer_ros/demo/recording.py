@@ -34,13 +34,15 @@ class FrameCount:
 class Recording:
     """Grows with every event; `directory` holds the pictures that the recorder wrote.
 
-    sent: stamp in ns → name of the frame. outputs: topic → stamp → values. statuses: name → newest diagnostic status;
-    statuses_playing: the same, of the time before the camera was done.
+    refusal: why the camera cannot play its source. sent: stamp in ns → name of the frame. outputs: topic → stamp →
+    values. statuses: name → newest diagnostic status; statuses_playing: the same, of the time before the camera was
+    done.
     """
 
     directory: Path
     opened: Event | None = None
     finished: bool = False
+    refusal: str = ""
     labels: LabelMap | None = None
     sent: dict[int, str] = field(default_factory=dict)
     outputs: dict[str, dict[int, Event]] = field(default_factory=lambda: {name: {} for name in ("camera", *OUTPUTS)})
@@ -53,6 +55,8 @@ class Recording:
             self.opened = event
         elif kind == "finished":
             self.finished = True
+        elif kind == "refused":
+            self.refusal = event["reason"]
         elif kind == "sent":
             self.sent[event["stamp"]] = event["name"]
         elif kind == "label_map":

@@ -10,9 +10,9 @@ from bisenetformer_ros.demo.machine import describe_machine
 from bisenetformer_ros.demo.outcome import Outcome
 from bisenetformer_ros.demo.pictures import overlay_of, spread
 from bisenetformer_ros.demo.recording import STAGES
-from bisenetformer_ros.evaluation.panoptic_quality import Quality
 from bisenetformer_ros.report import page
 from bisenetformer_ros.report.charts import Bar, bar_chart, line_chart, stacked_columns
+from bisenetformer_ros.report.class_table import class_table
 from bisenetformer_ros.report.numbers import percent
 from bisenetformer_ros.report.page import Html
 from bisenetformer_ros.visualize import colorize
@@ -122,36 +122,14 @@ def _quality_cards(outcome: Outcome) -> Iterator[Html]:
         instances = "connected components of the labels as instances, so that objects that touch count as one"
     note = f"Percent, over {len(scores.frame_miou)} frames with labels; mIoU from ~/mask"
     note += f", PQ from ~/panoptic and ~/segments, with {instances}." if scores.panoptic_quality else "."
-    yield page.card("Quality", _class_table(outcome), note=note)
+    yield page.card(
+        "Quality", class_table(outcome.recording.labels, scores.mean_iou, scores.panoptic_quality), note=note
+    )
     stamps = sorted(outcome.recording.sent)
     values = [100 * scores.frame_miou[s] if s in scores.frame_miou else None for s in stamps]
     ranked = sorted(scores.frame_miou, key=scores.frame_miou.__getitem__)
     marks = {stamps.index(ranked[0]): "worst", stamps.index(ranked[-1]): "best"}
     yield page.card("mIoU frame by frame", line_chart(values, marks), note="Over the classes in that frame alone.")
-
-
-def _class_table(outcome: Outcome) -> Html:
-    scores, labels = outcome.scores, outcome.recording.labels
-    quality = scores.panoptic_quality
-    rows = []
-    for label in labels.labels:
-        iou = scores.mean_iou.per_class_iou[label.id]
-        cells = [page.swatch(label.color, label.name), "thing" if label.is_thing else "stuff", _meter(iou)]
-        rows.append([*cells, *(_quality_cells(quality.per_class[label.id]) if quality else ())])
-    rows.append(["mean", "", _meter(scores.mean_iou.miou), *(_quality_cells(quality.all) if quality else ())])
-    if quality:
-        rows.append(["things", "", "", *_quality_cells(quality.things)])
-        rows.append(["stuff", "", "", *_quality_cells(quality.stuff)])
-    header = ("class", "", "IoU", *(("PQ", "SQ", "RQ") if quality else ()))
-    return page.table(header, rows, total_rows=3 if quality else 1)
-
-
-def _meter(share: float) -> str:
-    return percent(share) if np.isnan(share) else page.meter(share, percent(share))
-
-
-def _quality_cells(quality: Quality) -> tuple[str, str, str]:
-    return percent(quality.pq), percent(quality.sq), percent(quality.rq)
 
 
 def _gallery_card(outcome: Outcome) -> Html:

@@ -5,10 +5,11 @@ import json
 import queue
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 from bisenetformer_ros.demo.processes import Processes, private_environment
 from bisenetformer_ros.demo.recording import INPUT_TOPIC, Recording
@@ -24,14 +25,20 @@ POLL_S = 0.2
 DIAGNOSTICS_PERIOD_S = 0.5
 LISTENERS = 2
 """Of the camera: the node and the recorder."""
-CANNOT_PLAY = 2
-"""The player's exit code for a source it cannot play."""
 ERROR = 2
 """diagnostic_msgs/DiagnosticStatus.ERROR"""
 
 
 class DemoError(BiSeNetFormerError):
     """The demo ran but did not get to its end; the message says why, as far as it is known."""
+
+
+@dataclass(frozen=True)
+class Player:
+    """What plays the camera: a module with the events of `ros/camera_player`, and its arguments."""
+
+    module: str
+    arguments: Sequence[str]
 
 
 @dataclass(frozen=True)
@@ -49,11 +56,24 @@ class DemoSettings:
     task: str
     engine: str
 
+    @property
+    def player(self) -> Player:
+        arguments = [self.source, "--rate", str(self.rate_hz), "--frames", str(self.num_frames)]
+        return Player(
+            "bisenetformer_ros.ros.camera_player", arguments + (["--topic", self.topic] if self.topic else [])
+        )
+
+    @property
+    def node_parameters(self) -> dict[str, Any]:
+        return {"model": self.model, "task": self.task, "engine": self.engine}
+
 
 class DemoSession:
     """Runs the processes; `recording` grows meanwhile."""
 
-    def __init__(self, settings: DemoSettings, directory: Path, log_directory: Path) -> None:
+    def __init__(
+        self, player: Player, node_parameters: Mapping[str, Any], directory: Path, log_directory: Path
+    ) -> None:
         """directory: for the pictures of the recording; log_directory: for the logs. Both must exist.
 
         Raises ConfigError without ROS 2.
@@ -63,8 +83,9 @@ class DemoSession:
                 "ROS 2 or this package's messages are missing: source a ROS 2 installation and the workspace, or, in a "
                 "checkout after `make setup`, tools/env.sh"
             )
-        self.settings = settings
         self.recording = Recording(directory)
+        self._player = player
+        self._node_parameters = node_parameters
         self.environment = private_environment(log_directory)
         self._processes = Processes(log_directory, self.environment)
 
@@ -81,8 +102,7 @@ class DemoSession:
             self._start_listener()
             self._start_node()
             self._wait(lambda: bool(recording.sent), START_WITHIN_S, "the camera does not begin", on_news)
-            patience = RESULT_WITHIN_S + 1 / self.settings.rate_hz
-            self._wait(lambda: recording.finished, patience, "no results come", on_news)
+            self._wait(lambda: recording.finished, RESULT_WITHIN_S, "no results come", on_news)
             self._settle(on_news)
             self._processes.stop("listener")  # it writes what it still holds
             self._drain(0)
@@ -91,10 +111,8 @@ class DemoSession:
         return recording
 
     def _start_camera(self) -> None:
-        s = self.settings
-        arguments = [s.source, "--rate", str(s.rate_hz), "--frames", str(s.num_frames), "--subscribers", str(LISTENERS)]
-        arguments += ["--topic", s.topic] if s.topic else []
-        self._processes.start("camera", "bisenetformer_ros.ros.camera_player", arguments)
+        arguments = [*self._player.arguments, "--subscribers", str(LISTENERS)]
+        self._processes.start("camera", self._player.module, arguments)
 
     def _start_listener(self) -> None:
         arguments = [str(self.recording.directory), "--image-topic", INPUT_TOPIC]
@@ -102,12 +120,7 @@ class DemoSession:
 
     def _start_node(self) -> None:
         """Parameters go by file: on the command line, a model called `12` would be taken for a number."""
-        parameters = {
-            "model": self.settings.model,
-            "task": self.settings.task,
-            "engine": self.settings.engine,
-            "diagnostic_updater.period": DIAGNOSTICS_PERIOD_S,
-        }
+        parameters = {**self._node_parameters, "diagnostic_updater.period": DIAGNOSTICS_PERIOD_S}
         file = self.recording.directory / "parameters.yaml"
         file.write_text(json.dumps({"/**": {"ros__parameters": parameters}}), encoding="utf-8")  # JSON is YAML, quoted
         remappings = ["-r", f"image_raw:={INPUT_TOPIC}", "-r", "camera_info:=/camera/camera_info"]
@@ -117,14 +130,19 @@ class DemoSession:
     def _wait(
         self, done: Callable[[], bool], patience_s: float, complaint: str, on_news: Callable[[Recording], None]
     ) -> None:
-        """Until `done`; raises DemoError if a process ends, or if no further result comes for `patience_s`."""
+        """Until `done`; raises DemoError if a process ends, or if no further result comes for `patience_s`.
+
+        A camera that takes its time is waited for: nothing is to come while there is a result of every frame.
+        """
+        recording = self.recording
         results, since = -1, 0.0
         while not done():
             self._drain(POLL_S)
             self._check_processes()
-            on_news(self.recording)
-            if len(self.recording.outputs["mask"]) != results:
-                results, since = len(self.recording.outputs["mask"]), time.monotonic()
+            on_news(recording)
+            settled = bool(recording.sent) and recording.all_accounted_for()
+            if settled or len(recording.outputs["mask"]) != results:
+                results, since = len(recording.outputs["mask"]), time.monotonic()
             elif time.monotonic() - since > patience_s:
                 raise DemoError(f"{complaint}, for {patience_s:.0f} s now; {self._explanation()}")
 
@@ -153,9 +171,11 @@ class DemoSession:
             code = self._processes.exit_code(name)
             if code is None or (name == "camera" and code == 0):
                 continue
+            self._processes.stop(name)  # everything that it said is heard then
+            self._drain(0)
+            if self.recording.refusal:
+                raise InputError(self.recording.refusal)
             log = self._processes.log_tail(name)
-            if name == "camera" and code == CANNOT_PLAY:
-                raise InputError(self._processes.log_tail(name, lines=1))
             how = f"was ended by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
             raise DemoError(f"the {name} process {how}; its log ({self._processes.log_path(name)}) ends with\n{log}")
         status = self.recording.status("model")

@@ -6,15 +6,15 @@ from rich.table import Table
 
 from bisenetformer_ros.demo.outcome import Outcome
 from bisenetformer_ros.demo.report import STAGE_TEXTS
-from bisenetformer_ros.evaluation.panoptic_quality import Quality
-from bisenetformer_ros.report.numbers import percent
+from bisenetformer_ros.report.terminal import class_table, latency_table
 
 
 def print_summary(outcome: Outcome, console: Console) -> None:
     console.print(outcome.footage.description, markup=False, highlight=False)
-    console.print(_frames(outcome), _latency(outcome), sep="\n")
+    latencies = {STAGE_TEXTS[name]: summary for name, summary in outcome.recording.latencies().items()}
+    console.print(_frames(outcome), latency_table(latencies), sep="\n")
     if outcome.scores:
-        console.print(_classes(outcome))
+        console.print(class_table(outcome.recording.labels, outcome.scores.mean_iou, outcome.scores.panoptic_quality))
         if not outcome.scores.exact_instances:
             console.print(
                 "PQ: connected components of the labels stand in for instances; touching objects count as one."
@@ -33,33 +33,3 @@ def _frames(outcome: Outcome) -> Table:
     for reason, number in count.dropped.items():
         table.add_row(f"  {reason.replace('_', ' ')}", str(number))
     return table
-
-
-def _latency(outcome: Outcome) -> Table:
-    table = Table("milliseconds")
-    for column in ("p50", "p95", "p99"):
-        table.add_column(column, justify="right")
-    for name, summary in outcome.recording.latencies().items():
-        table.add_row(STAGE_TEXTS[name], *(f"{ms:.1f}" for ms in (summary.p50_ms, summary.p95_ms, summary.p99_ms)))
-    return table
-
-
-def _classes(outcome: Outcome) -> Table:
-    scores, labels = outcome.scores, outcome.recording.labels
-    quality = scores.panoptic_quality
-    table = Table("percent")
-    for column in ("IoU", *(("PQ", "SQ", "RQ") if quality else ())):
-        table.add_column(column, justify="right")
-    for label in labels.labels:
-        iou = percent(scores.mean_iou.per_class_iou[label.id])
-        table.add_row(label.name, iou, *(_cells(quality.per_class[label.id]) if quality else ()))
-    table.add_section()
-    table.add_row("mean", percent(scores.mean_iou.miou), *(_cells(quality.all) if quality else ()), style="bold")
-    if quality:
-        table.add_row("things", "", *_cells(quality.things))
-        table.add_row("stuff", "", *_cells(quality.stuff))
-    return table
-
-
-def _cells(quality: Quality) -> tuple[str, ...]:
-    return tuple(percent(share) for share in (quality.pq, quality.sq, quality.rq))

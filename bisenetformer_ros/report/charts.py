@@ -39,8 +39,11 @@ def bar_chart(bars: Sequence[Bar]) -> Html:
     return _svg(len(bars) * row, parts)
 
 
-def stacked_columns(columns: Sequence[Mapping[int, float] | None], unit: str) -> Html:
-    """One column per entry, of parts {colour: height}, bottom up; None is marked as missing."""
+def stacked_columns(columns: Sequence[Mapping[int, float] | None], unit: str, duration_s: float | None = None) -> Html:
+    """One column per entry, of parts {colour: height}, bottom up; None is marked as missing.
+
+    duration_s: the time that the columns span, written below instead of their numbers.
+    """
     highest = max((sum(column.values()) for column in columns if column), default=0.0)
     axis = _Axis(0, highest or 1.0, unit)
     step = (WIDTH - _LEFT - _RIGHT) / max(1, len(columns))
@@ -55,11 +58,14 @@ def stacked_columns(columns: Sequence[Mapping[int, float] | None], unit: str) ->
             top = axis.y(base + value)
             parts.append(_rect(x, top, 0.85 * step, axis.y(base) - top, _fill(color)))
             base += value
-    return _svg(axis.height + _TOP + _BOTTOM, [*parts, *_numbers(len(columns), step)])
+    return _svg(axis.height + _TOP + _BOTTOM, [*parts, *_numbers_or_seconds(len(columns), step, duration_s)])
 
 
-def line_chart(values: Sequence[float | None], marks: Mapping[int, str]) -> Html:
-    """Values of 0..100 as a line with gaps at None; `marks` names some of the points."""
+def line_chart(values: Sequence[float | None], marks: Mapping[int, str], duration_s: float | None = None) -> Html:
+    """Values of 0..100 as a line with gaps at None; `marks` names some of the points.
+
+    duration_s: the time that the values span, written below instead of their numbers.
+    """
     axis = _Axis(0, 100, " %")
     step = (WIDTH - _LEFT - _RIGHT) / max(1, len(values))
     points = [(_LEFT + (i + 0.5) * step, axis.y(value), i) for i, value in enumerate(values) if value is not None]
@@ -73,7 +79,28 @@ def line_chart(values: Sequence[float | None], marks: Mapping[int, str]) -> Html
             anchor = "end" if x > WIDTH - 150 else "start"
             parts.append(f'<circle class="mark" cx="{x:.1f}" cy="{y:.1f}" r="4.5"/>')
             parts.append(_text(x + (8 if anchor == "start" else -8), y - 7, marks[index], anchor))
-    return _svg(axis.height + _TOP + _BOTTOM, [*parts, *_numbers(len(values), step)])
+    return _svg(axis.height + _TOP + _BOTTOM, [*parts, *_numbers_or_seconds(len(values), step, duration_s)])
+
+
+def stacked_areas(
+    shares: Sequence[Sequence[float]], colors: Sequence[Sequence[int]], duration_s: float | None = None
+) -> Html:
+    """Shares that add up to 1, one row per moment, bottom up in the (R, G, B) `colors`.
+
+    duration_s: the time that the moments span, written below instead of their numbers.
+    """
+    axis = _Axis(0, 100, " %")
+    step = (WIDTH - _LEFT - _RIGHT) / max(1, len(shares))
+    edges = [[100 * sum(row[:part]) for part in range(len(colors) + 1)] for row in shares]
+    parts = []
+    for part, (red, green, blue) in enumerate(colors):
+        top = [
+            f"{_LEFT + (i + x) * step:.1f} {axis.y(row[part + 1]):.1f}" for i, row in enumerate(edges) for x in (0, 1)
+        ]
+        base = [f"{_LEFT + (i + x) * step:.1f} {axis.y(row[part]):.1f}" for i, row in enumerate(edges) for x in (0, 1)]
+        parts.append(f'<path d="M{"L".join([*top, *base[::-1]])}Z" fill="rgb({red},{green},{blue})"/>')
+    grid = _numbers_or_seconds(len(shares), step, duration_s)
+    return _svg(axis.height + _TOP + _BOTTOM, [*parts, *axis.grid(), *grid])
 
 
 @dataclass(frozen=True)
@@ -106,11 +133,19 @@ class _Axis:
             yield _text(_LEFT - 8, self.y(value) + 4, f"{value:g}{self.unit if value == self.top else ''}", "end")
 
 
-def _numbers(count: int, step: float) -> Iterator[str]:
-    """Frame numbers below the columns, about ten of them."""
+def _numbers_or_seconds(count: int, step: float, duration_s: float | None) -> Iterator[str]:
+    """What stands below the columns, about ten times: their number, or the seconds since the first."""
+    baseline = _TOP + _Axis(0, 1, "").height + 18
+    if duration_s is not None:
+        axis = _Axis(0, 2 * (duration_s or 1.0), "")  # for its round intervals
+        for line in range(int(duration_s / axis.interval) + 1):
+            seconds = line * axis.interval
+            x = _LEFT + count * step * (seconds / duration_s if duration_s else 0)
+            yield _text(x, baseline, f"{seconds:g} s", "middle")
+        return
     every = next(n for n in (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, count + 1) if count / n <= 12)
     for index in range(0, count, every):
-        yield _text(_LEFT + (index + 0.5) * step, _TOP + _Axis(0, 1, "").height + 18, str(index), "middle")
+        yield _text(_LEFT + (index + 0.5) * step, baseline, str(index), "middle")
 
 
 def _fill(color: int) -> str:

@@ -1,7 +1,7 @@
 """Plays pictures as a camera: `python -m bisenetformer_ros.ros.camera_player SOURCE --rate 5 --frames 100`.
 
 Publishes /camera/image_raw and /camera/camera_info. Events on stdout: `opened` (size and number of the frames, null for
-a live camera), `sent` for every frame (its stamp and name), `finished`.
+a live camera), `sent` for every frame (its stamp and name), `finished`, or `refused` with the reason.
 """
 
 import argparse
@@ -10,7 +10,6 @@ import time
 from collections.abc import Iterable, Sequence
 from itertools import chain, islice
 
-import numpy as np
 import rclpy
 from rclpy.duration import Duration
 from rclpy.node import Node
@@ -29,6 +28,7 @@ FRAME_ID = "camera_optical_frame"
 SETTLED_S = 1.0
 """So long all subscribers must have been there; one with automatic reliability subscribes twice at first."""
 POLL_S = 0.1
+CANNOT_PLAY = 2
 ACKNOWLEDGED_WITHIN = Duration(seconds=5)
 
 
@@ -60,18 +60,26 @@ class CameraPlayer(Node):
             rgb = frame.read()
             time.sleep(max(0.0, due - time.monotonic()))
             due = max(due, time.monotonic() - 1 / rate_hz) + 1 / rate_hz
-            self._publish(frame.name, rgb)
-        self._images.wait_for_all_acked(ACKNOWLEDGED_WITHIN)
+            self.publish(frame.name, image_message(Header(frame_id=FRAME_ID), rgb))
+        self.finish()
 
-    def _publish(self, name: str, rgb: np.ndarray) -> None:
-        header = Header(stamp=self.get_clock().now().to_msg(), frame_id=FRAME_ID)
-        self._images.publish(image_message(header, rgb))
-        self._infos.publish(CameraInfo(header=header, height=rgb.shape[0], width=rgb.shape[1]))
-        emit("sent", stamp=nanoseconds(header.stamp), name=name)
+    def publish(self, name: str, image: Image) -> int:
+        """Sends the image as one of this moment. Returns the stamp that it got, in ns."""
+        header = image.header
+        header.stamp = self.get_clock().now().to_msg()
+        self._images.publish(image)
+        self._infos.publish(CameraInfo(header=header, height=image.height, width=image.width))
+        stamp = nanoseconds(header.stamp)
+        emit("sent", stamp=stamp, name=name)
+        return stamp
+
+    def finish(self) -> None:
+        """Returns when every image has reached its subscribers, or none of them answers."""
+        self._images.wait_for_all_acked(ACKNOWLEDGED_WITHIN)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Returns 0 when all frames were sent and 2 for a source that cannot be played, which it explains on stderr."""
+    """Returns 0 when all frames were sent and CANNOT_PLAY for a source that cannot be played."""
     args = _parse(argv)
     try:
         source = open_camera_source(args.source, args.topic)
@@ -86,12 +94,17 @@ def main(argv: Sequence[str] | None = None) -> int:
         camera.wait_for_subscribers(args.subscribers)
         camera.play(islice(chain([first], source.frames), args.frames), args.rate)
     except BiSeNetFormerError as error:
-        print(error, file=sys.stderr)
-        return 2
+        return refuse(error)
     except KeyboardInterrupt:
         return 0
     emit("finished")
     return 0
+
+
+def refuse(error: BiSeNetFormerError) -> int:
+    """Reports that the source cannot be played, as an event; returns the exit code."""
+    emit("refused", reason=str(error))
+    return CANNOT_PLAY
 
 
 def _parse(argv: Sequence[str] | None) -> argparse.Namespace:

@@ -22,7 +22,7 @@ from rclpy.signals import SignalHandlerOptions
 from sensor_msgs.msg import Image
 from vision_msgs.msg import Detection2DArray
 
-from bisenetformer_ros.image_decoder import decode_image, decode_values
+from bisenetformer_ros.image_decoder import BadFrameError, decode_image, decode_values
 from bisenetformer_ros.msg import LabelMap, Latency, Segment, SegmentArray
 from bisenetformer_ros.ros.event_stream import emit, nanoseconds
 
@@ -81,7 +81,10 @@ class ResultRecorder(Node):
             write()
 
     def _save_camera(self, name: str, message: Image) -> Values:
-        bgr = cv2.cvtColor(decode_image(message), cv2.COLOR_RGB2BGR)
+        try:
+            bgr = cv2.cvtColor(decode_image(message), cv2.COLOR_RGB2BGR)
+        except BadFrameError as error:  # a recorded camera may have had faults; the node is to tell of them
+            return {"unusable": str(error)}
         cv2.imwrite(str(self._directory / f"{name}.jpg"), bgr, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
         return {}
 

@@ -82,7 +82,7 @@ def test_one_of_several_topics_is_chosen(write_bag) -> None:
 
 def test_a_bag_without_images_says_what_it_has(write_bag) -> None:
     bag = write_bag({"/chatter": [header()]})
-    with pytest.raises(InputError, match=r"no image topics; .*\n  /chatter  std_msgs/msg/Header  1 messages"):
+    with pytest.raises(InputError, match=r"no image topics; .*\n  /chatter  std_msgs/msg/Header  1 message"):
         open_bag(bag)
 
 

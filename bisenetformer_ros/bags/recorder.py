@@ -1,0 +1,97 @@
+"""Pictures and their labels → a bag, as if a camera and a labeller had been recorded."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+
+import cv2
+import numpy as np
+
+from bisenetformer_ros.bags import result_messages as messages
+from bisenetformer_ros.bags.images import COMPRESSED, IMAGE
+from bisenetformer_ros.bags.writer import BagWriter
+from bisenetformer_ros.labels import LabelMap
+
+ENCODINGS = ("raw", "jpeg", "png")
+CAMERA_TOPIC = "/camera/image_raw"
+CAMERA_INFO_TOPIC = "/camera/camera_info"
+LABEL_TOPIC = "/labels/mask"
+INSTANCE_TOPIC = "/labels/instances"
+LABEL_INFO_TOPIC = "/labels/label_info"
+
+FRAME_ID = "camera_optical_frame"
+JPEG_QUALITY = 95
+
+
+@dataclass(frozen=True)
+class BagFormat:
+    """storage, compression: of `BagWriter`. encoding: of the images, one of ENCODINGS; labels are compressed as PNG
+    where images are compressed."""
+
+    storage: str = "mcap"
+    compression: str = "none"
+    encoding: str = "raw"
+
+
+class DriveRecorder:
+    """A new bag with a camera and its labels; a context manager.
+
+    labels: the classes of the label images; without them the bag has none.
+    """
+
+    def __init__(self, path: Path, form: BagFormat, labels: LabelMap | None, has_instances: bool) -> None:
+        """Raises InputError if `path` exists, ConfigError for a format that does not exist."""
+        self._writer = BagWriter(path, form.storage, form.compression)
+        self._encoding = form.encoding
+        self._labels = labels
+        self._has_instances = has_instances
+        self._has_begun = False
+        suffix = "" if form.encoding == "raw" else "/compressed"
+        self.camera_topic, self.label_topic, self.instance_topic = (
+            topic + suffix for topic in (CAMERA_TOPIC, LABEL_TOPIC, INSTANCE_TOPIC)
+        )
+
+    def __enter__(self) -> "DriveRecorder":
+        kind = IMAGE if self._encoding == "raw" else COMPRESSED
+        self._writer.__enter__()
+        self._writer.add_topic(self.camera_topic, kind)
+        self._writer.add_topic(CAMERA_INFO_TOPIC, "sensor_msgs/msg/CameraInfo")
+        if self._labels is not None:
+            self._writer.add_topic(self.label_topic, kind)
+            self._writer.add_topic(LABEL_INFO_TOPIC, "vision_msgs/msg/LabelInfo", latched=True)
+            if self._has_instances:
+                self._writer.add_topic(self.instance_topic, kind)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._writer.__exit__(kind, error, trace)
+
+    def add(self, stamp_ns: int, rgb: np.ndarray, label_map: np.ndarray | None, instances: np.ndarray | None) -> None:
+        """rgb: (H, W, 3) uint8. label_map: (H, W) uint8, 255 = ignored; None for a frame without labels.
+
+        instances: (H, W) integers of 0..65535, 0 = none; left out where the bag has none.
+        """
+        head = messages.header(stamp_ns, FRAME_ID)
+        self._write_image(self.camera_topic, stamp_ns, head, rgb, self._encoding)
+        self._writer.write(CAMERA_INFO_TOPIC, stamp_ns, messages.camera_info(head, *rgb.shape[:2]))
+        if self._labels is None or label_map is None:
+            return
+        if not self._has_begun:
+            info = messages.label_info(messages.header(stamp_ns), self._labels)
+            self._writer.write(LABEL_INFO_TOPIC, stamp_ns, info)
+            self._has_begun = True
+        lossless = "raw" if self._encoding == "raw" else "png"
+        self._write_image(self.label_topic, stamp_ns, head, label_map, lossless)
+        if self._has_instances and instances is not None:
+            self._write_image(self.instance_topic, stamp_ns, head, instances.astype(np.uint16), lossless)
+
+    def _write_image(self, topic: str, stamp_ns: int, head: object, pixels: np.ndarray, encoding: str) -> None:
+        if encoding == "raw":
+            message = messages.image(head, pixels)
+        else:
+            bgr = pixels[..., ::-1] if pixels.ndim == 3 else pixels
+            options = [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY] if encoding == "jpeg" else []
+            message = messages.compressed_image(head, encoding, cv2.imencode(f".{encoding}", bgr, options)[1].tobytes())
+        self._writer.write(topic, stamp_ns, message)
