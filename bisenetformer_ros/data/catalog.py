@@ -39,8 +39,9 @@ def open_dataset(kind: str, root: str | Path | None = None, **options: Any) -> L
 
 def find_dataset(kind: str, root: str | Path | None = None, **options: Any) -> LabeledDataset:
     """What `open_dataset` opens, even if some of its files are missing: `problems` tells which."""
-    if isinstance(options.get("splits"), str):
-        raise ConfigError(f"data set {kind}: splits is '{options['splits']}', expected a list: [{options['splits']}]")
+    splits = options.get("splits", ["train"])
+    if isinstance(splits, str) or not splits:
+        raise ConfigError(f"data set {kind}: splits is {splits!r}, expected a list such as [train]")
     opener = _opener(kind, None if root is None else Path(root).expanduser())
     try:
         signature(opener).bind(**options)

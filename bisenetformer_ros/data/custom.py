@@ -35,7 +35,7 @@ def open_custom(path: Path, root: Path | None = None, splits: Sequence[str] = ("
     name = str(description.get("name", path.stem))
     require_known(splits, tuple(description["splits"]), name)
     root = root or path.parent / Path(description.get("root", ".")).expanduser()
-    labels = _load_labels(description.get("labels"), name, path.parent)
+    labels = _load_labels(description["labels"], name, path.parent) if "labels" in description else name
     class_of = _class_of(description["values"], labels, path) if "values" in description else None
     open_split = _open_coco_split if "panoptic_json" in description else _open_png_split
     return join([open_split(description, root, split, labels, class_of) for split in splits])
@@ -59,7 +59,7 @@ def _open_png_split(
 
 
 def _open_coco_split(
-    description: Mapping[str, Any], root: Path, split: str, labels: LabelMap | None, class_of: Mapping[int, int] | None
+    description: Mapping[str, Any], root: Path, split: str, labels: LabelMap | str, class_of: Mapping[int, int] | None
 ) -> LabeledImages:
     images, pngs, json_file = (root / description[key].replace("{split}", split) for key in _COCO_KEYS)
     return open_coco_panoptic(json_file, pngs, in_folder(images), labels, class_of)
@@ -70,13 +70,14 @@ def _read_names(path: Path) -> list[str]:
         lines = path.read_text(encoding="utf-8").splitlines()
     except OSError as error:
         raise DataError(f"the list of a split, {path}, cannot be read: {error.strerror}") from error
-    return [line.strip() for line in lines if line.strip()]
+    names = [line.strip() for line in lines if line.strip()]
+    if not names:
+        raise DataError(f"the list of a split, {path}, is empty; expected a line for each picture, its {{name}}")
+    return names
 
 
-def _load_labels(content: Any, name: str, folder: Path) -> LabelMap | None:
+def _load_labels(content: list[Any] | str, name: str, folder: Path) -> LabelMap:
     """A list of labels in the file itself, the path of a label map beside it, or the name of a shipped one."""
-    if content is None:
-        return None
     if isinstance(content, list):
         return LabelMap.from_dict({"name": name, "labels": content})
     beside = folder / content

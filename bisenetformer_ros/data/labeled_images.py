@@ -65,7 +65,9 @@ class LabeledImages:
 
 
 def join(parts: Sequence[LabeledImages]) -> LabeledImages:
-    """The images of several splits of one data set, in order."""
+    """The images of several splits of one data set, in order. Raises DataError if their label maps differ."""
+    if any(part.labels != parts[0].labels for part in parts):
+        raise DataError("the splits have different categories; a label map and values make them one")
     return LabeledImages(
         parts[0].labels,
         [image for part in parts for image in part.images],

@@ -24,18 +24,20 @@ def open_coco_panoptic(
     json_path: Path,
     png_folder: Path,
     locate: Callable[[Mapping[str, Any]], tuple[str, Path]],
-    labels: LabelMap | None = None,
+    labels: LabelMap | str,
     class_of: Mapping[int, int] | None = None,
 ) -> LabeledImages:
     """Pictures are joined with their segments by image id.
 
-    locate: the name and the file of the picture that an entry of "images" describes. labels: by default the categories
-    in the order of their ids. class_of: category id → class id or 255 = ignore, by default the class of the same name.
+    locate: the name and the file of the picture that an entry of "images" describes. labels: the classes, or the name
+    of a label map to be made of the categories. class_of: category id → class id or 255 = ignore, by default the class
+    of the same name.
     Raises DataError for a file that is not of this format and ConfigError for categories without a class.
     """
     content = read_json(json_path)
     try:
-        labels = labels or labels_of(content["categories"], json_path.stem)
+        if isinstance(labels, str):
+            labels = labels_of(content["categories"], labels)
         class_of = class_of or _classes_by_name(content["categories"], labels, json_path)
         files = {entry["id"]: locate(entry) for entry in content["images"]}
         problems = _find_contradictions(content, json_path)
@@ -56,6 +58,8 @@ def open_coco_panoptic(
         raise DataError(f"{json_path}: an entry is not as the format has it ({error!r})") from error
     if missing:
         problems.append(_describe_missing(missing, json_path))
+    if not content["annotations"]:
+        problems.append(f"{json_path} has no annotations")
     return LabeledImages(labels, images, has_instances=True, problems=problems)
 
 

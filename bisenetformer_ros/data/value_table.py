@@ -33,7 +33,9 @@ class ValueTable:
                 f"{path} has {'three channels, colours' if pixels.ndim == 3 else 'one channel, numbers'}; "
                 f"expected {'colours' if self.is_color else 'numbers'}: {self._expected()}"
             )
-        values = pixels.astype(np.int32) @ (65536, 256, 1) if self.is_color else pixels
+        values = pixels.astype(np.int32)
+        if self.is_color:
+            values = values @ (65536, 256, 1)
         classes = self._table[np.minimum(values, len(self._table) - 1)]
         if (classes == _UNKNOWN).any():
             unknown, counts = np.unique(values[classes == _UNKNOWN], return_counts=True)

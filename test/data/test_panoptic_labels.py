@@ -73,7 +73,7 @@ def root(tmp_path: Path, write_images: Callable) -> Path:
     return tmp_path
 
 
-def open_set(root: Path, content: object, labels: LabelMap | None = LABELS, **options: Any) -> LabeledImages:
+def open_set(root: Path, content: object, labels: LabelMap | str = LABELS, **options: Any) -> LabeledImages:
     (root / "set.json").write_text(json.dumps(content), encoding="utf-8")
     return open_coco_panoptic(root / "set.json", root / "pngs", in_folder(root / "images"), labels, **options)
 
@@ -99,12 +99,12 @@ def test_segments_become_classes_instances_and_crowds(root: Path) -> None:
 
 
 def test_categories_are_the_labels_if_there_are_no_others(root: Path) -> None:
-    dataset = open_set(root, content(), labels=None)
+    dataset = open_set(root, content(), labels="garden")
     assert [(label.name, label.is_thing, label.color) for label in dataset.labels] == [
         ("dog", True, (4, 5, 6)),
         ("grass", False, (1, 2, 3)),
     ]
-    assert dataset.labels.name == "set"
+    assert dataset.labels.name == "garden"
     np.testing.assert_array_equal(dataset[0].label_map, 1)
 
 
@@ -148,6 +148,7 @@ def change(path: list[Any], value: Any) -> dict[str, Any]:
     ("changed", "problem"),
     [
         (change(["images", 0, "id"], 4), "set.json: several images have the id 4"),
+        (change(["annotations"], []), "set.json has no annotations"),
         (change(["annotations", 0, "image_id"], 31), "set.json: several annotations are of the image id 31"),
         (change(["annotations", 0, "image_id"], 9), "set.json: there is no image with the id 9"),
         (change(["annotations", 0, "file_name"], "x.png"), "names 1 files that are missing, 1 in .*pngs: .*x.png"),
@@ -188,4 +189,4 @@ def test_a_json_that_cannot_be_read_is_named(root: Path, text: str | None) -> No
     if text is not None:
         (root / "set.json").write_bytes(text.encode("latin-1"))
     with pytest.raises(DataError, match=r"set.json cannot be read"):
-        open_coco_panoptic(root / "set.json", root / "pngs", in_folder(root / "images"))
+        open_coco_panoptic(root / "set.json", root / "pngs", in_folder(root / "images"), LABELS)

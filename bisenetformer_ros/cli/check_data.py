@@ -1,0 +1,77 @@
+"""`bisenetformer train --check-data`: reads all data of a recipe once and lists what is wrong."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from bisenetformer_ros.data.catalog import arguments_of, find_dataset
+from bisenetformer_ros.data.check import Findings, check
+from bisenetformer_ros.data.sample import LabeledDataset
+from bisenetformer_ros.errors import DataError
+from bisenetformer_ros.labels import LabelMap
+from bisenetformer_ros.report.numbers import percent
+from bisenetformer_ros.results import UNLABELED
+
+
+def check_data(sources: Sequence[Mapping[str, Any]], root: Path | None, labels: LabelMap) -> int:
+    """Prints problems, then what the data sets of a recipe contain. Returns 0, or 1 if there are problems.
+
+    Raises ConfigError for a source that is not described as it should be.
+    """
+    datasets, problems = _find(sources, root, labels)
+    columns = (TextColumn("checking"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True)) as progress:
+        task = progress.add_task("", total=sum(len(dataset) for dataset in datasets))
+        findings = check(datasets, lambda: progress.advance(task))
+    problems += findings.problems
+    for problem in problems:
+        print(problem)
+    console = Console()
+    console.print(_table(findings, labels))
+    console.print(_summary(findings, datasets))
+    console.print(f"{len(problems)} problems" if problems else "no problems")
+    return 1 if problems else 0
+
+
+def _find(
+    sources: Sequence[Mapping[str, Any]], root: Path | None, labels: LabelMap
+) -> tuple[list[LabeledDataset], list[str]]:
+    datasets, problems = [], []
+    for source in sources:
+        try:
+            dataset = find_dataset(**arguments_of(source, root))
+        except DataError as error:
+            problems.append(f"data set {source['kind']}: {error}")
+            continue
+        if dataset.labels == labels:
+            datasets.append(dataset)
+        else:
+            problems.append(f"data set {source['kind']} has the labels {dataset.labels.name}, not {labels.name}")
+    return datasets, problems
+
+
+def _table(findings: Findings, labels: LabelMap) -> Table:
+    table = Table("class")
+    for column in ("% of pixels", "pictures", "instances", "crowds"):
+        table.add_column(column, justify="right")
+    labelled = max(1, findings.pixels[:UNLABELED].sum())
+    for label in labels:
+        share = percent(findings.pixels[label.id] / labelled)
+        counts = (findings.instances[label.id], findings.crowds[label.id]) if label.is_thing else ("", "")
+        table.add_row(label.name, share, *map(str, (findings.pictures[label.id], *counts)))
+    return table
+
+
+def _summary(findings: Findings, datasets: Sequence[LabeledDataset]) -> str:
+    sizes = [f"{count} of {size}" for size, count in findings.sizes.most_common(3)]
+    rest = len(findings.sizes) - len(sizes)
+    ignored = findings.pixels[UNLABELED] / max(1, findings.pixels.sum())
+    text = f"{findings.num_pictures} pictures: {', '.join(sizes)}{f' and {rest} more sizes' * (rest > 0)}; "
+    text += f"{percent(ignored)} % of the pixels are to be ignored"
+    if not all(dataset.has_instances for dataset in datasets):
+        text += "\nwhere things were not told apart, connected components stand in for instances"
+    return text
