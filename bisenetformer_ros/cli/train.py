@@ -1,110 +1,148 @@
 """`bisenetformer train`: from a recipe to a weights file."""
 
 import argparse
-import subprocess
-import time
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import torch
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from bisenetformer_ros.cli.check_data import check_data
 from bisenetformer_ros.data.catalog import open_sources
+from bisenetformer_ros.data.sample import LabeledDataset
 from bisenetformer_ros.engines.torch import resolve_device
 from bisenetformer_ros.errors import ConfigError
 from bisenetformer_ros.labels import LabelMap
-from bisenetformer_ros.metadata import ModelMetadata
 from bisenetformer_ros.model import build_model
-from bisenetformer_ros.model.checkpoint import load_weights, save_model
+from bisenetformer_ros.model.bisenetformer import BiSeNetFormer
+from bisenetformer_ros.model.initialization import initialize
 from bisenetformer_ros.resources import config_file
+from bisenetformer_ros.training.checkpoint import Checkpoint
 from bisenetformer_ros.training.config import TrainingConfig
+from bisenetformer_ros.training.distributed import World, joined_world, wait_for_all
 from bisenetformer_ros.training.loop import Trainer
+from bisenetformer_ros.training.observer import LogFile, Observer
+from bisenetformer_ros.training.pictures import PictureFolder
+from bisenetformer_ros.training.progress import ProgressBar
+from bisenetformer_ros.training.tensorboard import TensorBoard
+from bisenetformer_ros.training.validation import Validation
+from bisenetformer_ros.training.weights import WeightsWriter
 
 DESCRIPTION = """Train a network by a recipe (a YAML file, or the name of one in config/train).
-The run lives in its output directory; the same command continues it after an interruption."""
+The run lives in its output directory; the same command continues it after an interruption. Under torchrun, one process
+per GPU trains on its part of every batch."""
 EXAMPLE = """bisenetformer train --config camvid-nano --root ~/data/camvid --out runs/nano
-bisenetformer train --config my_recipe.yaml --root ~/data/mine --out runs/mine --device cuda"""
+bisenetformer train --config my_recipe.yaml --out runs/mine --device cuda --workers 8 --tensorboard
+torchrun --nproc-per-node 8 -m bisenetformer_ros.cli train --config cityscapes-panoptic-stdc2 \\
+    --root ~/data/cityscapes --initial-weights STDCNet1446_76.47.tar --out runs/stdc2 --device cuda --workers 6"""
+
+LOG = "log.jsonl"
+SIGNALLED = 128
+"""Plus the number of the signal: what a shell makes the exit code of a process that a signal ended."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--config", required=True, help="recipe: a YAML file or a name from config/train")
     parser.add_argument("--root", type=Path, help="folder of the labelled images on disk")
-    parser.add_argument("--out", type=Path, required=True, help="directory of the run: checkpoint, log and weights")
-    parser.add_argument("--device", default="cpu", help="auto, cpu, cuda or cuda:N (default: %(default)s)")
-    parser.add_argument("--workers", type=int, default=1, help="processes that load images (default: %(default)s)")
+    purpose = parser.add_mutually_exclusive_group(required=True)
+    purpose.add_argument("--out", type=Path, help="directory of the run: checkpoint, log and weights")
+    purpose.add_argument(
+        "--check-data", action="store_true", help="read all images and labels once and list what is wrong with them"
+    )
+    parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N (default: %(default)s)")
+    parser.add_argument(
+        "--workers", type=int, default=1, help="processes that load images, per device (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--initial-weights",
+        metavar="FILE",
+        help="weights to begin with, instead of the recipe's: a network or an ImageNet backbone",
+    )
+    parser.add_argument("--tensorboard", action="store_true", help="also write curves and pictures for TensorBoard")
     parser.add_argument(
         "--restart", action="store_true", help="forget an earlier run in --out instead of continuing it"
     )
 
 
 def run(args: argparse.Namespace) -> int:
-    device = resolve_device(args.device)
     config = TrainingConfig.load(args.config)
+    if args.check_data:
+        sources = [*config.sources, *([config.validation] if config.validation else [])]
+        return check_data(sources, args.root, LabelMap.load(config.labels))
+    if args.initial_weights is not None:
+        config = replace(config, initial_weights=args.initial_weights)
+    with joined_world(resolve_device(args.device)) as world:
+        return _train(args, config, world)
+
+
+def _train(args: argparse.Namespace, config: TrainingConfig, world: World) -> int:
+    console = Console(stderr=True, quiet=not world.is_main)
     labels = LabelMap.load(config.labels)
-    console = Console(stderr=True)
-    console.print(f"[bold]{config.name}[/]: opening {', '.join(source['kind'] for source in config.sources)}")
-    datasets = open_sources(config.sources, args.root)
-    for source, dataset in zip(config.sources, datasets, strict=True):
-        if dataset.labels != labels:
-            raise ConfigError(f"data set {source['kind']} has the labels {dataset.labels.name}, not {config.labels}")
-        console.print(f"  {source['kind']}: {len(dataset)} images")
-    torch.manual_seed(config.seed)
-    architecture = {**config.architecture, "num_classes": len(labels)}
-    model = build_model(**architecture)
-    if config.initial_weights is not None:
-        load_weights(model, config_file("models", config.initial_weights, ".safetensors"))
-    trainer = Trainer(config, model, datasets, args.out, device)
-    if args.restart:
-        for leftover in (trainer.checkpoint_path, args.out / "log.jsonl"):
-            leftover.unlink(missing_ok=True)
+    console.print(f"[bold]{config.name}[/]")
+    datasets = _open(config.sources, args.root, labels, console)
+    checkpoint = Checkpoint(args.out / "checkpoint.pt", config)
+    if args.restart and world.is_main:
+        checkpoint.remove()
+        (args.out / LOG).unlink(missing_ok=True)
+    wait_for_all()
+    model = _build(config, labels, checkpoint.exists(), console)
+    validation = None
+    if config.validation is not None:
+        (dataset,) = _open([config.validation], args.root, labels, console)
+        validation = Validation(config, dataset, args.out, world.device)
+    trainer = Trainer(config, model, datasets, checkpoint, world, validation)
     if trainer.resume():
         console.print(f"  continuing after iteration {trainer.iteration} of {config.iterations}")
-    started, first_iteration = time.time(), trainer.iteration
-    model = _train(trainer, args.workers, console)
-    provenance = {
-        "recipe": config.name,
-        "sources": [dict(source) for source in config.sources],
-        "iterations": config.iterations,
-        "batch_size": config.batch_size,
-        "commit": _commit(),
-        "hours_of_last_stretch": round((time.time() - started) / 3600, 2),
-        "iterations_of_last_stretch": config.iterations - first_iteration,
-        "torch": torch.__version__,
-    }
-    weights = args.out / f"{config.name}.safetensors"
-    metadata = ModelMetadata(config.name, architecture, labels, config.input_size, provenance=provenance)
-    save_model(weights, model, metadata, torch.float16)
-    console.print(f"weights: {weights}")
+    args.out.mkdir(parents=True, exist_ok=True)
+    with ExitStack() as stack:
+        observers = _observers(args, trainer, console, stack) if world.is_main else []
+        stopped_by = trainer.run(args.workers, observers)
+    if stopped_by is not None:
+        console.print(f"stopped after iteration {trainer.iteration}, state saved; the same command continues")
+        return SIGNALLED + stopped_by
+    if world.is_main:
+        weights = args.out / f"{config.name}.safetensors"
+        hours = {"hours": round(trainer.seconds / 3600, 2)}
+        WeightsWriter(config, labels).write(weights, trainer.final_model, trainer.iteration, hours)
+        console.print(f"weights: {weights}")
     return 0
 
 
-def _train(trainer: Trainer, num_workers: int, console: Console) -> torch.nn.Module:
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-        TextColumn("{task.fields[status]}"),
-    )
-    with Progress(*columns, console=console) as progress:
-        task = progress.add_task(
-            "training", total=trainer.config.iterations, completed=trainer.iteration, status="starting"
-        )
-
-        def show(record: dict[str, float]) -> None:
-            status = (
-                f"loss {record['loss']:.2f}, step {record['step_s']:.2f} s, waited {record['data_s']:.2f} s for data"
-            )
-            progress.update(task, completed=record["iteration"], status=status)
-
-        return trainer.run(num_workers, show)
+def _open(
+    sources: Sequence[Mapping[str, Any]], root: Path | None, labels: LabelMap, console: Console
+) -> list[LabeledDataset]:
+    datasets = open_sources(sources, root)
+    for source, dataset in zip(sources, datasets, strict=True):
+        if dataset.labels != labels:
+            raise ConfigError(f"data set {source['kind']} has the labels {dataset.labels.name}, not {labels.name}")
+        console.print(f"  {source['kind']}: {len(dataset)} images")
+    return datasets
 
 
-def _commit() -> str:
-    """The commit of this checkout, 'unknown' outside one."""
-    here = Path(__file__).resolve().parent
-    command = ["git", "-C", str(here), "describe", "--always", "--dirty", "--abbrev=40"]
-    try:
-        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
-    except (OSError, subprocess.CalledProcessError):
-        return "unknown"
+def _build(config: TrainingConfig, labels: LabelMap, has_state: bool, console: Console) -> BiSeNetFormer:
+    """The network to begin with; what it begins with is of no importance where a state follows."""
+    torch.manual_seed(config.seed)
+    model = build_model(**config.architecture, num_classes=len(labels))
+    if config.initial_weights is not None and not has_state:
+        try:
+            path = config_file("models", config.initial_weights, ".safetensors")
+        except FileNotFoundError as error:
+            raise ConfigError(
+                f"initial_weights: {error}. Say where the file is with --initial-weights FILE; docs/training.md tells "
+                "where ImageNet backbones are to be had"
+            ) from None
+        console.print(f"  {initialize(model, path, labels)}")
+    return model
+
+
+def _observers(args: argparse.Namespace, trainer: Trainer, console: Console, stack: ExitStack) -> list[Observer]:
+    progress = stack.enter_context(ProgressBar(console, trainer.iteration, trainer.config.iterations))
+    if trainer.validation is not None:
+        trainer.validation.on_image = progress.on_validation_image
+    observers = [progress, stack.enter_context(LogFile(args.out / LOG)), PictureFolder(args.out / "pictures")]
+    if args.tensorboard:
+        observers.append(stack.enter_context(TensorBoard(args.out / "tensorboard", trainer.iteration)))
+    return observers

@@ -56,15 +56,10 @@ _RENAMING = [
     (r"head\.predictor\.forward_prediction_heads\.mask_classifier\.layers\.2\.", r"decoder.head.mask_embedding.4."),
 ]
 _DROPPED = re.compile(r"head\.criterion\.|pixel_(mean|std)$|.*num_batches_tracked$")
-_NOT_BACKBONE = re.compile(r"(conv_last|fc|bn|linear|dropout|relu|gap|x2|x4|x8|x16|x32)\b")
 
 
 def is_authors_checkpoint(tensors: dict[str, Tensor]) -> bool:
     return any(name.startswith(_PREDICTOR) for name in tensors)
-
-
-def is_backbone_checkpoint(tensors: dict[str, Tensor]) -> bool:
-    return any(name.startswith("features.") for name in tensors)
 
 
 def from_authors(tensors: dict[str, Tensor]) -> tuple[dict[str, Any], dict[str, Tensor]]:
@@ -74,28 +69,14 @@ def from_authors(tensors: dict[str, Tensor]) -> tuple[dict[str, Any], dict[str, 
     cannot be told.
     """
     tensors = {name: tensor for name, tensor in tensors.items() if not _DROPPED.match(name)}
-    depths = _stdc_depths(tensors, _BACKBONE)
+    depths = stdc_depths(tensors, _BACKBONE)
     renamed: dict[str, Tensor] = {}
     for name, tensor in tensors.items():
         if name.startswith(_BACKBONE):
-            renamed["backbone." + _rename_stdc(name.removeprefix(_BACKBONE), depths)] = tensor
+            renamed["backbone." + rename_stdc(name.removeprefix(_BACKBONE), depths)] = tensor
         else:
             renamed.update(_split_packed(_rename(name), tensor))
     return _architecture(tensors, depths), renamed
-
-
-def backbone_tensors(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
-    """The tensors of an ImageNet STDC checkpoint under the names of our backbone; the classifier's are left out."""
-    features = {name: t for name, t in tensors.items() if name.startswith("features.")}
-    features = {name: t for name, t in features.items() if not _DROPPED.match(name)}
-    unknown = [n for n in tensors if not n.startswith("features.") and not _NOT_BACKBONE.match(n)]
-    if unknown or not features:
-        raise ModelError(
-            "not an ImageNet STDC checkpoint: expected tensors 'features.N.…', got "
-            f"{', '.join((unknown or list(tensors))[:5])}"
-        )
-    depths = _stdc_depths(features, "")
-    return {_rename_stdc(name, depths): tensor for name, tensor in features.items()}
 
 
 def _architecture(tensors: dict[str, Tensor], depths: tuple[int, ...]) -> dict[str, Any]:
@@ -122,7 +103,7 @@ def _count(tensors: dict[str, Tensor], pattern: str) -> int:
     return len({match[1] for name in tensors if (match := re.match(pattern, name))})
 
 
-def _stdc_depths(tensors: dict[str, Tensor], prefix: str) -> tuple[int, ...]:
+def stdc_depths(tensors: dict[str, Tensor], prefix: str) -> tuple[int, ...]:
     """Blocks per stage: a block with a stride (an `avd_layer`) starts a stage."""
     num_features = _count(tensors, re.escape(prefix) + r"features\.(\d+)\.")
     starts = sorted(
@@ -137,7 +118,7 @@ def _stdc_depths(tensors: dict[str, Tensor], prefix: str) -> tuple[int, ...]:
     return depths
 
 
-def _rename_stdc(name: str, depths: tuple[int, ...]) -> str:
+def rename_stdc(name: str, depths: tuple[int, ...]) -> str:
     """features.N.conv… → stem.N.conv… or stages.S.B.convs…"""
     match = re.match(r"features\.(\d+)\.(.*)", name)
     if not match:

@@ -1,4 +1,4 @@
-"""Weights on disk: our safetensors, the authors' .pth files and ImageNet backbones.
+"""Weights on disk: our safetensors and the authors' .pth files.
 
 Nothing here runs code from a file: safetensors hold numbers, .pth files are read with weights_only.
 """
@@ -16,14 +16,10 @@ from torch import Tensor
 from bisenetformer_ros.errors import ConfigError, ModelError
 from bisenetformer_ros.labels import LabelMap
 from bisenetformer_ros.metadata import ModelMetadata
-from bisenetformer_ros.model.authors import (
-    backbone_tensors,
-    from_authors,
-    is_authors_checkpoint,
-    is_backbone_checkpoint,
-)
+from bisenetformer_ros.model.authors import from_authors, is_authors_checkpoint
 from bisenetformer_ros.model.bisenetformer import BiSeNetFormer
 from bisenetformer_ros.model.builders import build_model
+from bisenetformer_ros.model.imagenet import is_backbone_checkpoint
 
 _NOT_WEIGHTS = ("num_batches_tracked", "pixel_mean", "pixel_std")
 """Buffers that are neither written nor expected: the metadata holds the normalization."""
@@ -66,39 +62,18 @@ def load_checkpoint(path: str | Path) -> tuple[BiSeNetFormer, ModelMetadata]:
     else:
         tensors = read_pth(path)
         _expect_network(tensors, path)
-        with _naming(path):
+        with naming(path):
             architecture, tensors = from_authors(tensors)
         metadata = _authors_metadata(path, architecture)
     model = _build(metadata, path)
-    _load_tensors(model, tensors, path)
+    load_tensors(model, tensors, path)
     return model.eval(), metadata
-
-
-def load_weights(model: BiSeNetFormer, path: str | Path) -> None:
-    """Puts the weights of a whole network into `model`, which has the same structure; see `load_checkpoint`.
-
-    Raises ModelError for a file that is not a network's or has other tensors.
-    """
-    trained, _ = load_checkpoint(path)
-    _load_tensors(model, trained.state_dict(), Path(path))
-
-
-def load_backbone(model: BiSeNetFormer, path: str | Path) -> None:
-    """Puts an ImageNet STDC checkpoint into the model's backbone; its classifier layers are left out.
-
-    Raises ModelError when the file is not one or belongs to another STDC.
-    """
-    path = Path(path).expanduser()
-    tensors = read_pth(path)
-    with _naming(path):
-        tensors = backbone_tensors(tensors)
-    _load_tensors(model.backbone, tensors, path)
 
 
 def read_metadata(path: str | Path) -> ModelMetadata:
     """The metadata in the header of our safetensors, without reading the weights."""
     try:
-        with safe_open(str(path), framework="pt") as file, _naming(path):
+        with safe_open(str(path), framework="pt") as file, naming(path):
             return ModelMetadata.from_strings(file.metadata() or {})
     except (SafetensorError, OSError) as error:
         raise ModelError(f"{path}: damaged or not a safetensors file ({error})") from error
@@ -144,7 +119,7 @@ def _expect_network(tensors: dict[str, Tensor], path: Path) -> None:
 
 
 @contextmanager
-def _naming(path: str | Path) -> Iterator[None]:
+def naming(path: str | Path) -> Iterator[None]:
     """Puts the file's name in front of a ModelError."""
     try:
         yield
@@ -160,7 +135,8 @@ def _build(metadata: ModelMetadata, path: Path) -> BiSeNetFormer:
         raise ModelError(f"{path}: the header describes no network that this version can build: {error}") from error
 
 
-def _load_tensors(module: torch.nn.Module, tensors: dict[str, Tensor], path: Path) -> None:
+def load_tensors(module: torch.nn.Module, tensors: Mapping[str, Tensor], path: Path) -> None:
+    """Puts the tensors of a file into a module; raises ModelError that names those that do not fit."""
     expected = {name: tensor.shape for name, tensor in _weights(module.state_dict()).items()}
     given = {name: tensor.shape for name, tensor in _weights(tensors).items()}
     problems = []

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from bisenetformer_ros.model.bisenetformer import PixelFeatures
 from bisenetformer_ros.results import UNLABELED
+from bisenetformer_ros.training.distributed import average
 
 
 class DenseAuxiliary(nn.Module):
@@ -21,29 +22,35 @@ class DenseAuxiliary(nn.Module):
         self.on_context = nn.Conv2d(channels, num_classes, 1)
 
     def forward(self, features: PixelFeatures, label_maps: Tensor) -> Tensor:
-        """label_maps (B, H, W) int64, 255 = ignore → mean cross-entropy of both classifiers, at half resolution.
+        """label_maps (B, H, W) uint8, 255 = ignore → mean cross-entropy of both classifiers, at half resolution.
 
-        Classes weigh by `class_weights` of the batch.
+        Classes weigh by `class_weights` of the batch; with several processes as the losses of `Criterion`.
         """
-        labels = label_maps[:, ::2, ::2]
-        weights = class_weights(labels, self.on_mask_features.out_channels)
+        labels = label_maps[:, ::2, ::2].long()
+        counts = average(class_counts(labels, self.on_mask_features.out_channels))
+        weights = class_weights(counts)
         context16 = features.levels[1]
-        losses = [
+        total = sum(
             F.cross_entropy(
                 F.interpolate(logits.float(), size=labels.shape[1:], mode="bilinear", align_corners=False),
                 labels,
                 weights,
                 ignore_index=UNLABELED,
+                reduction="sum",
             )
             for logits in (self.on_mask_features(features.mask), self.on_context(context16))
-        ]
-        return sum(losses) / len(losses)
+        )
+        return total / 2 / (weights * counts).sum().clamp(min=1)  # a product of vectors would be autocast to half
 
 
-def class_weights(labels: Tensor, num_classes: int) -> Tensor:
+def class_counts(labels: Tensor, num_classes: int) -> Tensor:
+    """(K,) pixels of every class; float32, exact up to 16 million of each."""
+    return torch.bincount(labels[labels != UNLABELED], minlength=num_classes).float()
+
+
+def class_weights(counts: Tensor) -> Tensor:
     """(K,) of 1.4 for a class that fills every pixel to 50 for one without any: 1 / ln(1.02 + share of the pixels).
 
     The weighting of ENet (Paszke et al., 2016): thin and rare things are not drowned by road and sky.
     """
-    counts = torch.bincount(labels[labels != UNLABELED], minlength=num_classes)
     return 1 / torch.log(1.02 + counts / counts.sum().clamp(min=1))

@@ -1,38 +1,31 @@
-"""The training loop: batches in, checkpoints and weights out. It can be stopped at any time and resumed."""
+"""The training loop: batches in, checkpoints and weights out. It can be stopped at any time and continued."""
 
-import json
-import os
-import time
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict
-from pathlib import Path
+from collections.abc import Sequence
+from time import perf_counter
 
-import torch
-from torch import Tensor, nn
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
-from torch.utils.data import DataLoader, Subset
+from torch.utils.data import DataLoader
 
 from bisenetformer_ros.data.sample import LabeledDataset
-from bisenetformer_ros.errors import BiSeNetFormerError, ConfigError
+from bisenetformer_ros.errors import ConfigError
 from bisenetformer_ros.model.bisenetformer import BiSeNetFormer
-from bisenetformer_ros.training.auxiliary import DenseAuxiliary
+from bisenetformer_ros.training.checkpoint import Checkpoint
 from bisenetformer_ros.training.config import TrainingConfig
-from bisenetformer_ros.training.criterion import Criterion
-from bisenetformer_ros.training.optimizer import build_optimizer, learning_rate_factor
-from bisenetformer_ros.training.stream import Batch, TrainingStream, collate
+from bisenetformer_ros.training.distributed import World, gather, largest, wait_for_all
+from bisenetformer_ros.training.interruption import Interruption, ignore_interruptions
+from bisenetformer_ros.training.learner import Learner
+from bisenetformer_ros.training.observer import Observer
+from bisenetformer_ros.training.stream import Batch, BatchPositions, TrainingStream, collate
+from bisenetformer_ros.training.validation import Validation
 
 CHECKPOINT_EVERY = 200
 """Iterations between checkpoints; a kill costs at most this much work."""
 
 
-class DivergedError(BiSeNetFormerError):
-    """The loss became infinite or not a number."""
-
-
 class Trainer:
-    """One run in one directory: `checkpoint.pt` (the newest state) and `log.jsonl` (one line per iteration).
+    """One run, whose newest state is in `checkpoint`.
 
-    After an interruption the iterations since the checkpoint are done and logged again.
+    datasets: one per source of the recipe, with the same labels. validation: None to go without.
+    After a kill the iterations since the checkpoint are done, and observed, again.
     """
 
     def __init__(
@@ -40,137 +33,109 @@ class Trainer:
         config: TrainingConfig,
         model: BiSeNetFormer,
         datasets: Sequence[LabeledDataset],
-        directory: Path,
-        device: torch.device,
+        checkpoint: Checkpoint,
+        world: World,
+        validation: Validation | None = None,
     ) -> None:
+        if config.batch_size % world.size or config.batch_size < 2 * world.size:
+            raise ConfigError(
+                f"batch_size is {config.batch_size}, expected a multiple of {world.size} (the processes) with at least "
+                "2 images for each"
+            )
         self.config = config
-        self.directory = directory
-        self.device = device
-        self.model = model.to(self.device, memory_format=torch.channels_last).train()
-        num_classes = len(datasets[0].labels)
-        channels = model.feature_fusion.out.conv.out_channels
-        self.auxiliary = DenseAuxiliary(channels, num_classes).to(self.device) if config.auxiliary_weight else None
-        self.criterion = Criterion(num_classes, config.num_points).to(self.device)
-        parts = {"model": self.model} if self.auxiliary is None else {"model": self.model, "auxiliary": self.auxiliary}
-        self.trained = nn.ModuleDict(parts)
-        self.optimizer = build_optimizer(
-            self.trained, config.learning_rate, config.weight_decay, config.backbone_multiplier
-        )
-        self.base_rates = [group["lr"] for group in self.optimizer.param_groups]
-        self.average = None
-        if config.ema_decay:
-            averaging = get_ema_multi_avg_fn(config.ema_decay)
-            self.average = AveragedModel(self.model, multi_avg_fn=averaging, use_buffers=True)
-        weights = [float(source.get("weight", 1.0)) for source in config.sources]
-        self.stream = TrainingStream(config, datasets, weights, config.iterations * config.batch_size)
+        self.world = world
+        self.learner = Learner(config, model, len(datasets[0].labels), world)
+        self.stream = TrainingStream(config, datasets)
+        self.validation = validation
+        self.checkpoint = checkpoint
         self.iteration = 0
+        self.seconds = 0.0
 
     @property
-    def checkpoint_path(self) -> Path:
-        return self.directory / "checkpoint.pt"
-
-    def run(self, num_workers: int, on_iteration: Callable[[dict[str, float]], None]) -> BiSeNetFormer:
-        """Trains to the end from wherever the run stands; returns the weights to ship (averaged if so configured).
-
-        on_iteration receives {"iteration", "loss", its terms, "learning_rate", "data_s", "step_s"}.
-        Raises DivergedError, naming the images of the batch, when the loss is not finite.
-        """
-        self.directory.mkdir(parents=True, exist_ok=True)
-        with open(
-            self.directory / "log.jsonl", "a", buffering=1, encoding="utf-8"
-        ) as log:  # by lines: a kill tears none
-            waiting_since = time.perf_counter()
-            for batch in self._batches(num_workers):
-                started = time.perf_counter()
-                record = self.step(batch)
-                ended = time.perf_counter()
-                record |= {"data_s": started - waiting_since, "step_s": ended - started}
-                waiting_since = ended
-                log.write(json.dumps(record) + "\n")
-                if self.iteration % CHECKPOINT_EVERY == 0 or self.iteration == self.config.iterations:
-                    self.save()
-                on_iteration(record)
-        return self.final_model
+    def is_finished(self) -> bool:
+        return self.iteration >= self.config.iterations
 
     @property
     def final_model(self) -> BiSeNetFormer:
-        return (self.model if self.average is None else self.average.module).eval()
+        """In eval mode."""
+        return self.learner.final_model.eval()
 
-    def step(self, batch: Batch) -> dict[str, float]:
-        """One optimizer step on one batch."""
-        torch.manual_seed(self.config.seed + self.iteration)  # the loss samples points
-        factor = learning_rate_factor(self.config.schedule, self.iteration, self.config.iterations)
-        for group, base_rate in zip(self.optimizer.param_groups, self.base_rates, strict=True):
-            group["lr"] = base_rate * factor
-        losses = self._losses(batch)
-        loss = sum(losses.values())
-        self.optimizer.zero_grad()
-        loss.backward()
-        gradient_norm = nn.utils.clip_grad_norm_(self.trained.parameters(), self.config.clip_norm)
-        if not torch.isfinite(loss + gradient_norm):
-            raise DivergedError(
-                f"the loss is {loss.item()} and its gradient {gradient_norm.item()} at iteration {self.iteration}; "
-                f"images of the batch: {', '.join(batch.names)}. Lower learning_rate, or look at these images; "
-                f"the last good state is {self.checkpoint_path}"
-            )
-        self.optimizer.step()
-        if self.average is not None:
-            self.average.update_parameters(self.model)
-        self.iteration += 1
-        terms = {name: round(value.item(), 4) for name, value in losses.items()}
-        rate = self.config.learning_rate * factor
-        return {"iteration": self.iteration, "loss": round(loss.item(), 4), **terms, "learning_rate": rate}
+    def run(self, num_workers: int, observers: Sequence[Observer] = ()) -> int | None:
+        """Trains to the end from wherever the run stands; None, or the signal that stopped it before.
 
-    def _losses(self, batch: Batch) -> dict[str, Tensor]:
-        images = batch.images.to(self.device).to(torch.float32, memory_format=torch.channels_last)
-        features = self.model.extract(images)
-        predictions = self.model.decoder.predict_all(features.levels, features.mask)
-        losses = self.criterion(predictions, [target.to(self.device) for target in batch.targets])
-        if self.auxiliary is not None:
-            dense = self.auxiliary(features, batch.label_maps.to(self.device))
-            losses["auxiliary"] = self.config.auxiliary_weight * dense
-        return losses
+        SIGINT and SIGTERM let it finish the step and save. num_workers: processes that load images.
+        Raises DivergedError for a loss that is not finite and CheckpointError for a disk that is full.
+        """
+        with Interruption() as interruption:
+            self._validate_if_due(observers)  # a run that was stopped had no time for it
+            waiting_since = perf_counter()
+            for batch in self._batches(num_workers):
+                self._step(batch, waiting_since, observers)
+                stopped_by = largest(interruption.signal_number or 0, self.world.device)
+                validated = not stopped_by and self._validate_if_due(observers)
+                if stopped_by or validated or self.is_finished or self.iteration % CHECKPOINT_EVERY == 0:
+                    self.save()
+                if stopped_by and not self.is_finished:
+                    return stopped_by
+                waiting_since = perf_counter()
+        return None
 
-    def _batches(self, num_workers: int) -> Iterator[Batch]:
-        rest = range(self.iteration * self.config.batch_size, len(self.stream))
-        return iter(
-            DataLoader(Subset(self.stream, rest), self.config.batch_size, num_workers=num_workers, collate_fn=collate)
+    def _batches(self, num_workers: int) -> DataLoader:
+        config, world = self.config, self.world
+        positions = BatchPositions(self.iteration, config.iterations, config.batch_size, world.rank, world.size)
+        return DataLoader(
+            self.stream,
+            batch_sampler=positions,
+            num_workers=num_workers,
+            collate_fn=collate,
+            worker_init_fn=ignore_interruptions,
+            pin_memory=world.device.type == "cuda",
         )
 
+    def _step(self, batch: Batch, waiting_since: float, observers: Sequence[Observer]) -> None:
+        started = perf_counter()
+        record = self.learner.step(batch, self.iteration)
+        ended = perf_counter()
+        self.iteration += 1
+        self.seconds += ended - waiting_since
+        record |= {"data_s": started - waiting_since, "step_s": ended - started}
+        for observer in observers:
+            observer.on_iteration(self.iteration, record)
+
+    def _validate_if_due(self, observers: Sequence[Observer]) -> bool:
+        """One process works, the others wait for it."""
+        if self.validation is None or not self.validation.is_due(self.iteration, self.is_finished):
+            return False
+        if self.world.is_main:
+            figures, pictures = self.validation.measure(self.final_model, self.iteration)
+            for observer in observers:
+                observer.on_validation(self.iteration, figures, pictures)
+        wait_for_all()
+        return True
+
     def save(self) -> None:
-        """Writes the state beside the old one, then swaps: a kill at any moment leaves a whole file."""
-        state = {
-            "config": asdict(self.config),
-            "iteration": self.iteration,
-            "trained": self.trained.state_dict(),
-            "optimizer": self.optimizer.state_dict(),
-            "average": None if self.average is None else self.average.state_dict(),
-        }
-        unfinished = self.checkpoint_path.with_suffix(".unfinished")
-        with open(unfinished, "wb") as stream:
-            torch.save(state, stream)
-            stream.flush()
-            os.fsync(stream.fileno())
-        os.replace(unfinished, self.checkpoint_path)
+        """Writes the checkpoint; every process calls it, one of them writes."""
+        if not self.world.is_main:
+            return
+        validation = None if self.validation is None else self.validation.state_dict()
+        progress = {"iteration": self.iteration, "seconds": self.seconds, "validation": validation}
+        self.checkpoint.save({**progress, "learner": self.learner.state_dict()})
 
     def resume(self) -> bool:
-        """Continues from `checkpoint.pt` if there is one; returns whether there was.
+        """Continues from the checkpoint if there is one; returns whether there was.
 
-        Raises ConfigError when it was written with another recipe.
+        Raises ConfigError when it was written with another recipe, or when not all processes see the same one.
         """
-        if not self.checkpoint_path.is_file():
-            return False
-        state = torch.load(self.checkpoint_path, map_location=self.device, weights_only=True)
-        wanted, had = asdict(self.config), state["config"]
-        changed = [f"{key} {had.get(key)!r} (now {value!r})" for key, value in wanted.items() if had.get(key) != value]
-        if changed:
+        if self.checkpoint.exists():
+            state = self.checkpoint.load(self.world.device)
+            self.learner.load_state_dict(state["learner"])
+            if self.validation is not None:
+                self.validation.load_state_dict(state["validation"])
+            self.iteration, self.seconds = state["iteration"], state["seconds"]
+        stands = gather(self.iteration)
+        if len(set(stands)) > 1:
             raise ConfigError(
-                f"{self.checkpoint_path} belongs to a run with {', '.join(changed)}; continue it with its own recipe, "
-                "start over with --restart, or choose another directory"
+                f"the processes stand at the iterations {', '.join(map(str, stands))}: the directory of the run has to "
+                "be one folder that all of them see"
             )
-        self.trained.load_state_dict(state["trained"])
-        self.optimizer.load_state_dict(state["optimizer"])
-        if self.average is not None:
-            self.average.load_state_dict(state["average"])
-        self.iteration = state["iteration"]
-        return True
+        return self.iteration > 0

@@ -1,55 +1,64 @@
 """Which query answers for which ground-truth segment: the assignment of least cost (Carion et al., DETR)."""
 
 import torch
+import torch.nn.functional as F
 from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 
-from bisenetformer_ros.training.points import sample_points
-from bisenetformer_ros.training.targets import Target
+from bisenetformer_ros.training.points import sample_points, segments_at
+from bisenetformer_ros.training.targets import Targets
 
 CLASS_WEIGHT = 2.0
 BCE_WEIGHT = 5.0
 DICE_WEIGHT = 5.0
 """Weights of the three terms, in the assignment and in the loss alike (section 4.1)."""
 
+Matches = list[tuple[Tensor, Tensor]]
+"""Per image: indices of the matched queries and of their segments, min(N, M) each, sorted by segment."""
+
 
 @torch.no_grad()
-def match(class_logits: Tensor, mask_logits: Tensor, target: Target, points: Tensor) -> tuple[Tensor, Tensor]:
-    """Hungarian assignment for one image.
+def match(class_logits: Tensor, mask_logits: Tensor, targets: Targets, points: Tensor) -> Matches:
+    """Hungarian assignment in every image.
 
-    class_logits (N, K+1), mask_logits (N, h, w), target with M segments, points (P, 2) in 0..1.
-    Returns query and target indices, min(N, M) each, sorted by target.
+    class_logits (B, N, K+1) and mask_logits (B, N, h, w) float32, points (B, P, 2) in 0..1.
     """
-    if len(target.class_ids) == 0:
-        empty = torch.zeros(0, dtype=torch.int64, device=class_logits.device)
-        return empty, empty
-    predicted = sample_points(mask_logits.float()[None], points[None])[0]
-    expected = sample_points(target.masks.float()[None], points[None])[0]
+    counts = targets.counts
+    most = max(counts)
+    predicted = sample_points(mask_logits, points)
+    expected = segments_at(targets.segment_maps, points, most)
+    class_ids = torch.stack([F.pad(ids, (0, most - len(ids))) for ids in targets.class_ids])
     cost = (
-        CLASS_WEIGHT * class_cost(class_logits.float(), target.class_ids)
+        CLASS_WEIGHT * class_cost(class_logits, class_ids)
         + BCE_WEIGHT * bce_cost(predicted, expected)
         + DICE_WEIGHT * dice_cost(predicted, expected)
     )
-    cost = cost.nan_to_num()  # a diverged network gets some assignment, and its loss is then seen to be not finite
-    targets, queries = linear_sum_assignment(cost.T.cpu().numpy())
-    return torch.as_tensor(queries, device=cost.device), torch.as_tensor(targets, device=cost.device)
+    cost = cost.nan_to_num().cpu()  # a diverged network gets some assignment; its loss is then seen to be not finite
+    matches = []
+    for of_image, count in zip(cost, counts, strict=True):
+        segments, queries = linear_sum_assignment(of_image[:, :count].T.numpy())
+        matches.append(tuple(torch.as_tensor(indices, device=points.device) for indices in (queries, segments)))
+    return matches
 
 
 def class_cost(class_logits: Tensor, class_ids: Tensor) -> Tensor:
-    """(N, K+1), (M,) → (N, M): minus the probability of the segment's class."""
-    return -class_logits.softmax(dim=1)[:, class_ids]
+    """(B, N, K+1), (B, M) → (B, N, M): minus the probability of the segment's class."""
+    of_query = class_ids[:, None].expand(-1, class_logits.shape[1], -1)
+    return -class_logits.softmax(dim=2).gather(2, of_query)
 
 
 def bce_cost(predicted: Tensor, expected: Tensor) -> Tensor:
-    """Logits (N, P), masks (M, P) in 0..1 → (N, M): binary cross-entropy, mean over points."""
-    as_inside = torch.nn.functional.softplus(-predicted)
-    as_outside = torch.nn.functional.softplus(predicted)
-    return (as_inside @ expected.T + as_outside @ (1 - expected).T) / predicted.shape[1]
+    """Logits (B, N, P), masks (B, M, P) in 0..1 → (B, N, M): binary cross-entropy, mean over points.
+
+    For a logit x and a mask value t it is softplus(x) - t·x, the second term being a product of matrices.
+    """
+    of_nothing = F.softplus(predicted).sum(dim=2)[:, :, None]
+    return (of_nothing - predicted @ expected.transpose(1, 2)) / predicted.shape[2]
 
 
 def dice_cost(predicted: Tensor, expected: Tensor) -> Tensor:
-    """Logits (N, P), masks (M, P) in 0..1 → (N, M): 1 - (2·overlap + 1) / (sum of areas + 1)."""
+    """Logits (B, N, P), masks (B, M, P) in 0..1 → (B, N, M): 1 - (2·overlap + 1) / (sum of areas + 1)."""
     probability = predicted.sigmoid()
-    overlap = probability @ expected.T
-    areas = probability.sum(dim=1)[:, None] + expected.sum(dim=1)[None]
+    overlap = probability @ expected.transpose(1, 2)
+    areas = probability.sum(dim=2)[:, :, None] + expected.sum(dim=2)[:, None]
     return 1 - (2 * overlap + 1) / (areas + 1)

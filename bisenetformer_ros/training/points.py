@@ -1,4 +1,9 @@
-"""Mask losses on sampled points instead of whole masks (Kirillov et al., PointRend, CVPR 2020)."""
+"""Mask losses on sampled points instead of whole masks (Kirillov et al., PointRend, CVPR 2020).
+
+Points are (x, y) in 0..1 of width and height. Whatever lies beyond the border counts as 0.
+"""
+
+from collections.abc import Iterator, Sequence
 
 import torch
 import torch.nn.functional as F
@@ -10,20 +15,71 @@ IMPORTANT_SHARE = 0.75
 """Share of the points that are the most uncertain candidates; the rest is uniform."""
 
 
+def random_points(generators: Sequence[torch.Generator], counts: Sequence[int], num_points: int) -> Tensor:
+    """Uniform (sum of counts, num_points, 2); generator i draws counts[i] rows, on its device.
+
+    A generator per image makes an image's points independent of the others in the batch.
+    """
+    return torch.cat(
+        [
+            torch.rand(count, num_points, 2, generator=generator, device=generator.device)
+            for generator, count in zip(generators, counts, strict=True)
+        ]
+    )
+
+
 def sample_points(maps: Tensor, points: Tensor) -> Tensor:
-    """Bilinear values of maps (B, C, H, W) at points (B, P, 2), x and y in 0..1 → (B, C, P)."""
+    """Bilinear values of maps (B, C, H, W) at points (B, P, 2) → (B, C, P)."""
     grid = (2 * points - 1)[:, :, None]
     return F.grid_sample(maps, grid.to(maps.dtype), align_corners=False).squeeze(3)
 
 
-def uncertain_points(mask_logits: Tensor, num_points: int) -> Tensor:
-    """mask_logits (M, H, W) → points (M, num_points, 2), mostly where a mask is undecided (logit near 0)."""
-    num_masks = mask_logits.shape[0]
-    num_candidates = int(num_points * OVERSAMPLING)
+def uncertain_points(
+    mask_logits: Tensor, num_points: int, generators: Sequence[torch.Generator], counts: Sequence[int]
+) -> Tensor:
+    """mask_logits (M, H, W) → points (M, num_points, 2), mostly where a mask is undecided (logit near 0).
+
+    generators, counts: as in `random_points`; the counts sum up to M.
+    """
     num_important = int(num_points * IMPORTANT_SHARE)
-    candidates = torch.rand(num_masks, num_candidates, 2, device=mask_logits.device)
-    undecided = -sample_points(mask_logits[:, None], candidates)[:, 0].abs()
-    best = undecided.topk(num_important, dim=1).indices
+    candidates = random_points(generators, counts, int(num_points * OVERSAMPLING))
+    undecided = sample_points(mask_logits[:, None], candidates)[:, 0].abs()
+    best = undecided.topk(num_important, dim=1, largest=False, sorted=False).indices
     important = candidates.gather(1, best[:, :, None].expand(-1, -1, 2))
-    uniform = torch.rand(num_masks, num_points - num_important, 2, device=mask_logits.device)
-    return torch.cat((important, uniform), dim=1)
+    return torch.cat((important, random_points(generators, counts, num_points - num_important)), dim=1)
+
+
+def segments_at(segment_maps: Tensor, points: Tensor, num_segments: int) -> Tensor:
+    """What `sample_points` finds on the masks of all segments, without making the masks.
+
+    segment_maps (B, H, W) of -1..num_segments - 1, points (B, P, 2) → (B, num_segments, P) in 0..1.
+    """
+    batch_size, num_points = points.shape[:2]
+    shares = points.new_zeros(batch_size, 1 + num_segments, num_points)
+    flat = segment_maps.flatten(1)
+    for pixel, weight in _pixels_around(points, segment_maps.shape[1:]):
+        shares.scatter_add_(1, flat.gather(1, pixel)[:, None].long() + 1, weight[:, None])
+    return shares[:, 1:]
+
+
+def segment_at(segment_maps: Tensor, images: Tensor, segments: Tensor, points: Tensor) -> Tensor:
+    """The same for one segment per row of points: points (M, P, 2), images and segments (M,) int64 → (M, P)."""
+    share = points.new_zeros(points.shape[:2])
+    flat = segment_maps.flatten()
+    start = (images * segment_maps[0].numel())[:, None]
+    for pixel, weight in _pixels_around(points, segment_maps.shape[1:]):
+        share += weight * (flat[start + pixel] == segments[:, None])
+    return share
+
+
+def _pixels_around(points: Tensor, size: Sequence[int]) -> Iterator[tuple[Tensor, Tensor]]:
+    """The four pixels around each point (…, 2): index in the flattened image (…,) and weight (…,)."""
+    height, width = size
+    x, y = points[..., 0] * width - 0.5, points[..., 1] * height - 0.5
+    left, top = x.floor(), y.floor()
+    for column, x_weight in ((left, left + 1 - x), (left + 1, x - left)):
+        x_weight = x_weight * ((column >= 0) & (column < width))
+        for row, y_weight in ((top, top + 1 - y), (top + 1, y - top)):
+            y_weight = y_weight * ((row >= 0) & (row < height))
+            pixel = row.clamp(0, height - 1).long() * width + column.clamp(0, width - 1).long()
+            yield pixel, x_weight * y_weight

@@ -1,45 +1,45 @@
 """The endless stream of augmented samples that a run consumes, addressable by position.
 
-Item i depends on the seed and i alone, so neither the number of loader workers nor an interruption changes a run.
+Item i depends on the seed and i alone, so neither the number of loader workers, nor that of processes, nor an
+interruption changes a run.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch import Tensor
-from torch.utils.data import Dataset
+from torch.utils.data import Dataset, Sampler
 
 from bisenetformer_ros.data.sample import LabeledDataset
 from bisenetformer_ros.data.transforms import augment
 from bisenetformer_ros.training.config import TrainingConfig
-from bisenetformer_ros.training.targets import Target, panoptic_target, semantic_target
+from bisenetformer_ros.training.targets import Targets, join, panoptic_targets, semantic_targets
 
 
 @dataclass(frozen=True, eq=False)
 class Batch:
-    """images: (B, 3, H, W) uint8. label_maps: (B, H, W) int64, 255 = ignore. names: of the source images."""
+    """images: (B, 3, H, W) uint8. label_maps: (B, H, W) uint8, 255 = ignore. names: of the source images.
+
+    seeds: one per image, for whatever else is random about it.
+    """
 
     images: Tensor
     label_maps: Tensor
-    targets: list[Target]
+    targets: Targets
     names: list[str]
+    seeds: list[int]
 
 
 class TrainingStream(Dataset):
-    """Draws from several data sets in proportion to `weights`; `length` samples in all."""
+    """Draws from one data set per source of the recipe, in proportion to the weights of the sources."""
 
-    def __init__(
-        self, config: TrainingConfig, datasets: Sequence[LabeledDataset], weights: Sequence[float], length: int
-    ) -> None:
+    def __init__(self, config: TrainingConfig, datasets: Sequence[LabeledDataset]) -> None:
         self.config = config
         self.datasets = datasets
-        self.probabilities = np.asarray(weights, float) / np.sum(weights)
-        self.length = length
-
-    def __len__(self) -> int:
-        return self.length
+        weights = np.array([float(source.get("weight", 1.0)) for source in config.sources])
+        self.probabilities = weights / weights.sum()
 
     def __getitem__(self, position: int) -> Batch:
         """A batch of one."""
@@ -49,10 +49,31 @@ class TrainingStream(Dataset):
         config = self.config
         sample = augment(sample, rng, config.crop_size, config.scale_range, config.balanced_share, config.gamma_range)
         panoptic = config.task == "panoptic"
-        target = panoptic_target(sample, dataset.labels) if panoptic else semantic_target(sample)
+        targets = panoptic_targets(sample, dataset.labels) if panoptic else semantic_targets(sample)
         image = torch.from_numpy(np.ascontiguousarray(sample.rgb.transpose(2, 0, 1)))
-        label_map = torch.from_numpy(sample.label_map.astype(np.int64))
-        return Batch(image[None], label_map[None], [target], [sample.name])
+        label_map = torch.from_numpy(np.ascontiguousarray(sample.label_map))
+        return Batch(image[None], label_map[None], targets, [sample.name], [int(rng.integers(2**63))])
+
+
+class BatchPositions(Sampler[range]):
+    """Positions of the batches from iteration `first` to before `last`, or of one process's part of each.
+
+    Process `rank` of `num_processes` takes the rank-th piece of every batch.
+    """
+
+    def __init__(self, first: int, last: int, batch_size: int, rank: int = 0, num_processes: int = 1) -> None:
+        self.iterations = range(first, last)
+        self.batch_size = batch_size
+        self.piece = batch_size // num_processes
+        self.offset = rank * self.piece
+
+    def __len__(self) -> int:
+        return len(self.iterations)
+
+    def __iter__(self) -> Iterator[range]:
+        for iteration in self.iterations:
+            start = iteration * self.batch_size + self.offset
+            yield range(start, start + self.piece)
 
 
 def collate(batches: Sequence[Batch]) -> Batch:
@@ -60,6 +81,7 @@ def collate(batches: Sequence[Batch]) -> Batch:
     return Batch(
         torch.cat([batch.images for batch in batches]),
         torch.cat([batch.label_maps for batch in batches]),
-        [target for batch in batches for target in batch.targets],
+        join([batch.targets for batch in batches]),
         [name for batch in batches for name in batch.names],
+        [seed for batch in batches for seed in batch.seeds],
     )

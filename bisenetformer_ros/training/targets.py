@@ -1,5 +1,6 @@
-"""Ground truth in the form that the loss compares with: one mask and one class per segment."""
+"""Ground truth in the form that the loss compares with: the segments of an image and where they lie."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,31 +11,48 @@ from bisenetformer_ros.data.sample import Sample, panoptic_ground_truth
 from bisenetformer_ros.labels import LabelMap
 from bisenetformer_ros.results import UNLABELED
 
+NO_SEGMENT = -1
+
 
 @dataclass(frozen=True, eq=False)
-class Target:
-    """class_ids: (M,) int64. masks: (M, H, W) uint8, 0 or 1, none of them empty. M may be 0."""
+class Targets:
+    """Segments of B images of one size.
 
-    class_ids: Tensor
-    masks: Tensor
+    class_ids: per image (M,) int64; M may be 0. segment_maps: (B, H, W) int16, for every pixel the index of its segment
+    in `class_ids` or NO_SEGMENT; every segment has a pixel. As one map, 30 masks of an image take as much as two.
+    """
 
-    def to(self, device: torch.device) -> "Target":
-        return Target(self.class_ids.to(device), self.masks.to(device))
+    class_ids: tuple[Tensor, ...]
+    segment_maps: Tensor
+
+    @property
+    def counts(self) -> list[int]:
+        """Segments per image."""
+        return [len(class_ids) for class_ids in self.class_ids]
+
+    def to(self, device: torch.device) -> "Targets":
+        return Targets(tuple(ids.to(device) for ids in self.class_ids), self.segment_maps.to(device))
 
 
-def panoptic_target(sample: Sample, labels: LabelMap) -> Target:
-    """One mask per instance of a thing and one per stuff class that occurs; pixels of void and crowds are in no mask."""
+def join(targets: Sequence[Targets]) -> Targets:
+    """One after the other."""
+    return Targets(sum((t.class_ids for t in targets), ()), torch.cat([t.segment_maps for t in targets]))
+
+
+def panoptic_targets(sample: Sample, labels: LabelMap) -> Targets:
+    """A segment per instance of a thing and one per stuff class that occurs; void and crowds are no segments."""
     segment_map, segments, crowd_ids = panoptic_ground_truth(sample.label_map, sample.instance_map, labels)
     ids = [segment_id for segment_id in segments if segment_id not in crowd_ids]
-    return _target([segments[segment_id] for segment_id in ids], segment_map, ids)
+    return _targets([segments[segment_id] for segment_id in ids], segment_map, ids)
 
 
-def semantic_target(sample: Sample) -> Target:
-    """One mask per class that occurs; pixels to ignore are in no mask."""
+def semantic_targets(sample: Sample) -> Targets:
+    """A segment per class that occurs; pixels to ignore are in none."""
     class_ids = [int(class_id) for class_id in np.unique(sample.label_map) if class_id != UNLABELED]
-    return _target(class_ids, sample.label_map, class_ids)
+    return _targets(class_ids, sample.label_map, class_ids)
 
 
-def _target(class_ids: list[int], id_map: np.ndarray, ids: list[int]) -> Target:
-    masks = id_map[None] == np.asarray(ids, id_map.dtype)[:, None, None]
-    return Target(torch.tensor(class_ids, dtype=torch.int64), torch.from_numpy(masks.astype(np.uint8)))
+def _targets(class_ids: list[int], id_map: np.ndarray, ids: list[int]) -> Targets:
+    index_of = np.full(int(id_map.max()) + 1, NO_SEGMENT, np.int16)
+    index_of[ids] = np.arange(len(ids))
+    return Targets((torch.tensor(class_ids, dtype=torch.int64),), torch.from_numpy(index_of[id_map])[None])

@@ -39,7 +39,7 @@ def test_a_recipe_becomes_a_weights_file(tmp_path: Path, capsys: pytest.CaptureF
     assert (metadata.name, metadata.labels.name, metadata.input_size) == ("short", "camvid11", 360)
     assert metadata.architecture == {"name": "bisenetformer-nano", **SMALL, "num_classes": 11}
     assert metadata.provenance["iterations"] == 2
-    trained = torch.load(out / "checkpoint.pt", weights_only=True)["trained"]
+    trained = torch.load(out / "checkpoint.pt", weights_only=True)["learner"]["network"]
     rounded = trained["model.decoder.query_feat.weight"].half().float()
     assert torch.equal(model.decoder.query_feat.weight, rounded)
 

@@ -10,8 +10,10 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from bisenetformer_ros.errors import ModelError
+from bisenetformer_ros.labels import LabelMap
 from bisenetformer_ros.model import build_model, load_model
-from bisenetformer_ros.model.checkpoint import load_backbone, load_checkpoint
+from bisenetformer_ros.model.checkpoint import load_checkpoint
+from bisenetformer_ros.model.initialization import initialize
 
 Tensors = dict[str, Tensor]
 
@@ -332,7 +334,7 @@ def test_imagenet_weights_load_as_a_backbone(name: str, depths: tuple[int, int, 
     torch.save({"state_dict": tensors}, tmp_path / "stdc.pth")
     model = build_model(name, 19).eval()
     before = model.decoder.query_feat.weight.clone()
-    load_backbone(model, tmp_path / "stdc.pth")
+    assert "backbone from" in initialize(model, tmp_path / "stdc.pth", LabelMap.load("cityscapes19"))
     assert torch.equal(model.decoder.query_feat.weight, before)
     prefixed = {f"pixel_decoder.backbone.{n}": t for n, t in tensors.items() if n.startswith("features.")}
     images = torch.randn(1, 3, 64, 96, dtype=torch.float64)
@@ -344,13 +346,10 @@ def test_imagenet_weights_load_as_a_backbone(name: str, depths: tuple[int, int, 
             torch.testing.assert_close(ours, expected, rtol=1e-6, atol=1e-6)
 
 
-def test_imagenet_weights_of_another_network_are_refused(tmp_path: Path) -> None:
+def test_imagenet_weights_of_another_depth_are_refused(tmp_path: Path) -> None:
     torch.save(imagenet_tensors((4, 5, 3)), tmp_path / "stdc2.pth")
     with pytest.raises(ModelError, match=r"stdc2.pth: tensors do not fit the network: unknown stages.0.2"):
-        load_backbone(build_model("bisenetformer-stdc1", 19), tmp_path / "stdc2.pth")
-    torch.save({"layer1.0.conv1.weight": torch.ones(3)}, tmp_path / "resnet.pth")
-    with pytest.raises(ModelError, match=r"resnet.pth: not an ImageNet STDC checkpoint.*layer1.0.conv1.weight"):
-        load_backbone(build_model("bisenetformer-stdc1", 19), tmp_path / "resnet.pth")
+        initialize(build_model("bisenetformer-stdc1", 19), tmp_path / "stdc2.pth", LabelMap.load("cityscapes19"))
 
 
 def test_a_backbone_alone_is_no_model(tmp_path: Path) -> None:

@@ -1,9 +1,14 @@
-"""A training run of seconds: `python short_run.py DIRECTORY KILL_AFTER` ends itself hard after that many iterations."""
+"""A training run of seconds.
 
+`python short_run.py DIRECTORY ITERATION CHANGES` begins or continues it and kills itself after that iteration; CHANGES
+of the recipe are JSON.
+"""
+
+import json
 import os
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +19,16 @@ from bisenetformer_ros.data.sample import Sample
 from bisenetformer_ros.labels import LabelMap
 from bisenetformer_ros.model import build_model
 from bisenetformer_ros.training import loop
+from bisenetformer_ros.training.checkpoint import Checkpoint
 from bisenetformer_ros.training.config import TrainingConfig
+from bisenetformer_ros.training.distributed import World
+from bisenetformer_ros.training.learner import Learner
+from bisenetformer_ros.training.observer import LogFile, Pictures
+from bisenetformer_ros.training.validation import Validation
 
+CHECKPOINT = "checkpoint.pt"
 CHECKPOINT_EVERY = 2
+ALONE = World(0, 1, torch.device("cpu"))
 ARCHITECTURE = {
     "name": "bisenetformer-nano",
     "channels": 8,
@@ -32,6 +44,7 @@ class Squares:
     """Scenes of sky over road, with a car at a place of its own in each."""
 
     labels = LabelMap.load("camvid11")
+    has_instances = True
     SKY, ROAD, CAR = 0, 3, 8
 
     def __len__(self) -> int:
@@ -64,21 +77,41 @@ def config(**changes: Any) -> TrainingConfig:
     return TrainingConfig(**{**values, **changes})
 
 
-def trainer(directory: Path, **changes: Any) -> loop.Trainer:
+def learner(world: World = ALONE, **changes: Any) -> Learner:
+    settings = config(**changes)
+    torch.manual_seed(settings.seed)
+    return Learner(settings, build_model(**settings.architecture, num_classes=len(Squares.labels)), 11, world)
+
+
+def trainer(directory: Path, world: World = ALONE, **changes: Any) -> loop.Trainer:
+    """With the validation set of the recipe if it has one: the squares that it trains on."""
     loop.CHECKPOINT_EVERY = CHECKPOINT_EVERY
     settings = config(**changes)
     torch.manual_seed(settings.seed)
     model = build_model(**settings.architecture, num_classes=len(Squares.labels))
-    return loop.Trainer(settings, model, [Squares()], directory, torch.device("cpu"))
+    validation = Validation(settings, Squares(), directory, world.device) if settings.validation else None
+    return loop.Trainer(settings, model, [Squares()], Checkpoint(directory / CHECKPOINT, settings), world, validation)
 
 
-def killed_after(iterations: int) -> Callable[[dict[str, float]], None]:
-    def kill(record: dict[str, float]) -> None:
-        if record["iteration"] == iterations:
-            os.kill(os.getpid(), signal.SIGKILL)
+class Ending:
+    """Does something to this process after an iteration."""
 
-    return kill
+    def __init__(self, iteration: int, end: Callable[[], None]) -> None:
+        self.iteration = iteration
+        self.end = end
+
+    def on_iteration(self, iteration: int, record: Mapping[str, float]) -> None:
+        if iteration == self.iteration:
+            self.end()
+
+    def on_validation(self, iteration: int, figures: Mapping[str, float], pictures: Pictures) -> None:
+        pass
 
 
 if __name__ == "__main__":
-    trainer(Path(sys.argv[1])).run(0, killed_after(int(sys.argv[2])))
+    directory, changes = Path(sys.argv[1]), json.loads(sys.argv[3])
+    directory.mkdir(parents=True, exist_ok=True)
+    run = trainer(directory, **changes)
+    run.resume()
+    with LogFile(directory / "log.jsonl") as log:
+        run.run(0, [log, Ending(int(sys.argv[2]), lambda: os.kill(os.getpid(), signal.SIGKILL))])

@@ -1,4 +1,6 @@
+from dataclasses import dataclass
 from itertools import permutations
+from math import log
 
 import pytest
 import torch
@@ -6,7 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from bisenetformer_ros.training.matcher import bce_cost, class_cost, dice_cost, match
-from bisenetformer_ros.training.targets import Target
+from bisenetformer_ros.training.targets import Targets
 
 NUM_CLASSES = 3
 
@@ -35,45 +37,80 @@ def least_cost(costs: list[list[float]]) -> float:
     return min(sum(costs[query][target] for query, target in enumerate(option)) for option in options)
 
 
-@pytest.mark.parametrize("seed", range(5))
-@pytest.mark.parametrize(("num_queries", "num_targets"), [(5, 3), (4, 4), (2, 5), (1, 1)])
-def test_no_assignment_is_cheaper(num_queries: int, num_targets: int, seed: int) -> None:
-    generator = torch.Generator().manual_seed(seed)
-    class_logits = torch.randn(num_queries, NUM_CLASSES + 1, generator=generator) * 3
-    mask_logits = torch.randn(num_queries, 4, 6, generator=generator) * 3
-    masks = (torch.rand(num_targets, 4, 6, generator=generator) < 0.5).to(torch.uint8)
-    class_ids = torch.randint(0, NUM_CLASSES, (num_targets,), generator=generator)
-    queries, targets = match(class_logits, mask_logits, Target(class_ids, masks), pixel_centres(4, 6))
+@dataclass
+class Image:
+    """Random predictions and segments; every pixel is in one segment or in none."""
 
-    assert len(queries) == len(targets) == min(num_queries, num_targets)
-    assert len(set(queries.tolist())) == len(queries)
-    assert targets.tolist() == sorted(set(targets.tolist()))
-    costs = [
-        [pair_cost(class_logits[q], mask_logits[q], int(class_ids[t]), masks[t]) for t in range(num_targets)]
-        for q in range(num_queries)
-    ]
-    found = sum(costs[q][t] for q, t in zip(queries.tolist(), targets.tolist(), strict=True))
-    assert found == pytest.approx(least_cost(costs), abs=1e-4)
+    class_logits: Tensor
+    mask_logits: Tensor
+    class_ids: Tensor
+    segment_map: Tensor
+
+    @classmethod
+    def random(cls, num_queries: int, num_segments: int, generator: torch.Generator) -> "Image":
+        return cls(
+            torch.randn(num_queries, NUM_CLASSES + 1, generator=generator) * 3,
+            torch.randn(num_queries, 4, 6, generator=generator) * 3,
+            torch.randint(0, NUM_CLASSES, (num_segments,), generator=generator),
+            torch.randint(-1, num_segments, (4, 6), generator=generator, dtype=torch.int16),
+        )
+
+    def costs(self) -> list[list[float]]:
+        """[query][segment]"""
+        return [
+            [
+                pair_cost(classes, masks, int(class_id), self.segment_map == index)
+                for index, class_id in enumerate(self.class_ids)
+            ]
+            for classes, masks in zip(self.class_logits, self.mask_logits, strict=True)
+        ]
+
+
+@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize(("num_queries", "counts"), [(5, (3, 5)), (4, (4, 0, 1)), (2, (5, 1)), (1, (1, 1))])
+def test_no_assignment_is_cheaper(num_queries: int, counts: tuple[int, ...], seed: int) -> None:
+    """Images with different numbers of segments in one batch; with 5 segments for 2 queries, some go without."""
+    generator = torch.Generator().manual_seed(seed)
+    images = [Image.random(num_queries, count, generator) for count in counts]
+    matches = match(
+        torch.stack([image.class_logits for image in images]),
+        torch.stack([image.mask_logits for image in images]),
+        Targets(tuple(image.class_ids for image in images), torch.stack([image.segment_map for image in images])),
+        pixel_centres(4, 6).expand(len(images), -1, -1),
+    )
+    for image, (queries, segments), count in zip(images, matches, counts, strict=True):
+        assert len(queries) == len(segments) == min(num_queries, count)
+        assert len(set(queries.tolist())) == len(queries)
+        assert segments.tolist() == sorted(set(segments.tolist()))
+        if count:
+            costs = image.costs()
+            found = sum(costs[query][segment] for query, segment in zip(queries, segments, strict=True))
+            assert found == pytest.approx(least_cost(costs), abs=1e-4)
 
 
 def test_nothing_is_matched_to_nothing() -> None:
-    nothing = Target(torch.zeros(0, dtype=torch.int64), torch.zeros(0, 4, 6, dtype=torch.uint8))
-    queries, targets = match(torch.randn(5, 4), torch.randn(5, 4, 6), nothing, torch.rand(10, 2))
-    assert queries.shape == targets.shape == (0,)
-    assert queries.dtype == targets.dtype == torch.int64
+    nothing = Targets((torch.zeros(0, dtype=torch.int64),), torch.full((1, 4, 6), -1, dtype=torch.int16))
+    ((queries, segments),) = match(torch.randn(1, 5, 4), torch.randn(1, 5, 4, 6), nothing, torch.rand(1, 10, 2))
+    assert queries.shape == segments.shape == (0,)
+    assert queries.dtype == segments.dtype == torch.int64
 
 
 def test_costs_by_hand() -> None:
-    assert class_cost(torch.tensor([[0.0, 0.0, 0.0, 0.0]]), torch.tensor([2, 0])).tolist() == [[-0.25, -0.25]]
-    logits, masks = torch.tensor([[0.0, 0.0]]), torch.tensor([[1.0, 0.0], [1.0, 1.0]])
-    assert bce_cost(logits, masks)[0].tolist() == pytest.approx([0.693147, 0.693147], abs=1e-6)
+    class_logits = torch.tensor([[[0.0, 0.0, 0.0, 0.0], [0.0, 0.0, log(5), 0.0]]])
+    torch.testing.assert_close(
+        class_cost(class_logits, torch.tensor([[2, 0]])), torch.tensor([[[-0.25, -0.25], [-0.625, -0.125]]])
+    )
+    logits, masks = torch.tensor([[[0.0, 0.0]]]), torch.tensor([[[1.0, 0.0], [1.0, 1.0]]])
+    torch.testing.assert_close(bce_cost(logits, masks), torch.full((1, 1, 2), log(2)))
     # One half everywhere: 1 - (2 · 0.5 + 1) / (1 + 1 + 1) and 1 - (2 · 1 + 1) / (1 + 2 + 1).
-    assert dice_cost(logits, masks)[0].tolist() == pytest.approx([1 / 3, 1 / 4])
-    assert bce_cost(torch.tensor([[1000.0, -1000.0]]), masks)[0].tolist() == [0.0, 500.0]
+    torch.testing.assert_close(dice_cost(logits, masks), torch.tensor([[[1 / 3, 1 / 4]]]))
+    assert bce_cost(torch.tensor([[[1000.0, -1000.0]]]), masks).tolist() == [[[0.0, 500.0]]]
 
 
 def test_predictions_that_are_no_numbers_are_assigned_all_the_same() -> None:
-    target = Target(torch.tensor([0, 1]), torch.ones(2, 4, 6, dtype=torch.uint8))
-    queries, targets = match(torch.full((3, 4), float("nan")), torch.randn(3, 4, 6), target, torch.rand(10, 2))
+    segment_map = torch.arange(24).view(1, 4, 6).to(torch.int16) % 2
+    targets = Targets((torch.tensor([0, 1]),), segment_map)
+    class_logits = torch.full((1, 3, 4), float("nan"))
+    ((queries, segments),) = match(class_logits, torch.randn(1, 3, 4, 6), targets, torch.rand(1, 10, 2))
     assert len(set(queries.tolist())) == 2
-    assert targets.tolist() == [0, 1]
+    assert segments.tolist() == [0, 1]

@@ -1,0 +1,61 @@
+"""Batch normalization over the images of all processes, so that more processes do not mean smaller batches."""
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from bisenetformer_ros.training.distributed import average
+
+
+def synchronize_batch_norms(model: nn.Module, device: torch.device) -> nn.Module:
+    """The model with PyTorch's SyncBatchNorm on a GPU; on the CPU, which that one refuses, with CpuSyncBatchNorm.
+
+    Parameters and buffers, and their names, stay.
+    """
+    if device.type == "cuda":
+        return nn.SyncBatchNorm.convert_sync_batchnorm(model)
+    for parent in list(model.modules()):
+        for name, child in parent.named_children():
+            if isinstance(child, nn.BatchNorm2d):
+                setattr(parent, name, CpuSyncBatchNorm(child))
+    return model
+
+
+class CpuSyncBatchNorm(nn.BatchNorm2d):
+    """Takes the place of `original`. Every process has as many images, of the same size."""
+
+    def __init__(self, original: nn.BatchNorm2d) -> None:
+        super().__init__(original.num_features, original.eps, original.momentum)
+        self._parameters, self._buffers = original._parameters, original._buffers
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, C, H, W) → the same."""
+        if not self.training:
+            return super().forward(x)
+        values = x.float()
+        mean = _Average.apply(values.mean(dim=(0, 2, 3)))
+        centred = values - mean[:, None, None]
+        variance = _Average.apply(centred.square().mean(dim=(0, 2, 3)))
+        self._follow(mean.detach(), variance.detach(), values.numel() // self.num_features)
+        scale = self.weight * torch.rsqrt(variance + self.eps)
+        return (centred * scale[:, None, None] + self.bias[:, None, None]).to(x.dtype)
+
+    def _follow(self, mean: Tensor, variance: Tensor, count: int) -> None:
+        """The running statistics, the variance without bias, as PyTorch keeps them."""
+        total = count * torch.distributed.get_world_size()
+        self.num_batches_tracked += 1
+        self.running_mean.lerp_(mean, self.momentum)
+        self.running_var.lerp_(variance * total / (total - 1), self.momentum)
+
+
+class _Average(torch.autograd.Function):
+    """Mean over the processes; each value has a share in what all of them make of it."""
+
+    @staticmethod
+    def forward(ctx: Any, values: Tensor) -> Tensor:
+        return average(values)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> Tensor:
+        return average(gradient)

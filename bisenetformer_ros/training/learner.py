@@ -1,0 +1,134 @@
+"""One step of learning: a batch in, better weights out."""
+
+from collections.abc import Mapping
+from math import isfinite
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
+
+from bisenetformer_ros.errors import BiSeNetFormerError
+from bisenetformer_ros.model.bisenetformer import BiSeNetFormer
+from bisenetformer_ros.training.auxiliary import DenseAuxiliary
+from bisenetformer_ros.training.averaged_weights import AveragedWeights
+from bisenetformer_ros.training.batch_norm import synchronize_batch_norms
+from bisenetformer_ros.training.config import TrainingConfig
+from bisenetformer_ros.training.criterion import Criterion, Prediction
+from bisenetformer_ros.training.distributed import World, average, gather
+from bisenetformer_ros.training.optimizer import build_optimizer, learning_rate_factor
+from bisenetformer_ros.training.stream import Batch
+
+AUTOCAST = {"fp32": None, "bf16": torch.bfloat16, "fp16": torch.float16}
+LEAST_LOSS_SCALE = 1.0
+"""fp16: below, gradients are not too large for the format but no numbers at all."""
+
+
+class DivergedError(BiSeNetFormerError):
+    """The loss became infinite or not a number."""
+
+
+class LearningNetwork(nn.Module):
+    """Everything that has a gradient: the network and, if the recipe wants them, the auxiliary classifiers."""
+
+    def __init__(self, model: BiSeNetFormer, auxiliary: DenseAuxiliary | None) -> None:
+        super().__init__()
+        self.model = model
+        self.auxiliary = auxiliary
+
+    def forward(self, images: Tensor, label_maps: Tensor) -> tuple[list[Prediction], Tensor | None]:
+        """The predictions before the first and after every block, and the auxiliary loss."""
+        features = self.model.extract(images)
+        predictions = self.model.decoder.predict_all(features.levels, features.mask)
+        return predictions, None if self.auxiliary is None else self.auxiliary(features, label_maps)
+
+
+class Learner:
+    """A network with all that changes while it learns: optimizer, scale of the loss, averaged weights."""
+
+    def __init__(self, config: TrainingConfig, model: BiSeNetFormer, num_classes: int, world: World) -> None:
+        self.config = config
+        self.world = world
+        self.model = model.to(world.device, memory_format=torch.channels_last).train()
+        self.average = AveragedWeights(self.model, config.ema_decay) if config.ema_decay else None
+        channels = model.feature_fusion.out.conv.out_channels
+        auxiliary = DenseAuxiliary(channels, num_classes).to(world.device) if config.auxiliary_weight else None
+        self.network = LearningNetwork(self.model, auxiliary)
+        self.criterion = Criterion(num_classes, config.num_points).to(world.device)
+        self.optimizer = build_optimizer(
+            self.network, config.learning_rate, config.weight_decay, config.backbone_multiplier
+        )
+        self.base_rates = [group["lr"] for group in self.optimizer.param_groups]
+        self.scaler = torch.amp.GradScaler(world.device.type, enabled=config.precision == "fp16")
+        self._shared: nn.Module = self.network
+        if world.size > 1:
+            synchronize_batch_norms(self.network, world.device)
+            self._shared = DistributedDataParallel(self.network, broadcast_buffers=False)
+
+    @property
+    def final_model(self) -> BiSeNetFormer:
+        """The weights to use: averaged, if the recipe says so."""
+        return self.model if self.average is None else self.average.model
+
+    def step(self, batch: Batch, iteration: int) -> dict[str, float]:
+        """One step of the optimizer, the `iteration`-th from 0; returns the loss, its terms and the learning rate.
+
+        With several processes `batch` is this one's part, and the losses are those of the whole. Raises DivergedError,
+        naming the images, when the loss or its gradient is not finite.
+        """
+        rate = self._set_rates(iteration)
+        losses = self._losses(batch)
+        self.optimizer.zero_grad()
+        self.scaler.scale(sum(losses.values())).backward()
+        self.scaler.unscale_(self.optimizer)
+        gradient_norm = nn.utils.clip_grad_norm_(self.network.parameters(), self.config.clip_norm).item()
+        terms = dict(zip(losses, average(torch.stack([*losses.values()]).detach()).tolist(), strict=True))
+        loss = sum(terms.values())
+        self._require_finite(loss, gradient_norm, batch, iteration)
+        self.scaler.step(self.optimizer)
+        self.scaler.update()
+        if self.average is not None:
+            self.average.update(self.model)
+        return {"loss": loss, **terms, "gradient_norm": gradient_norm, "learning_rate": rate}
+
+    def _set_rates(self, iteration: int) -> float:
+        factor = learning_rate_factor(self.config.schedule, iteration, self.config.iterations)
+        for group, base_rate in zip(self.optimizer.param_groups, self.base_rates, strict=True):
+            group["lr"] = base_rate * factor
+        return self.config.learning_rate * factor
+
+    def _losses(self, batch: Batch) -> dict[str, Tensor]:
+        device, dtype = self.world.device, AUTOCAST[self.config.precision]
+        images = batch.images.to(device).to(torch.float32, memory_format=torch.channels_last)
+        with torch.autocast(device.type, dtype, enabled=dtype is not None):
+            predictions, dense = self._shared(images, batch.label_maps.to(device))
+        losses = self.criterion(predictions, batch.targets.to(device), batch.seeds)
+        if dense is not None:
+            losses["auxiliary"] = self.config.auxiliary_weight * dense
+        return losses
+
+    def _require_finite(self, loss: float, gradient_norm: float, batch: Batch, iteration: int) -> None:
+        """An infinite gradient in half precision is no matter: the scaler leaves the step out and scales less."""
+        overflow = self.scaler.is_enabled() and self.scaler.get_scale() >= LEAST_LOSS_SCALE
+        if isfinite(loss) and (isfinite(gradient_norm) or overflow):
+            return
+        names = [name for names in gather(batch.names) for name in names]
+        raise DivergedError(
+            f"the loss is {loss} and its gradient {gradient_norm} at iteration {iteration}; images of the batch: "
+            f"{', '.join(names)}. Lower learning_rate, or look at these images; the last checkpoint holds a good state"
+        )
+
+    def state_dict(self) -> dict[str, Any]:
+        return {
+            "network": self.network.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "scaler": self.scaler.state_dict(),
+            "average": None if self.average is None else self.average.state_dict(),
+        }
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        self.network.load_state_dict(state["network"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.scaler.load_state_dict(state["scaler"])
+        if self.average is not None:
+            self.average.load_state_dict(state["average"])

@@ -1,0 +1,52 @@
+"""The weights files that a run hands out."""
+
+import os
+import subprocess
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from bisenetformer_ros.labels import LabelMap
+from bisenetformer_ros.metadata import ModelMetadata
+from bisenetformer_ros.model.bisenetformer import BiSeNetFormer
+from bisenetformer_ros.model.checkpoint import save_model
+from bisenetformer_ros.training.config import TrainingConfig
+
+
+class WeightsWriter:
+    """Writes half-precision weights whose header tells the recipe that they come from."""
+
+    def __init__(self, config: TrainingConfig, labels: LabelMap) -> None:
+        self.config = config
+        self.labels = labels
+        self.provenance = {
+            "recipe": config.name,
+            "sources": [dict(source) for source in config.sources],
+            "initial_weights": config.initial_weights,
+            "batch_size": config.batch_size,
+            "commit": _commit(),
+            "torch": torch.__version__,
+        }
+
+    def write(self, path: Path, model: BiSeNetFormer, iteration: int, more: Mapping[str, Any]) -> None:
+        """Replaces `path` in one step. more: what else the header tells."""
+        architecture = {**self.config.architecture, "num_classes": len(self.labels)}
+        provenance = {**self.provenance, "iterations": iteration, **more}
+        metadata = ModelMetadata(
+            self.config.name, architecture, self.labels, self.config.input_size, provenance=provenance
+        )
+        unfinished = path.with_name(f"{path.name}.unfinished")
+        save_model(unfinished, model, metadata, torch.float16)
+        os.replace(unfinished, path)
+
+
+def _commit() -> str:
+    """The commit of this checkout, 'unknown' outside one."""
+    here = Path(__file__).resolve().parent
+    command = ["git", "-C", str(here), "describe", "--always", "--dirty", "--abbrev=40"]
+    try:
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"

@@ -1,0 +1,52 @@
+"""Processes that do nothing but save, killed at random moments: `python killed_savers.py CHECKPOINT NUM_KILLS`.
+
+Prints, as JSON per kill, the number of the state that is found and whether the kill met a save half done.
+"""
+
+import json
+import os
+import random
+import signal
+import sys
+import time
+from dataclasses import dataclass
+from itertools import count
+from pathlib import Path
+
+import torch
+
+from bisenetformer_ros.training.checkpoint import Checkpoint
+
+
+@dataclass
+class Recipe:
+    name: str = "none"
+
+
+def save_for_ever(checkpoint: Checkpoint, first: int) -> None:
+    for number in count(first):
+        checkpoint.save({"number": number, "weights": torch.full((300_000,), number)})
+
+
+def main(path: Path, num_kills: int) -> None:
+    checkpoint = Checkpoint(path, Recipe())
+    started = time.perf_counter()
+    checkpoint.save({"number": 0, "weights": torch.zeros(300_000, dtype=torch.int64)})
+    one_save = time.perf_counter() - started
+    number = 0
+    for _ in range(num_kills):
+        child = os.fork()
+        if child == 0:
+            save_for_ever(checkpoint, number + 1)
+        time.sleep(random.uniform(0, 4) * one_save)
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+        half_done = len(list(path.parent.glob("*.unfinished")))
+        state = checkpoint.load(torch.device("cpu"))
+        whole = bool((state["weights"] == state["number"]).all())
+        print(json.dumps({"number": state["number"], "whole": whole, "half_done": half_done}))
+        number = state["number"]
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), int(sys.argv[2]))

@@ -1,0 +1,108 @@
+from types import ModuleType
+from typing import Any
+
+import pytest
+import torch
+
+from bisenetformer_ros.training.learner import DivergedError, Learner
+from bisenetformer_ros.training.stream import Batch, TrainingStream, collate
+
+
+def batch_of(short_run: ModuleType, learner: Learner, iteration: int = 0) -> Batch:
+    stream = TrainingStream(learner.config, [short_run.Squares()])
+    size = learner.config.batch_size
+    return collate([stream[iteration * size + index] for index in range(size)])
+
+
+def train(short_run: ModuleType, learner: Learner, iterations: int) -> list[dict[str, float]]:
+    return [learner.step(batch_of(short_run, learner, index), index) for index in range(iterations)]
+
+
+@pytest.mark.parametrize("place", ["decoder.query_feat.weight", "backbone.stem.0.conv.weight"])
+@pytest.mark.parametrize("precision", ["fp32", "fp16"])
+def test_a_loss_that_is_no_number_names_the_images(short_run: ModuleType, place: str, precision: str) -> None:
+    learner = short_run.learner(precision=precision)
+    with torch.no_grad():
+        learner.model.get_parameter(place).fill_(float("nan"))
+    batch = batch_of(short_run, learner)
+    assert len(batch.names) == 2
+    with pytest.raises(DivergedError) as caught:
+        learner.step(batch, 7)
+    assert "nan at iteration 7" in str(caught.value)
+    assert ", ".join(batch.names) in str(caught.value)
+
+
+def spoil_gradient(learner: Learner) -> torch.Tensor:
+    """Makes the gradient of the queries infinite; returns the queries."""
+    weight = learner.model.decoder.query_feat.weight
+    weight.register_hook(lambda gradient: gradient * float("inf"))
+    return weight
+
+
+def test_a_gradient_that_is_no_number_stops_before_it_is_used(short_run: ModuleType) -> None:
+    learner = short_run.learner()
+    weight = spoil_gradient(learner)
+    before = weight.detach().clone()
+    with pytest.raises(DivergedError, match=r"its gradient (inf|nan) at iteration 0"):
+        learner.step(batch_of(short_run, learner), 0)
+    assert torch.equal(weight, before)
+
+
+def test_half_precision_scales_less_until_it_gives_up(short_run: ModuleType) -> None:
+    """The scale starts at 2 ** 16 and is halved with every step that is left out."""
+    learner = short_run.learner(precision="fp16")
+    weight = spoil_gradient(learner)
+    before = weight.detach().clone()
+    batch = batch_of(short_run, learner)
+    for step in range(17):
+        assert learner.scaler.get_scale() == 2 ** (16 - step)
+        learner.step(batch, step)
+    assert torch.equal(weight, before)
+    with pytest.raises(DivergedError, match=r"its gradient (inf|nan) at iteration 17"):
+        learner.step(batch, 17)
+
+
+@pytest.mark.parametrize("precision", ["bf16", "fp16"])
+def test_half_precision_learns_almost_the_same(short_run: ModuleType, precision: str) -> None:
+    """The first loss of the same weights on the same images; and the weights stay in single precision."""
+    single, half = (short_run.learner(precision=name) for name in ("fp32", precision))
+    records = [train(short_run, learner, 1)[0] for learner in (single, half)]
+    assert records[1]["loss"] == pytest.approx(records[0]["loss"], rel=0.05)
+    assert records[1]["loss"] != records[0]["loss"]
+    assert {parameter.dtype for parameter in half.network.parameters()} == {torch.float32}
+
+
+def test_gradients_are_clipped_all_together(short_run: ModuleType) -> None:
+    learner = short_run.learner(clip_norm=0.5)
+    record = train(short_run, learner, 1)[0]
+    norm = torch.stack([p.grad.norm() for p in learner.network.parameters()]).norm().item()
+    assert norm == pytest.approx(0.5, rel=1e-3)
+    assert record["gradient_norm"] > 1
+
+
+def test_the_rates_follow_the_schedule(short_run: ModuleType) -> None:
+    """Half of a warm-up of two iterations; a tenth for the backbone."""
+    learner = short_run.learner(iterations=100, learning_rate=1e-3)
+    record = learner.step(batch_of(short_run, learner), 0)
+    assert record["learning_rate"] == pytest.approx(5e-4)
+    assert {round(group["lr"], 9) for group in learner.optimizer.param_groups} == {5e-4, 5e-5}
+
+
+def test_averaged_weights_are_the_final_ones(short_run: ModuleType) -> None:
+    averaged, plain = short_run.learner(ema_decay=0.5), short_run.learner(ema_decay=0.0, auxiliary_weight=0.0)
+    train(short_run, averaged, 2)
+    assert averaged.final_model is averaged.average.model
+    assert averaged.average.num_updates == 2
+    assert not torch.equal(averaged.final_model.decoder.query_feat.weight, averaged.model.decoder.query_feat.weight)
+    assert plain.final_model is plain.model
+
+
+def test_the_terms_add_up(short_run: ModuleType) -> None:
+    def terms(**changes: Any) -> set[str]:
+        record = train(short_run, short_run.learner(**changes), 1)[0]
+        names = record.keys() - {"loss", "gradient_norm", "learning_rate"}
+        assert record["loss"] == pytest.approx(sum(record[name] for name in names))
+        return set(names)
+
+    assert terms(auxiliary_weight=1.0) == {"class", "bce", "dice", "auxiliary"}
+    assert terms(auxiliary_weight=0.0) == {"class", "bce", "dice"}
