@@ -1,0 +1,322 @@
+"""`python tensorrt_rehearsal.py DIRECTORY`: our TensorRT code, from the graph to the labels, on real bindings.
+
+To be run with the bindings of one version and their stubs on the path (see tensorrt_wheels.py); tensorrt_stage.py says
+what is real and what is played. Builds engines of small graphs, opens them and segments with them. Memory of the GPU is
+memory of this process; what the network computes is computed by ONNX Runtime, from the addresses and into the addresses
+that our code handed to TensorRT. Prints what was seen as JSON.
+"""
+
+import contextlib
+import ctypes
+import json
+import sys
+import types
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import onnxruntime
+import tensorrt_bindings
+import torch
+from onnx import TensorProto, helper
+from tensorrt_stage import Stage
+
+from bisenetformer_ros.engines import tensorrt as runtime
+from bisenetformer_ros.engines.graph import GraphInfo
+from bisenetformer_ros.engines.tensorrt_tensors import numpy_type
+from bisenetformer_ros.errors import EngineError
+from bisenetformer_ros.export import tensorrt as export
+from bisenetformer_ros.labels import LabelMap
+from bisenetformer_ros.metadata import ModelMetadata
+
+SIZE = (6, 8)
+ELEMENT_TYPES = {TensorProto.UINT8: "UINT8", TensorProto.FLOAT: "FLOAT"}
+
+
+def write_graph(path: Path, precision: str, dynamic_batch: bool) -> Path:
+    """A "network" whose label is 1 where a pixel is red and whose confidence is its green channel."""
+    batch = "B" if dynamic_batch else 1
+    frames = helper.make_tensor_value_info("frames", TensorProto.UINT8, [batch, *SIZE, 3])
+    outputs = [
+        helper.make_tensor_value_info(name, TensorProto.UINT8, [batch, *SIZE]) for name in ("label_map", "confidence")
+    ]
+    constants = [
+        helper.make_tensor("red", TensorProto.INT64, [], [0]),
+        helper.make_tensor("green", TensorProto.INT64, [], [1]),
+        helper.make_tensor("half", TensorProto.FLOAT, [], [128.0]),
+    ]
+    nodes = [
+        helper.make_node("Cast", ["frames"], ["floats"], to=TensorProto.FLOAT),
+        helper.make_node("Gather", ["floats", "red"], ["reds"], axis=3),
+        helper.make_node("Gather", ["floats", "green"], ["greens"], axis=3),
+        helper.make_node("Div", ["reds", "half"], ["ratio"]),
+        helper.make_node("Floor", ["ratio"], ["label"]),
+        helper.make_node("Cast", ["label"], ["label_map"], to=TensorProto.UINT8),
+        helper.make_node("Cast", ["greens"], ["confidence"], to=TensorProto.UINT8),
+    ]
+    graph = helper.make_graph(nodes, "red", [frames], outputs, constants)
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    metadata = ModelMetadata("red", {"name": "none"}, LabelMap.load("camvid11"))
+    info = GraphInfo(metadata, "semantic", SIZE, precision, "rgb", dynamic_batch, "0")
+    helper.set_model_props(model, info.to_strings())
+    onnx.save(model, str(path))
+    return path
+
+
+class Play:
+    """What TensorRT would do in one session: from parsing a graph to running the engine of it."""
+
+    def __init__(self, graph: Path) -> None:
+        self.session = onnxruntime.InferenceSession(str(graph))
+        self.graph = graph.read_bytes()
+        self.monitor: Any = None
+        self.addresses: dict[str, int] = {}
+        self.shapes: dict[str, tuple[int, ...]] = {}
+        self.stage = Stage(tensorrt_bindings, self.answers())
+
+    def answers(self) -> dict[str, Any]:
+        model = onnx.load_from_string(self.graph)
+        tensors = [*model.graph.input, *model.graph.output]
+        names = [tensor.name for tensor in tensors]
+        num_inputs = len(model.graph.input)
+        played: dict[int, Any] = {}
+
+        def play(index: int) -> Any:
+            actor = self.stage.understudy(tensorrt_bindings.ITensor)
+            played[id(actor)] = (actor, index)
+            return actor
+
+        def dtype(index: int) -> Any:
+            name = ELEMENT_TYPES[tensors[index].type.tensor_type.elem_type]
+            return getattr(tensorrt_bindings.DataType, name)
+
+        def shape(index: int) -> Any:
+            dimensions = tensors[index].type.tensor_type.shape.dim
+            return tensorrt_bindings.Dims([d.dim_value or -1 for d in dimensions])
+
+        modes = tensorrt_bindings.TensorIOMode
+        return {
+            "OnnxParser.parse": lambda parser, content: bytes(content) == self.graph,
+            "INetworkDefinition.num_inputs": num_inputs,
+            "INetworkDefinition.num_outputs": len(tensors) - num_inputs,
+            "INetworkDefinition.get_input": lambda network, index: play(index),
+            "INetworkDefinition.get_output": lambda network, index: play(num_inputs + index),
+            "ITensor.name": lambda tensor: names[played[id(tensor)][1]],
+            "ITensor.dtype": lambda tensor: dtype(played[id(tensor)][1]),
+            "ITensor.shape": lambda tensor: shape(played[id(tensor)][1]),
+            "IBuilderConfig.progress_monitor": self.hear_monitor,
+            "IBuilderConfig.add_optimization_profile": 0,
+            "Builder.build_serialized_network": self.build,
+            "ITimingCache.serialize": b"measurements",
+            "ICudaEngine.num_io_tensors": len(tensors),
+            "ICudaEngine.get_tensor_name": lambda engine, index: names[index],
+            "ICudaEngine.get_tensor_mode": lambda engine, name: (
+                modes.INPUT if names.index(name) < num_inputs else modes.OUTPUT
+            ),
+            "ICudaEngine.get_tensor_dtype": lambda engine, name: dtype(names.index(name)),
+            "ICudaEngine.get_tensor_shape": lambda engine, name: shape(names.index(name)),
+            "IExecutionContext.set_tensor_address": self.set_address,
+            "IExecutionContext.set_input_shape": self.set_shape,
+            "IExecutionContext.execute_async_v3": self.execute,
+        }
+
+    def hear_monitor(self, config: Any, monitor: Any) -> None:
+        self.monitor = monitor
+
+    def build(self, builder: Any, network: Any, config: Any) -> bytes:
+        """Tells the monitor of two phases, through the bindings' own way from C++ to Python."""
+        if self.monitor is not None:
+            interface = tensorrt_bindings.IProgressMonitor
+            interface.phase_start(self.monitor, "building", None, 1)
+            interface.phase_start(self.monitor, "tactics", "building", 2)
+            assert interface.step_complete(self.monitor, "tactics", 0) is True
+            interface.phase_finish(self.monitor, "tactics")
+            interface.phase_finish(self.monitor, "building")
+        return b"an engine"
+
+    def set_address(self, context: Any, name: str, address: int) -> bool:
+        self.addresses[name] = address
+        return True
+
+    def set_shape(self, context: Any, name: str, shape: tuple[int, ...]) -> bool:
+        self.shapes[name] = tuple(shape)
+        return True
+
+    def execute(self, context: Any, stream: int) -> bool:
+        inputs = {}
+        for tensor in self.session.get_inputs():
+            dtype = np.uint8 if tensor.type == "tensor(uint8)" else np.float32
+            inputs[tensor.name] = np.empty(self.shapes[tensor.name], dtype)
+            ctypes.memmove(inputs[tensor.name].ctypes.data, self.addresses[tensor.name], inputs[tensor.name].nbytes)
+        outputs = self.session.run(None, inputs)
+        for tensor, array in zip(self.session.get_outputs(), outputs, strict=True):
+            ctypes.memmove(self.addresses[tensor.name], np.ascontiguousarray(array).ctypes.data, array.nbytes)
+        return True
+
+
+class HostMemory(runtime.GpuMemory):
+    """The same on the host: two places per tensor, no pinning, no stream."""
+
+    stream_handle = 1
+
+    def __init__(self, tensors: Any, max_batch: int, device: Any) -> None:
+        sizes = {spec.name: spec.num_bytes(max_batch) for spec in tensors}
+        self._host, self._device = (
+            {name: torch.zeros(size, dtype=torch.uint8) for name, size in sizes.items()} for _ in range(2)
+        )
+
+    def finish(self) -> None: ...
+
+    def _copy(self, to: Any, source: Any, name: str, size: int) -> None:
+        to[name][:size] = source[name][:size]
+
+
+class Progress:
+    """Keeps what the build tells of itself."""
+
+    cancelled = False
+
+    def __init__(self) -> None:
+        self.heard: list[list] = []
+
+    def phase_started(self, *arguments: Any) -> None:
+        self.heard.append(["started", *arguments])
+
+    def step_done(self, *arguments: Any) -> None:
+        self.heard.append(["step", *arguments])
+
+    def phase_finished(self, *arguments: Any) -> None:
+        self.heard.append(["finished", *arguments])
+
+
+def pretend_a_gpu() -> None:
+    """The places where our code asks PyTorch for the GPU, its memory and its name."""
+    properties = types.SimpleNamespace(name="stage", major=8, minor=7)
+    torch.cuda.get_device_properties = lambda device: properties
+    torch.cuda.device = lambda device: contextlib.nullcontext()
+    runtime.cuda_device = export.cuda_device = lambda device: torch.device("cpu")
+    runtime.GpuMemory = HostMemory
+
+
+@dataclass
+class Scene:
+    """A graph, and what TensorRT does with it. lines: answers other than `Play`'s."""
+
+    graph: Path
+    lines: dict[str, Any] = field(default_factory=dict)
+
+    def rehearse(self, hidden: str | None = None) -> tuple[Play, Progress]:
+        """Builds an engine of the graph, opens it and runs it on random frames, whose labels must come out.
+
+        hidden: what the library shall lack. Lets errors pass, with all that was used until then as `error.used`.
+        """
+        play, progress = Play(self.graph), Progress()
+        play.stage.answers.update(self.lines)
+        play.stage.hidden = hidden
+        sys.modules["tensorrt"] = play.stage
+        try:
+            engine_path, timings = self.graph.with_suffix(".engine"), self.graph.with_suffix(".timings")
+            timings.unlink(missing_ok=True)
+            sidecar = export.build_engine(self.graph, engine_path, progress, workspace_mib=64, timing_cache=timings)
+            assert timings.read_bytes() == b"measurements"
+            engine = runtime.TensorRTEngine(engine_path, "semantic")
+            assert (engine.precision, engine.device) == (sidecar.graph.precision, "cpu")
+            self._run(engine, batch=3 if sidecar.graph.dynamic_batch else 1)
+        except Exception as error:
+            error.used = play.stage.used
+            raise
+        return play, progress
+
+    def _run(self, engine: runtime.TensorRTEngine, batch: int) -> None:
+        for seed in (0, 1):
+            frames = np.random.default_rng(seed).integers(0, 256, (batch, *SIZE, 3), np.uint8)
+            outputs = engine.run({"frames": frames})
+            np.testing.assert_array_equal(outputs["label_map"], frames[..., 0] >= 128)
+            np.testing.assert_array_equal(outputs["confidence"], frames[..., 1])
+
+    def refusal(self) -> EngineError:
+        """What `lines` lead to."""
+        try:
+            self.rehearse()
+        except EngineError as error:
+            return error
+        raise AssertionError(f"nothing was refused with {self.lines}")
+
+    def needs(self, name: str) -> bool:
+        """Whether our code stops with an AttributeError if the library lacks `name`."""
+        try:
+            self.rehearse(hidden=name)
+        except AttributeError:
+            return True
+        except EngineError:
+            return False
+        return False
+
+
+def scenes(directory: Path) -> tuple[list[Scene], dict[str, Scene]]:
+    """Those that end well, and those that TensorRT refuses."""
+    half = write_graph(directory / "half.onnx", "fp16", dynamic_batch=False)
+    batch = write_graph(directory / "batch.onnx", "fp32", dynamic_batch=True)
+    reasons = ["In node 3: no importer for Foo", "In node 5: INT64 is not supported"]
+    parser_errors = {
+        "OnnxParser.parse": False,
+        "OnnxParser.num_errors": len(reasons),
+        "OnnxParser.get_error": lambda parser, index: reasons[index],
+    }
+    refused = {
+        "parse": parser_errors,
+        "build": {"Builder.build_serialized_network": None},
+        "timings": {"IBuilderConfig.set_timing_cache": False},
+        "load": {"Runtime.deserialize_cuda_engine": None},
+        "prepare": {"ICudaEngine.create_execution_context": None},
+        "run": {"IExecutionContext.execute_async_v3": False},
+        "tensors": {"ICudaEngine.get_tensor_shape": tensorrt_bindings.Dims((1, 2, 3))},
+    }
+    return [Scene(half), Scene(batch)], {name: Scene(half, lines) for name, lines in refused.items()}
+
+
+def element_types() -> dict[str, str | None]:
+    """Every type of TensorRT → numpy's name, None where our code refuses it."""
+    types: dict[str, str | None] = {}
+    for name in tensorrt_bindings.DataType.__members__:
+        try:
+            types[name] = numpy_type(name, "x")
+        except EngineError:
+            types[name] = None
+    return types
+
+
+def logged_errors() -> list[str]:
+    """What our logger keeps of one message of every severity, said through the bindings' way from C++ to Python."""
+    log = runtime.error_log(tensorrt_bindings)
+    for severity in tensorrt_bindings.ILogger.Severity.__members__.values():
+        tensorrt_bindings.ILogger.log(log, severity, f"said as {severity.name}")
+    return log.errors
+
+
+def main(directory: Path) -> None:
+    pretend_a_gpu()
+    good, refused = scenes(directory)
+    seen = [scene.rehearse() for scene in good]
+    files = sorted(path.name for path in directory.iterdir())
+    refusals = {name: scene.refusal() for name, scene in refused.items()}
+    used = set().union(*(play.stage.used for play, _ in seen), *(error.used for error in refusals.values()))
+    everything = [*good, refused["parse"]]
+    report = {
+        "version": tensorrt_bindings.__version__,
+        "used": sorted(used),
+        "not_needed": sorted(name for name in used if not any(scene.needs(name) for scene in everything)),
+        "refusals": {name: str(error) for name, error in refusals.items()},
+        "progress": seen[0][1].heard,
+        "types": element_types(),
+        "log": logged_errors(),
+        "errors_print_themselves": "__str__" in vars(tensorrt_bindings.ParserError),
+        "files": files,
+    }
+    print(json.dumps(report))
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))
