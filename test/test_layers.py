@@ -17,7 +17,7 @@ ROS_PACKAGES = {"rclpy", "cv_bridge", "std_srvs", "launch", "launch_ros", "ament
 ENGINE_LIBRARIES = {
     "onnxruntime": {"engines/onnxruntime.py", "export/onnx.py"},
     "openvino": {"engines/openvino.py"},
-    "tensorrt": {"engines/tensorrt.py", "export/tensorrt.py"},
+    "tensorrt": {"engines/tensorrt.py"},
 }
 
 # Part of the package -> who else may import it: directories, or single modules.
