@@ -75,6 +75,7 @@ def _from_mcap(path: Path) -> list[Topic]:
 
 def _from_sqlite(path: Path) -> list[Topic]:
     with closing(sqlite3.connect(f"{path.absolute().as_uri()}?immutable=1", uri=True)) as database:
+        database.execute("PRAGMA writable_schema = ON")  # else SQLite refuses a file that is shorter than it should be
         rows = database.execute("SELECT id, name, type FROM topics ORDER BY name").fetchall()
         return [Topic(name, kind, _count(database, topic_id)) for topic_id, name, kind in rows]
 

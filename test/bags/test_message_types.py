@@ -1,0 +1,26 @@
+"""The types that are written into bags are those of a live graph, by the hashes that rosidl computed of them."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("rclpy", reason="ROS 2 is not sourced")
+
+from ament_index_python.packages import get_package_share_directory
+
+from bisenetformer_ros.bags.message_types import message_types
+
+USED = {
+    "bisenetformer_ros": ["LabelMap", "Latency", "Segment", "SegmentArray"],
+    "sensor_msgs": ["CameraInfo", "CompressedImage", "Image"],
+    "vision_msgs": ["Detection2DArray", "LabelInfo"],
+}
+
+
+@pytest.mark.parametrize(("package", "name"), [(package, name) for package, names in USED.items() for name in names])
+def test_types_are_those_of_the_graph(package: str, name: str) -> None:
+    full_name = f"{package}/msg/{name}"
+    description = json.loads(Path(get_package_share_directory(package), "msg", f"{name}.json").read_text())
+    (expected,) = (entry["hash_string"] for entry in description["type_hashes"] if entry["type_name"] == full_name)
+    assert message_types().hash_rihs01(full_name) == expected

@@ -1,0 +1,82 @@
+"""Bags are written in every form, and read back by readers that are not ours."""
+
+from pathlib import Path
+
+import pytest
+from mcap.reader import make_reader
+from rosbags.interfaces import QosDurability
+from rosbags.rosbag2 import Reader
+
+from bisenetformer_ros.bags import result_messages
+from bisenetformer_ros.bags.message_types import message_types
+from bisenetformer_ros.bags.reader import Bag
+from bisenetformer_ros.bags.writer import BagWriter
+from bisenetformer_ros.errors import ConfigError, InputError
+from bisenetformer_ros.labels import LabelMap
+
+FORMS = [("mcap", "none"), ("mcap", "chunk"), ("mcap", "message"), ("mcap", "file")]
+FORMS += [("sqlite3", "none"), ("sqlite3", "message"), ("sqlite3", "file")]
+
+
+def write(path: Path, storage: str = "mcap", compression: str = "none") -> None:
+    with BagWriter(path, storage, compression) as writer:
+        writer.add_topic("/labels/label_info", "vision_msgs/msg/LabelInfo", latched=True)
+        writer.add_topic("/header", "std_msgs/msg/Header")
+        info = result_messages.label_info(result_messages.header(5), LabelMap.load("camvid11"))
+        writer.write("/labels/label_info", 7, info)
+        for number in range(3):
+            writer.write("/header", 10 + number, result_messages.header(number, "camera"))
+
+
+@pytest.mark.parametrize(("storage", "compression"), FORMS)
+def test_every_form_holds_the_messages_and_what_they_mean(tmp_path: Path, storage, compression) -> None:
+    write(tmp_path / "bag", storage, compression)
+    with Reader(tmp_path / "bag") as reader:
+        received = [(c.topic, time_ns, bytes(data)) for c, time_ns, data in reader.messages()]
+        connections = {connection.topic: connection for connection in reader.connections}
+    assert [(topic, time_ns) for topic, time_ns, _ in received] == [("/labels/label_info", 7)] + [
+        ("/header", 10 + number) for number in range(3)
+    ]
+    header = message_types().deserialize_cdr(received[3][2], "std_msgs/msg/Header")
+    assert (header.stamp.nanosec, header.frame_id) == (2, "camera")
+    (qos,) = connections["/labels/label_info"].ext.offered_qos_profiles
+    assert qos.durability == QosDurability.TRANSIENT_LOCAL
+    assert "VisionClass" in connections["/labels/label_info"].msgdef.data
+    (file,) = (file.name for file in (tmp_path / "bag").iterdir() if file.name != "metadata.yaml")
+    assert file == f"bag.{'db3' if storage == 'sqlite3' else 'mcap'}{'.zstd' if compression == 'file' else ''}"
+
+
+def test_another_reader_finds_the_definition_of_our_types(tmp_path: Path) -> None:
+    write(tmp_path / "bag", "mcap", "chunk")
+    with open(tmp_path / "bag" / "bag.mcap", "rb") as stream:
+        reader = make_reader(stream)
+        schemas = {schema.name: schema for schema, _, _ in reader.iter_messages()}
+    assert schemas["vision_msgs/msg/LabelInfo"].encoding == "ros2msg"
+    assert b"uint16 class_id" in schemas["vision_msgs/msg/LabelInfo"].data
+
+
+def test_an_error_leaves_no_half_of_a_bag(tmp_path: Path) -> None:
+    with pytest.raises(RuntimeError, match="in the midst"), BagWriter(tmp_path / "bag") as writer:
+        writer.add_topic("/header", "std_msgs/msg/Header")
+        raise RuntimeError("in the midst")
+    assert not (tmp_path / "bag").exists()
+
+
+def test_nothing_is_overwritten_and_impossible_forms_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "bag").mkdir()
+    with pytest.raises(InputError, match="bag exists already"):
+        BagWriter(tmp_path / "bag")
+    with pytest.raises(ConfigError, match="chunk is mcap's own"):
+        BagWriter(tmp_path / "other", "sqlite3", "chunk")
+
+
+@pytest.mark.parametrize(("storage", "compression"), [("mcap", "none"), ("sqlite3", "none")])
+def test_topics_are_taken_over_as_they_are(tmp_path: Path, storage, compression) -> None:
+    write(tmp_path / "first", storage, compression)
+    with Bag(tmp_path / "first") as first, BagWriter(tmp_path / "second") as second:
+        assert all(second.copy_topic(connection) for connection in first.connections)
+        for message in first.messages():
+            second.copy(message)
+    with Reader(tmp_path / "first") as first, Reader(tmp_path / "second") as second:
+        copies = [(c.topic, c.msgtype, c.digest, c.ext, time, data) for c, time, data in second.messages()]
+        assert copies == [(c.topic, c.msgtype, c.digest, c.ext, time, data) for c, time, data in first.messages()]
