@@ -19,6 +19,7 @@ class TrainingConfig:
     input_size: what the weights file tells engines, see ModelMetadata. initial_weights: see `initialize`.
     validation: a data set as in sources, measured every `validate_every` iterations. num_points: see Criterion.
     auxiliary_weight: of the dense auxiliary loss, 0 = none. ema_decay: of the averaged weights, 0 = none.
+    shorter_side: that every image is scaled to before `scale_range` counts, None = as it is.
     balanced_share, gamma_range: see data.transforms.augment.
     """
 
@@ -33,6 +34,7 @@ class TrainingConfig:
     initial_weights: str | None = None
     batch_size: int = 32
     precision: str = "fp32"
+    shorter_side: int | None = None
     scale_range: tuple[float, float] = (0.5, 2.0)
     balanced_share: float = 0.0
     gamma_range: tuple[float, float] = (1.0, 1.0)

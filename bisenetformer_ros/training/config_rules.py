@@ -23,6 +23,7 @@ def _source(value: Any) -> bool:
 _TEXT = (lambda v: isinstance(v, str) and bool(v), "a text")
 _POSITIVE = (lambda v: _number(v) and v > 0, "a number above 0 (YAML needs a dot: 3.0e-4)")
 _NOT_NEGATIVE = (lambda v: _number(v) and v >= 0, "a number of at least 0 (YAML needs a dot: 3.0e-4)")
+_SIDE = (lambda v: v is None or _whole(v), "a whole number of at least 1, or nothing")
 _RANGE = (
     lambda v: _pair(v, lambda end: _number(end) and end > 0) and v[0] <= v[1],
     "[smallest, largest], both above 0",
@@ -38,7 +39,8 @@ RULES: dict[str, tuple[Callable[[Any], bool], str]] = {
     ),
     "name": _TEXT,
     "labels": _TEXT,
-    "input_size": (lambda v: v is None or _whole(v), "a whole number of at least 1, or nothing"),
+    "input_size": _SIDE,
+    "shorter_side": _SIDE,
     "seed": (lambda v: _whole(v, 0), "a whole number of at least 0"),
     "iterations": (_whole, "a whole number of at least 1"),
     "batch_size": (lambda v: _whole(v, 2), "a whole number of at least 2"),

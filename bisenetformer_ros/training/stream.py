@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset, Sampler
 
-from bisenetformer_ros.data.sample import LabeledDataset
+from bisenetformer_ros.data.sample import LabeledDataset, Sample
 from bisenetformer_ros.data.transforms import augment
 from bisenetformer_ros.training.config import TrainingConfig
 from bisenetformer_ros.training.targets import Targets, join, panoptic_targets, semantic_targets
@@ -47,12 +47,20 @@ class TrainingStream(Dataset):
         dataset = self.datasets[rng.choice(len(self.datasets), p=self.probabilities)]
         sample = dataset[int(rng.integers(len(dataset)))]
         config = self.config
-        sample = augment(sample, rng, config.crop_size, config.scale_range, config.balanced_share, config.gamma_range)
+        scales = self._scale_range(sample)
+        sample = augment(sample, rng, config.crop_size, scales, config.balanced_share, config.gamma_range)
         panoptic = config.task == "panoptic"
         targets = panoptic_targets(sample, dataset.labels) if panoptic else semantic_targets(sample)
         image = torch.from_numpy(np.ascontiguousarray(sample.rgb.transpose(2, 0, 1)))
         label_map = torch.from_numpy(np.ascontiguousarray(sample.label_map))
         return Batch(image[None], label_map[None], targets, [sample.name], [int(rng.integers(2**63))])
+
+    def _scale_range(self, sample: Sample) -> tuple[float, float]:
+        """Of the recipe, for this image: in one step with the way to the shorter side, which spares a second resize."""
+        least, most = self.config.scale_range
+        side = self.config.shorter_side
+        factor = 1.0 if side is None else side / min(sample.label_map.shape)
+        return factor * least, factor * most
 
 
 class BatchPositions(Sampler[range]):

@@ -80,6 +80,16 @@ def test_sources_are_drawn_by_their_weights(short_run: ModuleType) -> None:
     assert 70 <= counts[True] <= 130
 
 
+@pytest.mark.parametrize(("shorter_side", "labelled"), [(None, 80 * 96), (40, 40 * 48), (160, 160 * 192)])
+def test_images_are_brought_to_their_shorter_side(
+    short_run: ModuleType, shorter_side: int | None, labelled: int
+) -> None:
+    """The images have 80x96 pixels, and the crop holds all of them."""
+    config = short_run.config(crop_size=(192, 192), scale_range=(1.0, 1.0), shorter_side=shorter_side)
+    batch = TrainingStream(config, [short_run.Squares()])[0]
+    assert int((batch.label_maps != 255).sum()) == labelled
+
+
 def test_the_semantic_task_joins_instances(short_run: ModuleType) -> None:
     for task, joined in (("panoptic", False), ("semantic", True)):
         stream = TrainingStream(short_run.config(task=task), [TwoCars(short_run)])
