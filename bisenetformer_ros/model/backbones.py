@@ -82,7 +82,7 @@ class Bottleneck(nn.Module):
             self.shortcut = _conv_bn(in_channels, out_channels, stride)
 
     def forward(self, x: Tensor) -> Tensor:
-        return torch.relu(self.expand(self.spatial(self.reduce(x))) + self.shortcut(x))
+        return torch.relu_(self.expand(self.spatial(self.reduce(x))) + self.shortcut(x))
 
 
 class ResNet(nn.Module):

@@ -33,4 +33,4 @@ class FeatureFusion(nn.Module):
 
     def reweight(self, fused: Tensor) -> Tensor:
         """The squeeze-and-excitation gate with its residual, and the last convolution."""
-        return self.out(fused + fused * torch.sigmoid(self.gate(global_average(fused))))
+        return self.out(fused * (1 + torch.sigmoid(self.gate(global_average(fused)))))

@@ -5,7 +5,9 @@
 * every batch normalization is folded into its convolution;
 * feature fusion: both projections, the 1×1 convolution behind them and its normalization become two 1×1 convolutions;
 * decoder: the projection of a level is folded into the keys and values of the blocks that read it, which are computed
-  together in one product; the part of the keys that comes from the position is constant and kept per input size.
+  together; the part of the keys that comes from the position is constant and kept per input size;
+* keys have no bias, since it adds the same to all logits of a query, which the softmax does not see; that of the values
+  is part of the bias behind the attention, whose weights add up to one.
 
 (That class and full-size mask predictions are made once, at the end, and that the attention masks come from resized
 features, holds for the unfolded network too: see `TransformerDecoder`.)
@@ -14,6 +16,7 @@ features, holds for the unfolded network too: see `TransformerDecoder`.)
 import copy
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
@@ -60,7 +63,9 @@ class FoldedFeatureFusion(nn.Module):
         self.out = fusion.out
 
     def forward(self, spatial: Tensor, context: Tensor) -> Tensor:
-        return self.reweight(torch.relu(self.spatial(spatial) + self.context(context)))
+        fused = self.spatial(spatial)
+        fused += self.context(context)
+        return self.reweight(torch.relu_(fused))
 
     reweight = FeatureFusion.reweight
 
@@ -72,21 +77,25 @@ class FoldedDecoder(TransformerDecoder):
         nn.Module.__init__(self)
         self.num_levels = decoder.num_levels
         self.query_feat, self.query_embed = decoder.query_feat, decoder.query_embed
-        self.blocks, self.head = decoder.blocks, decoder.head
+        self.blocks, self.head = copy.deepcopy(decoder.blocks), decoder.head
         self.keys_of_position = nn.ModuleList()
         self.keys_values = nn.ModuleList()
         for level, projection in enumerate(decoder.level_projections):
             attentions = [block.cross_attention for block in self.blocks[level :: self.num_levels]]
-            self.keys_of_position.append(_stack([attention.key for attention in attentions], bias=False))
-            both = _stack([a.key for a in attentions] + [a.value for a in attentions], bias=True)
-            self.keys_values.append(_after_projection(both, projection))
+            self.keys_of_position.append(_stack([attention.key for attention in attentions]))
+            both = _stack([a.key for a in attentions] + [a.value for a in attentions])
+            self.keys_values.append(_linear(both.weight @ projection.weight.flatten(1)))
+            for attention in attentions:
+                value_bias = attention.value.weight @ projection.bias + attention.value.bias
+                attention.out.bias = _constant(attention.out.weight @ value_bias + attention.out.bias)
         self._position_cache: dict[int, tuple[torch.Size, Tensor]] = {}  # of the latest size alone
 
     def project_keys_values(self, levels: list[Tensor]) -> list[tuple[Tensor, Tensor]]:
         per_level = []
         for index, level in enumerate(levels):
-            keys, values = self.keys_values[index](tokens(level)).chunk(2, dim=2)
-            keys = keys + self._position_keys(index, level)
+            of_keys, of_values = self.keys_values[index].weight.chunk(2)
+            keys, values = F.linear(tokens(level), of_keys), F.linear(tokens(level), of_values)
+            keys += self._position_keys(index, level)
             count = len(self.blocks[index :: self.num_levels])
             per_level.append(list(zip(keys.chunk(count, dim=2), values.chunk(count, dim=2), strict=True)))
         return [per_level[i % self.num_levels][i // self.num_levels] for i in range(len(self.blocks))]
@@ -111,23 +120,14 @@ def _compose(first: nn.Conv2d, second: nn.Conv2d, bias: bool) -> nn.Conv2d:
     return composed
 
 
-def _stack(linears: list[nn.Linear], bias: bool) -> nn.Linear:
-    """Linear layers on the same input as one whose outputs are theirs, one behind the other."""
-    weight = torch.cat([linear.weight for linear in linears])
-    return _linear(weight, torch.cat([linear.bias for linear in linears]) if bias else None)
+def _stack(linears: list[nn.Linear]) -> nn.Linear:
+    """Linear layers on the same input as one whose outputs are theirs, one behind the other, without the biases."""
+    return _linear(torch.cat([linear.weight for linear in linears]))
 
 
-def _after_projection(linear: nn.Linear, projection: nn.Conv2d) -> nn.Linear:
-    """linear(projection(x)) as one linear layer on the tokens of x."""
-    matrix = projection.weight.flatten(1)
-    return _linear(linear.weight @ matrix, linear.weight @ projection.bias + linear.bias)
-
-
-def _linear(weight: Tensor, bias: Tensor | None) -> nn.Linear:
-    linear = nn.utils.skip_init(nn.Linear, weight.shape[1], weight.shape[0], bias=bias is not None)
+def _linear(weight: Tensor) -> nn.Linear:
+    linear = nn.utils.skip_init(nn.Linear, weight.shape[1], weight.shape[0], bias=False)
     linear.weight = _constant(weight)
-    if bias is not None:
-        linear.bias = _constant(bias)
     return linear
 
 

@@ -115,8 +115,30 @@ def test_level_projections_fold_into_keys_and_values(
             source = decoder.level_projections[index % num_levels](level)
             position = sine_position_encoding(*level.shape[-2:], source.shape[1]).to(dtype)
             attention = block.cross_attention
-            assert_same(key, attention.key((source + position).flatten(2).transpose(1, 2)))
-            assert_same(value, attention.value(source.flatten(2).transpose(1, 2)))
+            # Every bias on the way, that of the projection and of the layer itself, is left out.
+            projection_bias = decoder.level_projections[index % num_levels].bias
+            key_bias, value_bias = attention.key(projection_bias), attention.value(projection_bias)
+            assert_same(key + key_bias, attention.key((source + position).flatten(2).transpose(1, 2)))
+            assert_same(value + value_bias, attention.value(source.flatten(2).transpose(1, 2)))
+
+
+@BOTH_PRECISIONS
+def test_biases_of_keys_do_nothing_and_those_of_values_follow_the_attention(
+    random_model: ModelFactory, dtype: torch.dtype
+) -> None:
+    attention = random_model().decoder.blocks[0].cross_attention.to(dtype)
+    torch.manual_seed(1)
+    for projection in (attention.key, attention.value):
+        nn.init.normal_(projection.bias)
+    dim = attention.key.in_features
+    query, key = torch.randn(2, 7, dim, dtype=dtype), torch.randn(2, 9, dim, dtype=dtype)
+    allowed = torch.rand(2, 7, 9) < 0.6
+    allowed[:, :, 0] = True
+    with torch.no_grad():
+        expected = plain_attention(attention, query, key, key, ~allowed)
+        without = [F.linear(key, projection.weight) for projection in (attention.key, attention.value)]
+        actual = attention.attend(attention.query(query), *without, allowed)
+        assert_same(actual + attention.out.weight @ attention.value.bias, expected)
 
 
 @BOTH_PRECISIONS
