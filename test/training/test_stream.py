@@ -23,9 +23,10 @@ def same(one: Batch, other: Batch) -> bool:
     )
 
 
-def test_the_number_of_workers_changes_nothing(short_run: ModuleType) -> None:
+@pytest.mark.parametrize("num_workers", [1, 3])
+def test_the_number_of_workers_changes_nothing(short_run: ModuleType, num_workers: int) -> None:
     stream = TrainingStream(short_run.config(), [short_run.Squares()])
-    alone, helped = batches(stream, num_workers=0), batches(stream, num_workers=2)
+    alone, helped = batches(stream, num_workers=0), batches(stream, num_workers)
     assert len(alone) == 4
     assert all(same(one, other) for one, other in zip(alone, helped, strict=True))
     assert not same(alone[0], alone[1])
