@@ -4,7 +4,7 @@ import xml.etree.ElementTree as ElementTree
 
 import pytest
 
-from bisenetformer_ros.report.charts import Bar, bar_chart, line_chart, stacked_columns
+from bisenetformer_ros.report.charts import Bar, bar_chart, line_chart, stacked_areas, stacked_columns
 
 SVG_TAGS = {"svg", "rect", "path", "text", "circle"}
 
@@ -65,3 +65,32 @@ def test_the_line_has_gaps_and_its_marks_have_names() -> None:
 def test_long_charts_number_every_tenth_or_so_of_their_frames() -> None:
     numbers = [text for text in texts(parse(line_chart([50.0] * 171, {}))) if text.isdecimal()]
     assert numbers[-9:] == ["0", "20", "40", "60", "80", "100", "120", "140", "160"]
+
+
+def test_areas_fill_the_chart_from_the_bottom_to_the_top() -> None:
+    root = parse(stacked_areas([[0.25, 0.75], [1.0, 0.0]], [(1, 2, 3), (4, 5, 6)], 10.0))
+    lower, upper = (path for path in root.iter("path") if path.get("fill"))
+    assert (lower.get("fill"), upper.get("fill")) == ("rgb(1,2,3)", "rgb(4,5,6)")
+    corners = [
+        [tuple(map(float, corner.split())) for corner in path.get("d").strip("MZ").split("L")]
+        for path in (lower, upper)
+    ]
+    # Each moment has a left and a right end: four corners along the top, and the same back along the bottom.
+    assert [len(of_path) for of_path in corners] == [8, 8]
+    (top, bottom), heights = (corners[1][0][1], corners[0][7][1]), [y for _, y in corners[0][:4]]
+    assert heights[0] == heights[1] == pytest.approx(bottom - 0.25 * (bottom - top), abs=0.1)
+    assert heights[2] == heights[3] == pytest.approx(top, abs=0.1)
+    assert corners[1][4:] == corners[0][:4][::-1]  # the upper area stands on the lower
+
+
+def test_a_duration_is_written_below_in_round_seconds() -> None:
+    for chart in (
+        stacked_columns([{0: 1.0}] * 4, " ms", 60.0),
+        line_chart([50.0] * 4, {}, 60.0),
+        stacked_areas([[1.0]] * 4, [(0, 0, 0)], 60.0),
+    ):
+        root = parse(chart)
+        seconds = {text.text: float(text.get("x")) for text in root.iter("text") if text.text.endswith(" s")}
+        assert list(seconds) == ["0 s", "50 s"]
+        start, middle = seconds.values()
+        assert (middle - start) / (960 - 12 - start) == pytest.approx(50 / 60, abs=0.001)
