@@ -6,6 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from bisenetformer_ros.engines.base import Engine
+from bisenetformer_ros.preprocess import check_frames
 from bisenetformer_ros.results import SegmentationResult
 
 
@@ -41,7 +42,7 @@ class EngineByFrameSize:
         self, frames: Sequence[np.ndarray], score_threshold: float, overlap_threshold: float
     ) -> list[SegmentationResult]:
         """See `Engine.segment`."""
-        size = np.shape(frames[0])[:2] if len(frames) else ()  # what is wrong with frames is the engine's to say
+        size = check_frames(frames)
         self._last = self._special.get(size, self._general)
         results = self._last.segment(frames, score_threshold, overlap_threshold)
         self.frame_counts[size] += len(frames)
