@@ -62,10 +62,6 @@ class BiSeNetFormer(nn.Module):
                 "training needs at least 2 images per batch and device: the global-average gates normalize 1x1 maps "
                 "over the batch alone; raise the batch size or put the model into eval mode"
             )
-        return self.extract_normalized((images - self.pixel_mean) / self.pixel_std)
-
-    def extract_normalized(self, images: Tensor) -> PixelFeatures:
-        """`extract` for images that are normalized already."""
-        _, res3, res4, res5 = self.backbone(images)
+        _, res3, res4, res5 = self.backbone((images - self.pixel_mean) / self.pixel_std)
         context = self.context_path(res3, res4, res5)
         return PixelFeatures(context[: self.decoder.num_levels], self.feature_fusion(res3, context[2]))
