@@ -27,6 +27,7 @@ from bisenetformer_ros.msg import Latency
 from bisenetformer_ros.ros.camera_player import CameraPlayer, refuse
 from bisenetformer_ros.ros.event_stream import emit, nanoseconds
 from bisenetformer_ros.ros.messages import image_message
+from bisenetformer_ros.ros.shared_memory import make_room_for_images
 
 ANSWER_WITHIN_S = 30.0
 """So long the next image waits in lock-step for the result of the one before."""
@@ -87,6 +88,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         with Bag(args.bag) as bag:
             topic = choose_image_topic(bag, args.topic, "--topic")
             _announce(args.bag, bag, topic.name, topic.count)
+            make_room_for_images()
             rclpy.init(args=[], signal_handler_options=SignalHandlerOptions.NO)
             player = BagPlayer()
             player.wait_for_subscribers(args.subscribers)

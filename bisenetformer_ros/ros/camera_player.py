@@ -23,6 +23,7 @@ from bisenetformer_ros.frame_source import Frame
 from bisenetformer_ros.ros.camera_source import open_camera_source
 from bisenetformer_ros.ros.event_stream import emit, nanoseconds
 from bisenetformer_ros.ros.messages import image_message
+from bisenetformer_ros.ros.shared_memory import make_room_for_images
 
 FRAME_ID = "camera_optical_frame"
 SETTLED_S = 1.0
@@ -89,6 +90,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         height, width = first.read().shape[:2]
         num_frames = None if source.num_frames is None else min(source.num_frames, args.frames)
         emit("opened", height=height, width=width, frames=num_frames, frame_id=FRAME_ID)
+        make_room_for_images()
         rclpy.init(args=[], signal_handler_options=SignalHandlerOptions.NO)
         camera = CameraPlayer()
         camera.wait_for_subscribers(args.subscribers)

@@ -22,6 +22,7 @@ from bisenetformer_ros.ros.frame_pipeline import FramePipeline
 from bisenetformer_ros.ros.image_input import TRANSPORTS
 from bisenetformer_ros.ros.outputs import LabelOutputs
 from bisenetformer_ros.ros.parameters import Parameters
+from bisenetformer_ros.ros.shared_memory import make_room_for_images
 from bisenetformer_ros.segmenter import Segmenter
 
 DEFAULT_NAME = "bisenetformer"
@@ -179,6 +180,7 @@ class SegmentationNode(LifecycleNode):
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the node until it is interrupted. argv: with `--ros-args`, without the program's name; default sys.argv."""
+    make_room_for_images()
     rclpy.init(args=None if argv is None else [DEFAULT_NAME, *argv])
     node = None
     try:

@@ -8,7 +8,9 @@ from rclpy.qos import QoSCompatibility, QoSProfile, ReliabilityPolicy, qos_check
 from rclpy.topic_endpoint_info import TopicEndpointInfo
 from rclpy.utilities import get_rmw_implementation_identifier
 
+from bisenetformer_ros.resources import share_dir
 from bisenetformer_ros.ros.image_input import ImageInput
+from bisenetformer_ros.ros.shared_memory import LARGE_IMAGES, VARIABLE
 
 TRANSPORT_VARIABLE = "FASTDDS_BUILTIN_TRANSPORTS"
 
@@ -34,13 +36,14 @@ def explain_loss(publishers: list[TopicEndpointInfo], qos: QoSProfile) -> str:
 
 
 def _explain_reliability(publishers: list[TopicEndpointInfo], qos: QoSProfile) -> str:
-    """Fast DDS' default transport loses camera-sized images unless both sides are reliable. Empty if that is not it."""
+    """Fast DDS' shared memory loses images that are larger than it, best effort ones first. Empty if that is not it."""
     if not _is_fast_dds() or _transport().startswith("LARGE_DATA"):
         return ""
     if any(info.qos_profile.reliability != ReliabilityPolicy.RELIABLE for info in publishers):
         return (
-            "the publisher is best effort over the default transport, which loses camera-sized images; make it "
-            f"reliable, or set {TRANSPORT_VARIABLE}=LARGE_DATA for every process of the graph, the camera included"
+            "the publisher is best effort, and its shared memory may be smaller than an image, which is lost then: "
+            f"start it with {VARIABLE}={share_dir() / LARGE_IMAGES}, "
+            f"or make it reliable, or set {TRANSPORT_VARIABLE}=LARGE_DATA for every process of the graph"
         )
     if qos.reliability != ReliabilityPolicy.RELIABLE:
         return "the publisher is reliable but this subscription is not; set the parameter `reliability` to auto"

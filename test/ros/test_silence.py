@@ -17,7 +17,7 @@ BEST_EFFORT = QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
             "",
             BEST_EFFORT,
             BEST_EFFORT,
-            "make it reliable, or set FASTDDS_BUILTIN_TRANSPORTS=LARGE_DATA for every process",
+            "config/fastdds/large_images.xml, or make it reliable, or set FASTDDS_BUILTIN_TRANSPORTS=LARGE_DATA",
         ),
         ("", RELIABLE, BEST_EFFORT, "set the parameter `reliability` to auto"),
         ("", RELIABLE, RELIABLE, "does not keep up"),
