@@ -34,6 +34,7 @@ COMMANDS = (
     ("evaluate-bag", "judge a model on a recorded drive, a rosbag2"),
     ("make-bag", "write a rosbag2 of images and labels, or of a generated drive"),
     ("convert", "turn a checkpoint into a weights file of this package"),
+    ("build-engine", "build a TensorRT engine from an exported graph"),
     ("node", "run the ROS 2 segmentation node"),
 )
 

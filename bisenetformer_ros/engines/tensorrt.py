@@ -4,6 +4,7 @@ One code base for TensorRT 8.6 to 11: only calls that all of them have, tensors 
 imported when an engine is opened or built, not before.
 """
 
+import contextlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
@@ -12,6 +13,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from bisenetformer_ros.engines.golden import GoldenCheck, compare_with_onnxruntime
 from bisenetformer_ros.engines.graph import FRAMES
 from bisenetformer_ros.engines.tensorrt_sidecar import Platform, Sidecar
 from bisenetformer_ros.engines.tensorrt_tensors import TensorSpec, check_tensors, numpy_type
@@ -44,6 +46,18 @@ class TensorRTEngine:
             self._memory = GpuMemory(self._tensors, self._max_batch, self._device)
         for spec in self._tensors:
             self._context.set_tensor_address(spec.name, self._memory.address(spec.name))
+        golden = sidecar.golden or self._compare(path, sidecar)
+        if not golden.passed:
+            raise EngineError(
+                f"{path} gives wrong results: {golden.finding}; export with --precision fp32, build again"
+            )
+
+    def _compare(self, path: Path, sidecar: Sidecar) -> GoldenCheck:
+        """Compares the results with ONNX Runtime's, and notes how that went."""
+        golden = compare_with_onnxruntime(self, sidecar.onnx_path(path), self.graph.frame_size)
+        with contextlib.suppress(PermissionError):  # where nothing can be noted, it is compared again next time
+            sidecar.with_golden(golden).save(path)
+        return golden
 
     def _open(self, trt: ModuleType, content: bytes, path: Path) -> Any:
         """An execution context of the engine in `content`."""

@@ -14,6 +14,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from bisenetformer_ros.engines.golden import GoldenCheck
 from bisenetformer_ros.engines.graph import GraphInfo
 from bisenetformer_ros.engines.tensorrt_tensors import TensorSpec
 from bisenetformer_ros.errors import EngineError, ModelError
@@ -46,14 +47,6 @@ class Platform:
         return [
             f"built for {name} {built}, here is {found}" for name, (built, found) in pairs.items() if built != found
         ]
-
-
-@dataclass(frozen=True)
-class GoldenCheck:
-    """How the engine's results on the golden frame compare with ONNX Runtime's: passed, and `finding` in words."""
-
-    passed: bool
-    finding: str
 
 
 @dataclass(frozen=True)

@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from bisenetformer_ros.engines.golden import GoldenCheck
 from bisenetformer_ros.engines.graph import GraphInfo
-from bisenetformer_ros.engines.tensorrt_sidecar import GoldenCheck, Platform, Sidecar, sidecar_path
+from bisenetformer_ros.engines.tensorrt_sidecar import Platform, Sidecar, sidecar_path
 from bisenetformer_ros.engines.tensorrt_tensors import DYNAMIC, TensorSpec
 from bisenetformer_ros.errors import EngineError
 from bisenetformer_ros.labels import LabelMap

@@ -1,0 +1,115 @@
+"""`bisenetformer build-engine`: an exported graph to an engine file of TensorRT, on the GPU that is to run it."""
+
+import argparse
+import os
+import sys
+from concurrent.futures import wait
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
+
+from bisenetformer_ros.engines.golden import GoldenCheck
+from bisenetformer_ros.engines.tensorrt import TensorRTEngine
+from bisenetformer_ros.engines.tensorrt_sidecar import Sidecar, sidecar_path
+from bisenetformer_ros.errors import ConfigError, EngineError
+from bisenetformer_ros.export.tensorrt import PRECISIONS, build_engine
+from bisenetformer_ros.in_thread import in_thread
+
+DESCRIPTION = (
+    "Build a TensorRT engine from a graph that `bisenetformer export` wrote, for the GPU of this machine, and compare "
+    "its results with ONNX Runtime's. This takes minutes. OUT.engine.json, written beside the engine, says what it was "
+    "built from, with and for; keep the two together."
+)
+EXAMPLE = """bisenetformer export bisenetformer-nano-camvid nano.onnx --size 480x640 --task panoptic --precision fp16
+bisenetformer build-engine nano.onnx nano.engine --precision fp16 --timing-cache timings.cache"""
+
+EXIT_INTERRUPTED = 130
+CANCEL_WITHIN_S = 10.0
+"""So long TensorRT may take to end a build that is interrupted."""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("graph", type=Path, metavar="IN.onnx", help="graph that `bisenetformer export` wrote")
+    parser.add_argument("engine", type=Path, metavar="OUT.engine", help="file to write")
+    parser.add_argument(
+        "--precision", choices=PRECISIONS, default="auto", help="has to be that of the graph (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--workspace-mib", type=positive, metavar="N", help="scratch memory that TensorRT may use (default: the GPU's)"
+    )
+    parser.add_argument(
+        "--timing-cache", type=Path, metavar="FILE", help="keeps measurements that make the next build here faster"
+    )
+
+
+def positive(text: str) -> int:
+    """An argument of 1 or more."""
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"expected a whole number from 1, got {text}")
+    return int(text)
+
+
+def run(args: argparse.Namespace) -> int:
+    for path in filter(None, (args.engine, args.timing_cache)):
+        if not path.parent.is_dir():
+            raise ConfigError(f"expected a file in an existing folder to write to, got {path}")
+    sidecar = _build(args)
+    engine = args.engine
+    print(f"wrote {engine}, {engine.stat().st_size / 1e6:.1f} MB, and {sidecar_path(engine).name}")
+    print(f"for TensorRT {sidecar.platform.tensorrt} on {sidecar.platform.gpu}, {sidecar.graph.precision}")
+    golden = _first_opening(engine, sidecar.graph.task)
+    print(golden.finding)
+    return 0 if golden.passed else 1
+
+
+def _first_opening(engine: Path, task: str) -> GoldenCheck:
+    """How the results of the new engine compare with ONNX Runtime's."""
+    try:
+        TensorRTEngine(engine, task)
+    except EngineError:
+        golden = Sidecar.load(engine).golden
+        if golden is None:
+            raise
+        return golden
+    return Sidecar.load(engine).golden
+
+
+def _build(args: argparse.Namespace) -> Sidecar:
+    """Builds in a thread, so that Ctrl-C is heard while TensorRT works."""
+    bars = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+    with Progress(SpinnerColumn(), *bars, TimeElapsedColumn(), console=Console(stderr=True)) as progress:
+        display = BuildDisplay(progress, f"building {args.engine.name}")
+        options = (args.precision, args.workspace_mib, args.timing_cache)
+        build = in_thread(lambda: build_engine(args.graph, args.engine, display, *options), "building")
+        try:
+            return build.result()
+        except KeyboardInterrupt:
+            display.cancelled = True
+            wait([build], CANCEL_WITHIN_S)
+            if build.done():
+                raise
+    # TensorRT 8.6 cannot be told to stop, and must not work on while Python ends around it.
+    print("interrupted; no engine was written", file=sys.stderr, flush=True)
+    os._exit(EXIT_INTERRUPTED)
+
+
+class BuildDisplay:
+    """The phases of a build as nested bars; where TensorRT tells of none, a spinner with the time."""
+
+    def __init__(self, progress: Progress, title: str) -> None:
+        self.cancelled = False
+        self._progress = progress
+        self._tasks: dict[str, TaskID] = {}
+        self._depths: dict[str | None, int] = {None: 0}
+        progress.add_task(title, total=None)
+
+    def phase_started(self, name: str, parent: str | None, num_steps: int) -> None:
+        self._depths[name] = self._depths.get(parent, 0) + 1
+        self._tasks[name] = self._progress.add_task("  " * self._depths[name] + name, total=num_steps)
+
+    def step_done(self, name: str, step: int) -> None:
+        self._progress.update(self._tasks[name], completed=step + 1)
+
+    def phase_finished(self, name: str) -> None:
+        self._progress.remove_task(self._tasks.pop(name))
