@@ -32,7 +32,9 @@ def read_ids(path: Path) -> np.ndarray:
             "a COCO panoptic image holds the segment id R + 256 G + 65536 B"
         )
     rgba = cv2.cvtColor(pixels, cv2.COLOR_BGR2RGBA if pixels.shape[2] == 3 else cv2.COLOR_BGRA2RGBA)
-    return rgba.view("<u4")[..., 0] & 0xFFFFFF
+    ids = rgba.view("<u4")[..., 0]
+    ids &= 0xFFFFFF
+    return ids
 
 
 def write_png(path: Path, image: np.ndarray) -> None:

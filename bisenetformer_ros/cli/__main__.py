@@ -36,6 +36,7 @@ COMMANDS = (
     ("convert", "turn a checkpoint into a weights file of this package"),
     ("build-engine", "build a TensorRT engine from an exported graph"),
     ("node", "run the ROS 2 segmentation node"),
+    ("doctor", "say why a running node gives no output"),
 )
 
 MISUSED = 2
