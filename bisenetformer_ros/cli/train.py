@@ -106,7 +106,7 @@ def _train(args: argparse.Namespace, config: TrainingConfig, world: World) -> in
     if world.is_main:
         weights = args.out / f"{config.name}.safetensors"
         hours = {"hours": round(trainer.seconds / 3600, 2)}
-        WeightsWriter(config, labels).write(weights, trainer.final_model, trainer.iteration, hours)
+        WeightsWriter(config, labels).write(weights, trainer.learner.final_model, trainer.iteration, hours)
         console.print(f"weights: {weights}")
     return 0
 

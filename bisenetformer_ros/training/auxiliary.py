@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from bisenetformer_ros.model.bisenetformer import PixelFeatures
 from bisenetformer_ros.results import UNLABELED
 from bisenetformer_ros.training.distributed import average
+from bisenetformer_ros.training.points import at_least_single
 
 
 class DenseAuxiliary(nn.Module):
@@ -30,21 +31,16 @@ class DenseAuxiliary(nn.Module):
         counts = average(class_counts(labels, self.on_mask_features.out_channels))
         weights = class_weights(counts)
         context16 = features.levels[1]
-        total = sum(
-            F.cross_entropy(
-                F.interpolate(logits.float(), size=labels.shape[1:], mode="bilinear", align_corners=False),
-                labels,
-                weights,
-                ignore_index=UNLABELED,
-                reduction="sum",
-            )
-            for logits in (self.on_mask_features(features.mask), self.on_context(context16))
-        )
+        total = torch.zeros((), device=labels.device)
+        for logits in (self.on_mask_features(features.mask), self.on_context(context16)):
+            logits = F.interpolate(at_least_single(logits), labels.shape[1:], mode="bilinear", align_corners=False)
+            of_class = weights.to(logits.dtype)
+            total = total + F.cross_entropy(logits, labels, of_class, ignore_index=UNLABELED, reduction="sum")
         return total / 2 / (weights * counts).sum().clamp(min=1)  # a product of vectors would be autocast to half
 
 
 def class_counts(labels: Tensor, num_classes: int) -> Tensor:
-    """(K,) pixels of every class; float32, exact up to 16 million of each."""
+    """(K,) pixels of every class as float32, exact up to 16 million of each."""
     return torch.bincount(labels[labels != UNLABELED], minlength=num_classes).float()
 
 

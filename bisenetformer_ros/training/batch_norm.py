@@ -5,7 +5,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from bisenetformer_ros.training.distributed import average
+from bisenetformer_ros.training.distributed import average, num_processes
+from bisenetformer_ros.training.points import at_least_single
 
 
 def synchronize_batch_norms(model: nn.Module, device: torch.device) -> nn.Module:
@@ -33,7 +34,7 @@ class CpuSyncBatchNorm(nn.BatchNorm2d):
         """(B, C, H, W) → the same."""
         if not self.training:
             return super().forward(x)
-        values = x.float()
+        values = at_least_single(x)
         mean = _Average.apply(values.mean(dim=(0, 2, 3)))
         centred = values - mean[:, None, None]
         variance = _Average.apply(centred.square().mean(dim=(0, 2, 3)))
@@ -43,7 +44,7 @@ class CpuSyncBatchNorm(nn.BatchNorm2d):
 
     def _follow(self, mean: Tensor, variance: Tensor, count: int) -> None:
         """The running statistics, the variance without bias, as PyTorch keeps them."""
-        total = count * torch.distributed.get_world_size()
+        total = count * num_processes()
         self.num_batches_tracked += 1
         self.running_mean.lerp_(mean, self.momentum)
         self.running_var.lerp_(variance * total / (total - 1), self.momentum)

@@ -8,7 +8,13 @@ from torch import Tensor, nn
 
 from bisenetformer_ros.training.distributed import average
 from bisenetformer_ros.training.matcher import BCE_WEIGHT, CLASS_WEIGHT, DICE_WEIGHT, Matches, match
-from bisenetformer_ros.training.points import random_points, sample_points, segment_at, uncertain_points
+from bisenetformer_ros.training.points import (
+    at_least_single,
+    random_points,
+    sample_points,
+    segment_at,
+    uncertain_points,
+)
 from bisenetformer_ros.training.targets import Targets
 
 NO_OBJECT_WEIGHT = 0.1
@@ -40,9 +46,9 @@ class Criterion(nn.Module):
         num_masks, class_weight = self._divisors(targets, num_queries=predictions[0][0].shape[1])
         totals = dict.fromkeys(("class", "bce", "dice"), torch.zeros((), device=device))
         for class_logits, mask_logits in predictions:
-            class_logits, mask_logits = class_logits.float(), mask_logits.float()
+            class_logits, mask_logits = at_least_single(class_logits), at_least_single(mask_logits)
             points = random_points(generators, [1] * len(generators), self.num_points)
-            matches = match(class_logits, mask_logits, targets, points)
+            matches = match(class_logits, mask_logits, targets, points.to(mask_logits.dtype))
             bce, dice = self._mask_losses(mask_logits, targets, matches, generators)
             totals["class"] = totals["class"] + CLASS_WEIGHT * self._class_loss(class_logits, targets, matches)
             totals["bce"] = totals["bce"] + BCE_WEIGHT * bce
@@ -56,10 +62,9 @@ class Criterion(nn.Module):
     def _divisors(self, targets: Targets, num_queries: int) -> tuple[Tensor, Tensor]:
         """Masks, and weights of the queries' classes, in the batch of one process on average."""
         matched = sum(min(count, num_queries) for count in targets.counts)
-        unmatched = num_queries * len(targets.counts) - matched
-        local = torch.tensor([sum(targets.counts), matched + NO_OBJECT_WEIGHT * unmatched])
-        num_masks, class_weight = average(local.to(targets.segment_maps.device))
-        return num_masks.clamp(min=1), class_weight
+        local = [sum(targets.counts), matched, num_queries * len(targets.counts)]
+        num_masks, matched, queries = average(torch.tensor(local, device=targets.segment_maps.device).float())
+        return num_masks.clamp(min=1), matched + NO_OBJECT_WEIGHT * (queries - matched)
 
     def _class_loss(self, class_logits: Tensor, targets: Targets, matches: Matches) -> Tensor:
         """Weighted sum over all queries."""

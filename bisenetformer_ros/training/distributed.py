@@ -49,13 +49,17 @@ def joined_world(device: torch.device) -> Iterator[World]:
         dist.destroy_process_group()
 
 
+def num_processes() -> int:
+    return dist.get_world_size() if dist.is_initialized() else 1
+
+
 def average(values: Tensor) -> Tensor:
     """The mean over the processes; not differentiated."""
     if not dist.is_initialized():
         return values
     total = values.detach().clone()
     dist.all_reduce(total)
-    return total / dist.get_world_size()
+    return total / num_processes()
 
 
 def largest(number: int, device: torch.device) -> int:
@@ -71,7 +75,7 @@ def gather(value: Any) -> list[Any]:
     """The values of all processes, in order of their ranks."""
     if not dist.is_initialized():
         return [value]
-    values = [None] * dist.get_world_size()
+    values = [None] * num_processes()
     dist.all_gather_object(values, value)
     return values
 

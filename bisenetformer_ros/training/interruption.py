@@ -30,10 +30,7 @@ class Interruption:
         self.signal_number = number
 
 
-def ignore_interruptions(_: int) -> None:
-    """For the processes that load images: a terminal sends Ctrl-C to them as well, and the run needs them till it ends.
-
-    The argument, the number of the process, is what DataLoader gives.
-    """
+def ignore_interruptions() -> None:
+    """For the processes that load images: a terminal sends them Ctrl-C as well, but the run needs them to its end."""
     for number in Interruption.SIGNALS:
         signal.signal(number, signal.SIG_IGN)

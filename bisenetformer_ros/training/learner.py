@@ -52,9 +52,10 @@ class Learner:
         self.model = model.to(world.device, memory_format=torch.channels_last).train()
         self.average = AveragedWeights(self.model, config.ema_decay) if config.ema_decay else None
         channels = model.feature_fusion.out.conv.out_channels
-        auxiliary = DenseAuxiliary(channels, num_classes).to(world.device) if config.auxiliary_weight else None
+        like = self.model.pixel_mean  # its device and precision
+        auxiliary = DenseAuxiliary(channels, num_classes).to(like) if config.auxiliary_weight else None
         self.network = LearningNetwork(self.model, auxiliary)
-        self.criterion = Criterion(num_classes, config.num_points).to(world.device)
+        self.criterion = Criterion(num_classes, config.num_points).to(like)
         self.optimizer = build_optimizer(
             self.network, config.learning_rate, config.weight_decay, config.backbone_multiplier
         )
@@ -63,7 +64,7 @@ class Learner:
         self._shared: nn.Module = self.network
         if world.size > 1:
             synchronize_batch_norms(self.network, world.device)
-            self._shared = DistributedDataParallel(self.network, broadcast_buffers=False)
+            self._shared = DistributedDataParallel(self.network)
 
     @property
     def final_model(self) -> BiSeNetFormer:
@@ -99,7 +100,7 @@ class Learner:
 
     def _losses(self, batch: Batch) -> dict[str, Tensor]:
         device, dtype = self.world.device, AUTOCAST[self.config.precision]
-        images = batch.images.to(device).to(torch.float32, memory_format=torch.channels_last)
+        images = batch.images.to(device).to(self.model.pixel_mean.dtype, memory_format=torch.channels_last)
         with torch.autocast(device.type, dtype, enabled=dtype is not None):
             predictions, dense = self._shared(images, batch.label_maps.to(device))
         losses = self.criterion(predictions, batch.targets.to(device), batch.seeds)

@@ -11,10 +11,10 @@ from bisenetformer_ros.model.bisenetformer import BiSeNetFormer
 from bisenetformer_ros.training.checkpoint import Checkpoint
 from bisenetformer_ros.training.config import TrainingConfig
 from bisenetformer_ros.training.distributed import World, gather, largest, wait_for_all
-from bisenetformer_ros.training.interruption import Interruption, ignore_interruptions
+from bisenetformer_ros.training.interruption import Interruption
 from bisenetformer_ros.training.learner import Learner
 from bisenetformer_ros.training.observer import Observer
-from bisenetformer_ros.training.stream import Batch, BatchPositions, TrainingStream, collate
+from bisenetformer_ros.training.stream import Batch, BatchPositions, TrainingStream, begin_worker, collate
 from bisenetformer_ros.training.validation import Validation
 
 CHECKPOINT_EVERY = 200
@@ -55,11 +55,6 @@ class Trainer:
     def is_finished(self) -> bool:
         return self.iteration >= self.config.iterations
 
-    @property
-    def final_model(self) -> BiSeNetFormer:
-        """In eval mode."""
-        return self.learner.final_model.eval()
-
     def run(self, num_workers: int, observers: Sequence[Observer] = ()) -> int | None:
         """Trains to the end from wherever the run stands; None, or the signal that stopped it before.
 
@@ -88,8 +83,7 @@ class Trainer:
             batch_sampler=positions,
             num_workers=num_workers,
             collate_fn=collate,
-            worker_init_fn=ignore_interruptions,
-            pin_memory=world.device.type == "cuda",
+            worker_init_fn=begin_worker,
         )
 
     def _step(self, batch: Batch, waiting_since: float, observers: Sequence[Observer]) -> None:
@@ -107,9 +101,10 @@ class Trainer:
         if self.validation is None or not self.validation.is_due(self.iteration, self.is_finished):
             return False
         if self.world.is_main:
-            figures, pictures = self.validation.measure(self.final_model, self.iteration)
+            figures, pictures = self.validation.measure(self.learner.final_model, self.iteration)
             for observer in observers:
                 observer.on_validation(self.iteration, figures, pictures)
+        self.validation.last_iteration = self.iteration
         wait_for_all()
         return True
 

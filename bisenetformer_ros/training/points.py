@@ -15,6 +15,11 @@ IMPORTANT_SHARE = 0.75
 """Share of the points that are the most uncertain candidates; the rest is uniform."""
 
 
+def at_least_single(x: Tensor) -> Tensor:
+    """Half precision as single; single and double as they are."""
+    return x.to(torch.promote_types(x.dtype, torch.float32))
+
+
 def random_points(generators: Sequence[torch.Generator], counts: Sequence[int], num_points: int) -> Tensor:
     """Uniform (sum of counts, num_points, 2); generator i draws counts[i] rows, on its device.
 
@@ -42,7 +47,7 @@ def uncertain_points(
     generators, counts: as in `random_points`; the counts sum up to M.
     """
     num_important = int(num_points * IMPORTANT_SHARE)
-    candidates = random_points(generators, counts, int(num_points * OVERSAMPLING))
+    candidates = random_points(generators, counts, int(num_points * OVERSAMPLING)).to(mask_logits.dtype)
     undecided = sample_points(mask_logits[:, None], candidates)[:, 0].abs()
     best = undecided.topk(num_important, dim=1, largest=False, sorted=False).indices
     important = candidates.gather(1, best[:, :, None].expand(-1, -1, 2))

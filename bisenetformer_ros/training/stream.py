@@ -7,6 +7,7 @@ interruption changes a run.
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 import torch
 from torch import Tensor
@@ -15,6 +16,7 @@ from torch.utils.data import Dataset, Sampler
 from bisenetformer_ros.data.sample import LabeledDataset, Sample
 from bisenetformer_ros.data.transforms import augment
 from bisenetformer_ros.training.config import TrainingConfig
+from bisenetformer_ros.training.interruption import ignore_interruptions
 from bisenetformer_ros.training.targets import Targets, join, panoptic_targets, semantic_targets
 
 
@@ -93,3 +95,9 @@ def collate(batches: Sequence[Batch]) -> Batch:
         [name for batch in batches for name in batch.names],
         [seed for batch in batches for seed in batch.seeds],
     )
+
+
+def begin_worker(_: int) -> None:
+    """In a process of a DataLoader, which gives its number: it lives as long as the run wants, on one thread."""
+    ignore_interruptions()
+    cv2.setNumThreads(0)

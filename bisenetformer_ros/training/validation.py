@@ -24,7 +24,7 @@ class Validation:
     """Writes `latest.safetensors` and measures that file as `bisenetformer evaluate` does; copies the best one to
     `best.safetensors`. The best has the highest PQ, in the semantic task the highest mIoU.
 
-    on_image receives how many images of how many are done.
+    last_iteration: of the newest validation. on_image receives how many images of how many are done.
     """
 
     def __init__(
@@ -61,7 +61,6 @@ class Validation:
             self.writer.write(
                 self.directory / "best.safetensors", model, iteration, {"validation": without_nan(figures)}
             )
-        self.last_iteration = iteration
         return figures, self._pictures(segmenter)
 
     def _pictures(self, segmenter: Segmenter) -> Pictures:

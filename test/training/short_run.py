@@ -83,12 +83,12 @@ def learner(world: World = ALONE, **changes: Any) -> Learner:
     return Learner(settings, build_model(**settings.architecture, num_classes=len(Squares.labels)), 11, world)
 
 
-def trainer(directory: Path, world: World = ALONE, **changes: Any) -> loop.Trainer:
+def trainer(directory: Path, world: World = ALONE, dtype: torch.dtype = torch.float32, **changes: Any) -> loop.Trainer:
     """With the validation set of the recipe if it has one: the squares that it trains on."""
     loop.CHECKPOINT_EVERY = CHECKPOINT_EVERY
     settings = config(**changes)
     torch.manual_seed(settings.seed)
-    model = build_model(**settings.architecture, num_classes=len(Squares.labels))
+    model = build_model(**settings.architecture, num_classes=len(Squares.labels)).to(dtype)
     validation = Validation(settings, Squares(), directory, world.device) if settings.validation else None
     return loop.Trainer(settings, model, [Squares()], Checkpoint(directory / CHECKPOINT, settings), world, validation)
 
