@@ -9,15 +9,24 @@ SHARE = Path("share/bisenetformer_ros")
 SHARED = ("config", "msg", "tools/vision_msgs_underlay/msg")  # the messages are written into bags
 
 MODEL = ["torch>=2.1", "safetensors>=0.4"]
+TENSORBOARD = ["tensorboard>=2.13", "pillow>=9.0"]
 BAGS = ["mcap>=1.1", "rosbags>=0.11"]
 EXTRAS = {
     "torch": MODEL,
     "onnx": ["onnx>=1.15", "onnxruntime>=1.17"],
     "openvino": ["openvino>=2024.0"],
-    "training": [*MODEL, "scipy>=1.8"],
+    "training": [*MODEL, "pillow>=9.0", "scipy>=1.8"],
     "demo": [*MODEL, "pillow>=9.0", *BAGS],
     "bags": [*MODEL, *BAGS],
-    "dev": ["mcap-ros2-support>=0.5", "mypy>=1.8", "pytest>=7.0", "pytest-timeout>=2.1", "ruff>=0.6", "types-PyYAML"],
+    "dev": [
+        *TENSORBOARD,
+        "mcap-ros2-support>=0.5",
+        "mypy>=1.8",
+        "pytest>=7.0",
+        "pytest-timeout>=2.1",
+        "ruff>=0.6",
+        "types-PyYAML",
+    ],
 }
 
 
