@@ -21,12 +21,14 @@ from bisenetformer_ros.segmenter import Segmenter
 class NodeState:
     """What the node is doing. lifecycle: name of its primary state. fault: why the last transition failed, or empty.
 
+    missing_upgrade: why an engine that would be faster does not serve yet, or empty.
     active_since: time.monotonic() of the activation, None unless active.
     """
 
     lifecycle: str
     fault: str
     segmenter: Segmenter | None
+    missing_upgrade: str
     active_since: float | None
     enabled: bool
 
@@ -110,6 +112,8 @@ def _judge_publishers(camera: Camera) -> list[Finding]:
 def _judge_model(state: NodeState) -> Finding:
     if state.fault:
         return Finding(ERROR, state.fault)
+    if state.missing_upgrade:
+        return Finding(WARN, f"{state.segmenter.engine.name} serves; {state.missing_upgrade}")
     return Finding(OK, state.lifecycle)
 
 

@@ -16,8 +16,10 @@ from sensor_msgs.msg import CompressedImage, Image
 from std_srvs.srv import SetBool
 
 from bisenetformer_ros.errors import BiSeNetFormerError
+from bisenetformer_ros.resources import config_file
 from bisenetformer_ros.ros.camera import Camera
 from bisenetformer_ros.ros.diagnostics import Diagnostics, NodeState
+from bisenetformer_ros.ros.engine_upgrades import EngineUpgrades
 from bisenetformer_ros.ros.frame_pipeline import FramePipeline
 from bisenetformer_ros.ros.image_input import TRANSPORTS
 from bisenetformer_ros.ros.outputs import LabelOutputs
@@ -28,6 +30,8 @@ from bisenetformer_ros.segmenter import Segmenter
 DEFAULT_NAME = "bisenetformer"
 GRAPH_PERIOD_S = 0.5
 """How often the publishers of the image topics are looked at."""
+UPGRADE_PERIOD_S = 0.5
+"""How often a faster engine is looked after, where one is on its way."""
 WARM_UP_SIZE = (480, 640)
 """(height, width) of the picture that an engine without a fixed input is warmed up with."""
 
@@ -43,6 +47,7 @@ class SegmentationNode(LifecycleNode):
         """Raises ConfigError or rclpy's ParameterException for wrong initial parameters."""
         super().__init__(node_name)
         self._segmenter: Segmenter | None = None
+        self._upgrades: EngineUpgrades | None = None
         self._label_outputs: LabelOutputs | None = None
         self._pipeline: FramePipeline | None = None
         self._active_since: float | None = None
@@ -57,6 +62,7 @@ class SegmentationNode(LifecycleNode):
         period = self._settings["diagnostic_updater.period"]
         self.create_timer(period, self._publish_diagnostics, clock=steady)
         self.create_timer(GRAPH_PERIOD_S, self._watch_publishers, clock=steady)
+        self.create_timer(UPGRADE_PERIOD_S, self._update_upgrades, clock=steady)
         self._autostart_timer = self.create_timer(0.0, self._autostart, clock=steady)
 
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
@@ -115,6 +121,11 @@ class SegmentationNode(LifecycleNode):
             f"loaded {engine.metadata.name} ({segmenter.task}, {len(segmenter.labels)} classes) "
             f"with {engine.name} on {engine.device}, {engine.precision}"
         )
+        if settings["engine"] == "auto" and engine.name == "torch":
+            weights = config_file("models", settings["model"], ".safetensors")
+            self._upgrades = EngineUpgrades(
+                segmenter, weights, lambda: self._settings["build_engine"], self.get_logger().info
+            )
 
     def _make_cameras(self) -> list[Camera]:
         """As the parameters have it now; what has not changed since the last time stays, with its counts."""
@@ -142,7 +153,9 @@ class SegmentationNode(LifecycleNode):
             camera.close_outputs()
         if self._label_outputs is not None:
             self._label_outputs.close()
-        self._label_outputs = self._segmenter = None
+        if self._upgrades is not None:
+            self._upgrades.close()
+        self._label_outputs = self._segmenter = self._upgrades = None
 
     def _autostart(self) -> None:
         """Runs once, as the first thing that the executor does."""
@@ -159,6 +172,10 @@ class SegmentationNode(LifecycleNode):
             for camera in self._cameras:
                 camera.input.update()
 
+    def _update_upgrades(self) -> None:
+        if self._upgrades is not None:
+            self._upgrades.update()
+
     def _on_enable(self, request: SetBool.Request, response: SetBool.Response) -> SetBool.Response:
         result = self.set_parameters([Parameter("enable", value=request.data)])[0]
         response.success = result.successful
@@ -171,6 +188,7 @@ class SegmentationNode(LifecycleNode):
                 lifecycle=self._lifecycle,
                 fault=self._fault,
                 segmenter=self._segmenter,
+                missing_upgrade=self._upgrades.problem if self._upgrades is not None else "",
                 active_since=self._active_since,
                 enabled=self._settings["enable"],
             ),

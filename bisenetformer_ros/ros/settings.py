@@ -91,6 +91,12 @@ SETTINGS = (
         choices=ENGINES,
     ),
     Setting(
+        "build_engine",
+        False,
+        "With engine auto: makes the files of a faster engine in the background, and changes to it when it is ready.",
+        Changes.LIVE,
+    ),
+    Setting(
         "device",
         "auto",
         "Where the network runs: auto (the first GPU if there is one), cpu, cuda or cuda:N.",
