@@ -15,7 +15,8 @@ EXTRAS = {
     "torch": MODEL,
     "onnx": ["onnx>=1.15", "onnxruntime>=1.17"],
     "openvino": ["openvino>=2024.0"],
-    "training": [*MODEL, "pillow>=9.0", "scipy>=1.8"],
+    "training": ["torch>=2.3", "safetensors>=0.4", "pillow>=9.0", "scipy>=1.8"],
+    "tensorboard": TENSORBOARD,
     "demo": [*MODEL, "pillow>=9.0", *BAGS],
     "bags": [*MODEL, *BAGS],
     "dev": [
