@@ -69,8 +69,9 @@ class Recording:
             self.outputs[kind][event["stamp"]] = event
 
     def status(self, name: str) -> Event | None:
-        """The newest status of the node about `name`: its model, or its input by the topic."""
-        return next((status for key, status in self.statuses.items() if key.endswith(f": {name}")), None)
+        """The newest status of the node about `name`: its model, or its input by the topic of the raw images."""
+        found = (s for key, s in self.statuses.items() if key.removesuffix("/compressed").endswith(f": {name}"))
+        return next(found, None)
 
     def count(self) -> FrameCount:
         """Reasons are the node's own where it dropped a frame, else the part of the way on which it was lost."""

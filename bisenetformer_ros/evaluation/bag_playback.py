@@ -8,6 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from bisenetformer_ros.bags.images import COMPRESSED, PICTURES
+from bisenetformer_ros.bags.reader import Bag
 from bisenetformer_ros.demo.recording import Recording
 from bisenetformer_ros.demo.session import DemoSession, Player
 from bisenetformer_ros.evaluation.bag_frames import FrameRecord
@@ -41,10 +43,11 @@ def play_bag(
     rate: a factor, 1 = as recorded, or "lockstep". Raises ConfigError without ROS 2, InputError if the bag cannot be
     played, DemoError if a process ends early or no results come.
     """
-    arguments = [str(path), "--topic", topic, "--rate", str(rate)]
-    session = DemoSession(
-        Player("bisenetformer_ros.ros.bag_player", arguments), node_parameters, directory, log_directory
-    )
+    with Bag(path) as bag:
+        kind = bag.find(topic, PICTURES, "--image-topic").type
+    parameters = {**node_parameters, "image_transport": "compressed" if kind == COMPRESSED else "raw"}
+    player = Player("bisenetformer_ros.ros.bag_player", [str(path), "--topic", topic, "--rate", str(rate)])
+    session = DemoSession(player, parameters, directory, log_directory)
     return session.run(on_news)
 
 

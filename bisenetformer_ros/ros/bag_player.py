@@ -1,8 +1,8 @@
 """Plays one image topic of a rosbag2 as a camera: `python -m bisenetformer_ros.ros.bag_player BAG --rate 0.5`.
 
 Events as of `camera_player`; the frames are named by their number in the topic. Images are sent as they were recorded,
-with the stamp of the moment, so that the node decodes them; compressed ones are decoded here. Messages that are no
-images at all cannot be sent and are left out.
+with the stamp of the moment. Compressed ones go to /camera/image_raw/compressed, and decoded to /camera/image_raw for
+those who only look. Messages that are no images at all cannot be sent and are left out.
 """
 
 import argparse
@@ -15,12 +15,12 @@ from pathlib import Path
 import rclpy
 from rclpy.serialization import deserialize_message
 from rclpy.signals import SignalHandlerOptions
-from sensor_msgs.msg import Image
-from std_msgs.msg import Header
+from sensor_msgs.msg import CompressedImage, Image
 
-from bisenetformer_ros.bags.images import IMAGE, BagImage, bag_images, choose_image_topic
+from bisenetformer_ros.bags.images import COMPRESSED, IMAGE, BagImage, bag_images, choose_image_topic
 from bisenetformer_ros.bags.pace import LOCKSTEP, pace
 from bisenetformer_ros.bags.reader import Bag
+from bisenetformer_ros.compressed_decoder import decode_compressed
 from bisenetformer_ros.errors import BiSeNetFormerError, InputError
 from bisenetformer_ros.image_decoder import BadFrameError
 from bisenetformer_ros.msg import Latency
@@ -29,8 +29,11 @@ from bisenetformer_ros.ros.event_stream import emit, nanoseconds
 from bisenetformer_ros.ros.messages import image_message
 from bisenetformer_ros.ros.shared_memory import make_room_for_images
 
+KINDS = {IMAGE: Image, COMPRESSED: CompressedImage}
 ANSWER_WITHIN_S = 30.0
 """So long the next image waits in lock-step for the result of the one before."""
+REFUSAL_S = 0.5
+"""So long it waits after an image that cannot be decoded: the node refuses it at once, and nothing tells of that."""
 LATENCY_TOPIC = "/bisenetformer/latency"
 """What the node publishes last of a frame."""
 
@@ -38,10 +41,14 @@ LATENCY_TOPIC = "/bisenetformer/latency"
 class BagPlayer(CameraPlayer):
     """Sends the images one after the other."""
 
-    def __init__(self) -> None:
+    def __init__(self, kind: type) -> None:
+        """kind: of the images, Image or CompressedImage."""
         super().__init__()
         self._answered: set[int] = set()
         self.create_subscription(Latency, LATENCY_TOPIC, self._on_latency, 10)
+        if kind is CompressedImage:
+            self._compressed = self.create_publisher(kind, "image_raw/compressed", 5)
+            self._image_topics.append(self._compressed.topic_name)
 
     def replay(self, images: Iterable[BagImage], speed: float) -> None:
         """As recorded, `speed` times as fast. What is late is sent at once."""
@@ -54,13 +61,27 @@ class BagPlayer(CameraPlayer):
         self.finish()
 
     def replay_in_lockstep(self, images: Iterable[BagImage]) -> None:
-        """Each image when the result of the one before is there. Nobody waits for one that cannot be decoded."""
+        """Each image when the result of the one before is there."""
         for image, message in _messages(images):
             stamp = self.publish(image.name, message)
-            with contextlib.suppress(BadFrameError):
+            try:
                 image.read()
+            except BadFrameError:
+                time.sleep(REFUSAL_S)
+            else:
                 self._wait_for_answer(stamp)
         self.finish()
+
+    def publish(self, name: str, image: Image | CompressedImage) -> int:
+        if isinstance(image, Image):
+            return super().publish(name, image)
+        image.header.stamp = self.get_clock().now().to_msg()
+        self._compressed.publish(image)
+        with contextlib.suppress(BadFrameError):
+            self._images.publish(image_message(image.header, decode_compressed(image)))
+        stamp = nanoseconds(image.header.stamp)
+        emit("sent", stamp=stamp, name=name)
+        return stamp
 
     def _wait_for_answer(self, stamp: int) -> None:
         deadline = time.monotonic() + ANSWER_WITHIN_S
@@ -71,14 +92,11 @@ class BagPlayer(CameraPlayer):
         self._answered.add(nanoseconds(message.header.stamp))
 
 
-def _messages(images: Iterable[BagImage]) -> Iterator[tuple[BagImage, Image]]:
+def _messages(images: Iterable[BagImage]) -> Iterator[tuple[BagImage, Image | CompressedImage]]:
     for image in images:
         with contextlib.suppress(BadFrameError):
-            parsed = image.parse()
-            if image.message.type == IMAGE:
-                yield image, deserialize_message(image.message.data, Image)
-            else:
-                yield image, image_message(Header(frame_id=parsed.header.frame_id), image.decode(parsed))
+            image.parse()
+            yield image, deserialize_message(image.message.data, KINDS[image.message.type])
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -90,7 +108,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             _announce(args.bag, bag, topic.name, topic.count)
             make_room_for_images()
             rclpy.init(args=[], signal_handler_options=SignalHandlerOptions.NO)
-            player = BagPlayer()
+            player = BagPlayer(KINDS[topic.type])
             player.wait_for_subscribers(args.subscribers)
             images = bag_images(args.bag, bag.messages([topic.name]))
             if args.rate == LOCKSTEP:

@@ -41,12 +41,13 @@ class CameraPlayer(Node):
         qos = QoSProfile(depth=5, reliability=ReliabilityPolicy.RELIABLE)
         self._images = self.create_publisher(Image, "image_raw", qos)
         self._infos = self.create_publisher(CameraInfo, "camera_info", qos)
+        self._image_topics = [self._images.topic_name]
 
     def wait_for_subscribers(self, count: int) -> None:
         """Returns when `count` reliable subscribers to the images have been there for SETTLED_S."""
         complete_since = None
         while complete_since is None or time.monotonic() - complete_since < SETTLED_S:
-            infos = self.get_subscriptions_info_by_topic(self._images.topic_name)
+            infos = chain.from_iterable(map(self.get_subscriptions_info_by_topic, self._image_topics))
             reliable = [info for info in infos if info.qos_profile.reliability == ReliabilityPolicy.RELIABLE]
             if len(reliable) < count:
                 complete_since = None

@@ -1,0 +1,185 @@
+"""The command from end to end, the live route through a real graph included."""
+
+import json
+from collections.abc import Callable
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+
+from bisenetformer_ros.bags import result_messages as messages
+from bisenetformer_ros.bags.reader import Bag
+from bisenetformer_ros.bags.recorder import BagFormat, DriveRecorder
+from bisenetformer_ros.bags.writer import BagWriter
+from bisenetformer_ros.cli.__main__ import main
+from bisenetformer_ros.labels import LabelMap
+from bisenetformer_ros.segmenter import Segmenter
+
+SIZE = (64, 96)
+needs_ros = pytest.mark.skipif(find_spec("rclpy") is None, reason="ROS 2 is not sourced")
+LABELED = ("--label-topic", "/labels/mask", "--instance-topic", "/labels/instances")
+
+
+def pictures(count: int) -> list[np.ndarray]:
+    rng = np.random.default_rng(0)
+    return [
+        cv2.resize(rng.integers(0, 256, (4, 6, 3), np.uint8), SIZE[::-1], interpolation=cv2.INTER_CUBIC)
+        for _ in range(count)
+    ]
+
+
+@pytest.fixture(scope="module")
+def drive(random_weights: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Three frames whose labels are what the untrained network says, but for a quarter of the last one."""
+    path = tmp_path_factory.mktemp("bags") / "drive"
+    segmenter = Segmenter(random_weights, task="semantic")
+    with DriveRecorder(path, BagFormat("sqlite3"), LabelMap.load("camvid11"), has_instances=True) as recorder:
+        for number, rgb in enumerate(pictures(3)):
+            labels = segmenter(rgb).label_map.copy()
+            if number == 2:
+                labels[:32, :48] = (labels[:32, :48] + 1) % 11
+            recorder.add(1_000_000_000 + number * 100_000_000, rgb, labels, np.ones(SIZE, np.uint16))
+    return path
+
+
+@pytest.fixture
+def evaluate(random_weights: Path, tmp_path: Path) -> Callable[..., tuple[int, dict[str, Any]]]:
+    """Returns the exit code and what --json wrote."""
+
+    def run(bag: Path, *arguments: str) -> tuple[int, dict[str, Any]]:
+        file = tmp_path / "measured.json"
+        code = main(["evaluate-bag", str(bag), "--model", str(random_weights), "--json", str(file), *arguments])
+        return code, json.loads(file.read_text()) if file.exists() else {}
+
+    return run
+
+
+def test_a_labeled_bag_is_measured_and_reported(drive, evaluate, tmp_path, capsys) -> None:
+    code, measured = evaluate(drive, *LABELED, "--task", "semantic", "--report", str(tmp_path / "report"))
+    assert code == 0
+    assert measured["frames"] == {"read": 3, "segmented": 3, "dropped": {}, "missing_by_stamps": 0, "labeled": 3}
+    assert measured["pixel_accuracy"] == pytest.approx(1 - 0.25 / 3)
+    assert [frame["miou"] == 1.0 for frame in measured["per_frame"]] == [True, True, False]
+    assert measured["panoptic"] is None
+    assert measured["play"] is None
+    output = capsys.readouterr().out
+    assert f"{100 * measured['miou']:.1f}" in output
+    assert "Temporal consistency" in output
+    assert "report.html" in output
+    assert "Worst frames" in (tmp_path / "report" / "report.html").read_text()
+
+
+def test_the_gate_is_shut_below_its_limits_alone(drive, evaluate, capsys) -> None:
+    _, measured = evaluate(drive, *LABELED, "--task", "semantic")
+    least, more = str(measured["miou"] - 0.01), str(measured["miou"] + 0.01)
+    assert evaluate(drive, *LABELED, "--task", "semantic", "--fail-under", f"miou={least}")[0] == 0
+    capsys.readouterr()
+    limits = ["--fail-under", f"miou={more}", "--fail-under", "consistency=0"]
+    assert evaluate(drive, *LABELED, "--task", "semantic", *limits)[0] == 1
+    assert f"miou is {measured['miou']:.4f}, expected at least {float(more):g}" in capsys.readouterr().err
+
+
+def test_results_are_added_to_a_copy_of_the_bag(drive, evaluate, tmp_path) -> None:
+    assert evaluate(drive, "--image-topic", "/camera/image_raw", "--write-bag", str(tmp_path / "out"))[0] == 0
+    with Bag(tmp_path / "out") as bag:
+        counts = {topic.name: topic.count for topic in bag.topics}
+    assert (counts["/camera/image_raw"], counts["/bisenetformer/panoptic"], counts["/labels/mask"]) == (3, 3, 3)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "problem"),
+    [
+        (["--instance-topic", "/labels/instances"], "--instance-topic needs --label-topic"),
+        (["--rate", "0.5"], "--rate is how fast --play plays"),
+        (["--fail-under", "miou=0.5"], "--fail-under miou needs labels"),
+        ([*LABELED, "--task", "semantic", "--fail-under", "pq=0.5"], "--fail-under pq needs --task panoptic"),
+        ([], "3 image topics; expected one, or its name in --image-topic. The bag holds:\n  /camera/camera_info"),
+        (["--image-topic", "/rear"], "there is no topic /rear (--image-topic). The bag holds:"),
+        (["--image-topic", "/camera/camera_info"], "is of type sensor_msgs/msg/CameraInfo, expected"),
+        (["--label-topic", "/truth", "--image-topic", "/camera/image_raw"], "no topic /truth (--label-topic)"),
+        (["--image-topic", "/camera/image_raw", "--write-bag", "."], "exists already"),
+    ],
+)
+def test_misuse_is_refused_before_the_model_is_loaded(drive, capsys, arguments, problem) -> None:
+    assert main(["evaluate-bag", str(drive), "--model", "no such model", *arguments]) == 2
+    assert problem in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("limit", ["miou", "miou=", "miou=1.5", "accuracy=0.5", "miou=high"])
+def test_senseless_limits_are_refused(drive, capsys, limit) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["evaluate-bag", str(drive), *LABELED, "--fail-under", limit])
+    assert ended.value.code == 2
+
+
+def test_a_damaged_bag_is_refused_with_what_it_holds(drive, tmp_path, capsys) -> None:
+    cut = tmp_path / "cut"
+    cut.mkdir()
+    (cut / "metadata.yaml").write_bytes((drive / "metadata.yaml").read_bytes())
+    data = (drive / "drive.db3").read_bytes()
+    (cut / "drive.db3").write_bytes(data[: len(data) // 2])
+    assert main(["evaluate-bag", str(cut)]) == 2
+    message = capsys.readouterr().err
+    assert "Its metadata.yaml lists:\n" in message
+    assert "/camera/image_raw    sensor_msgs/msg/Image       3 messages" in message
+    assert "Traceback" not in message
+
+
+@pytest.fixture
+def raw_bag(tmp_path: Path) -> Path:
+    """rgb8, padded bgr8, mono8, an image that cannot be decoded, and a last one."""
+    rgb, *others = pictures(5)
+    images = [messages.image(messages.header(n * 200_000_000, "front"), rgb) for n in range(5)]
+    padded = np.pad(others[0][..., ::-1].reshape(SIZE[0], -1), ((0, 0), (0, 5)))
+    images[1].encoding, images[1].step, images[1].data = "bgr8", padded.shape[1], padded.ravel()
+    images[2].encoding, images[2].step, images[2].data = "mono8", SIZE[1], others[1][..., 0].ravel()
+    images[3].encoding = "32FC1"
+    images[4].data = others[3].ravel()
+    return write(tmp_path / "raw", "/front/image", images)
+
+
+@pytest.fixture
+def compressed_bag(tmp_path: Path) -> Path:
+    """JPEG, a PNG, a JPEG that is cut, and two more."""
+    kinds = ("jpeg", "png", "jpeg", "jpeg", "jpeg")
+    files = [cv2.imencode(f".{kind}", rgb)[1].tobytes() for kind, rgb in zip(kinds, pictures(5), strict=True)]
+    files[2] = files[2][:-20]
+    heads = [messages.header(n * 200_000_000, "front") for n in range(5)]
+    images = [messages.compressed_image(*entry) for entry in zip(heads, kinds, files, strict=True)]
+    return write(tmp_path / "compressed", "/front/image/compressed", images)
+
+
+def write(path: Path, topic: str, images: list[Any]) -> Path:
+    with BagWriter(path, "mcap", "message") as writer:
+        writer.add_topic(topic, images[0].__msgtype__)
+        for number, image in enumerate(images):
+            writer.write(topic, number * 200_000_000, image)
+    return path
+
+
+def play(evaluate, bag: Path, rate: str) -> dict[str, Any]:
+    """Low thresholds, so that the untrained network finds segments."""
+    code, measured = evaluate(bag, "--play", "--rate", rate, "--score-threshold", "0", "--overlap-threshold", "0.3")
+    assert code == 0
+    played = measured["play"]
+    assert (played["identical"], played["differences"], played["frames"]["sent"]) == (True, [], 5)
+    assert played["frames"]["received"] + sum(played["frames"]["dropped"].values()) == 5
+    assert played["compared"].keys() == {"mask", "confidence", "panoptic"}
+    return measured
+
+
+@needs_ros
+def test_the_live_node_gives_the_same_pixels_of_every_frame_in_lockstep(raw_bag, evaluate) -> None:
+    measured = play(evaluate, raw_bag, "lockstep")
+    assert measured["play"]["compared"]["mask"] == 4
+    assert measured["frames"]["dropped"] == {"bad_input.unknown_encoding": 1}
+
+
+@needs_ros
+def test_the_live_node_gives_the_same_pixels_of_the_frames_that_it_keeps_up_with(compressed_bag, evaluate) -> None:
+    measured = play(evaluate, compressed_bag, "2.0")
+    assert 1 <= measured["play"]["compared"]["mask"] <= 4
+    assert measured["frames"]["dropped"] == {"bad_input.damaged_file": 1}

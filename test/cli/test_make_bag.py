@@ -1,0 +1,98 @@
+"""Bags made of folders and of generated drives, read back."""
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from bisenetformer_ros.bags.images import LABELS, bag_images
+from bisenetformer_ros.bags.reader import Bag
+from bisenetformer_ros.cli.__main__ import main
+from bisenetformer_ros.data.synthetic import StreetDrive
+
+SIZE = (48, 64)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """a.jpg with labels beside it, b.jpg without; as CamVid, where 11 means unlabelled."""
+    (tmp_path / "images").mkdir()
+    rng = np.random.default_rng(0)
+    for name in ("a", "b"):
+        cv2.imwrite(str(tmp_path / "images" / f"{name}.jpg"), rng.integers(0, 256, (*SIZE, 3), np.uint8))
+    cv2.imwrite(str(tmp_path / "images" / "a.png"), np.tile(np.arange(12, dtype=np.uint8), (48, 6))[:, :64])
+    return tmp_path / "images"
+
+
+def read(bag: Path, topic: str, decoders=None) -> list:
+    with Bag(bag) as opened:
+        images = list(bag_images(bag, opened.messages([topic]), *([decoders] if decoders else [])))
+    return [(image.stamp_ns, image.read()) for image in images]
+
+
+def test_a_folder_with_labels_beside_the_images(folder, tmp_path, capsys) -> None:
+    bag = tmp_path / "bag"
+    assert (
+        main(["make-bag", str(folder), str(bag), "--rate", "4", "--storage", "sqlite3", "--compression", "file"]) == 0
+    )
+    (first_ns, first), (second_ns, _) = read(bag, "/camera/image_raw")
+    np.testing.assert_array_equal(first, cv2.imread(str(folder / "a.jpg"))[..., ::-1])
+    assert second_ns - first_ns == 250_000_000
+    ((label_ns, labels),) = read(bag, "/labels/mask", LABELS)
+    assert label_ns == first_ns
+    assert labels[0, :12].tolist() == [*range(11), 255]
+    output = capsys.readouterr().out
+    assert "labels beside the images" in output
+    assert "/labels/mask         sensor_msgs/msg/Image       1 message\n" in output
+
+
+def test_images_without_labels_make_a_camera_alone(folder, tmp_path) -> None:
+    (folder / "a.png").unlink()
+    assert main(["make-bag", str(folder), str(tmp_path / "bag"), "--encoding", "jpeg", "--frames", "1"]) == 0
+    with Bag(tmp_path / "bag") as bag:
+        assert [(topic.name, topic.count) for topic in bag.topics] == [
+            ("/camera/camera_info", 1),
+            ("/camera/image_raw/compressed", 1),
+        ]
+
+
+def test_a_generated_drive_has_exact_labels_and_instances(tmp_path) -> None:
+    bag = tmp_path / "bag"
+    assert main(["make-bag", "drive:3", str(bag), "--frames", "2", "--rate", "5", "--encoding", "png"]) == 0
+    expected = list(StreetDrive(3, 2, frame_rate_hz=5.0))
+    for (_, rgb), frame in zip(read(bag, "/camera/image_raw/compressed"), expected, strict=True):
+        np.testing.assert_array_equal(rgb, frame.rgb)
+    for (_, labels), frame in zip(read(bag, "/labels/mask/compressed", LABELS), expected, strict=True):
+        np.testing.assert_array_equal(labels, frame.label_map)
+    for (_, instances), frame in zip(read(bag, "/labels/instances/compressed", LABELS), expected, strict=True):
+        np.testing.assert_array_equal(instances, frame.instance_map)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "problem"),
+    [
+        (["drive:3,4"], "a bag holds one drive; expected drive:SEED, got 'drive:3,4'"),
+        (["drive:3", "--label-map", "cityscapes19"], "a generated drive has the classes of camvid11"),
+        (["drive:3", "--storage", "sqlite3", "--compression", "chunk", "--frames", "1"], "chunk is mcap's own"),
+        (["nowhere"], "nowhere: no such file or folder"),
+    ],
+)
+def test_what_cannot_be_made_is_refused(tmp_path, capsys, arguments, problem) -> None:
+    assert main(["make-bag", arguments[0], str(tmp_path / "bag"), *arguments[1:]]) == 2
+    assert problem in capsys.readouterr().err
+    assert not (tmp_path / "bag").exists()
+
+
+def test_a_label_image_of_another_size_is_refused(folder, tmp_path, capsys) -> None:
+    cv2.imwrite(str(folder / "a.png"), np.zeros((10, 10), np.uint8))
+    assert main(["make-bag", str(folder), str(tmp_path / "bag")]) == 2
+    assert "the label image of a is (10, 10), the image is (64, 48)" in capsys.readouterr().err
+    assert not (tmp_path / "bag").exists()
+
+
+@pytest.mark.parametrize("option", [["--rate", "0"], ["--rate", "-1"], ["--frames", "0"], ["--storage", "bag"]])
+def test_senseless_options_are_refused(tmp_path, capsys, option) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["make-bag", "drive:3", str(tmp_path / "bag"), *option])
+    assert ended.value.code == 2
