@@ -12,7 +12,7 @@ from pathlib import Path
 
 from bisenetformer_ros.errors import DataError
 
-_MOST_NAMES, _MOST_FOLDERS = 10, 20
+_MOST_NAMES, _MOST_FOLDERS = 5, 20
 
 
 def find_files(

@@ -47,7 +47,7 @@ def read_label_images(*paths: Path) -> list[np.ndarray]:
 
 
 def require_whole(path: Path) -> None:
-    """Raises DataError if the file is missing, or a JPEG or PNG without its end: OpenCV would make up the rest."""
+    """Raises DataError for a file that is missing or empty, and for a JPEG or PNG whose end OpenCV would make up."""
     try:
         with open(path, "rb") as stream:
             head = stream.read(len(_PNG))
@@ -55,6 +55,8 @@ def require_whole(path: Path) -> None:
             tail = stream.read()
     except OSError as error:
         raise DataError(f"{path} cannot be read: {error.strerror}") from error
+    if not head:
+        raise DataError(f"{path} is empty")
     for signature, last_bytes in _LAST_BYTES.items():
         if head.startswith(signature) and last_bytes not in tail:
             raise DataError(f"{path} is cut short: its end is missing; copy or unpack it again")
@@ -80,8 +82,11 @@ def _is_palette_png(path: Path) -> bool:
 
 
 def _read_palette_indices(path: Path) -> np.ndarray:
-    from PIL import Image  # OpenCV replaces the indices by their colours
-
+    """OpenCV has only their colours."""
+    try:
+        from PIL import Image
+    except ImportError:
+        raise DataError(f"{path} has a palette, which takes Pillow to read: pip install pillow") from None
     try:
         with Image.open(path) as image:
             return np.array(image)
