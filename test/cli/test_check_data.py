@@ -1,0 +1,81 @@
+import re
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+import yaml
+
+from bisenetformer_ros.cli.__main__ import main
+
+
+def write_camvid(root: Path, *names: str) -> None:
+    """Pictures of noise, road with a car in it."""
+    for name in names:
+        seed = sum(name.encode())
+        labels = np.full((48, 64), 3, np.uint8)
+        labels[10:20, 10:20], labels[40:] = 8, 11
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        noise = np.random.default_rng(seed).integers(0, 256, (48, 64, 3), dtype=np.uint8)
+        assert cv2.imwrite(str(root / f"{name}.jpg"), noise)
+        assert cv2.imwrite(str(root / f"{name}.png"), labels)
+
+
+def check(folder: Path, **changes: Any) -> int:
+    recipe = {
+        "name": "checked",
+        "architecture": {"name": "bisenetformer-nano"},
+        "labels": "camvid11",
+        "sources": [{"kind": "camvid", "splits": ["train"]}],
+        "iterations": 1,
+        "crop_size": [64, 64],
+    }
+    path = folder / "recipe.yaml"
+    path.write_text(yaml.safe_dump({**recipe, **changes}), encoding="utf-8")
+    return main(["train", "--config", str(path), "--root", str(folder), "--check-data"])
+
+
+def test_sound_data_are_counted(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_camvid(tmp_path, "train/a", "train/b", "val/c")
+    assert check(tmp_path, validation={"kind": "camvid", "splits": ["val"]}) == 0
+    printed = capsys.readouterr().out
+    assert re.search(r"│ road +│ +96\.1 │ +3 │ +│ +│", printed)
+    assert re.search(r"│ car +│ +3\.9 │ +3 │ +3 │ +0 │", printed)
+    assert re.search(r"│ sky +│ +0\.0 │ +0 │", printed)
+    assert "3 pictures: 3 of 64x48; 16.7 % of the pixels are to be ignored" in printed
+    assert "connected components stand in for instances" in printed
+    assert printed.endswith("no problems\n")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["recipe.yaml", "train", "val"]
+
+
+def test_problems_of_all_sources_are_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_camvid(tmp_path, "train/a", "train/b", "val/c")
+    (tmp_path / "val" / "c.jpg").write_bytes((tmp_path / "train" / "a.jpg").read_bytes())
+    (tmp_path / "train" / "b.png").write_bytes(b"")
+    set_of_two = {"images": "train/{name}.jpg", "label_images": "train/{name}.png", "splits": ["train"]}
+    labels = [{"name": name, "is_thing": False, "color": [0, 0, 0]} for name in ("one", "two")]
+    (tmp_path / "two.yaml").write_text(yaml.safe_dump({**set_of_two, "labels": labels}), encoding="utf-8")
+    sources = [
+        {"kind": "camvid", "splits": ["train"]},
+        {"kind": "camvid", "splits": ["test"], "weight": 2.0},
+        {"kind": str(tmp_path / "two.yaml")},
+    ]
+    assert check(tmp_path, sources=sources, validation={"kind": "camvid", "splits": ["val"]}) == 1
+    printed = capsys.readouterr().out
+    for problem in (
+        f"data set camvid: no test/{{name}}.jpg in {tmp_path}, which holds recipe.yaml, train/, two.yaml, val/\n",
+        f"data set {tmp_path / 'two.yaml'} has the labels two, not camvid11\n",
+        f"{tmp_path}/train/b.png is empty\n",
+        f"{tmp_path}/val/c.jpg shows the same as {tmp_path}/train/a.jpg\n",
+    ):
+        assert problem in printed
+    assert printed.endswith("4 problems\n")
+
+
+def test_a_wrong_recipe_is_misuse(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert check(tmp_path, sources=[{"kind": "kitti"}]) == 2
+    assert "unknown data set 'kitti'" in capsys.readouterr().err
+    with pytest.raises(SystemExit, match="2"):
+        main(["train", "--config", str(tmp_path / "recipe.yaml"), "--check-data", "--out", "run"])
+    assert "not allowed with argument" in capsys.readouterr().err
