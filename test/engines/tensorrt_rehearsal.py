@@ -1,4 +1,4 @@
-"""`python tensorrt_rehearsal.py DIRECTORY`: our TensorRT code, from the graph to the labels, on real bindings.
+"""`python tensorrt_rehearsal.py rehearse|interrupt DIRECTORY`: our TensorRT code on real bindings, graph to labels.
 
 To be run with the bindings of one version and their stubs on the path (see tensorrt_wheels.py); tensorrt_stage.py says
 what is real and what is played. Builds engines of small graphs, opens them and segments with them. Memory of the GPU is
@@ -9,7 +9,11 @@ that our code handed to TensorRT. Prints what was seen as JSON.
 import contextlib
 import ctypes
 import json
+import os
+import signal
 import sys
+import threading
+import time
 import types
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,49 +24,18 @@ import onnx
 import onnxruntime
 import tensorrt_bindings
 import torch
-from onnx import TensorProto, helper
+from onnx import TensorProto
+from small_graph import SIZE, write_graph
 from tensorrt_stage import Stage
 
+from bisenetformer_ros.cli import build_engine
+from bisenetformer_ros.cli.__main__ import main as command_line
 from bisenetformer_ros.engines import tensorrt as runtime
-from bisenetformer_ros.engines.graph import GraphInfo
 from bisenetformer_ros.engines.tensorrt_tensors import numpy_type
 from bisenetformer_ros.errors import EngineError
 from bisenetformer_ros.export import tensorrt as export
-from bisenetformer_ros.labels import LabelMap
-from bisenetformer_ros.metadata import ModelMetadata
 
-SIZE = (6, 8)
 ELEMENT_TYPES = {TensorProto.UINT8: "UINT8", TensorProto.FLOAT: "FLOAT"}
-
-
-def write_graph(path: Path, precision: str, dynamic_batch: bool) -> Path:
-    """A "network" whose label is 1 where a pixel is red and whose confidence is its green channel."""
-    batch = "B" if dynamic_batch else 1
-    frames = helper.make_tensor_value_info("frames", TensorProto.UINT8, [batch, *SIZE, 3])
-    outputs = [
-        helper.make_tensor_value_info(name, TensorProto.UINT8, [batch, *SIZE]) for name in ("label_map", "confidence")
-    ]
-    constants = [
-        helper.make_tensor("red", TensorProto.INT64, [], [0]),
-        helper.make_tensor("green", TensorProto.INT64, [], [1]),
-        helper.make_tensor("half", TensorProto.FLOAT, [], [128.0]),
-    ]
-    nodes = [
-        helper.make_node("Cast", ["frames"], ["floats"], to=TensorProto.FLOAT),
-        helper.make_node("Gather", ["floats", "red"], ["reds"], axis=3),
-        helper.make_node("Gather", ["floats", "green"], ["greens"], axis=3),
-        helper.make_node("Div", ["reds", "half"], ["ratio"]),
-        helper.make_node("Floor", ["ratio"], ["label"]),
-        helper.make_node("Cast", ["label"], ["label_map"], to=TensorProto.UINT8),
-        helper.make_node("Cast", ["greens"], ["confidence"], to=TensorProto.UINT8),
-    ]
-    graph = helper.make_graph(nodes, "red", [frames], outputs, constants)
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
-    metadata = ModelMetadata("red", {"name": "none"}, LabelMap.load("camvid11"))
-    info = GraphInfo(metadata, "semantic", SIZE, precision, "rgb", dynamic_batch, "0")
-    helper.set_model_props(model, info.to_strings())
-    onnx.save(model, str(path))
-    return path
 
 
 class Play:
@@ -297,7 +270,6 @@ def logged_errors() -> list[str]:
 
 
 def main(directory: Path) -> None:
-    pretend_a_gpu()
     good, refused = scenes(directory)
     seen = [scene.rehearse() for scene in good]
     files = sorted(path.name for path in directory.iterdir())
@@ -318,5 +290,28 @@ def main(directory: Path) -> None:
     print(json.dumps(report))
 
 
+def interrupt(directory: Path) -> None:
+    """`bisenetformer build-engine`, and Ctrl-C in the middle of the build; ends with the command's exit code."""
+    graph = write_graph(directory / "half.onnx", "fp16", dynamic_batch=False)
+    play = Play(graph)
+
+    def build_for_ever(builder: Any, network: Any, config: Any) -> None:
+        os.kill(os.getpid(), signal.SIGINT)
+        if play.monitor is None:
+            threading.Event().wait()
+        interface = tensorrt_bindings.IProgressMonitor
+        interface.phase_start(play.monitor, "tactics", None, 1000)
+        while interface.step_complete(play.monitor, "tactics", 0):
+            time.sleep(0.01)
+
+    play.stage.answers["Builder.build_serialized_network"] = build_for_ever
+    sys.modules["tensorrt"] = play.stage
+    if not hasattr(tensorrt_bindings, "IProgressMonitor"):
+        build_engine.CANCEL_WITHIN_S = 0.1  # nothing comes of waiting
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    sys.exit(command_line(["build-engine", str(graph), str(directory / "half.engine")]))
+
+
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    pretend_a_gpu()
+    {"rehearse": main, "interrupt": interrupt}[sys.argv[1]](Path(sys.argv[2]))

@@ -55,21 +55,26 @@ def script(name: str) -> ModuleType:
 wheels = script("tensorrt_wheels")
 
 
+def run_script(version: str, what: str, directory: Path) -> subprocess.CompletedProcess[str]:
+    """tensorrt_rehearsal.py with the bindings of a version."""
+    newest = wheels.NEWEST_PYTHON.get(version, sys.version_info[:2])
+    if sys.version_info[:2] > newest:
+        pytest.skip(f"there are bindings of TensorRT {version} for Python up to {newest[0]}.{newest[1]}")
+    try:
+        environment = wheels.environment(wheels.bindings(version))
+    except wheels.UnreachableError as error:
+        pytest.skip(str(error))
+    command = [sys.executable, str(HERE / "tensorrt_rehearsal.py"), what, str(directory)]
+    return subprocess.run(command, env=environment, capture_output=True, text=True)
+
+
 @pytest.fixture(scope="module")
 def rehearse(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Any]:
     """The report of the rehearsal with a version, which takes place once."""
 
     @functools.cache
     def rehearse(version: str) -> Any:
-        newest = wheels.NEWEST_PYTHON.get(version, sys.version_info[:2])
-        if sys.version_info[:2] > newest:
-            pytest.skip(f"there are bindings of TensorRT {version} for Python up to {newest[0]}.{newest[1]}")
-        try:
-            directory = wheels.bindings(version)
-        except wheels.UnreachableError as error:
-            pytest.skip(str(error))
-        command = [sys.executable, str(HERE / "tensorrt_rehearsal.py"), str(tmp_path_factory.mktemp(version))]
-        result = subprocess.run(command, env=wheels.environment(directory), capture_output=True, text=True)
+        result = run_script(version, "rehearse", tmp_path_factory.mktemp(version))
         assert result.returncode == 0, result.stderr
         return json.loads(result.stdout)
 
@@ -146,6 +151,15 @@ def test_every_type_of_tensorrt_is_known_or_refused(report: Any) -> None:
 def test_a_build_leaves_engine_sidecar_and_timings_and_nothing_else(report: Any) -> None:
     ends = (".engine", ".engine.json", ".onnx", ".timings")
     assert report["files"] == sorted(stem + end for stem in ("batch", "half") for end in ends)
+
+
+@pytest.mark.parametrize("version", ["8.6.1", "11.4.0.106"])
+def test_an_interrupted_build_ends_soon_and_leaves_nothing(version: str, tmp_path: Path) -> None:
+    """8.6 cannot be told to stop, 11.4 can."""
+    result = run_script(version, "interrupt", tmp_path)
+    assert (result.returncode, result.stdout) == (130, "")
+    assert "Traceback" not in result.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["half.onnx"]
 
 
 def uses(source: str) -> set[str]:

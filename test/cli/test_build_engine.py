@@ -1,0 +1,90 @@
+"""What `build-engine` says where it cannot build. test/engines/test_tensorrt_contract.py has the rest."""
+
+import importlib.util
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+from bisenetformer_ros.cli.__main__ import main
+
+SMALL_GRAPH = Path(__file__).parents[1] / "engines" / "small_graph.py"
+
+
+@pytest.fixture(scope="module")
+def write_graph() -> Callable[..., Path]:
+    spec = importlib.util.spec_from_file_location("small_graph", SMALL_GRAPH)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module.write_graph
+
+
+@pytest.fixture
+def graph(write_graph: Callable[..., Path], tmp_path: Path) -> Path:
+    return write_graph(tmp_path / "half.onnx", "fp16", dynamic_batch=False)
+
+
+def refused(capsys: pytest.CaptureFixture[str], graph: Path, *arguments: object) -> str:
+    """What the command says when it ends with code 2, having written nothing."""
+    engine = graph.with_suffix(".engine")
+    assert main(["build-engine", str(graph), str(engine), *map(str, arguments)]) == 2
+    assert not engine.exists()
+    return capsys.readouterr().err
+
+
+@pytest.mark.skipif(importlib.util.find_spec("tensorrt") is not None, reason="TensorRT is installed here")
+def test_without_tensorrt_it_says_how_to_get_it(graph: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    message = refused(capsys, graph)
+    assert "TensorRT cannot be imported (No module named 'tensorrt')" in message
+    assert "apt install python3-libnvinfer" in message
+    assert "pip install tensorrt" in message
+
+
+def test_without_a_gpu_it_says_where_to_run(
+    graph: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "tensorrt", ModuleType("tensorrt"))
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    message = refused(capsys, graph)
+    assert "TensorRT needs an NVIDIA GPU, but PyTorch" in message
+    assert "or run this on the machine with the GPU" in message
+
+
+def test_a_graph_of_another_precision_is_told_with_the_command_that_exports_it(
+    graph: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    message = refused(capsys, graph, "--precision", "fp32")
+    assert f"{graph} holds a network in fp16, expected fp32" in message
+    assert f"bisenetformer export red {graph} --size 6x8 --task semantic --precision fp32" in message
+
+
+def test_int8_is_for_cpus(write_graph: Callable[..., Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    message = refused(capsys, write_graph(tmp_path / "int8.onnx", "int8", dynamic_batch=False))
+    assert "holds a network in int8, expected fp16" in message
+
+
+@pytest.mark.parametrize("damage", ["missing", "truncated", "foreign"])
+def test_what_is_no_graph_of_ours_is_refused(damage: str, graph: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    content = graph.read_bytes()
+    graph.unlink()
+    if damage != "missing":
+        graph.write_bytes(content[: len(content) // 2] if damage == "truncated" else b"\x08\x08")
+    assert str(graph) in refused(capsys, graph)
+
+
+def test_a_folder_that_does_not_exist_is_told_before_anything_is_built(
+    graph: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert "expected a file in an existing folder to write to, got" in refused(
+        capsys, graph, "--timing-cache", graph.parent / "nowhere" / "timings"
+    )
+
+
+@pytest.mark.parametrize("number", ["0", "-1", "1.5", "much"])
+def test_a_wrong_workspace_is_misuse(graph: Path, number: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as end:
+        main(["build-engine", str(graph), "a.engine", "--workspace-mib", number])
+    assert end.value.code == 2
+    assert f"expected a whole number from 1, got {number}" in capsys.readouterr().err
