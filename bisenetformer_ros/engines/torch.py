@@ -7,12 +7,13 @@ from time import perf_counter
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
+from bisenetformer_ros.engines.processor import computes_bf16
 from bisenetformer_ros.errors import EngineError
 from bisenetformer_ros.model.checkpoint import load_checkpoint
 from bisenetformer_ros.model.folding import fold
-from bisenetformer_ros.postprocess import postprocess_panoptic, postprocess_semantic
+from bisenetformer_ros.postprocess import SemanticOrder, postprocess_panoptic, postprocess_semantic
 from bisenetformer_ros.preprocess import check_frames, plan_geometry, preprocess
 from bisenetformer_ros.results import ImageGeometry, SegmentationResult, StageTimes
 
@@ -20,22 +21,36 @@ DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 
 class TorchEngine:
-    """The folded network. device: "auto" (CUDA if there is one), "cpu", "cuda", "cuda:N". precision: "auto" is fp32 on
-    the CPU and fp16 on CUDA. Frames may be of any size, and of another in every call.
+    """The folded network. Frames may be of any size, and of another in every call.
+
+    device: "auto" (CUDA if there is one), "cpu", "cuda", "cuda:N". precision: "auto" is fp16 on CUDA; on the CPU it is
+    bf16 where the processor computes that, else fp32 (docs/decisions/bf16-on-the-cpu.md). semantic_order: see
+    `postprocess_semantic`.
 
     Raises EngineError for a device or precision that does not exist here, ModelError for the weights.
     """
 
     name = "torch"
 
-    def __init__(self, path: str | Path, task: str, device: str = "auto", precision: str = "auto") -> None:
+    def __init__(
+        self,
+        path: str | Path,
+        task: str,
+        device: str = "auto",
+        precision: str = "auto",
+        semantic_order: SemanticOrder = "full",
+    ) -> None:
         self.task = task
+        self.semantic_order = semantic_order
         self._device = resolve_device(device)
         self.device = str(self._device)
         self.precision = _resolve_precision(precision, self._device)
         model, self.metadata = load_checkpoint(path)
         self._model = fold(model).to(self._device)
         self._model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing in PyTorch's stubs
+        for module in self._model.modules():  # once, instead of by autocast for every frame
+            if isinstance(module, (nn.Conv2d, nn.Linear)):
+                module.to(DTYPES[self.precision])
 
     def segment(
         self, frames: Sequence[np.ndarray], score_threshold: float, overlap_threshold: float
@@ -71,7 +86,7 @@ class TorchEngine:
     ) -> SegmentationResult:
         labels = self.metadata.labels
         if self.task == "semantic":
-            return postprocess_semantic(class_logits, mask_logits, geometry, labels)
+            return postprocess_semantic(class_logits, mask_logits, geometry, labels, self.semantic_order)
         return postprocess_panoptic(class_logits, mask_logits, geometry, labels, *thresholds)
 
 
@@ -97,7 +112,8 @@ def resolve_device(device: str) -> torch.device:
 
 def _resolve_precision(precision: str, device: torch.device) -> str:
     if precision == "auto":
-        return "fp16" if device.type == "cuda" else "fp32"
+        on_cpu = "bf16" if computes_bf16() else "fp32"
+        return on_cpu if device.type == "cpu" else "fp16"
     if precision not in DTYPES:
         raise EngineError(f"unknown precision '{precision}', expected auto, {', '.join(DTYPES)}")
     if precision == "fp16" and device.type == "cpu":
