@@ -17,7 +17,8 @@ import torch
 
 from bisenetformer_ros.labels import LabelMap
 from bisenetformer_ros.regions import measure_regions
-from bisenetformer_ros.results import UNLABELED, ImageGeometry, Segment, SegmentationResult
+from bisenetformer_ros.results import UNLABELED, ImageGeometry, SegmentationResult
+from bisenetformer_ros.segments import Queries, describe_segments, number_segments
 from bisenetformer_ros.upsampling import MaskUpsampler, Strip
 
 STRIP_BYTES = 4 * 2**20
@@ -78,11 +79,13 @@ def postprocess_panoptic(
     upsampler = MaskUpsampler(mask_logits[kept], geometry, STRIP_BYTES)
     pixels = _assign_pixels(best_scores[kept], upsampler, geometry.image_size)
     scores, classes = best_scores[kept].cpu().numpy(), best_classes[kept].cpu().numpy()
-    ids = _number_segments(pixels, classes, labels, overlap_threshold)
+    queries = Queries(classes, scores, *pixels.areas)
+    ids = number_segments(queries, labels, overlap_threshold)
     panoptic_map = np.append(ids, 0).astype(np.uint16)[pixels.owner]
     label_map = np.append(np.where(ids > 0, classes, UNLABELED), UNLABELED).astype(np.uint8)[pixels.owner]
     pixels.confidence[panoptic_map == 0] = 0
-    segments = _describe(panoptic_map, ids, pixels.region_areas, scores, classes, labels)
+    regions = measure_regions(panoptic_map, int(ids.max(initial=0)))
+    segments = describe_segments(ids, regions, queries, labels)
     return SegmentationResult(label_map, pixels.confidence, panoptic_map, segments)
 
 
@@ -91,15 +94,12 @@ class _Pixels:
     """Which of N queries owns which pixel.
 
     owner: (H, W) int16, the query in whose region a pixel lies, -1 for none. confidence: (H, W) uint8.
-    (N,) counts of pixels: owned_areas at any probability, mask_areas where the query's mask probability is at least
-    0.5, owned or not, region_areas with both.
+    areas: (3, N) owned, mask and region areas, as in `Queries`.
     """
 
     owner: np.ndarray
     confidence: np.ndarray
-    owned_areas: np.ndarray
-    mask_areas: np.ndarray
-    region_areas: np.ndarray
+    areas: np.ndarray
 
 
 def _assign_pixels(scores: torch.Tensor, masks: MaskUpsampler, image_size: tuple[int, int]) -> _Pixels:
@@ -121,7 +121,7 @@ def _assign_pixels(scores: torch.Tensor, masks: MaskUpsampler, image_size: tuple
         region_areas += torch.bincount(winner.flatten() + 1, minlength=count + 1)[1:]
         owner[strip.rows] = winner
         confidence[strip.rows] = strip.join_tiles(_to_uint8(best))
-    return _Pixels(owner.cpu().numpy(), confidence.cpu().numpy(), *areas.cpu().numpy())
+    return _Pixels(owner.cpu().numpy(), confidence.cpu().numpy(), areas.cpu().numpy())
 
 
 def _candidates(strip: Strip, scores: torch.Tensor) -> torch.Tensor:
@@ -135,35 +135,6 @@ def _candidates(strip: Strip, scores: torch.Tensor) -> torch.Tensor:
     needed = (scores * highest.sigmoid() >= safe_score) | (highest >= 0)
     order = needed.sort(dim=1, descending=True, stable=True).indices
     return order[:, : int(needed.sum(dim=1).max())]
-
-
-def _number_segments(pixels: _Pixels, classes: np.ndarray, labels: LabelMap, overlap_threshold: float) -> np.ndarray:
-    """(N,) segment id of each query, from 1 in the order of the queries; 0 if dropped. A stuff class has one id."""
-    ids = np.zeros(len(classes), int)
-    stuff_ids: dict[int, int] = {}
-    for query in np.flatnonzero(pixels.region_areas):
-        if pixels.owned_areas[query] < overlap_threshold * pixels.mask_areas[query]:
-            continue
-        class_id, next_id = int(classes[query]), int(ids.max()) + 1
-        ids[query] = next_id if labels[class_id].is_thing else stuff_ids.setdefault(class_id, next_id)
-    return ids
-
-
-def _describe(
-    panoptic_map: np.ndarray,
-    ids: np.ndarray,
-    region_areas: np.ndarray,
-    scores: np.ndarray,
-    classes: np.ndarray,
-    labels: LabelMap,
-) -> tuple[Segment, ...]:
-    segments = []
-    for segment_id, region in enumerate(measure_regions(panoptic_map, int(ids.max(initial=0))), start=1):
-        queries = ids == segment_id
-        label = labels[int(classes[queries][0])]
-        score = float(np.average(scores[queries], weights=region_areas[queries]))
-        segments.append(Segment(segment_id, label.id, label.name, label.is_thing, score, **vars(region)))
-    return tuple(segments)
 
 
 def _to_uint8(probability: torch.Tensor) -> torch.Tensor:
