@@ -79,7 +79,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _train(args: argparse.Namespace, config: TrainingConfig, world: World) -> int:
-    console = Console(stderr=True, quiet=not world.is_main)
+    console = Console(stderr=True, quiet=not world.is_main, soft_wrap=True)
     labels = LabelMap.load(config.labels)
     console.print(f"[bold]{config.name}[/]")
     datasets = _open(config.sources, args.root, labels, console)

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from types import TracebackType
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from bisenetformer_ros.report.numbers import percent
 from bisenetformer_ros.training.observer import Pictures
@@ -16,16 +16,9 @@ class ProgressBar:
     """A line for the training and, while one goes on, a line for the validation."""
 
     def __init__(self, console: Console, iteration: int, iterations: int) -> None:
-        self._progress = Progress(
-            TextColumn("{task.description}"),
-            BarColumn(bar_width=None),
-            MofNCompleteColumn(),
-            TimeElapsedColumn(),
-            TextColumn("left"),
-            TimeRemainingColumn(),
-            TextColumn("{task.fields[status]}"),
-            console=console,
-        )
+        columns = (BarColumn(bar_width=8), MofNCompleteColumn(), TimeRemainingColumn(compact=True))
+        texts = (TextColumn("{task.description}"), TextColumn("{task.fields[status]}"))
+        self._progress = Progress(texts[0], *columns, texts[1], console=console)
         self._training = self._progress.add_task(
             "training", total=iterations, completed=iteration, status="loading images"
         )
@@ -41,7 +34,7 @@ class ProgressBar:
         self._progress.stop()
 
     def on_iteration(self, iteration: int, record: Mapping[str, float]) -> None:
-        status = f"loss {record['loss']:.2f} | data {record['data_s']:.2f} s, step {record['step_s']:.2f} s"
+        status = f"loss {record['loss']:.2f}, data {record['data_s']:.2f} s, step {record['step_s']:.2f} s"
         self._progress.update(self._training, completed=iteration, status=status)
 
     def on_validation_image(self, done: int, total: int) -> None:

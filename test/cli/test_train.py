@@ -1,3 +1,9 @@
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +35,7 @@ def write_recipe(path: Path, **changes: Any) -> Path:
 
 
 def train(recipe: Path, out: Path, *options: str) -> int:
-    return main(["train", "--config", str(recipe), "--out", str(out), "--workers", "0", *options])
+    return main(["train", "--config", str(recipe), "--out", str(out), "--workers", "0", "--device", "cpu", *options])
 
 
 def test_a_recipe_becomes_a_weights_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -49,6 +55,63 @@ def test_a_recipe_becomes_a_weights_file(tmp_path: Path, capsys: pytest.CaptureF
     assert len((out / "log.jsonl").read_text(encoding="utf-8").splitlines()) == 2
     assert train(recipe, out, "--restart") == 0
     assert "continuing" not in capsys.readouterr().err
+
+
+def test_a_run_is_measured_and_drawn_on_the_way(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    recipe = write_recipe(tmp_path / "short.yaml", validation=DRIVES, validate_every=1)
+    assert train(recipe, tmp_path / "run", "--tensorboard") == 0
+    told = capsys.readouterr().err
+    assert "after iteration 1: mIoU" in told
+    assert "after iteration 2: mIoU" in told
+    written = {str(path.relative_to(tmp_path / "run")) for path in (tmp_path / "run").rglob("*") if path.is_file()}
+    events = {name for name in written if name.startswith("tensorboard/events.out.tfevents")}
+    assert len(events) == 1
+    assert written - events == {
+        *("checkpoint.pt", "log.jsonl", "short.safetensors", "latest.safetensors", "best.safetensors"),
+        *(f"pictures/iteration_00000{n}/drive20000_0{frame}.png" for n in (1, 2) for frame in ("00", "59")),
+    }
+    lines = [json.loads(line) for line in (tmp_path / "run" / "log.jsonl").read_text(encoding="utf-8").splitlines()]
+    assert [line["iteration"] for line in lines] == [1, 1, 2, 2]
+    assert ["validation" in line for line in lines] == [False, True, False, True]
+
+
+def test_a_run_begins_with_the_weights_of_another(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """With a learning rate of nearly nothing they are what comes out."""
+    first = write_recipe(tmp_path / "first.yaml")
+    assert train(first, tmp_path / "one") == 0
+    weights = tmp_path / "one" / "short.safetensors"
+    second = write_recipe(tmp_path / "second.yaml", learning_rate=1e-12, initial_weights="nowhere.pth")
+    assert train(second, tmp_path / "two", "--initial-weights", str(weights)) == 0
+    assert f"all weights from {weights}" in " ".join(capsys.readouterr().err.split())
+    given, found = (load_checkpoint(path)[0] for path in (weights, tmp_path / "two" / "short.safetensors"))
+    torch.testing.assert_close(found.decoder.query_feat.weight, given.decoder.query_feat.weight)
+
+    weights.unlink()  # a run that has a state needs them no more
+    assert train(second, tmp_path / "two", "--initial-weights", str(weights)) == 0
+    assert train(second, tmp_path / "three") == 2
+    told = " ".join(capsys.readouterr().err.split())
+    assert "initial_weights: 'nowhere.pth' is neither a file nor one of the shipped models" in told
+    assert "--initial-weights FILE" in told
+
+
+def test_ctrl_c_finishes_the_step_and_saves(tmp_path: Path) -> None:
+    """A terminal sends it to the whole group of processes, also to those that load images."""
+    recipe, out = write_recipe(tmp_path / "short.yaml", iterations=1_000_000), tmp_path / "run"
+    command = [sys.executable, "-m", "bisenetformer_ros.cli", "train", "--config", str(recipe), "--out", str(out)]
+    process = subprocess.Popen(
+        [*command, "--workers", "2", "--device", "cpu"], stderr=subprocess.PIPE, text=True, start_new_session=True
+    )
+    log = out / "log.jsonl"
+    while process.poll() is None and not (log.is_file() and log.stat().st_size):
+        time.sleep(0.1)
+    os.killpg(process.pid, signal.SIGINT)
+    _, told = process.communicate()
+    assert process.returncode == 128 + signal.SIGINT, told
+    assert "Traceback" not in told
+    state = torch.load(out / "checkpoint.pt", weights_only=True)
+    lines = [json.loads(line) for line in log.read_text(encoding="utf-8").splitlines()]
+    assert state["iteration"] == lines[-1]["iteration"] == len(lines)
+    assert f"stopped after iteration {len(lines)}, state saved; the same command continues" in " ".join(told.split())
 
 
 def test_what_cannot_be_trained_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
