@@ -10,7 +10,7 @@ SHARED = ("config", "msg", "tools/vision_msgs_underlay/msg")  # the messages are
 
 MODEL = ["torch>=2.1", "safetensors>=0.4"]
 TENSORBOARD = ["tensorboard>=2.13", "pillow>=9.0"]
-BAGS = ["mcap>=1.1", "rosbags>=0.11"]
+BAGS = ["mcap>=1.1", "rosbags>=0.11", "zstandard>=0.18"]
 EXTRAS = {
     "torch": MODEL,
     "onnx": ["onnx>=1.15", "onnxruntime>=1.17"],

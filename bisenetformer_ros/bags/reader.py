@@ -1,6 +1,6 @@
 """A rosbag2, open for reading: its topics and their messages. Errors list what the bag holds."""
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +11,8 @@ from bisenetformer_ros.bags.damage import Topic, list_topics, surviving_topics
 from bisenetformer_ros.errors import ConfigError, InputError
 
 STORAGE_SUFFIXES = (".mcap", ".db3")
+_ZSTD = b"\x28\xb5\x2f\xfd"
+"""No serialized message begins like this."""
 
 
 @dataclass(frozen=True)
@@ -53,7 +55,12 @@ class Bag:
             self._reader.open()
         except Exception as error:  # a damaged file makes the libraries below fail in ways that they do not declare
             raise self._damaged(error) from error
-        self.connections: Sequence[Any] = tuple(self._reader.connections)
+        self._connections = {c.id: c._replace(msgtype=_full_name(c.msgtype)) for c in self._reader.connections}
+
+    @property
+    def connections(self) -> Collection[Any]:
+        """rosbags' record of every topic and publisher."""
+        return self._connections.values()
 
     def __enter__(self) -> "Bag":
         return self
@@ -98,18 +105,19 @@ class Bag:
 
         at_ns: only those recorded at this time. Raises InputError where the bag is damaged.
         """
-        chosen = [c for c in self.connections if topics is None or c.topic in topics]
+        chosen = [c for c in self._reader.connections if topics is None or c.topic in topics]
         end_ns = None if at_ns is None else at_ns + 1
         stream = self._reader.messages(chosen, at_ns, end_ns) if chosen else iter(())
         count = 0
         while True:
             try:
                 connection, time_ns, data = next(stream)
+                message = BagMessage(self._connections[connection.id], time_ns, _plain(bytes(data)))
             except StopIteration:
                 return
             except Exception as error:  # as above
                 raise self._damaged(error, f"after {count} messages") from error
-            yield BagMessage(connection, time_ns, bytes(data))
+            yield message
             count += 1
 
     def _damaged(self, error: Exception, where: str = "") -> InputError:
@@ -118,6 +126,21 @@ class Bag:
         return InputError(
             f"{self.path}: the bag cannot be read{where}: {reason.rstrip('.')}. {surviving_topics(self.path)}"
         )
+
+
+def _full_name(name: str) -> str:
+    """sensor_msgs/Image, as some writers have it → sensor_msgs/msg/Image."""
+    package, _, kind = name.partition("/")
+    return f"{package}/msg/{kind}" if kind and "/" not in kind else name
+
+
+def _plain(data: bytes) -> bytes:
+    """The file of a bag whose messages are compressed does not tell so when it is read without its metadata.yaml."""
+    if not data.startswith(_ZSTD):
+        return data
+    from zstandard import ZstdDecompressor
+
+    return ZstdDecompressor().decompressobj().decompress(data)
 
 
 def _check_is_there(path: Path) -> None:

@@ -57,7 +57,7 @@ def test_a_file_without_chunks_and_index_is_read(tmp_path: Path) -> None:
     check_foreign(path)
 
 
-def write_foreign(writer: Writer) -> None:
+def write_foreign(writer: Writer, kind: str = "sensor_msgs/msg/Image") -> None:
     """NOISE as rgb8 at 20 Hz, by Foxglove's libraries."""
     definition = "\n".join(
         [
@@ -69,7 +69,6 @@ def write_foreign(writer: Writer) -> None:
             "MSG: builtin_interfaces/Time\nint32 sec\nuint32 nanosec",
         ]
     )
-    kind = "sensor_msgs/msg/Image"
     serialize = serialize_dynamic(kind, definition)[kind]
     writer.start(profile="ros2", library="")
     schema = writer.register_schema(kind, "ros2msg", definition.encode())
@@ -196,3 +195,17 @@ def test_messages_of_one_moment_can_be_asked_for(drive) -> None:
             (message,) = opened.messages(["/camera"], at_ns=time_ns)
             (image,) = bag_images(bag, [message])
             np.testing.assert_array_equal(image.read(), NOISE[13])
+
+
+def test_types_may_be_named_without_their_kind(tmp_path: Path) -> None:
+    path = tmp_path / "foreign.mcap"  # as some converters write them
+    with open(path, "wb") as stream:
+        write_foreign(Writer(stream), kind="sensor_msgs/Image")
+    check_foreign(path)
+
+
+def test_a_file_of_compressed_messages_is_read_without_its_description(drive) -> None:
+    bag = drive(StoragePlugin.MCAP, CompressionMode.MESSAGE)
+    with Bag(data_file(bag)) as alone:
+        images = list(bag_images(bag, alone.messages(["/camera"])))
+    np.testing.assert_array_equal([image.read() for image in images], NOISE)
