@@ -1,0 +1,59 @@
+"""config/sros2/policy.xml grants what a running node has: no topic or service less, none more."""
+
+import xml.etree.ElementTree
+from collections.abc import Iterable
+
+import pytest
+
+from bisenetformer_ros.resources import share_dir
+
+NODE, NAMESPACE = "bisenetformer", "/"
+LATER = {"/bisenetformer/get_type_description"}
+"""Services that older distributions do not have."""
+
+
+def granted(kind: str, access: str) -> set[str]:
+    """The full names under <topics access="ALLOW"> or <services access="ALLOW">."""
+    policy = xml.etree.ElementTree.parse(share_dir() / "config" / "sros2" / "policy.xml").getroot()
+    profile = policy.find(f".//profile[@node='{NODE}'][@ns='{NAMESPACE}']")
+    names = [name.text for name in profile.findall(f"{kind}s[@{access}='ALLOW']/{kind}")]
+    assert len(names) == len(set(names))
+    return {name.replace("~", f"/{NODE}") if name.startswith(("~", "/")) else f"/{name}" for name in names}
+
+
+def names_of(endpoints: Iterable[tuple[str, list[str]]]) -> set[str]:
+    return {name for name, _ in endpoints}
+
+
+@pytest.fixture(scope="module")
+def process(graph, start_node, weights):
+    process = start_node({"model": str(weights), "use_sim_time": "true"})
+    graph.wait_until_active(process)
+    return process
+
+
+def test_published_topics(graph, process):
+    has = names_of(graph.node.get_publisher_names_and_types_by_node(NODE, NAMESPACE))
+    assert has == granted("topic", "publish")
+
+
+def test_topics_listened_to(graph, process):
+    has = names_of(graph.node.get_subscriber_names_and_types_by_node(NODE, NAMESPACE))
+    assert has == granted("topic", "subscribe")
+
+
+def test_services_answered(graph, process):
+    has = names_of(graph.node.get_service_names_and_types_by_node(NODE, NAMESPACE))
+    assert has - LATER == granted("service", "reply") - LATER
+    assert has <= granted("service", "reply")
+
+
+def test_services_called(graph, process):
+    assert not graph.node.get_client_names_and_types_by_node(NODE, NAMESPACE)
+    assert not granted("service", "request")
+
+
+def test_actions(graph, process):
+    """An action shows itself by its hidden topics."""
+    topics = names_of(graph.node.get_topic_names_and_types(no_demangle=False))
+    assert not [topic for topic in topics if "/_action/" in topic]
