@@ -62,10 +62,12 @@ class FramePipeline:
 
     def on_image(self, camera: Camera, message: Image | CompressedImage) -> None:
         stamp = message.header.stamp
-        order = camera.statistics.frame_received(stamp.sec + stamp.nanosec * 1e-9)
-        if order is Order.WENT_BACK:
-            detail = f"stamp {stamp.sec}.{stamp.nanosec:09d} lies before the previous one"
-            self._drop(camera, "bad_input.time_went_back", detail)
+        is_valid = stamp.nanosec < 10**9
+        order = camera.statistics.frame_received(stamp.sec + stamp.nanosec * 1e-9 if is_valid else None)
+        if order in (Order.WENT_BACK, Order.INVALID):
+            wrong = "lies before the previous one" if is_valid else "is not a time: nanosec is 10^9 or more"
+            kind = "time_went_back" if is_valid else "invalid_stamp"
+            self._drop(camera, f"bad_input.{kind}", f"stamp {stamp.sec}.{stamp.nanosec:09d} {wrong}")
             return
         if order is Order.LEAPT:
             camera.statistics.note("stamp_leaps")

@@ -87,12 +87,13 @@ class FrameStatistics:
         with self._lock:
             return self._dropped.total()
 
-    def frame_received(self, stamp_s: float) -> Order:
-        """Returns how its stamp follows those before it."""
+    def frame_received(self, stamp_s: float | None) -> Order:
+        """stamp_s: None if it is no valid time. Returns how it follows those before it."""
         with self._lock:
             self._last_arrival = self._clock()
             self._received += 1
-            self._arrivals.append((self._last_arrival, stamp_s))
+            if stamp_s is not None:
+                self._arrivals.append((self._last_arrival, stamp_s))
             order = self._stamp_order.judge(stamp_s, self._last_arrival)
             self._non_increasing += order in (Order.REPEATED, Order.WENT_BACK)
             return order

@@ -1,4 +1,4 @@
-"""Whether the stamps of a camera run on: repeated, gone back, or leapt ahead."""
+"""Whether the stamps of a camera run on: repeated, gone back, leapt ahead, or no time at all."""
 
 from dataclasses import dataclass
 from enum import Enum
@@ -13,6 +13,7 @@ class Order(Enum):
     REPEATED = "repeated"
     WENT_BACK = "went back"
     LEAPT = "leapt"
+    INVALID = "invalid"
 
 
 @dataclass(frozen=True)
@@ -40,8 +41,10 @@ class StampOrder:
         self._trusted: _Moment | None = None
         self._previous: _Moment | None = None
 
-    def judge(self, stamp_s: float, arrival_s: float) -> Order:
-        """stamp_s: by the camera's clock. arrival_s: by a steady one."""
+    def judge(self, stamp_s: float | None, arrival_s: float) -> Order:
+        """stamp_s: by the camera's clock; None for what is no time. arrival_s: by a steady one."""
+        if stamp_s is None:
+            return Order.INVALID
         moment = _Moment(stamp_s, arrival_s)
         previous, self._previous = self._previous, moment
         if self._trusted is None or previous is None:

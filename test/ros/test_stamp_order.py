@@ -4,6 +4,7 @@ from bisenetformer_ros.ros.stamp_order import Order, StampOrder
 from bisenetformer_ros.stamps import LEAP_S
 
 OK, REPEATED, BACK, LEAPT = Order.IN_ORDER, Order.REPEATED, Order.WENT_BACK, Order.LEAPT
+INVALID = Order.INVALID
 FAR = 10 * LEAP_S
 
 
@@ -19,6 +20,7 @@ FAR = 10 * LEAP_S
         pytest.param([50.0, 5.0, 5.1, 5.2], [OK, BACK, OK, OK], id="a recording that begins anew"),
         pytest.param([5.0, 5 + FAR, 5.1 + FAR, 5.2 + FAR], [OK, LEAPT, OK, OK], id="a clock that was set"),
         pytest.param([5.0, 5 + FAR, 5.1 + FAR, 5.1], [OK, LEAPT, OK, BACK], id="set, and a frame from before"),
+        pytest.param([5.0, None, 5.1], [OK, INVALID, OK], id="one that is no time"),
         pytest.param([FAR, 2 * FAR, 3 * FAR], [OK, LEAPT, LEAPT], id="a time-lapse recording played fast"),
         pytest.param([9.0, 8.0, 7.0], [OK, BACK, BACK], id="a recording played backwards"),
         pytest.param([90.0, 5.0, 90.1, 5.1, 90.2], [OK, BACK, OK, BACK, OK], id="two cameras with different clocks"),
