@@ -19,21 +19,30 @@ RVIZ_TOPICS = ("overlay", "color_mask")
 # Handed to the node only if given: name → description. docs/node.md has the defaults.
 PARAMETERS = {
     "model": "weights: a file, or the name of a model that ships with the package",
-    "engine": "what runs the network: auto, torch",
+    "engine": "what runs the network: auto, torch, onnxruntime, openvino or tensorrt",
     "device": "where the network runs: auto, cpu, cuda or cuda:N",
-    "precision": "number format of the network: auto, fp32, bf16 or fp16",
+    "precision": "number format of the network: auto, fp32, bf16, fp16 or int8",
     "task": "semantic, or panoptic for instances as well",
+    "image_transport": "raw, or compressed for JPEG and PNG on TOPIC/compressed",
 }
 
 
 def generate_launch_description() -> LaunchDescription:
     arguments = [DeclareLaunchArgument(name, default_value="", description=text) for name, text in PARAMETERS.items()]
     arguments += [
-        DeclareLaunchArgument("image_topic", default_value="image_raw", description="camera images to segment"),
+        DeclareLaunchArgument(
+            "image_topic", default_value="image_raw", description="images to segment, of the only camera"
+        ),
         DeclareLaunchArgument(
             "camera_info_topic",
             default_value="",
-            description="calibration of the camera; left out, it is camera_info beside the image topic",
+            description="calibration of the only camera; left out, it is camera_info beside the image topic",
+        ),
+        DeclareLaunchArgument(
+            "cameras",
+            default_value="",
+            description="several cameras on one engine: their names, with their image topics where these are not "
+            "NAME/image_raw: front,rear or front=/cam0/image_raw,rear=/cam1/image_raw",
         ),
         DeclareLaunchArgument(
             "params_file", default_value="", description="YAML file with parameters; the arguments above override it"
@@ -47,7 +56,9 @@ def generate_launch_description() -> LaunchDescription:
             default_value="false",
             description="true: take the time from /clock, as simulators send it",
         ),
-        DeclareLaunchArgument("rviz", default_value="false", description="true: show camera, overlay and mask in RViz"),
+        DeclareLaunchArgument(
+            "rviz", default_value="false", description="true: show camera, overlay and classes in RViz, once per camera"
+        ),
         DeclareLaunchArgument(
             "large_data",
             default_value="false",
@@ -62,35 +73,59 @@ def generate_launch_description() -> LaunchDescription:
 
 
 def _start(context: LaunchContext) -> list[Node]:
-    given = {name: LaunchConfiguration(name).perform(context) for name in (*PARAMETERS, "params_file", "node_name")}
-    image_topic = LaunchConfiguration("image_topic").perform(context)
-    camera_info_topic = LaunchConfiguration("camera_info_topic").perform(context)
+    def given(name: str) -> str:
+        return LaunchConfiguration(name).perform(context)
+
     use_sim_time = {"use_sim_time": ParameterValue(LaunchConfiguration("use_sim_time"), value_type=bool)}
-    parameters = {name: ParameterValue(given[name], value_type=str) for name in PARAMETERS if given[name]}
+    parameters = {name: ParameterValue(given(name), value_type=str) for name in PARAMETERS if given(name)}
+    cameras = _cameras(given("cameras"))
+    if cameras:
+        parameters["cameras"] = list(cameras)
+    else:
+        cameras = {"": given("image_topic")}
     node = LifecycleNode(
         package=PACKAGE,
         executable="segmentation_node",
-        name=given["node_name"],
+        name=given("node_name"),
         namespace=LaunchConfiguration("namespace"),
-        parameters=[*([given["params_file"]] if given["params_file"] else []), use_sim_time | parameters],
+        parameters=[*([given("params_file")] if given("params_file") else []), use_sim_time | parameters],
         remappings=[
-            ("image_raw", image_topic),
-            ("camera_info", camera_info_topic or "/".join([*image_topic.split("/")[:-1], "camera_info"])),
+            remapping
+            for name, topic in cameras.items()
+            for remapping in _inputs(name, topic, given("camera_info_topic"))
         ],
         output="screen",
     )
-    full_name = "/".join(["", *LaunchConfiguration("namespace").perform(context).split("/"), given["node_name"]])
-    full_name = full_name.replace("//", "/")
-    rviz = Node(
+    full_name = "/".join(["", *given("namespace").split("/"), given("node_name")]).replace("//", "/")
+    windows = [_rviz(f"{full_name}/{name}".rstrip("/"), topic, use_sim_time) for name, topic in cameras.items()]
+    return [node, *windows]
+
+
+def _cameras(argument: str) -> dict[str, str]:
+    """front,rear=/cam1/image_raw → {"front": "front/image_raw", "rear": "/cam1/image_raw"}."""
+    pairs = [part.strip().partition("=") for part in argument.split(",") if part.strip()]
+    return {name: topic or f"{name}/image_raw" for name, _, topic in pairs}
+
+
+def _inputs(name: str, image_topic: str, camera_info_topic: str) -> list[tuple[str, str]]:
+    """The remappings of one camera."""
+    prefix = f"{name}/" if name else ""
+    beside = "/".join([*image_topic.split("/")[:-1], "camera_info"])
+    info_topic = beside if name else camera_info_topic or beside
+    return [(f"{prefix}image_raw", image_topic), (f"{prefix}camera_info", info_topic)]
+
+
+def _rviz(outputs: str, image_topic: str, use_sim_time: dict[str, ParameterValue]) -> Node:
+    """outputs: what the names of the camera's outputs begin with."""
+    return Node(
         package="rviz2",
         executable="rviz2",
         namespace=LaunchConfiguration("namespace"),
         arguments=["-d", PathJoinSubstitution([FindPackageShare(PACKAGE), "config", "rviz", "segment.rviz"])],
         remappings=[
             ("/image_raw", image_topic),
-            *((f"{RVIZ_NODE}/{topic}", f"{full_name}/{topic}") for topic in RVIZ_TOPICS),
+            *((f"{RVIZ_NODE}/{topic}", f"{outputs}/{topic}") for topic in RVIZ_TOPICS),
         ],
         parameters=[use_sim_time],
         condition=IfCondition(LaunchConfiguration("rviz")),
     )
-    return [node, rviz]
