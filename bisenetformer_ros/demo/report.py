@@ -9,7 +9,7 @@ import numpy as np
 from bisenetformer_ros.demo.machine import describe_machine
 from bisenetformer_ros.demo.outcome import Outcome
 from bisenetformer_ros.demo.pictures import overlay_of, spread
-from bisenetformer_ros.demo.recording import STAGES
+from bisenetformer_ros.demo.recording import STAGES, Recording
 from bisenetformer_ros.report import page
 from bisenetformer_ros.report.charts import Bar, bar_chart, line_chart, stacked_columns
 from bisenetformer_ros.report.class_table import class_table
@@ -94,14 +94,14 @@ def _latency_cards(outcome: Outcome) -> Iterator[Html]:
     names = ["transport", "waiting", *STAGES[1:]]
     legend = page.legend((SERIES[name], STAGE_TEXTS[name]) for name in names)
     note = "From the camera's stamp to the last message published. A red column is a frame that did not come back."
-    yield page.card("Frame by frame", stacked_columns(_columns(outcome), " ms"), legend, note=note)
+    yield page.card("Frame by frame", stacked_columns(latency_columns(outcome.recording), " ms"), legend, note=note)
 
 
-def _columns(outcome: Outcome) -> list[dict[int, float] | None]:
-    """The stages of every frame sent, None without a result."""
+def latency_columns(recording: Recording) -> list[dict[int, float] | None]:
+    """The stages of every frame sent, by their number in SERIES; None without a result."""
     columns: list[dict[int, float] | None] = []
-    for stamp in sorted(outcome.recording.sent):
-        event = outcome.recording.outputs["latency"].get(stamp)
+    for stamp in sorted(recording.sent):
+        event = recording.outputs["latency"].get(stamp)
         if event is None:
             columns.append(None)
             continue

@@ -7,10 +7,12 @@ from pathlib import Path
 import numpy as np
 
 from bisenetformer_ros.demo.machine import describe_machine
+from bisenetformer_ros.demo.report import SERIES, STAGE_TEXTS, latency_columns
 from bisenetformer_ros.evaluation.bag_examples import Example
 from bisenetformer_ros.evaluation.bag_frames import STAGES, BagEvaluation
 from bisenetformer_ros.evaluation.bag_playback import RouteComparison
-from bisenetformer_ros.evaluation.bag_timeline import Timeline
+from bisenetformer_ros.evaluation.bag_timeline import Timeline, condense
+from bisenetformer_ros.evaluation.latency import LatencySummary
 from bisenetformer_ros.report import page
 from bisenetformer_ros.report.charts import Bar, bar_chart, line_chart, stacked_areas, stacked_columns
 from bisenetformer_ros.report.class_table import class_table
@@ -18,8 +20,7 @@ from bisenetformer_ros.report.numbers import percent
 from bisenetformer_ros.report.page import Html
 from bisenetformer_ros.visualize import colorize, overlay
 
-SERIES = {"transport": 0, **{stage: number for number, stage in enumerate(STAGES, start=1)}, "publish": 5, "total": 7}
-UNLABELED_COLOR = (128, 128, 128)
+UNLABELED_COLOR = (0, 0, 0)
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,7 +50,7 @@ def write_bag_report(report: BagReport, path: Path) -> None:
         *_latency_cards(evaluation, timeline),
         *_quality_cards(evaluation, timeline),
         _shares_card(evaluation, timeline),
-        *([_playback_card(report.playback)] if report.playback else []),
+        *(_playback_cards(report.playback) if report.playback else ()),
         _examples_card(report),
         page.card("How it was made", page.facts({**report.circumstances, **describe_machine()}.items())),
     ]
@@ -82,18 +83,23 @@ def _text_rows(rows: Iterable[tuple[str, int]]) -> Iterator[tuple[str, str]]:
 
 
 def _latency_cards(evaluation: BagEvaluation, timeline: Timeline) -> Iterator[Html]:
-    bars = [
-        Bar(name, s.p50_ms, s.p99_ms, f"{s.p50_ms:.1f} · {s.p95_ms:.1f} · {s.p99_ms:.1f} ms", SERIES[name])
-        for name, s in evaluation.latencies().items()
-        if s.count
-    ]
     note = "Read from the bag, without ROS. Bar: median, whisker: 99 %; the numbers are p50 · p95 · p99."
-    yield page.card("Where the time goes", bar_chart(bars), note=note)
+    yield page.card("Where the time goes", _bars(evaluation.latencies()), note=note)
     legend = page.legend((SERIES[stage], stage) for stage in STAGES)
     columns = [{SERIES[stage]: ms for stage, ms in column.items()} if column else None for column in timeline.latency()]
     chart = stacked_columns(columns, " ms", timeline.axis_s)
     note = f"{timeline.resolution} A red column is time in which no frame could be segmented."
     yield page.card("Latency and drops over time", chart, legend, *_drops(timeline), note=note)
+
+
+def _bars(latencies: Mapping[str, LatencySummary]) -> Html:
+    return bar_chart(
+        [
+            Bar(name, s.p50_ms, s.p99_ms, f"{s.p50_ms:.1f} · {s.p95_ms:.1f} · {s.p99_ms:.1f} ms", SERIES[name])
+            for name, s in latencies.items()
+            if s.count
+        ]
+    )
 
 
 def _drops(timeline: Timeline) -> Iterator[Html]:
@@ -148,23 +154,28 @@ def _shares_card(evaluation: BagEvaluation, timeline: Timeline) -> Html:
     )
 
 
-def _playback_card(playback: RouteComparison) -> Html:
+def _playback_cards(playback: RouteComparison) -> Iterator[Html]:
     count = playback.recording.count()
     rows = [("sent by the player", count.sent), ("came back from the node", count.received)]
     rows += [(f"dropped: {reason.replace('_', ' ')}", number) for reason, number in count.dropped.items()]
-    rows += [(f"{topic}: compared with the direct route", number) for topic, number in playback.compared.items()]
+    rows += [(f"~/{topic} compared with the direct route", number) for topic, number in playback.compared.items()]
     rows.append(("outputs that differ", len(playback.differences)))
-    latencies = {name: s for name, s in playback.recording.latencies().items() if s.count}
-    bars = [
-        Bar(name, s.p50_ms, s.p99_ms, f"{s.p50_ms:.1f} · {s.p95_ms:.1f} · {s.p99_ms:.1f} ms", SERIES.get(name, 6))
-        for name, s in latencies.items()
-    ]
     differing = [f"{d.name}: {d.pixels} pixels of ~/{d.topic}" for d in playback.differences]
     pace = "each frame after the result of the one before" if playback.rate == "lockstep" else f"{playback.rate} x"
     note = f"Played through the live node over DDS, {pace}. " + "; ".join(differing[:5])
-    return page.card(
-        "The same bag through the node", page.table(("frames", "number"), _text_rows(rows)), bar_chart(bars), note=note
+    yield page.card("The same bag through the node", page.table(("frames", "number"), _text_rows(rows)), note=note)
+    names = ["transport", "waiting", *STAGES, "publish"]
+    columns, together = condense(latency_columns(playback.recording))
+    chart = stacked_columns(columns, " ms")
+    note = "From the stamp to the last message published. "
+    note += (
+        "A red column is a frame that did not come back."
+        if together == 1
+        else (f"A column is the median of {together} frames; it is red if none of them came back.")
     )
+    legend = page.legend((SERIES[name], STAGE_TEXTS[name]) for name in names)
+    bars = _bars(playback.recording.latencies())
+    yield page.card("Latency and drops in the node", bars, chart, legend, note=note)
 
 
 def _examples_card(report: BagReport) -> Html:

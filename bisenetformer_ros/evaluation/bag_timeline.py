@@ -1,5 +1,6 @@
 """A drive of any length as a few hundred moments, for charts."""
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -64,3 +65,12 @@ class Timeline:
 
 def _segmented(frames: list[FrameRecord]) -> list[FrameRecord]:
     return [frame for frame in frames if not frame.dropped]
+
+
+def condense(columns: Sequence[dict[int, float] | None]) -> tuple[list[dict[int, float] | None], int]:
+    """At most MAX_MOMENTS columns: medians of so many neighbours, None where all of them are; and how many."""
+    together = math.ceil(len(columns) / MAX_MOMENTS) or 1
+    groups = [[c for c in columns[i : i + together] if c] for i in range(0, len(columns), together)]
+    return [
+        {key: float(np.median([c[key] for c in group])) for key in group[0]} if group else None for group in groups
+    ], together

@@ -5,9 +5,11 @@ from dataclasses import replace
 
 import pytest
 
+from bisenetformer_ros.demo.recording import Recording
 from bisenetformer_ros.evaluation.bag import BagTopics, evaluate_bag
 from bisenetformer_ros.evaluation.bag_examples import load_examples, worst_frames
 from bisenetformer_ros.evaluation.bag_frames import FrameRecord
+from bisenetformer_ros.evaluation.bag_playback import RouteComparison
 from bisenetformer_ros.evaluation.bag_report import BagReport, write_bag_report
 from bisenetformer_ros.segmenter import Segmenter
 
@@ -71,3 +73,20 @@ def test_dropped_frames_are_shown_with_their_reason(evaluation, drive, tmp_path)
     assert "drive_000006: got 0x4 &amp; nothing" in page
     assert "<h3>Unusable frames</h3>" in page
     assert 'class="missing"' in page
+
+
+def test_the_live_route_has_its_own_latency_and_drops(evaluation, drive, tmp_path) -> None:
+    recording = Recording(tmp_path)
+    recording.add({"event": "opened", "height": 64, "width": 96, "frames": 2, "frame_id": "camera"})
+    for stamp in (1, 2):
+        recording.add({"event": "sent", "stamp": stamp, "name": f"drive_{stamp:06d}"})
+    stages = dict.fromkeys(("transport", "decode", "preprocess", "inference", "postprocess", "publish"), 5.0)
+    recording.add({"event": "mask", "stamp": 1, "frame_id": "camera", "age_ms": 40.0})
+    recording.add({"event": "latency", "stamp": 1, "frame_id": "camera", "stages": stages | {"total": 30.0}})
+    comparison = RouteComparison(recording, "lockstep")
+    write_bag_report(BagReport(drive, evaluation, [], comparison, CIRCUMSTANCES), tmp_path / "report.html")
+    page = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert headings(page)[7:9] == ["The same bag through the node", "Latency and drops in the node"]
+    assert "<b>different</b><span>through the live node</span>" in page  # nothing was compared
+    assert "<td>came back from the node</td><td>1</td>" in page
+    assert page.count('class="missing"') == 1

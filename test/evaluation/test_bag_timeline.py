@@ -3,7 +3,7 @@ import pytest
 
 from bisenetformer_ros.bags.damage import Topic
 from bisenetformer_ros.evaluation.bag_frames import STAGES, BagEvaluation, FrameRecord
-from bisenetformer_ros.evaluation.bag_timeline import MAX_MOMENTS, Timeline
+from bisenetformer_ros.evaluation.bag_timeline import MAX_MOMENTS, Timeline, condense
 from bisenetformer_ros.evaluation.temporal_consistency import ConsistencyResult
 from bisenetformer_ros.labels import LabelMap
 
@@ -60,3 +60,13 @@ def test_frames_of_one_moment_do_no_harm() -> None:
     assert (len(one), one.duration_s) == (1, 0.0)
     stuck = [FrameRecord("stuck", 5, 5, dropped="bad_input.zero_size")] * (MAX_MOMENTS + 1)
     assert timeline(stuck).drops() == {"bad_input.zero_size": [1] * (MAX_MOMENTS + 1)}
+
+
+def test_columns_are_condensed_to_a_readable_number() -> None:
+    few = [{0: 1.0}, None, {0: 3.0}]
+    assert condense(few) == (few, 1)
+    assert condense([]) == ([], 1)
+    columns = [None if number < 6 else {0: float(number), 1: 1.0} for number in range(3 * MAX_MOMENTS - 1)]
+    condensed, together = condense(columns)
+    assert (len(condensed), together) == (MAX_MOMENTS, 3)
+    assert condensed[:3] == [None, None, {0: 7.0, 1: 1.0}]
