@@ -85,7 +85,7 @@ def postprocess_panoptic(
     label_map = np.append(np.where(ids > 0, classes, UNLABELED), UNLABELED).astype(np.uint8)[pixels.owner]
     pixels.confidence[panoptic_map == 0] = 0
     regions = measure_regions(panoptic_map, int(ids.max(initial=0)))
-    segments = describe_segments(ids, regions, queries, labels)
+    segments = describe_segments(ids, [region for region in regions if region is not None], queries, labels)
     return SegmentationResult(label_map, pixels.confidence, panoptic_map, segments)
 
 

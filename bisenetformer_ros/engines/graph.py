@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from bisenetformer_ros.errors import EngineError, ModelError
@@ -27,6 +27,8 @@ OUTPUTS = {"semantic": (LABEL_MAP, CONFIDENCE), "panoptic": (QUERY_MAP, CONFIDEN
 query_map holds the query in whose region a pixel lies, NO_QUERY for none; the columns are TABLE_COLUMNS.
 """
 
+MAX_BATCH = 64
+"""The most frames in one run of a graph with a dynamic batch."""
 NO_QUERY = 255
 MAX_QUERIES = 255
 TABLE_COLUMNS = (
@@ -79,6 +81,16 @@ class GraphInfo:
             return cls.from_strings({entry.key: entry.value for entry in graph.metadata_props})
         except ModelError as error:
             raise ModelError(f"{path}: {error}") from error
+
+    @property
+    def max_batch(self) -> int:
+        return MAX_BATCH if self.dynamic_batch else 1
+
+    def check(self, path: Path, task: str) -> None:
+        """Raises EngineError, with the command that helps, unless the graph is for `task`."""
+        if task != self.task:
+            command = replace(self, task=task).export_command(self.metadata.name, "OUT.onnx")
+            raise EngineError(f"{path} is for the {self.task} task, not for the {task} one; make another: {command}")
 
     def to_strings(self) -> dict[str, str]:
         """The entries of the ONNX metadata: those of ModelMetadata, and one more."""

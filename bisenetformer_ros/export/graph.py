@@ -1,0 +1,47 @@
+"""The whole graph as one module: camera frames in, what the host needs out."""
+
+import torch
+from torch import Tensor, nn
+
+from bisenetformer_ros.engines.graph import MAX_QUERIES
+from bisenetformer_ros.errors import ConfigError
+from bisenetformer_ros.export.frame_input import FrameInput
+from bisenetformer_ros.export.network import ExportableNetwork
+from bisenetformer_ros.export.panoptic_output import PanopticOutput
+from bisenetformer_ros.export.semantic_output import SemanticOutput
+from bisenetformer_ros.metadata import ModelMetadata
+from bisenetformer_ros.model.bisenetformer import BiSeNetFormer
+from bisenetformer_ros.preprocess import plan_geometry
+
+MASK_STRIDE = 8
+DTYPES = {"fp32": torch.float32, "fp16": torch.float16}
+"""Of the network's weights and activations, by precision."""
+
+
+class SegmentationGraph(nn.Module):
+    """Inputs and outputs as engines/graph.py has them, for frames of (height, width) `frame_size`."""
+
+    def __init__(
+        self,
+        model: BiSeNetFormer,
+        metadata: ModelMetadata,
+        task: str,
+        frame_size: tuple[int, int],
+        precision: str,
+        colours: str,
+    ) -> None:
+        super().__init__()
+        geometry = plan_geometry(frame_size, metadata.input_size)
+        height, width = geometry.padded_size
+        mask_size = height // MASK_STRIDE, width // MASK_STRIDE
+        num_classes, num_queries = len(metadata.labels), model.decoder.query_feat.num_embeddings
+        self.frame_input = FrameInput(geometry, metadata.pixel_mean, metadata.pixel_std, colours)
+        self.network = ExportableNetwork(model, geometry.padded_size, DTYPES[precision])
+        self.output: nn.Module = SemanticOutput(num_classes, num_queries, mask_size, geometry)
+        if task == "panoptic":
+            if num_queries > MAX_QUERIES:
+                raise ConfigError(f"a query map has room for {MAX_QUERIES} queries, this network has {num_queries}")
+            self.output = PanopticOutput(num_classes, num_queries, mask_size, geometry)
+
+    def forward(self, frames: Tensor, *score_threshold: Tensor) -> tuple[Tensor, ...]:
+        return self.output(*self.network(self.frame_input(frames)), *score_threshold)

@@ -1,0 +1,126 @@
+"""The folded network in the form that is exported: plain operators, and float32 where 16 bits would not do.
+
+In half precision, weights and activations are float16. In float32 stay the queries themselves with their layer
+normalizations (sums over many layers), every softmax, the masks that steer the attention (their sign is all that
+counts) and the class logits.
+"""
+
+import torch
+from torch import Tensor, nn
+
+from bisenetformer_ros.model.bisenetformer import STRIDE, BiSeNetFormer
+from bisenetformer_ros.model.folding import FoldedDecoder, fold
+from bisenetformer_ros.model.position_encoding import sine_position_encoding
+from bisenetformer_ros.model.transformer_decoder import Attention, DecoderBlock, mask_products, resize_features, tokens
+
+BLOCKED = -1e4
+"""Added to what a query may not attend to: finite, and far enough down that nothing of it is left in float32."""
+
+
+class ExportableNetwork(nn.Module):
+    """A copy of `model` for padded images of (height, width) `padded_size`, with weights in `dtype`."""
+
+    def __init__(self, model: BiSeNetFormer, padded_size: tuple[int, int], dtype: torch.dtype) -> None:
+        super().__init__()
+        folded = fold(model)
+        height, width = padded_size
+        strides = [STRIDE >> level for level in range(folded.decoder.num_levels)]
+        level_sizes = [(height // stride, width // stride) for stride in strides]
+        self.dtype = dtype
+        self.backbone = folded.backbone.to(dtype)
+        self.context_path = folded.context_path.to(dtype)
+        self.feature_fusion = folded.feature_fusion.to(dtype)
+        self.decoder = ExportableDecoder(folded.decoder, level_sizes, dtype)
+
+    def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """images (B, 3, *padded_size) float32, normalized.
+
+        Returns class_logits (B, N, K+1) and mask_logits (B, N, H/8, W/8), float32.
+        """
+        _, res3, res4, res5 = self.backbone(images.to(self.dtype))
+        context = self.context_path(res3, res4, res5)
+        mask_features = self.feature_fusion(res3, context[2])
+        return self.decoder(context[: len(self.decoder.level_sizes)], mask_features)
+
+
+class ExportableDecoder(nn.Module):
+    """`FoldedDecoder` for levels of fixed sizes, coarsest first."""
+
+    def __init__(self, decoder: FoldedDecoder, level_sizes: list[tuple[int, int]], dtype: torch.dtype) -> None:
+        super().__init__()
+        self.level_sizes = level_sizes
+        self.query_feat = nn.Parameter(decoder.query_feat.weight[None].float())
+        self.query_embed = nn.Parameter(decoder.query_embed.weight[None].float())
+        self.head = decoder.head
+        self.blocks = nn.ModuleList(ExportableBlock(block, dtype) for block in decoder.blocks)
+        for level, (size, project) in enumerate(zip(level_sizes, decoder.keys_of_position, strict=True)):
+            with torch.no_grad():
+                position_keys = project(tokens(sine_position_encoding(*size, project.in_features)))
+            self.register_buffer(f"position_keys_{level}", position_keys.to(dtype))
+        self.keys_values = decoder.keys_values.to(dtype)
+
+    def forward(self, levels: tuple[Tensor, ...], mask_features: Tensor) -> tuple[Tensor, Tensor]:
+        keys_values = self.project_keys_values(levels)
+        steering = [resize_features(mask_features, size).float() for size in self.level_sizes]
+        x = self.query_feat  # (1, N, D): the first block makes it (B, N, D)
+        for index, (block, (key, value)) in enumerate(zip(self.blocks, keys_values, strict=True)):
+            bias = attention_bias(self.head.mask_embed(x), steering[index % len(levels)])
+            x = block(x, self.query_embed, key, value, bias)
+        mask_embed = self.head.mask_embed(x).to(mask_features.dtype)
+        return self.head.class_logits(x), mask_products(mask_embed, mask_features).float()
+
+    def project_keys_values(self, levels: tuple[Tensor, ...]) -> list[tuple[Tensor, Tensor]]:
+        """Keys and values of every block, (B, S, D) each."""
+        dim = self.query_feat.shape[2]
+        keys_values: dict[int, tuple[Tensor, Tensor]] = {}
+        for index, level in enumerate(levels):
+            both = self.keys_values[index](tokens(level))
+            half = both.shape[2] // 2  # the keys of the blocks that read this level, then their values
+            keys = both[:, :, :half] + self.get_buffer(f"position_keys_{index}")
+            values = both[:, :, half:]
+            for place, block in enumerate(range(index, len(self.blocks), len(levels))):
+                part = slice(place * dim, (place + 1) * dim)
+                keys_values[block] = keys[:, :, part], values[:, :, part]
+        return [keys_values[block] for block in range(len(self.blocks))]
+
+
+class ExportableBlock(nn.Module):
+    """`DecoderBlock` with linear layers in `dtype` between float32 sums."""
+
+    def __init__(self, block: DecoderBlock, dtype: torch.dtype) -> None:
+        super().__init__()
+        self.dtype = dtype
+        self.cross_norm, self.self_norm = block.cross_norm, block.self_norm
+        self.feedforward_norm = block.feedforward_norm
+        self.cross_attention = block.cross_attention.to(dtype)
+        self.self_attention = block.self_attention.to(dtype)
+        self.feedforward = block.feedforward.to(dtype)
+
+    def forward(self, x: Tensor, query_embed: Tensor, key: Tensor, value: Tensor, bias: Tensor) -> Tensor:
+        """x, query_embed (B or 1, N, D) float32; key and value (B, S, D); bias (B, 1, N, S) float32 → (B, N, D)."""
+        cross, own = self.cross_attention, self.self_attention
+        query = cross.query((self.cross_norm(x) + query_embed).to(self.dtype))
+        x = x + attend(cross, query, key, value, bias).float()
+        normed = self.self_norm(x)
+        positioned = (normed + query_embed).to(self.dtype)
+        value = own.value(normed.to(self.dtype))
+        x = x + attend(own, own.query(positioned), own.key(positioned), value).float()
+        return x + self.feedforward(self.feedforward_norm(x).to(self.dtype)).float()
+
+
+def attend(attention: Attention, query: Tensor, key: Tensor, value: Tensor, bias: Tensor | None = None) -> Tensor:
+    """`Attention.attend` written out, with the softmax in float32."""
+    heads = attention.num_heads
+    query, key, value = (x.unflatten(2, (heads, x.shape[2] // heads)).transpose(1, 2) for x in (query, key, value))
+    logits = torch.matmul(query * query.shape[3] ** -0.5, key.transpose(2, 3)).float()
+    if bias is not None:
+        logits = logits + bias
+    attended = torch.matmul(logits.softmax(dim=3).to(value.dtype), value)
+    return attention.out(attended.transpose(1, 2).flatten(2))
+
+
+def attention_bias(mask_embed: Tensor, features: Tensor) -> Tensor:
+    """Of what `attention_mask` does not allow, BLOCKED; else 0: (B, 1, N, H·W) float32."""
+    logits = torch.matmul(mask_embed, features.flatten(2))
+    blocked = (logits < 0) & (logits.amax(dim=2, keepdim=True) >= 0)
+    return blocked[:, None].float() * BLOCKED
