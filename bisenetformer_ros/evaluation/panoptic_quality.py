@@ -142,6 +142,13 @@ class PanopticQuality:
         return Quality(float(iou_sum / denominator), iou_sum / hits if hits else 0.0, float(hits / denominator), 1)
 
 
+def image_pq(matches: Matches, labels: Iterable[Label]) -> float:
+    """PQ over the classes of one image alone, nan if it has no segments."""
+    quality = PanopticQuality(labels)
+    quality.add(matches)
+    return quality.result().all.pq
+
+
 def segment_overlap(
     pred_map: np.ndarray, pred_segments: Collection[int], gt_map: np.ndarray, gt_segments: Collection[int]
 ) -> Overlap:

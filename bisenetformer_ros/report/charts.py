@@ -13,7 +13,7 @@ _LEFT, _RIGHT, _TOP, _BOTTOM = 64, 12, 12, 26
 
 @dataclass(frozen=True)
 class Bar:
-    """A row of `bar_chart`: the bar ends at `value`, the whisker at `whisker`; `text` stands beside."""
+    """A row of `bar_chart`: the bar ends at `value`, the whisker at `whisker` if that is more; `text` stands beside."""
 
     name: str
     value: float
@@ -22,10 +22,10 @@ class Bar:
     color: int
 
 
-def bar_chart(bars: Sequence[Bar]) -> Html:
-    """Horizontal bars, one below the other, on one scale."""
+def bar_chart(bars: Sequence[Bar], full: float = 1e-9) -> Html:
+    """Horizontal bars, one below the other, on one scale, which reaches up to `full` at least."""
     row, left, right = 30, 130, 190
-    scale = (WIDTH - left - right) / max(1e-9, *(bar.whisker for bar in bars))
+    scale = (WIDTH - left - right) / max(full, *(bar.whisker for bar in bars))
     parts = []
     for index, bar in enumerate(bars):
         y = index * row + row / 2
@@ -33,9 +33,10 @@ def bar_chart(bars: Sequence[Bar]) -> Html:
         parts += [
             _text(left - 10, y + 4, bar.name, "end"),
             _rect(left, y - 9, max(1, end - left), 18, _fill(bar.color)),
-            f'<path class="whisker" d="M{end:.1f} {y:.1f}H{whisker:.1f}M{whisker:.1f} {y - 5:.1f}v10"/>',
-            _text(whisker + 10, y + 4, bar.text),
+            _text(max(end, whisker) + 10, y + 4, bar.text),
         ]
+        if whisker > end:
+            parts.append(f'<path class="whisker" d="M{end:.1f} {y:.1f}H{whisker:.1f}M{whisker:.1f} {y - 5:.1f}v10"/>')
     return _svg(len(bars) * row, parts)
 
 

@@ -1,16 +1,17 @@
 """The quality of every class as a table."""
 
 import math
+from collections.abc import Iterable
 
 from bisenetformer_ros.evaluation.mean_iou import MeanIoUResult
 from bisenetformer_ros.evaluation.panoptic_quality import PanopticQualityResult, Quality
-from bisenetformer_ros.labels import LabelMap
+from bisenetformer_ros.labels import Label
 from bisenetformer_ros.report import page
 from bisenetformer_ros.report.numbers import percent
 from bisenetformer_ros.report.page import Html
 
 
-def class_table(labels: LabelMap, mean_iou: MeanIoUResult, quality: PanopticQualityResult | None) -> Html:
+def class_table(labels: Iterable[Label], mean_iou: MeanIoUResult, quality: PanopticQualityResult | None) -> Html:
     """IoU and, with `quality`, PQ, SQ and RQ of every class in its colour, and their means; percent."""
     rows = []
     for label in labels:

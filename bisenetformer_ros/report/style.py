@@ -54,6 +54,11 @@ svg .whisker { stroke: var(--soft); stroke-width: 1.5; fill: none; }
 svg .line { stroke: var(--accent); stroke-width: 2; fill: none; stroke-linejoin: round; }
 svg .mark { fill: var(--card); stroke: var(--accent); stroke-width: 2.5; }
 svg .missing { fill: var(--bad); opacity: 0.22; }
+svg.heat { margin: 0 auto 18px; }
+svg .right { fill: var(--accent); }
+svg .wrong { fill: var(--bad); }
+svg .strong { fill: #fff; }
+svg .frame { fill: none; stroke: var(--rule); }
 .legend { display: flex; flex-wrap: wrap; gap: 4px 18px; margin: 10px 0 0; color: var(--soft); font-size: 13px; }
 code, pre { font-family: ui-monospace, "DejaVu Sans Mono", Menlo, monospace; font-size: 13px; }
 pre { margin: 0; white-space: pre-wrap; overflow-wrap: anywhere; }

@@ -1,0 +1,77 @@
+import json
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from bisenetformer_ros.cli.__main__ import main
+
+NUM_CLASSES = 11
+IGNORED = 11
+
+
+@pytest.fixture
+def camvid(tmp_path: Path) -> Path:
+    """Two images with random blocks of labels, in the layout of CamVid."""
+    rng = np.random.default_rng(0)
+    folder = tmp_path / "camvid" / "val"
+    folder.mkdir(parents=True)
+    for name in ("first", "second"):
+        cv2.imwrite(str(folder / f"{name}.jpg"), rng.integers(0, 256, (64, 96, 3), dtype=np.uint8))
+        labels = np.kron(rng.integers(0, IGNORED + 1, (4, 6), dtype=np.uint8), np.ones((16, 16), np.uint8))
+        cv2.imwrite(str(folder / f"{name}.png"), labels)
+    return folder.parent
+
+
+def evaluate(camvid: Path, model: Path, *options: str) -> int:
+    data = ("--dataset", "camvid", "--root", str(camvid))
+    return main(["evaluate", *data, "--model", str(model), "--device", "cpu", *options])
+
+
+def test_semantic(camvid: Path, random_weights: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert evaluate(camvid, random_weights, "--json", str(tmp_path / "figures.json")) == 0
+    figures = json.loads((tmp_path / "figures.json").read_text())
+    assert (figures["model"], figures["dataset"], figures["task"], figures["data"]) == (
+        "random",
+        "camvid",
+        "semantic",
+        "camvid, val",
+    )
+    assert figures["num_images"] == 2
+    assert 0 < figures["miou"] < 1
+    assert "All" not in figures
+    assert f"{100 * figures['pixel_accuracy']:.1f} % are right" in capsys.readouterr().out
+
+
+def test_panoptic_with_a_report(
+    camvid: Path, random_weights: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    thresholds = ("--score-threshold", "0", "--overlap-threshold", "0")
+    files = ("--json", str(tmp_path / "figures.json"), "--report", str(tmp_path / "new" / "report"))
+    assert evaluate(camvid, random_weights, "--task", "panoptic", *thresholds, *files) == 0
+    figures = json.loads((tmp_path / "figures.json").read_text())
+    assert figures["thresholds"] == "score 0, overlap 0"
+    assert set(figures["All"]) == {"pq", "sq", "rq", "n"}
+    page = (tmp_path / "new" / "report" / "report.html").read_text(encoding="utf-8")
+    for title in ("Quality", "PQ by class, percent", "Segments", "Confusions", "Worst images", "Where the time goes"):
+        assert f"<h2>{title}</h2>" in page
+    assert page.count("<figcaption>errors</figcaption>") == 2
+    assert f"<b>{100 * figures['All']['pq']:.1f}</b><span>PQ, percent</span>" in page
+    assert "touching objects are one" in " ".join(capsys.readouterr().out.split())
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--dataset", "atlantis"], "unknown data set 'atlantis'"),
+        (["--dataset", "camvid"], "needs --root DIR"),
+        (["--split", "night"], "night"),
+    ],
+)
+def test_misuse_is_explained(
+    camvid: Path, random_weights: Path, options: list[str], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root = [] if message.startswith("needs") else ["--root", str(camvid)]
+    assert main(["evaluate", "--dataset", "camvid", *root, "--model", str(random_weights), *options]) == 2
+    assert message in capsys.readouterr().err

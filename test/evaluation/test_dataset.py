@@ -1,0 +1,146 @@
+"""An untrained network finds something in every image; what is measured about it is counted here in other ways."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from bisenetformer_ros.coco_panoptic import CocoPanopticWriter, ids_to_rgb, write_png
+from bisenetformer_ros.data.sample import Sample, panoptic_ground_truth
+from bisenetformer_ros.errors import ConfigError, DataError
+from bisenetformer_ros.evaluation.dataset import DatasetEvaluation, evaluate
+from bisenetformer_ros.evaluation.panoptic_comparison import compare_panoptic
+from bisenetformer_ros.evaluation.panoptic_files import open_panoptic_files
+from bisenetformer_ros.labels import LabelMap
+from bisenetformer_ros.segmenter import Segmenter
+
+SIZES = ((64, 96), (64, 96), (48, 80))
+
+
+class Noise:
+    """Blocks of random classes, with instances, a crowd, ignored pixels, and things too small to count."""
+
+    has_instances = True
+
+    def __init__(self, labels: LabelMap) -> None:
+        self.labels = labels
+
+    def __len__(self) -> int:
+        return len(SIZES)
+
+    def __getitem__(self, index: int) -> Sample:
+        rng = np.random.default_rng(index)
+        height, width = SIZES[index]
+        blocks = np.ones((16, 16), int)
+        classes = np.kron(rng.choice([*range(len(self.labels)), 255], (height // 16, width // 16)), blocks)
+        instances = np.kron(rng.integers(-1, 3, (height // 16, width // 16)), blocks)
+        rgb = rng.integers(0, 256, (height, width, 3), dtype=np.uint8)
+        return Sample(f"noise{index}", rgb, classes.astype(np.uint8), instances.astype(np.int32))
+
+
+@pytest.fixture(scope="module")
+def dataset() -> Noise:
+    return Noise(LabelMap.load("camvid11"))
+
+
+@pytest.fixture(scope="module")
+def panoptic(random_weights: Path) -> Segmenter:
+    """Accepts every segment that the network sees."""
+    return Segmenter(random_weights, task="panoptic", device="cpu", score_threshold=0, overlap_threshold=0)
+
+
+@pytest.fixture(scope="module")
+def evaluation(panoptic: Segmenter, dataset: Noise) -> DatasetEvaluation:
+    return evaluate(panoptic, dataset)
+
+
+def write_truth(folder: Path, dataset: Noise) -> Path:
+    """The data set in the COCO panoptic format; image ids from 1."""
+    (folder / "gt").mkdir()
+    annotations = []
+    for index in range(len(dataset)):
+        sample = dataset[index]
+        ids, classes, crowds = panoptic_ground_truth(sample.label_map, sample.instance_map, dataset.labels)
+        write_png(folder / "gt" / f"{index}.png", ids_to_rgb(ids))
+        segments = [{"id": i, "category_id": c, "iscrowd": int(i in crowds)} for i, c in classes.items()]
+        annotations.append({"image_id": index + 1, "file_name": f"{index}.png", "segments_info": segments})
+    categories = [{"id": label.id, "name": label.name, "isthing": int(label.is_thing)} for label in dataset.labels]
+    (folder / "gt.json").write_text(json.dumps({"annotations": annotations, "categories": categories}))
+    return folder / "gt.json"
+
+
+def test_panoptic_quality_is_that_of_the_same_results_as_files(
+    tmp_path: Path, panoptic: Segmenter, dataset: Noise, evaluation: DatasetEvaluation
+) -> None:
+    writer = CocoPanopticWriter(tmp_path, dataset.labels)
+    for index in range(len(dataset)):
+        writer.add(dataset[index].name, panoptic(dataset[index].rgb))
+    files = open_panoptic_files(write_truth(tmp_path, dataset), writer.finish(), pred_dir=tmp_path)
+    expected = compare_panoptic(files)
+    assert evaluation.panoptic_quality == expected.quality
+    assert [image.matches for image in evaluation.images] == list(expected.matches)
+    assert sum(len(matches.hits) + len(matches.misses) for matches in expected.matches) > 0
+
+
+def test_mean_iou_counts_every_pixel_of_every_image_once(
+    panoptic: Segmenter, dataset: Noise, evaluation: DatasetEvaluation
+) -> None:
+    samples = [dataset[index] for index in range(len(dataset))]
+    found = np.concatenate([panoptic(sample.rgb).label_map.ravel() for sample in samples])
+    true = np.concatenate([sample.label_map.ravel() for sample in samples])
+    found, true = found[true != 255], true[true != 255]
+    iou = [((found == c) & (true == c)).sum() / ((found == c) | (true == c)).sum() for c in range(len(dataset.labels))]
+    np.testing.assert_allclose(evaluation.mean_iou.per_class_iou, iou)
+    assert evaluation.mean_iou.miou == pytest.approx(np.mean(iou))
+    assert evaluation.mean_iou.pixel_accuracy == pytest.approx((found == true).mean())
+
+
+def test_images_are_ranked_by_their_own_score(evaluation: DatasetEvaluation) -> None:
+    scores = evaluation.scores()
+    assert scores == [image.pq for image in evaluation.images]
+    ranked = [scores[index] for index in evaluation.ranked()]
+    assert ranked == sorted(scores)
+    assert [image.name for image in evaluation.images] == ["noise0", "noise1", "noise2"]
+
+
+def test_the_semantic_task_has_no_panoptic_quality(random_weights: Path, dataset: Noise) -> None:
+    seen: list[int] = []
+    evaluation = evaluate(Segmenter(random_weights, task="semantic"), dataset, lambda count, _: seen.append(count))
+    assert seen == [1, 2, 3]
+    assert evaluation.panoptic_quality is None
+    assert evaluation.scores() == [image.miou for image in evaluation.images]
+    content = evaluation.to_dict(dataset.labels)
+    assert "All" not in content
+    assert content["images"]["noise1"] == {"miou": evaluation.images[1].miou, "pq": None}
+
+
+def test_everything_is_plain_json(dataset: Noise, evaluation: DatasetEvaluation) -> None:
+    content = json.loads(json.dumps(evaluation.to_dict(dataset.labels), allow_nan=False))
+    assert content["num_images"] == 3
+    assert content["miou"] == evaluation.mean_iou.miou
+    assert set(content["iou"]) == {label.name for label in dataset.labels}
+    assert set(content["All"]) == {"pq", "sq", "rq", "n"}
+    assert set(content["per_class"]) == {str(label.id) for label in dataset.labels}
+    assert content["frame_ms"]["count"] == content["stage_ms"]["inference"]["count"] == 3
+
+
+def test_the_time_of_an_image_is_that_of_its_stages(evaluation: DatasetEvaluation) -> None:
+    sums = [sum(vars(image.times_ms).values()) for image in evaluation.images]
+    assert evaluation.latency.max_ms == pytest.approx(max(sums))
+    assert set(evaluation.latencies()) == {"preprocess", "inference", "postprocess", "total"}
+
+
+def test_other_classes_are_refused(panoptic: Segmenter) -> None:
+    with pytest.raises(ConfigError, match="different classes: 0 is sky in the model and road in the data, 1 is "):
+        evaluate(panoptic, Noise(LabelMap.load("cityscapes19")))
+
+
+def test_labels_of_another_size_are_refused(panoptic: Segmenter, dataset: Noise) -> None:
+    class Cut(Noise):
+        def __getitem__(self, index: int) -> Sample:
+            sample = super().__getitem__(index)
+            return Sample(sample.name, sample.rgb[:-1], sample.label_map, sample.instance_map)
+
+    with pytest.raises(DataError, match=r"noise0: the labels are \(64, 96\), the image \(63, 96\)"):
+        evaluate(panoptic, Cut(dataset.labels))
