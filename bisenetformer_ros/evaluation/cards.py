@@ -59,8 +59,8 @@ def segments_card(labels: Iterable[Label], matches: Sequence[Matches]) -> Html:
     return page.card("Segments", page.table(("class", "found", "missed", "false"), rows, total_rows=1), note=note)
 
 
-def confusion_card(labels: Sequence[Label], mean_iou: MeanIoUResult) -> Html:
-    """The classes that occur, and the largest confusions in words."""
+def confusion_cards(labels: Sequence[Label], mean_iou: MeanIoUResult) -> Iterator[Html]:
+    """The matrix of the classes that occur, and the largest confusions in words."""
     confusion = mean_iou.confusion
     shown = [label for label in labels if confusion[label.id].any() or confusion[:, label.id].any()]
     names = [label.name for label in shown]
@@ -71,9 +71,9 @@ def confusion_card(labels: Sequence[Label], mean_iou: MeanIoUResult) -> Html:
         column_names.append(_NO_CLASS)
     picture = heat_map(confusion[np.ix_(ids, columns)], names, column_names)
     note = "Rows: what is there; columns: what was predicted; percent of the row's pixels, from 0.5 on. Blue is right."
+    yield page.card("Confusions", picture, note=note)
     header = ("there is", "predicted", "of these pixels", "of all wrong pixels")
-    worst = page.table(header, _largest_confusions(labels, confusion))
-    return page.card("Confusions", picture, page.row("The largest", [worst]), note=note)
+    yield page.card("The largest confusions", page.table(header, _largest_confusions(labels, confusion)))
 
 
 def _largest_confusions(labels: Sequence[Label], confusion: np.ndarray) -> Iterator[tuple[str, ...]]:

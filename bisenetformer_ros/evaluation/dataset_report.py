@@ -6,7 +6,7 @@ from pathlib import Path
 
 from bisenetformer_ros.data.sample import LabeledDataset, panoptic_ground_truth
 from bisenetformer_ros.demo.machine import describe_machine
-from bisenetformer_ros.evaluation.cards import class_bars_card, confusion_card, describe_matches, segments_card
+from bisenetformer_ros.evaluation.cards import class_bars_card, confusion_cards, describe_matches, segments_card
 from bisenetformer_ros.evaluation.dataset import STAGES, DatasetEvaluation
 from bisenetformer_ros.evaluation.examples import NUM_EXAMPLES, Example, SegmentedImage, error_legend, example_row
 from bisenetformer_ros.evaluation.panoptic_quality import PanopticQuality
@@ -43,7 +43,7 @@ def write_dataset_report(report: DatasetReport, path: Path) -> None:
         _quality_card(report),
         class_bars_card(labels, evaluation.mean_iou, evaluation.panoptic_quality),
         *([segments_card(labels, matches)] if matches else []),
-        confusion_card(labels, evaluation.mean_iou),
+        *confusion_cards(labels, evaluation.mean_iou),
         *([_images_card(evaluation), _examples_card(report)] if evaluation.ranked() else []),
         *([_latency_card(evaluation)] if evaluation.latency.count else []),
         page.card("How it was made", page.facts({**report.circumstances, **describe_machine()}.items())),

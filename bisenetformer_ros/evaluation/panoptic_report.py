@@ -7,7 +7,7 @@ import cv2
 
 from bisenetformer_ros.coco_panoptic import read_ids
 from bisenetformer_ros.data.image_files import read_rgb
-from bisenetformer_ros.evaluation.cards import class_bars_card, confusion_card, describe_matches, segments_card
+from bisenetformer_ros.evaluation.cards import class_bars_card, confusion_cards, describe_matches, segments_card
 from bisenetformer_ros.evaluation.examples import NUM_EXAMPLES, Example, SegmentedImage, error_legend, example_row
 from bisenetformer_ros.evaluation.panoptic_comparison import PanopticComparison
 from bisenetformer_ros.evaluation.panoptic_files import PanopticFiles
@@ -34,7 +34,7 @@ def write_panoptic_report(
         page.card("Quality", class_table(seen, comparison.pixels, quality), note=note),
         class_bars_card(seen, comparison.pixels, quality),
         segments_card(labels, comparison.matches),
-        confusion_card(labels, comparison.pixels),
+        *confusion_cards(labels, comparison.pixels),
         *([_images_card(scores, ranked)] if ranked else []),
         _examples_card(comparison, scores, ranked[:NUM_EXAMPLES], photo_dir),
         page.card("How it was made", page.facts(circumstances.items()), note="; ".join(comparison.doubts[:5])),

@@ -19,6 +19,7 @@ HEADERS = {
     "flops_g": "multiply-accumulates, G",
     "params_m": "parameters, M",
 }
+QUALITY = ("miou", "pq", "pq_things", "pq_stuff")
 
 
 def paper_cards(
@@ -34,23 +35,34 @@ def paper_cards(
 
 def _card(table: PaperTable, architecture: Mapping[str, Any], measured: Mapping[str, float]) -> Html:
     columns = [name for name in HEADERS if any(name in row.figures for row in table.rows)]
-    rows = [[row.method, row.backbone, *(_cell(row.figures, name) for name in columns), row.note] for row in table.rows]
-    rows.append(
-        ["measured here", "", *(_cell(measured, name) for name in columns), "FPS of whole frames, this machine"]
-    )
-    reference = table.find(architecture)
-    totals = 1
-    if reference is not None:
-        difference = {name: measured[name] - value for name, value in reference.figures.items() if name in measured}
+    rows = [[row.method, row.backbone, *(_cell(row.figures, name) for name in columns)] for row in table.rows]
+    rows.append(["measured here", "", *(_cell(measured, name) for name in columns)])
+    own = table.find(architecture)
+    if own is not None:
+        common = [name for name in QUALITY if name in measured and name in own.figures]
+        difference = {name: measured[name] - own.figures[name] for name in common}
         cells = (f"{difference[name]:+.1f}" if name in difference else "" for name in columns)
-        rows.append([f"against {reference.method}", reference.backbone, *cells, ""])
-        totals = 2
-    header = ("method", "backbone", *(HEADERS[name] for name in columns), "")
-    note = f'"The revenge of BiSeNet", table {table.number}: {table.title}. FPS of the paper: the network on one V100.'
-    if reference is None:
-        note += " The measured network is none of its rows."
-    return page.card(f"Beside table {table.number} of the paper", page.table(header, rows, totals), note=note)
+        rows.append([f"against {own.method}", own.backbone, *cells])
+    header = ("method", "backbone", *(HEADERS[name] for name in columns))
+    return page.card(
+        f"Beside table {table.number} of the paper",
+        page.table(header, rows, total_rows=1 if own is None else 2),
+        note=_note(table, is_in_it=own is not None),
+    )
+
+
+def _note(table: PaperTable, is_in_it: bool) -> str:
+    sentences = [f'"The revenge of BiSeNet", table {table.number}: {table.title}']
+    sentences.append(
+        "FPS of the paper are of the network on one V100, those measured here of whole frames on this machine"
+    )
+    sentences += [f"{row.method}: {row.note}" for row in table.rows if row.note]
+    if not is_in_it:
+        sentences.append("The measured network is not in the table")
+    return ". ".join(sentences) + "."
 
 
 def _cell(figures: Mapping[str, float], name: str) -> str:
-    return f"{figures[name]:.1f}" if name in figures else ""
+    if name not in figures:
+        return ""
+    return f"{figures[name]:.0f}" if name == "flops_g" else f"{figures[name]:.1f}"
