@@ -1,4 +1,4 @@
-# make setup | demo | test | lint | format | clean
+# make setup | demo | test | lint | format | docs | soak | bench-ros | clean
 #
 # setup   everything into .venv/, build/ and install/; PYTHON=python3.12 and ROS_DISTRO=jazzy choose, nothing is
 #         done when all is up to date
@@ -7,12 +7,14 @@
 # lint    style and types
 # format  rewrites the style
 # docs    rewrites what the documents take from the source: the table of the node's parameters
+# soak    two cameras at twice the rate that can be served, for DURATION=1200 seconds; the curve goes to out/soak/
+# bench-ros  what ROS adds to the inference
 # clean   removes what setup made
 
 SHELL := /bin/bash
 .SHELLFLAGS := -eo pipefail -c
 .DEFAULT_GOAL := setup
-.PHONY: setup demo test lint format docs clean
+.PHONY: setup demo test lint format docs soak bench-ros clean
 
 # The Python of the last set-up, unless another one is asked for.
 PYTHON ?= $(or $(realpath .venv/bin/python),python3)
@@ -38,6 +40,12 @@ format: setup
 
 docs: setup
 	@$(IN_WORKSPACE) python tools/parameter_tables.py
+
+soak: setup
+	@$(IN_WORKSPACE) python test/soak --duration $(or $(DURATION),1200)
+
+bench-ros: setup
+	@$(IN_WORKSPACE) python tools/ros_overhead
 
 clean:
 	rm -rf .venv build install

@@ -64,6 +64,9 @@ class Processes:
         """Of all that were started."""
         return list(self._running)
 
+    def pid(self, name: str) -> int:
+        return self._running[name].pid
+
     def exit_code(self, name: str) -> int | None:
         """None while the process runs; negative: the signal that ended it."""
         return self._running[name].poll()

@@ -43,9 +43,13 @@ class SegmentationNode(LifecycleNode):
     All callbacks run in one executor thread, so that they need no locks; inference runs in the pipeline's own.
     """
 
-    def __init__(self, node_name: str = DEFAULT_NAME) -> None:
-        """Raises ConfigError or rclpy's ParameterException for wrong initial parameters."""
-        super().__init__(node_name)
+    def __init__(self, open_segmenter: Callable[..., Segmenter] = Segmenter) -> None:
+        """open_segmenter: called with the arguments of Segmenter.
+
+        Raises ConfigError or rclpy's ParameterException for wrong initial parameters.
+        """
+        super().__init__(DEFAULT_NAME)
+        self._open_segmenter = open_segmenter
         self._segmenter: Segmenter | None = None
         self._upgrades: EngineUpgrades | None = None
         self._label_outputs: LabelOutputs | None = None
@@ -103,7 +107,7 @@ class SegmentationNode(LifecycleNode):
 
     def _load(self) -> None:
         settings = self._settings
-        segmenter = Segmenter(
+        segmenter = self._open_segmenter(
             settings["model"],
             engine=settings["engine"],
             task=settings["task"],
@@ -196,7 +200,7 @@ class SegmentationNode(LifecycleNode):
         )
 
 
-def main(argv: Sequence[str] | None = None) -> int:
+def main(argv: Sequence[str] | None = None, open_segmenter: Callable[..., Segmenter] = Segmenter) -> int:
     """Runs the node until it is interrupted. argv: with `--ros-args`, without the program's name; default sys.argv."""
     make_room_for_images()
     rclpy.init(args=None if argv is None else [DEFAULT_NAME, *argv])
@@ -204,7 +208,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         # How rclpy ends a spin differs between distributions: Ctrl-C is either of the two.
         with contextlib.suppress(KeyboardInterrupt, ExternalShutdownException):
-            node = SegmentationNode()
+            node = SegmentationNode(open_segmenter)
             rclpy.spin(node)
     except (BiSeNetFormerError, ParameterException) as error:
         print(f"segmentation_node: {error}", file=sys.stderr)

@@ -1,0 +1,40 @@
+"""A camera whose pictures cost nothing to make: `camera.py HEIGHT WIDTH RATE_HZ FRAMES`, rgb8 on image_raw."""
+
+import array
+import sys
+import time
+
+import rclpy
+from builtin_interfaces.msg import Time
+from rclpy.qos import QoSProfile, ReliabilityPolicy
+from rclpy.signals import SignalHandlerOptions
+from sensor_msgs.msg import Image
+
+from bisenetformer_ros.ros.event_stream import emit
+from bisenetformer_ros.ros.shared_memory import make_room_for_images
+
+SETTLED_S = 1.0
+
+
+def main() -> None:
+    height, width, rate, frames = int(sys.argv[1]), int(sys.argv[2]), float(sys.argv[3]), int(sys.argv[4])
+    make_room_for_images()
+    rclpy.init(args=[], signal_handler_options=SignalHandlerOptions.NO)
+    node = rclpy.create_node("camera")
+    publisher = node.create_publisher(Image, "image_raw", QoSProfile(depth=1, reliability=ReliabilityPolicy.RELIABLE))
+    message = Image(height=height, width=width, encoding="rgb8", step=3 * width)
+    message.data = array.array("B", bytes(range(256)) * (height * width * 3 // 256 + 1))[: height * width * 3]
+    while not publisher.get_subscription_count():
+        time.sleep(0.1)
+    time.sleep(SETTLED_S)
+    for _ in range(frames):
+        now = time.time_ns()
+        message.header.stamp = Time(sec=now // 10**9, nanosec=now % 10**9)
+        publisher.publish(message)
+        time.sleep(1 / rate)
+    time.sleep(SETTLED_S)
+    emit("finished")
+
+
+if __name__ == "__main__":
+    main()
