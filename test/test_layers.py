@@ -15,20 +15,30 @@ ROS_PACKAGES = {"rclpy", "cv_bridge", "std_srvs", "launch", "launch_ros", "ament
 
 # Library -> the only modules that may import it.
 ENGINE_LIBRARIES = {
-    "onnxruntime": {"engines/onnxruntime.py", "export/onnx.py"},
+    "onnxruntime": {"engines/onnxruntime.py", "export/quantization.py"},
     "openvino": {"engines/openvino.py"},
     "tensorrt": {"engines/tensorrt.py"},
 }
 
 # Part of the package -> who else may import it: directories, or single modules.
 IMPORTERS = {
-    "ros": {"cli/node.py"},
+    "ros": {"cli/node.py", "cli/doctor.py"},
     "cli": set(),
     "model": {"engines/torch.py", "export", "training", "cli"},
 }
 
 # What runs on a robot; it knows nothing of training and data sets.
-DEPLOYMENT = {"bags", "model", "engines", "export", "ros", "cli/__main__.py", "cli/node.py", "cli/segment.py"}
+DEPLOYMENT = {
+    "bags",
+    "model",
+    "engines",
+    "export",
+    "ros",
+    "cli/__main__.py",
+    "cli/doctor.py",
+    "cli/node.py",
+    "cli/segment.py",
+}
 
 MODEL_MAY_IMPORT = {"torch", f"{PACKAGE}.errors", f"{PACKAGE}.labels", f"{PACKAGE}.metadata", f"{PACKAGE}.model"}
 

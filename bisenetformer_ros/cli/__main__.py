@@ -35,6 +35,7 @@ COMMANDS = (
     ("make-bag", "write a rosbag2 of images and labels, or of a generated drive"),
     ("convert", "turn a checkpoint into a weights file of this package"),
     ("build-engine", "build a TensorRT engine from an exported graph"),
+    ("benchmark", "measure the speed, memory and agreement of every engine"),
     ("node", "run the ROS 2 segmentation node"),
     ("doctor", "say why a running node gives no output"),
 )

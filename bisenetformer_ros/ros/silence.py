@@ -4,12 +4,12 @@ import os
 from difflib import SequenceMatcher
 
 from rclpy.node import Node
-from rclpy.qos import QoSCompatibility, QoSProfile, ReliabilityPolicy, qos_check_compatible
+from rclpy.qos import DurabilityPolicy, QoSCompatibility, QoSProfile, ReliabilityPolicy, qos_check_compatible
 from rclpy.topic_endpoint_info import TopicEndpointInfo
 from rclpy.utilities import get_rmw_implementation_identifier
 
 from bisenetformer_ros.resources import share_dir
-from bisenetformer_ros.ros.image_input import ImageInput
+from bisenetformer_ros.ros.image_input import TRANSPORTS, ImageInput
 from bisenetformer_ros.ros.shared_memory import LARGE_IMAGES, VARIABLE
 
 TRANSPORT_VARIABLE = "FASTDDS_BUILTIN_TRANSPORTS"
@@ -72,12 +72,31 @@ def _explain_mismatch(info: TopicEndpointInfo, image_input: ImageInput) -> str:
     """Empty if the publisher fits."""
     expected = image_input.transport.type_name
     if info.topic_type != expected:
-        return f"{node_name(info)} publishes {info.topic_type}, expected {expected}"
+        other = next((name for name, transport in TRANSPORTS.items() if transport.type_name == info.topic_type), None)
+        advice = f"; set the parameter image_transport to {other}" if other else ""
+        return f"{node_name(info)} publishes {info.topic_type}, expected {expected}{advice}"
     compatibility, reason = qos_check_compatible(info.qos_profile, image_input.qos)
     if compatibility != QoSCompatibility.ERROR:
         return ""
-    advice = "set the parameter `reliability` to auto, or change the QoS overrides of this node"
+    overrides = " ".join(
+        f"-p qos_overrides.{image_input.topic}.subscription.{policy}:={value}"
+        for policy, value in fitting_policies(info.qos_profile, image_input.qos).items()
+    )
+    advice = f"start this node with `--ros-args {overrides}`" if overrides else "change the QoS of either"
     return f"{node_name(info)} offers an incompatible QoS ({reason.strip().rstrip(';')}); {advice}"
+
+
+def fitting_policies(offered: QoSProfile, requested: QoSProfile) -> dict[str, str]:
+    """The policies of a subscription that ask for more than a publisher offers, with the values that would fit.
+
+    By their names in QoS overrides; those that may be overridden for the image topics.
+    """
+    policies = {}
+    if requested.reliability == ReliabilityPolicy.RELIABLE and offered.reliability == ReliabilityPolicy.BEST_EFFORT:
+        policies["reliability"] = "best_effort"
+    if requested.durability == DurabilityPolicy.TRANSIENT_LOCAL and offered.durability == DurabilityPolicy.VOLATILE:
+        policies["durability"] = "volatile"
+    return policies
 
 
 def _explain_absence(node: Node, image_input: ImageInput) -> str:

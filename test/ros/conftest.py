@@ -63,6 +63,12 @@ class Process:
     def output(self) -> str:
         return self.log.read_text()
 
+    def pause(self) -> None:
+        self._child.send_signal(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        self._child.send_signal(signal.SIGCONT)
+
     def stop(self, how: signal.Signals = signal.SIGINT) -> int:
         """Sends the signal unless the process has ended, and returns its exit code."""
         if self.alive():
@@ -97,8 +103,11 @@ class Camera:
     def send(self, **changes: Any) -> Image:
         message = self.picture(**changes)
         self._infos.publish(CameraInfo(header=Header(frame_id="calibration"), width=message.width))
-        self._images.publish(message)
+        self.publish(message)
         return message
+
+    def publish(self, message: Image) -> None:
+        self._images.publish(message)
 
     def close(self) -> None:
         self._node.destroy_publisher(self._images)
@@ -130,8 +139,10 @@ class Graph:
     @contextlib.contextmanager
     def camera(self, topic: str = "image_raw", qos: QoSProfile = RELIABLE) -> Iterator[Camera]:
         camera = Camera(self.node, topic, qos)
-        yield camera
-        camera.close()
+        try:
+            yield camera
+        finally:
+            camera.close()
 
     def collect(self, kind: type, topic: str, qos: QoSProfile = RELIABLE) -> list:
         """A list that grows by the messages of a topic."""
@@ -147,9 +158,11 @@ class Graph:
             self.node.create_subscription(kind, f"/bisenetformer/{topic}", messages[topic].append, RELIABLE)
             for topic, kind in topics.items()
         ]
-        yield messages
-        for subscription in subscriptions:
-            self.node.destroy_subscription(subscription)
+        try:
+            yield messages
+        finally:
+            for subscription in subscriptions:
+                self.node.destroy_subscription(subscription)
 
     def wait_for(self, condition: Callable[[], Any], what: str, every: Callable[[], Any] | None = None) -> Any:
         """Spins until `condition` gives something true, which is returned; calls `every` five times a second."""

@@ -71,13 +71,14 @@ def test_silence_names_topics_that_have_images(graph, reluctant):
 
 def test_silence_of_an_incompatible_publisher_is_explained(graph, reluctant):
     with graph.camera(qos=BEST_EFFORT) as camera:
-        silence(graph, "/test offers an incompatible QoS", "reliab", "QoS overrides")
+        fitting = "-p qos_overrides./image_raw.subscription.reliability:=best_effort"
+        silence(graph, "/test offers an incompatible QoS", fitting)
         camera.send()
 
 
 def test_silence_of_another_type_is_explained(graph, reluctant):
     publisher = graph.node.create_publisher(CompressedImage, IMAGE, 1)
-    silence(graph, "/test publishes sensor_msgs/msg/CompressedImage, expected sensor_msgs/msg/Image")
+    silence(graph, "/test publishes sensor_msgs/msg/CompressedImage, expected", "set the parameter image_transport to")
     graph.node.destroy_publisher(publisher)
 
 

@@ -1,0 +1,147 @@
+"""What can be seen of a segmentation node from another process: its services, its diagnostics, its topics."""
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import rclpy
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
+from lifecycle_msgs.srv import GetState
+from rcl_interfaces.srv import GetParameters
+from rclpy.clock import ClockType
+from rclpy.executors import SingleThreadedExecutor
+from rclpy.node import Node
+from rclpy.parameter import parameter_value_to_python
+from rclpy.qos import QoSProfile, ReliabilityPolicy
+from rclpy.time import Time
+
+from bisenetformer_ros.msg import Latency
+
+OBSERVER = "/doctor"
+"""The node that looks."""
+DISCOVERY_S = 5.0
+"""How long it may take until other processes and their topics are known."""
+ANSWER_S = 3.0
+RELIABLE = QoSProfile(depth=10, reliability=ReliabilityPolicy.RELIABLE)
+NOT_PER_FRAME = ("label_info", "label_map", "transition_event")
+PARAMETERS = ("use_sim_time", "enable", "image_transport")
+
+
+@dataclass(frozen=True)
+class Observation:
+    """A node during a few seconds.
+
+    name: with its namespace. twins: how many nodes have it. state: of the lifecycle, None if the node does not answer.
+    parameters: empty if it does not answer. statuses: its newest diagnostics, by what they are about.
+    clock_ahead_s: the node's clock minus that of this machine; None without diagnostics.
+    outputs: its topics that come once per frame. results: frames segmented meanwhile.
+    """
+
+    name: str
+    twins: int
+    state: str | None
+    parameters: dict[str, Any]
+    statuses: dict[str, DiagnosticStatus]
+    clock_ahead_s: float | None
+    outputs: tuple[str, ...]
+    results: int
+
+
+class Observer:
+    """A node of its own in the graph, which it leaves as it found it, but for listening to `~/latency` for a while."""
+
+    def __init__(self, context: rclpy.Context) -> None:
+        self.node: Node = rclpy.create_node(OBSERVER.strip("/"), context=context, start_parameter_services=False)
+        self._executor = SingleThreadedExecutor(context=context)
+        self._executor.add_node(self.node)
+        self._diagnostics: list[tuple[float, DiagnosticArray]] = []
+        self.node.create_subscription(DiagnosticArray, "/diagnostics", self._on_diagnostics, RELIABLE)
+
+    def close(self) -> None:
+        self._executor.shutdown()
+        self.node.destroy_node()
+
+    def find(self) -> list[str]:
+        """The names of all segmentation nodes, sorted, as soon as there is one; empty after DISCOVERY_S."""
+        self._spin(DISCOVERY_S, until=lambda: bool(self._segmentation_nodes()))
+        self._spin(0.3)  # one node rarely comes alone
+        return self._segmentation_nodes()
+
+    def other_nodes(self) -> list[str]:
+        return sorted({_join(*names) for names in self.node.get_node_names_and_namespaces()} - {OBSERVER})
+
+    def observe(self, name: str, seconds: float) -> Observation:
+        """Takes `seconds`, and more if the node does not answer."""
+        state = self._call(GetState, f"{name}/get_state")
+        values = self._call(GetParameters, f"{name}/get_parameters", names=list(PARAMETERS))
+        self._diagnostics.clear()
+        with self._counting_results(name) as results:
+            self._spin(seconds)
+        own = [(ahead, array) for ahead, array in self._diagnostics if _is_from(array, name)]
+        clock_ahead_s, newest = own[-1] if own else (None, DiagnosticArray())
+        known = map(parameter_value_to_python, values.values if values else [])
+        return Observation(
+            name=name,
+            twins=[_join(*names) for names in self.node.get_node_names_and_namespaces()].count(name),
+            state=state and state.current_state.label,
+            parameters=dict(zip(PARAMETERS, known, strict=False)),
+            statuses={status.name.partition(": ")[2]: status for status in newest.status},
+            clock_ahead_s=clock_ahead_s,
+            outputs=tuple(self._frame_topics(name)),
+            results=len(results),
+        )
+
+    def _segmentation_nodes(self) -> list[str]:
+        found = {_join(*names) for names in self.node.get_node_names_and_namespaces()}
+        services = {service for service, _ in self.node.get_service_names_and_types()}
+        return sorted(name for name in found if {f"{name}/enable", f"{name}/change_state"} <= services)
+
+    def _frame_topics(self, name: str) -> Iterator[str]:
+        for topic, _ in self.node.get_topic_names_and_types():
+            once_per_frame = topic.startswith(f"{name}/") and topic.rpartition("/")[2] not in NOT_PER_FRAME
+            if once_per_frame and self.node.count_publishers(topic):
+                yield topic
+
+    @contextmanager
+    def _counting_results(self, name: str) -> Iterator[list[Latency]]:
+        """Somebody who listens makes the node work."""
+        results: list[Latency] = []
+        topics = [topic for topic in self._frame_topics(name) if topic.endswith("/latency")]
+        subscriptions = [self.node.create_subscription(Latency, topic, results.append, RELIABLE) for topic in topics]
+        try:
+            yield results
+        finally:
+            for subscription in subscriptions:
+                self.node.destroy_subscription(subscription)
+
+    def _call(self, kind: type, name: str, **fields: Any) -> Any | None:
+        """The response of a service; None if it does not come."""
+        client = self.node.create_client(kind, name)
+        try:
+            if not self._spin(ANSWER_S, until=client.service_is_ready):
+                return None
+            future = client.call_async(kind.Request(**fields))
+            return future.result() if self._spin(ANSWER_S, until=future.done) else None
+        finally:
+            self.node.destroy_client(client)
+
+    def _spin(self, seconds: float, until: Callable[[], bool] = lambda: False) -> bool:
+        """Whether `until` came true within the time; returns as soon as it does."""
+        deadline = time.monotonic() + seconds
+        while not (reached := until()) and time.monotonic() < deadline:
+            self._executor.spin_once(timeout_sec=0.05)
+        return reached
+
+    def _on_diagnostics(self, message: DiagnosticArray) -> None:
+        ahead = Time.from_msg(message.header.stamp, ClockType.ROS_TIME) - self.node.get_clock().now()
+        self._diagnostics.append((ahead.nanoseconds * 1e-9, message))
+
+
+def _join(name: str, namespace: str) -> str:
+    return f"{namespace.rstrip('/')}/{name}"
+
+
+def _is_from(array: DiagnosticArray, name: str) -> bool:
+    return any(status.hardware_id == name for status in array.status)
