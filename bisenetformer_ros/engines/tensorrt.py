@@ -15,9 +15,11 @@ import torch
 
 from bisenetformer_ros.engines.golden import GoldenCheck, compare_with_onnxruntime
 from bisenetformer_ros.engines.graph import FRAMES
+from bisenetformer_ros.engines.graph_runs import segment_frames
 from bisenetformer_ros.engines.tensorrt_sidecar import Platform, Sidecar
 from bisenetformer_ros.engines.tensorrt_tensors import TensorSpec, check_tensors, numpy_type
 from bisenetformer_ros.errors import EngineError
+from bisenetformer_ros.results import SegmentationResult
 
 
 class TensorRTEngine:
@@ -37,7 +39,8 @@ class TensorRTEngine:
         self._device = cuda_device(device)
         sidecar = Sidecar.load(path)
         self.device, self.graph = str(self._device), sidecar.graph
-        self.task, self.precision, self.metadata = self.graph.task, self.graph.precision, self.graph.metadata
+        self.graph.check(path, task)
+        self.task, self.precision, self.metadata = task, self.graph.precision, self.graph.metadata
         self._max_batch, self._tensors = sidecar.max_batch, sidecar.tensors
         content = sidecar.check(path, this_platform(trt, self._device))
         self._log = error_log(trt)
@@ -71,6 +74,12 @@ class TensorRTEngine:
         if context is None:
             raise EngineError(f"TensorRT {trt.__version__} cannot prepare to run {path}: {self._log}")
         return context
+
+    def segment(
+        self, frames: Sequence[np.ndarray], score_threshold: float, overlap_threshold: float
+    ) -> list[SegmentationResult]:
+        """See `Engine.segment`."""
+        return segment_frames(self.run, self.graph, self._max_batch, frames, score_threshold, overlap_threshold)
 
     def run(self, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         """Every output by its name, for frames of one batch. The host waits for the GPU once."""

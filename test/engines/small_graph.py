@@ -12,31 +12,57 @@ from bisenetformer_ros.metadata import ModelMetadata
 SIZE = (6, 8)
 
 
-def write_graph(path: Path, precision: str, dynamic_batch: bool) -> Path:
-    """A "network" whose label is 1 where a pixel is red and whose confidence is its green channel."""
+AREA = 7.0
+
+
+def write_graph(path: Path, precision: str, dynamic_batch: bool, task: str = "semantic") -> Path:
+    """The label is 1 where a pixel is red, the confidence is its green channel.
+
+    For the panoptic task: what is red is the region of the only query, which is of class 1, has the score that is asked
+    for and, whatever the picture, AREA pixels.
+    """
     batch = "B" if dynamic_batch else 1
-    frames = helper.make_tensor_value_info("frames", TensorProto.UINT8, [batch, *SIZE, 3])
+    inputs = [helper.make_tensor_value_info("frames", TensorProto.UINT8, [batch, *SIZE, 3])]
+    map_name = "label_map" if task == "semantic" else "query_map"
     outputs = [
-        helper.make_tensor_value_info(name, TensorProto.UINT8, [batch, *SIZE]) for name in ("label_map", "confidence")
+        helper.make_tensor_value_info(name, TensorProto.UINT8, [batch, *SIZE]) for name in (map_name, "confidence")
     ]
     constants = [
         helper.make_tensor("red", TensorProto.INT64, [], [0]),
         helper.make_tensor("green", TensorProto.INT64, [], [1]),
         helper.make_tensor("half", TensorProto.FLOAT, [], [128.0]),
+        helper.make_tensor("none", TensorProto.FLOAT, [], [255.0]),
+        helper.make_tensor("class", TensorProto.FLOAT, [1], [1.0]),
+        helper.make_tensor("areas_box_centre", TensorProto.FLOAT, [9], [AREA, AREA, AREA, 0, 0, 8, 6, 4, 3]),
+        helper.make_tensor("one", TensorProto.INT64, [1], [1]),
+        helper.make_tensor("table_shape", TensorProto.INT64, [3], [1, 1, 11]),
     ]
     nodes = [
         helper.make_node("Cast", ["frames"], ["floats"], to=TensorProto.FLOAT),
         helper.make_node("Gather", ["floats", "red"], ["reds"], axis=3),
         helper.make_node("Gather", ["floats", "green"], ["greens"], axis=3),
         helper.make_node("Div", ["reds", "half"], ["ratio"]),
-        helper.make_node("Floor", ["ratio"], ["label"]),
-        helper.make_node("Cast", ["label"], ["label_map"], to=TensorProto.UINT8),
+        helper.make_node("Floor", ["ratio"], ["is_red"]),
         helper.make_node("Cast", ["greens"], ["confidence"], to=TensorProto.UINT8),
     ]
-    graph = helper.make_graph(nodes, "red", [frames], outputs, constants)
+    if task == "semantic":
+        nodes.append(helper.make_node("Cast", ["is_red"], [map_name], to=TensorProto.UINT8))
+    else:
+        inputs.append(helper.make_tensor_value_info("score_threshold", TensorProto.FLOAT, []))
+        outputs.append(helper.make_tensor_value_info("query_table", TensorProto.FLOAT, [1, 1, 11]))
+        nodes += [
+            helper.make_node("Mul", ["is_red", "none"], ["owned"]),
+            helper.make_node("Sub", ["none", "owned"], ["query"]),
+            helper.make_node("Cast", ["query"], [map_name], to=TensorProto.UINT8),
+            helper.make_node("Reshape", ["score_threshold", "one"], ["score"]),
+            helper.make_node("Concat", ["class", "score", "areas_box_centre"], ["row"], axis=0),
+            helper.make_node("Reshape", ["row", "table_shape"], ["query_table"]),
+        ]
+    used = {name for node in nodes for name in node.input}
+    graph = helper.make_graph(nodes, "red", inputs, outputs, [tensor for tensor in constants if tensor.name in used])
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
     metadata = ModelMetadata("red", {"name": "none"}, LabelMap.load("camvid11"))
-    info = GraphInfo(metadata, "semantic", SIZE, precision, "rgb", dynamic_batch, "0")
+    info = GraphInfo(metadata, task, SIZE, precision, "rgb", dynamic_batch, "0")
     helper.set_model_props(model, info.to_strings())
     onnx.save(model, str(path))
     return path

@@ -15,7 +15,7 @@ import sys
 import threading
 import time
 import types
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -25,15 +25,17 @@ import onnxruntime
 import tensorrt_bindings
 import torch
 from onnx import TensorProto
-from small_graph import SIZE, write_graph
+from small_graph import AREA, SIZE, write_graph
 from tensorrt_stage import Stage
 
 from bisenetformer_ros.cli import build_engine
 from bisenetformer_ros.cli.__main__ import main as command_line
 from bisenetformer_ros.engines import tensorrt as runtime
+from bisenetformer_ros.engines.tensorrt_sidecar import Sidecar
 from bisenetformer_ros.engines.tensorrt_tensors import numpy_type
 from bisenetformer_ros.errors import EngineError
 from bisenetformer_ros.export import tensorrt as export
+from bisenetformer_ros.results import UNLABELED
 
 ELEMENT_TYPES = {TensorProto.UINT8: "UINT8", TensorProto.FLOAT: "FLOAT"}
 
@@ -194,20 +196,13 @@ class Scene:
             timings.unlink(missing_ok=True)
             sidecar = export.build_engine(self.graph, engine_path, progress, workspace_mib=64, timing_cache=timings)
             assert timings.read_bytes() == b"measurements"
-            engine = runtime.TensorRTEngine(engine_path, "semantic")
+            engine = runtime.TensorRTEngine(engine_path, sidecar.graph.task)
             assert (engine.precision, engine.device) == (sidecar.graph.precision, "cpu")
-            self._run(engine, batch=3 if sidecar.graph.dynamic_batch else 1)
+            segment_random_frames(engine, batch=3 if sidecar.graph.dynamic_batch else 1)
         except Exception as error:
             error.used = play.stage.used
             raise
         return play, progress
-
-    def _run(self, engine: runtime.TensorRTEngine, batch: int) -> None:
-        for seed in (0, 1):
-            frames = np.random.default_rng(seed).integers(0, 256, (batch, *SIZE, 3), np.uint8)
-            outputs = engine.run({"frames": frames})
-            np.testing.assert_array_equal(outputs["label_map"], frames[..., 0] >= 128)
-            np.testing.assert_array_equal(outputs["confidence"], frames[..., 1])
 
     def refusal(self) -> EngineError:
         """What `lines` lead to."""
@@ -228,6 +223,22 @@ class Scene:
         return False
 
 
+def segment_random_frames(engine: runtime.TensorRTEngine, batch: int) -> None:
+    """See small_graph.py for what has to come out. One frame more than fits into a batch."""
+    for seed in (0, 1):
+        frames = list(np.random.default_rng(seed).integers(0, 256, (batch + 1, *SIZE, 3), np.uint8))
+        results = engine.segment(frames, 0.25, 0.0)
+        for frame, result in zip(frames, results, strict=True):
+            is_red = frame[..., 0] >= 128
+            np.testing.assert_array_equal(result.confidence, frame[..., 1])
+            if engine.task == "semantic":
+                np.testing.assert_array_equal(result.label_map, is_red)
+            else:
+                np.testing.assert_array_equal(result.label_map, np.where(is_red, 1, UNLABELED))
+                (segment,) = result.segments
+                assert (segment.class_id, segment.score, segment.area) == (1, 0.25, AREA)
+
+
 def scenes(directory: Path) -> tuple[list[Scene], dict[str, Scene]]:
     """Those that end well, and those that TensorRT refuses."""
     half = write_graph(directory / "half.onnx", "fp16", dynamic_batch=False)
@@ -245,9 +256,11 @@ def scenes(directory: Path) -> tuple[list[Scene], dict[str, Scene]]:
         "load": {"Runtime.deserialize_cuda_engine": None},
         "prepare": {"ICudaEngine.create_execution_context": None},
         "run": {"IExecutionContext.execute_async_v3": False},
+        "wrong": {"IExecutionContext.execute_async_v3": True},
         "tensors": {"ICudaEngine.get_tensor_shape": tensorrt_bindings.Dims((1, 2, 3))},
     }
-    return [Scene(half), Scene(batch)], {name: Scene(half, lines) for name, lines in refused.items()}
+    panoptic = write_graph(directory / "panoptic.onnx", "fp32", dynamic_batch=False, task="panoptic")
+    return [Scene(half), Scene(batch), Scene(panoptic)], {name: Scene(half, lines) for name, lines in refused.items()}
 
 
 def element_types() -> dict[str, str | None]:
@@ -269,10 +282,30 @@ def logged_errors() -> list[str]:
     return log.errors
 
 
+def golden_checks(graph: Path) -> list[str]:
+    """What the engine of `graph`, open before, says when it is opened once more, and then of a new build: each time
+    without its graph, with which it could be compared."""
+    path, said = graph.with_suffix(".engine"), []
+    sys.modules["tensorrt"] = Play(graph).stage
+    hidden = graph.rename(graph.with_suffix(".hidden"))
+    for remembered in (True, False):
+        sidecar = Sidecar.load(path)
+        if not remembered:
+            replace(sidecar, golden=None).save(path)
+        try:
+            runtime.TensorRTEngine(path, "semantic")
+            said.append(sidecar.golden.finding)
+        except EngineError as error:
+            said.append(str(error))
+    hidden.rename(graph)
+    return said
+
+
 def main(directory: Path) -> None:
     good, refused = scenes(directory)
     seen = [scene.rehearse() for scene in good]
     files = sorted(path.name for path in directory.iterdir())
+    golden = golden_checks(good[0].graph)
     refusals = {name: scene.refusal() for name, scene in refused.items()}
     used = set().union(*(play.stage.used for play, _ in seen), *(error.used for error in refusals.values()))
     everything = [*good, refused["parse"]]
@@ -286,6 +319,7 @@ def main(directory: Path) -> None:
         "log": logged_errors(),
         "errors_print_themselves": "__str__" in vars(tensorrt_bindings.ParserError),
         "files": files,
+        "golden": golden,
     }
     print(json.dumps(report))
 

@@ -128,6 +128,7 @@ def test_progress_is_heard_where_there_is_any(report: Any) -> None:
         ("load", ["TensorRT {version} cannot load", "half.engine"]),
         ("prepare", ["TensorRT {version} cannot prepare to run", "half.engine"]),
         ("run", ["could not run the network"]),
+        ("wrong", ["half.engine gives wrong results", "% of the labels are those of ONNX Runtime, at least 99.5 %"]),
         ("tensors", ["half.engine: expected input frames uint8[1, 6, 8, 3]", "found input frames uint8[1, 2, 3]"]),
     ],
 )
@@ -150,7 +151,13 @@ def test_every_type_of_tensorrt_is_known_or_refused(report: Any) -> None:
 
 def test_a_build_leaves_engine_sidecar_and_timings_and_nothing_else(report: Any) -> None:
     ends = (".engine", ".engine.json", ".onnx", ".timings")
-    assert report["files"] == sorted(stem + end for stem in ("batch", "half") for end in ends)
+    assert report["files"] == sorted(stem + end for stem in ("batch", "half", "panoptic") for end in ends)
+
+
+def test_an_engine_is_compared_with_onnx_runtime_once(report: Any) -> None:
+    remembered, compared = report["golden"]
+    assert remembered == "100.00 % of the labels are those of ONNX Runtime, at least 99.5 % have to be"
+    assert "half.onnx is missing: before it is used, an engine is compared with ONNX Runtime" in compared
 
 
 @pytest.mark.parametrize("version", ["8.6.1", "11.4.0.106"])
