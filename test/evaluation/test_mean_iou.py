@@ -61,6 +61,27 @@ def test_random_maps_against_a_set_of_pixels_per_class() -> None:
     np.testing.assert_allclose(measure(4, (prediction, target)).per_class_iou, expected)
 
 
+def test_random_maps_against_cityscapesscripts() -> None:
+    """Some classes are in no truth, some in no prediction, some in neither; pixels may be predicted as none."""
+    name = "cityscapesscripts.evaluation.evalPixelLevelSemanticLabeling"
+    reference = pytest.importorskip(name, reason="cityscapesScripts is not installed; it is only needed for this")
+    labels = [label for label in reference.labels if 0 <= label.trainId < 255]
+    file_ids = np.zeros(256, int)  # everything else is "unlabeled"
+    file_ids[[label.trainId for label in labels]] = [label.id for label in labels]
+    rng = np.random.default_rng(3)
+    for _ in range(20):
+        target = rng.choice([*range(int(rng.integers(2, 19))), 255], (30, 40)).astype(np.uint8)
+        guess = rng.choice([*range(int(rng.integers(2, 19))), 255], target.shape).astype(np.uint8)
+        prediction = np.where(rng.random(target.shape) < 0.6, target, guess)
+        reference.args.evalLabels = []
+        matrix = reference.generateMatrix(reference.args)
+        np.add.at(matrix, (file_ids[target], file_ids[prediction]), 1)
+        scores = {label.name: reference.getIouScoreForLabel(label.id, matrix, reference.args) for label in labels}
+        result = measure(19, (prediction, target))
+        np.testing.assert_allclose(result.per_class_iou, list(scores.values()))
+        assert result.miou == pytest.approx(reference.getScoreAverage(scores, reference.args))
+
+
 def test_wrong_input_is_named() -> None:
     with pytest.raises(InputError, match=r"\(2, 3\), target is \(3, 2\)"):
         measure(4, (np.zeros((2, 3), int), np.zeros((3, 2), int)))
