@@ -9,9 +9,13 @@ boxes and centroids as well.
 import math
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from bisenetformer_ros.export.mask_strips import STRIP_BYTES, rows_within
+
+MAX_COUNT = 256
+"""Lines are counted in pieces of so many pixels: also bfloat16, in which OpenVINO may multiply, is exact up to here."""
 
 
 class QueryRegions(nn.Module):
@@ -50,9 +54,15 @@ class QueryRegions(nn.Module):
 
     def _pairs(self, high: Tensor, low: Tensor) -> Tensor:
         """(B, L, M) digits → (B, L, base²): how often each pair of digits occurs in a line."""
-        high_codes = (high[:, :, None] == self.digits[:, None]).float()
-        low_codes = (low[:, :, :, None] == self.digits).float()
-        return torch.matmul(high_codes, low_codes).flatten(2)
+        length = high.shape[2]
+        pieces = -(-length // MAX_COUNT)
+        size = -(-length // pieces)
+        padding = (0, pieces * size - length)
+        high = F.pad(high, padding, value=-1.0).unflatten(2, (pieces, size))  # no digit is -1: the padding counts as 0
+        low = F.pad(low, padding).unflatten(2, (pieces, size))
+        high_codes = (high[:, :, :, None] == self.digits[:, None]).float()
+        low_codes = (low[:, :, :, :, None] == self.digits).float()
+        return torch.matmul(high_codes, low_codes).sum(dim=2).flatten(2)
 
 
 def _extent(counts: Tensor, area: Tensor) -> tuple[Tensor, Tensor, Tensor]:

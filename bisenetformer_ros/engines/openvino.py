@@ -1,0 +1,80 @@
+"""OpenVINO: exported graphs on the CPU."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import torch
+
+from bisenetformer_ros.engines.graph import OUTPUTS, GraphInfo
+from bisenetformer_ros.engines.graph_runs import segment_frames
+from bisenetformer_ros.engines.processor import computes_bf16
+from bisenetformer_ros.errors import EngineError, ModelError
+from bisenetformer_ros.results import SegmentationResult
+
+HINTS = {"fp32": "f32", "bf16": "bf16"}
+"""Precision → OpenVINO's INFERENCE_PRECISION_HINT."""
+
+
+class OpenVinoEngine:
+    """An ONNX file of `bisenetformer export`, for frames of its size.
+
+    device: "auto" or "cpu". precision: "fp32" or "bf16"; "auto" is bf16 where the processor computes that, else fp32.
+    It uses as many threads as PyTorch does: OMP_NUM_THREADS, if set.
+
+    Raises ModelError for the file, EngineError for the task, the device, the precision, or a missing OpenVINO.
+    """
+
+    name = "openvino"
+
+    def __init__(self, path: str | Path, task: str, device: str = "auto", precision: str = "auto") -> None:
+        path = Path(path)
+        if device not in ("auto", "cpu"):
+            raise EngineError(f"device '{device}' was asked for, but the engine openvino runs on the CPU alone")
+        self.graph = GraphInfo.load(path)
+        self.graph.check(path, task)
+        self.task, self.metadata, self.device = task, self.graph.metadata, "cpu"
+        self.precision = _choose_precision(precision)
+        self._model = _compile(load_openvino(), path, self.precision)
+
+    def segment(
+        self, frames: Sequence[np.ndarray], score_threshold: float, overlap_threshold: float
+    ) -> list[SegmentationResult]:
+        """See `Engine.segment`."""
+        return segment_frames(self.run, self.graph, self.graph.max_batch, frames, score_threshold, overlap_threshold)
+
+    def run(self, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """Every output of the graph by its name."""
+        outputs = self._model(dict(inputs), share_inputs=True)
+        return {name: outputs[name] for name in OUTPUTS[self.task]}
+
+
+def load_openvino() -> ModuleType:
+    """The library; raises EngineError that says how to get it."""
+    try:
+        import openvino  # type: ignore[import-untyped]
+    except ImportError as error:  # also where a shared library is missing that it needs
+        raise EngineError(f"OpenVINO cannot be imported ({error}): pip install openvino") from error
+    return openvino
+
+
+def _choose_precision(precision: str) -> str:
+    if precision == "auto":
+        return "bf16" if computes_bf16() else "fp32"
+    if precision not in HINTS:
+        raise EngineError(f"unknown precision '{precision}', the engine openvino has auto, {', '.join(HINTS)}")
+    return precision
+
+
+def _compile(openvino: ModuleType, path: Path, precision: str) -> Any:
+    config = {
+        "INFERENCE_PRECISION_HINT": HINTS[precision],
+        "INFERENCE_NUM_THREADS": torch.get_num_threads(),
+        "PERFORMANCE_HINT": "LATENCY",
+    }
+    try:
+        return openvino.Core().compile_model(str(path), "CPU", config)
+    except RuntimeError as error:
+        raise ModelError(f"{path}: OpenVINO {openvino.__version__} cannot open it ({error})") from error
