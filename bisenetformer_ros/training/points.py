@@ -9,6 +9,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from bisenetformer_ros.training.targets import NO_SEGMENT
+
 OVERSAMPLING = 3.0
 """Candidates per point when uncertain points are sought."""
 IMPORTANT_SHARE = 0.75
@@ -25,12 +27,10 @@ def random_points(generators: Sequence[torch.Generator], counts: Sequence[int], 
 
     A generator per image makes an image's points independent of the others in the batch.
     """
-    return torch.cat(
-        [
-            torch.rand(count, num_points, 2, generator=generator, device=generator.device)
-            for generator, count in zip(generators, counts, strict=True)
-        ]
-    )
+    points = torch.empty(sum(counts), num_points, 2, device=generators[0].device)
+    for part, generator in zip(points.split(list(counts)), generators, strict=True):
+        part.uniform_(generator=generator)
+    return points
 
 
 def sample_points(maps: Tensor, points: Tensor) -> Tensor:
@@ -60,31 +60,36 @@ def segments_at(segment_maps: Tensor, points: Tensor, num_segments: int) -> Tens
     segment_maps (B, H, W) of -1..num_segments - 1, points (B, P, 2) → (B, num_segments, P) in 0..1.
     """
     batch_size, num_points = points.shape[:2]
+    framed = _framed(segment_maps).flatten(1)
     shares = points.new_zeros(batch_size, 1 + num_segments, num_points)
-    flat = segment_maps.flatten(1)
     for pixel, weight in _pixels_around(points, segment_maps.shape[1:]):
-        shares.scatter_add_(1, flat.gather(1, pixel)[:, None].long() + 1, weight[:, None])
+        shares.scatter_add_(1, framed.gather(1, pixel)[:, None].long() + 1, weight[:, None])
     return shares[:, 1:]
 
 
 def segment_at(segment_maps: Tensor, images: Tensor, segments: Tensor, points: Tensor) -> Tensor:
     """The same for one segment per row of points: points (M, P, 2), images and segments (M,) int64 → (M, P)."""
+    framed = _framed(segment_maps)
+    everywhere = framed.view(1, -1).expand(len(points), -1)
+    start = (images * framed[0].numel())[:, None]
     share = points.new_zeros(points.shape[:2])
-    flat = segment_maps.flatten()
-    start = (images * segment_maps[0].numel())[:, None]
     for pixel, weight in _pixels_around(points, segment_maps.shape[1:]):
-        share += weight * (flat[start + pixel] == segments[:, None])
+        share += weight * (everywhere.gather(1, start + pixel) == segments[:, None])
     return share
 
 
+def _framed(segment_maps: Tensor) -> Tensor:
+    """With a border of no segment, one pixel wide, so that every point has four pixels around it."""
+    return F.pad(segment_maps, (1, 1, 1, 1), value=NO_SEGMENT)
+
+
 def _pixels_around(points: Tensor, size: Sequence[int]) -> Iterator[tuple[Tensor, Tensor]]:
-    """The four pixels around each point (…, 2): index in the flattened image (…,) and weight (…,)."""
+    """The four pixels around each point (…, 2): index in the framed, flattened image (…,), and weight (…,)."""
     height, width = size
-    x, y = points[..., 0] * width - 0.5, points[..., 1] * height - 0.5
+    x, y = points[..., 0] * width + 0.5, points[..., 1] * height + 0.5
     left, top = x.floor(), y.floor()
-    for column, x_weight in ((left, left + 1 - x), (left + 1, x - left)):
-        x_weight = x_weight * ((column >= 0) & (column < width))
-        for row, y_weight in ((top, top + 1 - y), (top + 1, y - top)):
-            y_weight = y_weight * ((row >= 0) & (row < height))
-            pixel = row.clamp(0, height - 1).long() * width + column.clamp(0, width - 1).long()
-            yield pixel, x_weight * y_weight
+    right_share, bottom_share = x - left, y - top
+    pixel = top.long() * (width + 2) + left.long()
+    for below, y_weight in ((0, 1 - bottom_share), (width + 2, bottom_share)):
+        for beside, x_weight in ((0, 1 - right_share), (1, right_share)):
+            yield pixel + (below + beside), x_weight * y_weight

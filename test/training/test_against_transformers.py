@@ -5,6 +5,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from bisenetformer_ros.training import criterion, points
 from bisenetformer_ros.training.criterion import Criterion
 from bisenetformer_ros.training.matcher import match
 from bisenetformer_ros.training.targets import Targets
@@ -27,12 +28,14 @@ COUNTS = {
 @pytest.fixture(autouse=True)
 def same_points_for_every_mask(monkeypatch: pytest.MonkeyPatch) -> None:
     """The two draw for their masks in another order."""
+
+    def same(count: int, num_points: int) -> Tensor:
+        return original(num_points, 2, generator=torch.Generator().manual_seed(num_points)).repeat(count, 1, 1)
+
     original = torch.rand
-
-    def rand(count: int, num_points: int, two: int, **_: object) -> Tensor:
-        return original(num_points, two, generator=torch.Generator().manual_seed(num_points)).repeat(count, 1, 1)
-
-    monkeypatch.setattr(torch, "rand", rand)
+    monkeypatch.setattr(torch, "rand", lambda count, num_points, two, **_: same(count, num_points))
+    for module in (criterion, points):
+        monkeypatch.setattr(module, "random_points", lambda _, counts, num_points: same(sum(counts), num_points))
 
 
 def random_targets(counts: tuple[int, ...], generator: torch.Generator) -> Targets:
@@ -78,8 +81,7 @@ def test_losses_gradients_and_matches_agree(counts: tuple[int, ...], seed: int) 
     for our, their in zip(our_gradients, their_gradients, strict=True):
         torch.testing.assert_close(our, their, rtol=1e-4, atol=1e-6)
 
-    points = torch.rand(1, NUM_POINTS, 2).repeat(2, 1, 1)
-    matches = match(classes.detach(), masks.detach(), targets, points)
+    matches = match(classes.detach(), masks.detach(), targets, torch.rand(2, NUM_POINTS, 2))
     expected = reference.matcher(masks, classes, masks_of(targets), list(targets.class_ids))
     assert [set(zip(*(part.tolist() for part in pair), strict=True)) for pair in matches] == [
         set(zip(*(part.tolist() for part in pair), strict=True)) for pair in expected

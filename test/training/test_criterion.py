@@ -7,7 +7,9 @@ import pytest
 import torch
 from torch import Tensor
 
+from bisenetformer_ros.training import criterion, points
 from bisenetformer_ros.training.criterion import Criterion, bce_loss, dice_loss
+from bisenetformer_ros.training.points import random_points
 from bisenetformer_ros.training.targets import Targets, join
 
 NUM_CLASSES, NUM_POINTS = 3, 16
@@ -94,8 +96,8 @@ TARGETS = {
 @pytest.fixture
 def points_inside(monkeypatch: pytest.MonkeyPatch) -> None:
     """Flat masks are flat between the outermost pixel centres alone; sampling fades to zero outside of them."""
-    original = torch.rand
-    monkeypatch.setattr(torch, "rand", lambda *shape, **options: 0.25 + 0.5 * original(*shape, **options))
+    for module in (criterion, points):
+        monkeypatch.setattr(module, "random_points", lambda *arguments: 0.25 + 0.5 * random_points(*arguments))
 
 
 @pytest.mark.usefixtures("points_inside")
