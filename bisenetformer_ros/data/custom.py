@@ -48,14 +48,10 @@ def _open_png_split(
         table = ValueTable.identity(len(labels))
     else:
         table = ValueTable(class_of, is_color=all(isinstance(value, str) for value in description["values"]))
-    names, twice = None, []
-    if isinstance(description["splits"], Mapping):
-        names = _read_names(root / description["splits"][split])
-        twice = [name for name, count in Counter(names).items() if count > 1]
+    splits = description["splits"]
+    names = _read_names(root / splits[split]) if isinstance(splits, Mapping) else None
     patterns = [description[key].replace("{split}", split) for key in _PNG_KEYS if key in description]
-    dataset = open_png_labels(root, patterns, labels, table, names)
-    problems = [f"{root / description['splits'][split]} names several times {first_of(twice)}"] if twice else []
-    return LabeledImages(labels, dataset.images, dataset.has_instances, [*dataset.problems, *problems])
+    return open_png_labels(root, patterns, labels, table, names)
 
 
 def _open_coco_split(
@@ -71,8 +67,10 @@ def _read_names(path: Path) -> list[str]:
     except OSError as error:
         raise DataError(f"the list of a split, {path}, cannot be read: {error.strerror}") from error
     names = [line.strip() for line in lines if line.strip()]
-    if not names:
-        raise DataError(f"the list of a split, {path}, is empty; expected a line for each picture, its {{name}}")
+    twice = [name for name, count in Counter(names).items() if count > 1]
+    if twice or not names:
+        fault = f"names several times {first_of(twice)}" if twice else "is empty"
+        raise DataError(f"the list of a split, {path}, {fault}; expected a line for each picture, its {{name}}")
     return names
 
 

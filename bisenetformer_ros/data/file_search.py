@@ -20,13 +20,13 @@ def find_files(
 ) -> tuple[dict[str, tuple[Path, ...]], list[str]]:
     """{name: one path per pattern} of all complete pictures, and what is wrong with the others.
 
-    The first pattern is the image's. names: the pictures to look for, in this order; by default all, sorted.
+    The first pattern is the image's. names: the pictures to look for, in this order, each once; by default all, sorted.
     Raises DataError that shows the expected tree if there is no image at all.
     """
     found = _find(root, patterns)
     if not found[patterns[0]]:
         raise DataError(f"no {patterns[0]} in {root}{_state_of(root)}\n{_tree(root, found)}{_hint(root, patterns[0])}")
-    wanted = sorted(set().union(*found.values())) if names is None else list(dict.fromkeys(names))
+    wanted = sorted(set().union(*found.values())) if names is None else names
     problems = []
     for pattern, files in found.items():
         missing = [name for name in wanted if name not in files]
@@ -79,18 +79,17 @@ def _tree(root: Path, found: Mapping[str, Mapping[str, Path]]) -> str:
     lines += [f"  {pattern:{width}}  {len(files)} found" for pattern, files in found.items()]
     per_folder = [Counter(name.rpartition("/")[0] for name in files) for files in found.values()]
     folders = sorted(set().union(*per_folder))
-    uneven = [folder for folder in folders if len({counts[folder] for counts in per_folder}) > 1]
     if len(folders) > 1:
-        lines += [f"  {folder}: {', '.join(str(counts[folder]) for counts in per_folder)}" for folder in uneven][
-            :_MOST_FOLDERS
-        ]
+        counts = {folder: [of_pattern[folder] for of_pattern in per_folder] for folder in folders}
+        uneven = [f"  {folder or '.'}: {', '.join(map(str, of))}" for folder, of in counts.items() if len(set(of)) > 1]
+        lines += uneven[:_MOST_FOLDERS]
     return "\n".join(lines)
 
 
 def _hint(root: Path, pattern: str) -> str:
     """Where the tree begins, if that is one folder above or below the root."""
     first = pattern.split("/")[0]
-    if "{" in first or not root.is_dir():
+    if "{" in first or not root.is_dir() or (root / first).is_dir():
         return ""
     nearby = [folder for folder in (root.parent, *sorted(root.iterdir())) if (folder / first).is_dir()]
-    return f"\n{first}/ is in {nearby[0]}: is that the root?" if nearby and not (root / first).is_dir() else ""
+    return f"\n{first}/ is in {nearby[0]}: is that the root?" if nearby else ""

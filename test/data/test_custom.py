@@ -105,7 +105,7 @@ def test_text_files_may_list_the_splits(root: Path) -> None:
     (root / "none.txt").touch()
     path = write(root, lists)
     assert [sample.name for sample in open_dataset(path, splits=["all"])] == ["train/b", "val/c"]
-    with pytest.raises(DataError, match=r"twice.txt names several times train/a"):
+    with pytest.raises(DataError, match=r"twice.txt, names several times train/a"):
         open_dataset(path, splits=["twice"])
     with pytest.raises(DataError, match=r"the list of a split, .*lost.txt, cannot be read: No such file"):
         open_dataset(path, splits=["lost"])

@@ -37,7 +37,7 @@ def test_folders_may_be_links(tmp_path: Path) -> None:
 
 def test_names_choose_and_order(tmp_path: Path) -> None:
     touch(tmp_path, "a.jpg", "b.jpg", "c.jpg", "a.png", "c.png", "d.png")
-    files, problems = find_files(tmp_path, ("{name}.jpg", "{name}.png"), names=["c", "a", "c"])
+    files, problems = find_files(tmp_path, ("{name}.jpg", "{name}.png"), names=["c", "a"])
     assert (list(files), problems) == (["c", "a"], [])
     files, (problem,) = find_files(tmp_path, ("{name}.jpg", "{name}.png"), names=["d", "e", "a"])
     assert list(files) == ["a"]
