@@ -1,9 +1,10 @@
-# make setup | demo | test | lint | format | docs | soak | bench-ros | clean
+# make setup | demo | test | test-slow | lint | format | docs | soak | bench-ros | clean
 #
 # setup   everything into .venv/, build/ and install/; PYTHON=python3.12 and ROS_DISTRO=jazzy choose, nothing is
 #         done when all is up to date
 # demo    a synthetic drive through the node; SOURCE=folder, video, rosbag2 or webcam plays that instead
-# test    all tests
+# test    all tests but the slow ones
+# test-slow  trainings of an hour or more
 # lint    style and types
 # format  rewrites the style
 # docs    rewrites what the documents take from the source: the table of the node's parameters
@@ -14,7 +15,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -eo pipefail -c
 .DEFAULT_GOAL := setup
-.PHONY: setup demo test lint format docs soak bench-ros clean
+.PHONY: setup demo test test-slow lint format docs soak bench-ros clean
 
 # The Python of the last set-up, unless another one is asked for.
 PYTHON ?= $(or $(realpath .venv/bin/python),python3)
@@ -31,6 +32,9 @@ demo: setup
 
 test: setup
 	@$(IN_WORKSPACE) python -m pytest test
+
+test-slow: setup
+	@$(IN_WORKSPACE) python -m pytest test -m slow -s
 
 lint: setup
 	@$(IN_WORKSPACE) ruff check .; ruff format --check .; mypy
