@@ -47,7 +47,7 @@ class Bag:
         try:
             from rosbags.rosbag2 import Reader
         except ModuleNotFoundError as error:
-            raise ConfigError("reading a rosbag2 needs the package rosbags: `pip install bisenetformer_ros[bags]`") from error
+            raise ConfigError("reading a rosbag2 needs rosbags: `pip install bisenetformer_ros[bags]`") from error
         self.path = path
         _check_is_there(path)
         try:

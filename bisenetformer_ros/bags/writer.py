@@ -27,7 +27,7 @@ class BagWriter:
         try:
             from rosbags.rosbag2 import CompressionFormat, CompressionMode, StoragePlugin, Writer
         except ModuleNotFoundError as error:
-            raise ConfigError("writing a rosbag2 needs the package rosbags: `pip install bisenetformer_ros[bags]`") from error
+            raise ConfigError("writing a rosbag2 needs rosbags: `pip install bisenetformer_ros[bags]`") from error
         if (storage, compression) == ("sqlite3", "chunk"):
             raise ConfigError("compression chunk is mcap's own; for sqlite3 take none, message or file")
         if path.exists():

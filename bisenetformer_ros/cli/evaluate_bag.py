@@ -33,8 +33,8 @@ DESCRIPTION = (
     "of every stage. Needs no ROS, except with --play. docs/bags.md explains the measures."
 )
 EXAMPLE = """bisenetformer evaluate-bag drive.mcap --image-topic /camera/image_raw --report out/drive
-bisenetformer evaluate-bag out/drive7 --label-topic /labels/mask --fail-under miou=0.6
-bisenetformer evaluate-bag out/drive7 --play --rate lockstep --write-bag out/annotated"""
+bisenetformer evaluate-bag drive.mcap --image-topic /camera/image_raw --label-topic /labels/mask --fail-under miou=0.6
+bisenetformer evaluate-bag drive.mcap --image-topic /camera/image_raw --play --rate lockstep --write-bag out/annotated"""
 
 DONE, FAILED = 0, 1
 NUM_EXAMPLES = 6
@@ -46,7 +46,9 @@ _NEED_SEGMENTS = ("pq", "panoptic_consistency")
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("bag", type=Path, help="directory with metadata.yaml, or a single .mcap or .db3 file")
     parser.add_argument("--image-topic", metavar="T", help="may be left out if the bag has one image topic")
-    parser.add_argument("--label-topic", metavar="L", help="images of class ids, found by stamp; no class is ignored")
+    parser.add_argument(
+        "--label-topic", metavar="L", help="images of class ids, found by stamp; other values are ignored"
+    )
     parser.add_argument("--instance-topic", metavar="I", help="images of instance ids, 0 = none; with --label-topic")
     parser.add_argument("--model", default="bisenetformer-nano-camvid", help="weights or shipped model (%(default)s)")
     parser.add_argument("--engine", default="auto", choices=ENGINES, help="default: %(default)s")
