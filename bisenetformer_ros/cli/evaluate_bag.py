@@ -34,7 +34,7 @@ DESCRIPTION = (
 )
 EXAMPLE = """bisenetformer evaluate-bag drive.mcap --image-topic /camera/image_raw --report out/drive
 bisenetformer evaluate-bag drive.mcap --image-topic /camera/image_raw --label-topic /labels/mask --fail-under miou=0.6
-bisenetformer evaluate-bag drive.mcap --image-topic /camera/image_raw --play --rate lockstep --write-bag out/annotated"""
+bisenetformer evaluate-bag drive.mcap --image-topic /camera/image_raw --play --rate lockstep --write-bag out/bag"""
 
 DONE, FAILED = 0, 1
 NUM_EXAMPLES = 6
