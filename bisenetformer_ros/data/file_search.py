@@ -25,7 +25,7 @@ def find_files(
     """
     found = _find(root, patterns)
     if not found[patterns[0]]:
-        raise DataError(f"no {patterns[0]} in {root}{_state_of(root)}\n{_tree(root, found)}{_hint(root, patterns[0])}")
+        raise DataError(f"no {patterns[0]} in {root}{state_of(root)}\n{_tree(root, found)}{_hint(root, patterns[0])}")
     wanted = sorted(set().union(*found.values())) if names is None else names
     problems = []
     for pattern, files in found.items():
@@ -42,6 +42,14 @@ def first_of(names: Sequence[object]) -> str:
     """The first few, and how many more there are."""
     rest = len(names) - _MOST_NAMES
     return ", ".join(map(str, names[:_MOST_NAMES])) + (f" and {rest} more" if rest > 0 else "")
+
+
+def state_of(folder: Path) -> str:
+    """What is in a folder, as the end of a sentence about it."""
+    if not folder.is_dir():
+        return ", which is not a folder"
+    entries = sorted(entry.name + "/" * entry.is_dir() for entry in folder.iterdir())
+    return f", which holds {first_of(entries) if entries else 'nothing'}"
 
 
 def _find(root: Path, patterns: Sequence[str]) -> dict[str, dict[str, Path]]:
@@ -63,13 +71,6 @@ def _files_below(root: Path, folder: str) -> Iterator[str]:
     for directory, _, files in os.walk(root / folder, followlinks=True):
         prefix = Path(directory).relative_to(root)
         yield from ((prefix / file).as_posix() for file in files if not file.startswith("."))
-
-
-def _state_of(root: Path) -> str:
-    if not root.is_dir():
-        return ", which is not a folder"
-    entries = sorted(entry.name + "/" * entry.is_dir() for entry in root.iterdir())
-    return f", which holds {first_of(entries) if entries else 'nothing'}"
 
 
 def _tree(root: Path, found: Mapping[str, Mapping[str, Path]]) -> str:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from bisenetformer_ros.coco_panoptic import read_ids
-from bisenetformer_ros.data.file_search import first_of
+from bisenetformer_ros.data.file_search import first_of, state_of
 from bisenetformer_ros.data.image_files import require_whole
 from bisenetformer_ros.data.labeled_images import LabeledImage, LabeledImages
 from bisenetformer_ros.errors import ConfigError, DataError
@@ -72,6 +72,9 @@ def read_json(path: Path) -> dict[str, list[dict[str, Any]]]:
     """Raises DataError if the file is missing, damaged or not of the format."""
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        nearest = next(folder for folder in path.absolute().parents if folder.is_dir())
+        raise DataError(f"there is no {path}; the nearest folder is {nearest}{state_of(nearest)}") from None
     except (OSError, ValueError) as error:
         raise DataError(f"{path} cannot be read: {error}") from error
     keys = ("images", "annotations", "categories")
