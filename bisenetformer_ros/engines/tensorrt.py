@@ -140,7 +140,7 @@ class GpuMemory:
 def load_tensorrt() -> ModuleType:
     """The library; raises EngineError that says how to get it."""
     try:
-        import tensorrt
+        import tensorrt  # type: ignore[import-not-found,import-untyped]
     except ImportError as error:  # also where a shared library is missing that it needs
         raise EngineError(
             f"TensorRT cannot be imported ({error}); on a Jetson it comes with JetPack (apt install "
@@ -172,7 +172,7 @@ def this_platform(trt: ModuleType, device: torch.device) -> Platform:
     )
 
 
-def error_log(trt: ModuleType) -> Any:
+def error_log(trt: Any) -> Any:
     """A logger for TensorRT that keeps the errors it reports; as a string, all of them."""
 
     class ErrorLog(trt.ILogger):

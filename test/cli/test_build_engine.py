@@ -2,27 +2,17 @@
 
 import importlib.util
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 
 import pytest
+from small_graph import write_graph
 
 from bisenetformer_ros.cli.__main__ import main
 
-SMALL_GRAPH = Path(__file__).parents[1] / "engines" / "small_graph.py"
-
-
-@pytest.fixture(scope="module")
-def write_graph() -> Callable[..., Path]:
-    spec = importlib.util.spec_from_file_location("small_graph", SMALL_GRAPH)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module.write_graph
-
 
 @pytest.fixture
-def graph(write_graph: Callable[..., Path], tmp_path: Path) -> Path:
+def graph(tmp_path: Path) -> Path:
     return write_graph(tmp_path / "half.onnx", "fp16", dynamic_batch=False)
 
 
@@ -60,7 +50,7 @@ def test_a_graph_of_another_precision_is_told_with_the_command_that_exports_it(
     assert f"bisenetformer export red {graph} --size 6x8 --task semantic --precision fp32" in message
 
 
-def test_int8_is_for_cpus(write_graph: Callable[..., Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_int8_is_for_cpus(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     message = refused(capsys, write_graph(tmp_path / "int8.onnx", "int8", dynamic_batch=False))
     assert "holds a network in int8, expected fp16" in message
 

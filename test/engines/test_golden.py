@@ -1,9 +1,9 @@
 import hashlib
-import importlib.util
 from pathlib import Path
 
 import numpy as np
 import pytest
+from small_graph import SIZE, write_graph
 
 from bisenetformer_ros.engines.golden import compare_with_onnxruntime, golden_frame
 from bisenetformer_ros.engines.onnxruntime import OnnxRuntimeEngine
@@ -11,15 +11,10 @@ from bisenetformer_ros.errors import EngineError
 from bisenetformer_ros.results import SegmentationResult
 from bisenetformer_ros.segmenter import Segmenter
 
-SIZE = (6, 8)
-
 
 @pytest.fixture(scope="module")
 def graph(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    spec = importlib.util.spec_from_file_location("small_graph", Path(__file__).with_name("small_graph.py"))
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module.write_graph(tmp_path_factory.mktemp("golden") / "red.onnx", "fp32", dynamic_batch=False)
+    return write_graph(tmp_path_factory.mktemp("golden") / "red.onnx", "fp32", dynamic_batch=False)
 
 
 class Imprecise:

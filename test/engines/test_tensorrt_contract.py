@@ -10,15 +10,13 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable
-from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import pytest
+import tensorrt_wheels
 
-HERE = Path(__file__).parent
-PACKAGE = HERE.parents[1] / "bisenetformer_ros"
+PACKAGE = Path(__file__).parents[2] / "bisenetformer_ros"
 SOURCES = (PACKAGE / "engines" / "tensorrt.py", PACKAGE / "export" / "tensorrt.py")
 VERSIONS = ("8.6.1", "10.3.0", "10.13.3.9", "11.4.0.106")
 
@@ -45,26 +43,21 @@ PROBED = {
 """Version → what our code would do without. Without STRONGLY_TYPED it looks for EXPLICIT_BATCH, which 11 has not."""
 
 
-def script(name: str) -> ModuleType:
-    spec = spec_from_file_location(name, HERE / f"{name}.py")
-    module = module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-wheels = script("tensorrt_wheels")
-
-
 def run_script(version: str, what: str, directory: Path) -> subprocess.CompletedProcess[str]:
     """tensorrt_rehearsal.py with the bindings of a version."""
-    newest = wheels.NEWEST_PYTHON.get(version, sys.version_info[:2])
+    newest = tensorrt_wheels.NEWEST_PYTHON.get(version, sys.version_info[:2])
     if sys.version_info[:2] > newest:
         pytest.skip(f"there are bindings of TensorRT {version} for Python up to {newest[0]}.{newest[1]}")
     try:
-        environment = wheels.environment(wheels.bindings(version))
-    except wheels.UnreachableError as error:
+        environment = tensorrt_wheels.environment(tensorrt_wheels.bindings(version))
+    except tensorrt_wheels.UnreachableError as error:
         pytest.skip(str(error))
-    command = [sys.executable, str(HERE / "tensorrt_rehearsal.py"), what, str(directory)]
+    command = [
+        sys.executable,
+        str(Path(tensorrt_wheels.__file__).with_name("tensorrt_rehearsal.py")),
+        what,
+        str(directory),
+    ]
     return subprocess.run(command, env=environment, capture_output=True, text=True)
 
 
