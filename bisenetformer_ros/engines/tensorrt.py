@@ -140,7 +140,7 @@ class GpuMemory:
 def load_tensorrt() -> ModuleType:
     """The library; raises EngineError that says how to get it."""
     try:
-        import tensorrt  # type: ignore[import-not-found,import-untyped]
+        import tensorrt  # type: ignore[import-not-found]
     except ImportError as error:  # also where a shared library is missing that it needs
         raise EngineError(
             f"TensorRT cannot be imported ({error}); on a Jetson it comes with JetPack (apt install "
