@@ -70,24 +70,21 @@ class Criterion(nn.Module):
         """Weighted sum over all queries."""
         no_object = class_logits.shape[2] - 1
         expected = torch.full(class_logits.shape[:2], no_object, device=class_logits.device)
-        for image, (queries, segments) in enumerate(matches):
-            expected[image, queries] = targets.class_ids[image][segments]
+        expected[matches.images, matches.queries] = targets.classes_of(matches.images, matches.segments)
         return F.cross_entropy(class_logits.flatten(0, 1), expected.flatten(), self.class_weights, reduction="sum")
 
     def _mask_losses(
         self, mask_logits: Tensor, targets: Targets, matches: Matches, generators: Sequence[torch.Generator]
     ) -> tuple[Tensor, Tensor]:
         """BCE and dice, sums over the matched masks."""
-        predicted = torch.cat([logits[queries] for logits, (queries, _) in zip(mask_logits, matches, strict=True)])
+        predicted = mask_logits[matches.images, matches.queries]
         if len(predicted) == 0:
             nothing = mask_logits.sum() * 0  # keeps every parameter in the graph
             return nothing, nothing
-        counts = [len(queries) for queries, _ in matches]
-        images = torch.repeat_interleave(torch.tensor(counts)).to(predicted.device)
-        segments = torch.cat([segments for _, segments in matches])
+        counts = [min(count, mask_logits.shape[1]) for count in targets.counts]
         with torch.no_grad():
             points = uncertain_points(predicted, self.num_points, generators, counts)
-            expected = segment_at(targets.segment_maps, images, segments, points)
+            expected = segment_at(targets.segment_maps, matches.images, matches.segments, points)
         logits = sample_points(predicted[:, None], points)[:, 0]
         return bce_loss(logits, expected), dice_loss(logits, expected)
 

@@ -1,5 +1,8 @@
 """Which query answers for which ground-truth segment: the assignment of least cost (Carion et al., DETR)."""
 
+from typing import NamedTuple
+
+import numpy as np
 import torch
 import torch.nn.functional as F
 from scipy.optimize import linear_sum_assignment
@@ -13,15 +16,20 @@ BCE_WEIGHT = 5.0
 DICE_WEIGHT = 5.0
 """Weights of the three terms, in the assignment and in the loss alike (section 4.1)."""
 
-Matches = list[tuple[Tensor, Tensor]]
-"""Per image: indices of the matched queries and of their segments, min(N, M) each, sorted by segment."""
+
+class Matches(NamedTuple):
+    """Matched pairs of all images, (R,) int64 each, sorted by image and segment: min(N, M) pairs in every image."""
+
+    images: Tensor
+    queries: Tensor
+    segments: Tensor
 
 
 @torch.no_grad()
 def match(class_logits: Tensor, mask_logits: Tensor, targets: Targets, points: Tensor) -> Matches:
     """Hungarian assignment in every image.
 
-    class_logits (B, N, K+1) and mask_logits (B, N, h, w) float32, points (B, P, 2) in 0..1.
+    class_logits (B, N, K+1) and mask_logits (B, N, h, w) in single precision, points (B, P, 2) in 0..1.
     """
     counts = targets.counts
     most = max(counts)
@@ -34,11 +42,11 @@ def match(class_logits: Tensor, mask_logits: Tensor, targets: Targets, points: T
         + DICE_WEIGHT * dice_cost(predicted, expected)
     )
     cost = cost.nan_to_num().cpu()  # a diverged network gets some assignment; its loss is then seen to be not finite
-    matches = []
-    for of_image, count in zip(cost, counts, strict=True):
+    pairs = []
+    for image, (of_image, count) in enumerate(zip(cost, counts, strict=True)):
         segments, queries = linear_sum_assignment(of_image[:, :count].T.numpy())
-        matches.append(tuple(torch.as_tensor(indices, device=points.device) for indices in (queries, segments)))
-    return matches
+        pairs.append(np.stack((np.full_like(queries, image), queries, segments)))
+    return Matches(*torch.from_numpy(np.concatenate(pairs, axis=1)).to(points.device))
 
 
 def class_cost(class_logits: Tensor, class_ids: Tensor) -> Tensor:

@@ -2,13 +2,12 @@
 
 import json
 from collections.abc import Mapping, Sequence
+from math import isfinite
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Protocol
 
 import numpy as np
-
-from bisenetformer_ros.report.numbers import without_nan
 
 Pictures = Sequence[tuple[str, np.ndarray]]
 """Names and (H, W, 3) uint8 RGB."""
@@ -40,10 +39,15 @@ class LogFile:
         self._file.close()
 
     def on_iteration(self, iteration: int, record: Mapping[str, float]) -> None:
-        self._write({"iteration": iteration, **record})
+        self._write({"iteration": iteration, **_rounded(record)})
 
     def on_validation(self, iteration: int, figures: Mapping[str, float], pictures: Pictures) -> None:
-        self._write({"iteration": iteration, "validation": figures})
+        self._write({"iteration": iteration, "validation": _rounded(figures)})
 
     def _write(self, content: dict[str, Any]) -> None:
-        self._file.write(json.dumps(without_nan(content)) + "\n")
+        self._file.write(json.dumps(content) + "\n")
+
+
+def _rounded(values: Mapping[str, float]) -> dict[str, float | None]:
+    """Six digits; null for infinity and what is no number, which JSON does not have."""
+    return {name: float(f"{value:.6g}") if isfinite(value) else None for name, value in values.items()}

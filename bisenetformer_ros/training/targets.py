@@ -30,6 +30,12 @@ class Targets:
         """Segments per image."""
         return [len(class_ids) for class_ids in self.class_ids]
 
+    def classes_of(self, images: Tensor, segments: Tensor) -> Tensor:
+        """Class ids of segments in images; (R,) int64 each."""
+        counts = torch.tensor(self.counts)
+        start = (counts.cumsum(0) - counts).to(images.device)
+        return torch.cat(self.class_ids)[start[images] + segments]
+
     def to(self, device: torch.device) -> "Targets":
         return Targets(tuple(ids.to(device) for ids in self.class_ids), self.segment_maps.to(device))
 

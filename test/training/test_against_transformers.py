@@ -83,6 +83,5 @@ def test_losses_gradients_and_matches_agree(counts: tuple[int, ...], seed: int) 
 
     matches = match(classes.detach(), masks.detach(), targets, torch.rand(2, NUM_POINTS, 2))
     expected = reference.matcher(masks, classes, masks_of(targets), list(targets.class_ids))
-    assert [set(zip(*(part.tolist() for part in pair), strict=True)) for pair in matches] == [
-        set(zip(*(part.tolist() for part in pair), strict=True)) for pair in expected
-    ]
+    triples = [(image, *pair) for image, pairs in enumerate(expected) for pair in zip(*pairs, strict=True)]
+    assert set(zip(*(part.tolist() for part in matches), strict=True)) == {tuple(map(int, t)) for t in triples}

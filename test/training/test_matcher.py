@@ -78,7 +78,9 @@ def test_no_assignment_is_cheaper(num_queries: int, counts: tuple[int, ...], see
         Targets(tuple(image.class_ids for image in images), torch.stack([image.segment_map for image in images])),
         pixel_centres(4, 6).expand(len(images), -1, -1),
     )
-    for image, (queries, segments), count in zip(images, matches, counts, strict=True):
+    assert matches.images.tolist() == sorted(matches.images.tolist())
+    for index, (image, count) in enumerate(zip(images, counts, strict=True)):
+        queries, segments = (part[matches.images == index] for part in (matches.queries, matches.segments))
         assert len(queries) == len(segments) == min(num_queries, count)
         assert len(set(queries.tolist())) == len(queries)
         assert segments.tolist() == sorted(set(segments.tolist()))
@@ -90,9 +92,8 @@ def test_no_assignment_is_cheaper(num_queries: int, counts: tuple[int, ...], see
 
 def test_nothing_is_matched_to_nothing() -> None:
     nothing = Targets((torch.zeros(0, dtype=torch.int64),), torch.full((1, 4, 6), -1, dtype=torch.int16))
-    ((queries, segments),) = match(torch.randn(1, 5, 4), torch.randn(1, 5, 4, 6), nothing, torch.rand(1, 10, 2))
-    assert queries.shape == segments.shape == (0,)
-    assert queries.dtype == segments.dtype == torch.int64
+    matches = match(torch.randn(1, 5, 4), torch.randn(1, 5, 4, 6), nothing, torch.rand(1, 10, 2))
+    assert [(part.shape, part.dtype) for part in matches] == [((0,), torch.int64)] * 3
 
 
 def test_costs_by_hand() -> None:
@@ -111,6 +112,6 @@ def test_predictions_that_are_no_numbers_are_assigned_all_the_same() -> None:
     segment_map = torch.arange(24).view(1, 4, 6).to(torch.int16) % 2
     targets = Targets((torch.tensor([0, 1]),), segment_map)
     class_logits = torch.full((1, 3, 4), float("nan"))
-    ((queries, segments),) = match(class_logits, torch.randn(1, 3, 4, 6), targets, torch.rand(1, 10, 2))
-    assert len(set(queries.tolist())) == 2
-    assert segments.tolist() == [0, 1]
+    matches = match(class_logits, torch.randn(1, 3, 4, 6), targets, torch.rand(1, 10, 2))
+    assert len(set(matches.queries.tolist())) == 2
+    assert matches.segments.tolist() == [0, 1]

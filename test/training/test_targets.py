@@ -1,4 +1,5 @@
 import numpy as np
+import torch
 
 from bisenetformer_ros.data.sample import Sample
 from bisenetformer_ros.labels import LabelMap
@@ -67,3 +68,5 @@ def test_images_are_joined_in_order() -> None:
     assert joined.counts == [2, 1]
     assert [ids.tolist() for ids in joined.class_ids] == [[ROAD, CAR], [PEDESTRIAN]]
     assert joined.segment_maps.tolist() == [[[1, 0]], [[-1, 0]]]
+    images, segments = torch.tensor([1, 0, 0]), torch.tensor([0, 1, 0])
+    assert joined.classes_of(images, segments).tolist() == [PEDESTRIAN, CAR, ROAD]
