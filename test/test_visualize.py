@@ -71,6 +71,20 @@ def test_instances_have_shades_of_their_own_and_a_light_rim(picture: np.ndarray,
         assert rim[2] == rim.max()  # still blue, as cars are
 
 
+def test_more_segments_than_a_byte_can_tell_apart(picture: np.ndarray) -> None:
+    panoptic_map = (np.arange(120 * 160) // 64).reshape(120, 160).astype(np.uint16) + 1  # 300 segments
+    result = panoptic(panoptic_map, dict.fromkeys(range(1, 301), ROAD))
+    assert (overlay(picture, result, LABELS, alpha=1) == LABELS[ROAD].color).all()
+
+
+def test_pictures_are_drawn_into_what_is_given(picture: np.ndarray, street: SegmentationResult) -> None:
+    canvas = np.zeros_like(picture)
+    assert overlay(picture, street, LABELS, out=canvas) is canvas
+    np.testing.assert_array_equal(canvas, overlay(picture, street, LABELS))
+    assert colorize(street.label_map, LABELS, out=canvas) is canvas
+    np.testing.assert_array_equal(canvas, colorize(street.label_map, LABELS))
+
+
 def test_the_inputs_stay_as_they_are(picture: np.ndarray, street: SegmentationResult) -> None:
     before = picture.copy()
     picture.setflags(write=False)

@@ -9,7 +9,7 @@ from rclpy.qos import QoSCompatibility, qos_check_compatible
 
 from bisenetformer_ros.ros.findings import ERROR, OK, WARN
 from bisenetformer_ros.ros.observation import OBSERVER, Observation, Observer
-from bisenetformer_ros.ros.silence import TRANSPORT_VARIABLE, node_name
+from bisenetformer_ros.ros.silence import TRANSPORT_VARIABLE, node_name, reason_for_people
 
 CLOCKS_DIFFER_S = 5.0
 
@@ -135,7 +135,7 @@ def _outputs(seen: Observation, node: Node) -> Iterator[Diagnosis]:
                 compatibility, reason = qos_check_compatible(publisher.qos_profile, info.qos_profile)
                 listeners += node_name(info) != OBSERVER
                 if compatibility == QoSCompatibility.ERROR:
-                    text = f"{node_name(info)} hears nothing: it asks for another QoS ({reason.strip().rstrip(';')})"
+                    text = f"{node_name(info)} hears nothing: it asks for another QoS ({reason_for_people(reason)})"
                     yield Diagnosis(topic, ERROR, f"{text}; the outputs are reliable, volatile, keep last 1")
     if seen.state == "active" and seen.outputs and not listeners:
         yield Diagnosis("outputs", OK, "nobody listens to an output, and so nothing is segmented until somebody does")

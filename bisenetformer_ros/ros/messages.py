@@ -20,17 +20,42 @@ _ENCODINGS = {("uint8", 2): "mono8", ("uint16", 2): "mono16", ("uint8", 3): "rgb
 
 def image_message(header: Header, pixels: np.ndarray) -> Image:
     """(H, W) uint8 → mono8, (H, W) uint16 → mono16, (H, W, 3) uint8 → rgb8; rows without padding."""
-    data = array.array("B")
-    data.frombytes(np.ascontiguousarray(pixels).data.cast("B"))  # one memcpy; any other way converts byte by byte
-    return Image(
+    message = Image(
         header=header,
         height=pixels.shape[0],
         width=pixels.shape[1],
         encoding=_ENCODINGS[pixels.dtype.name, pixels.ndim],
         is_bigendian=int(sys.byteorder == "big"),
-        step=len(data) // pixels.shape[0],
-        data=data,
     )
+    message.data.frombytes(np.ascontiguousarray(pixels).data.cast("B"))  # one memcpy; assigning `data` is another one
+    message.step = len(message.data) // message.height
+    return message
+
+
+class ImageCanvas:
+    """An image message that is drawn into again and again, so that no memory is taken for every frame.
+
+    Whoever publishes it must be done with it before it is drawn into again.
+    """
+
+    def __init__(self) -> None:
+        self._message = Image(is_bigendian=int(sys.byteorder == "big"))
+        self._pixels = np.zeros(0, np.uint8)
+
+    def pixels(self, shape: tuple[int, ...], dtype: type) -> np.ndarray:
+        """The pixels of the message, to be drawn into; shapes and types as for `image_message`."""
+        if self._pixels.shape != shape or self._pixels.dtype != dtype:
+            self._message.data = array.array("B", [0]) * (int(np.prod(shape)) * np.dtype(dtype).itemsize)
+            self._pixels = np.frombuffer(self._message.data, dtype).reshape(shape)
+            self._message.height, self._message.width = shape[:2]
+            self._message.encoding = _ENCODINGS[self._pixels.dtype.name, len(shape)]
+            self._message.step = self._pixels.nbytes // shape[0]
+        return self._pixels
+
+    def message(self, header: Header) -> Image:
+        """What was drawn."""
+        self._message.header = header
+        return self._message
 
 
 def segment_array_message(header: Header, result: SegmentationResult) -> msg.SegmentArray:

@@ -36,28 +36,47 @@ class SegmentedFrame:
     camera_info: CameraInfo | None
 
 
+_Build = Callable[[SegmentedFrame], Any]
+"""Makes the message of a topic; None if there is nothing to publish."""
+_Draw = Callable[[SegmentedFrame, np.ndarray], Any]
+"""Draws into an array of the frame's height and width."""
+
+
+def _image(draw: _Draw, dtype: type = np.uint8, channels: tuple[int, ...] = ()) -> Callable[[], _Build]:
+    def prepare() -> _Build:
+        canvas = messages.ImageCanvas()
+
+        def build(frame: SegmentedFrame) -> Image:
+            draw(frame, canvas.pixels(frame.rgb.shape[:2] + channels, dtype))
+            return canvas.message(frame.header)
+
+        return build
+
+    return prepare
+
+
 def _restamped(frame: SegmentedFrame) -> CameraInfo | None:
     if frame.camera_info is not None:
         frame.camera_info.header = frame.header
     return frame.camera_info
 
 
-# topic → type and how its message is made; None means there is nothing to publish.
-_Build = Callable[[SegmentedFrame], Any]
-SEMANTIC_OUTPUTS: dict[str, tuple[type, _Build]] = {
-    "mask": (Image, lambda f: messages.image_message(f.header, f.result.label_map)),
-    "confidence": (Image, lambda f: messages.image_message(f.header, f.result.confidence)),
-    "color_mask": (Image, lambda f: messages.image_message(f.header, colorize(f.result.label_map, f.labels))),
+# topic → type, and what gives its builder. In this order they are published: those that are cheap come first.
+_Outputs = dict[str, tuple[type, Callable[[], _Build]]]
+SEMANTIC_OUTPUTS: _Outputs = {
+    "camera_info": (CameraInfo, lambda: _restamped),
+    "mask": (Image, _image(lambda f, out: np.copyto(out, f.result.label_map))),
+    "confidence": (Image, _image(lambda f, out: np.copyto(out, f.result.confidence))),
+    "color_mask": (Image, _image(lambda f, out: colorize(f.result.label_map, f.labels, out), channels=(3,))),
     "overlay": (
         Image,
-        lambda f: messages.image_message(f.header, overlay(f.rgb, f.result, f.labels, f.overlay_alpha)),
+        _image(lambda f, out: overlay(f.rgb, f.result, f.labels, f.overlay_alpha, out), channels=(3,)),
     ),
-    "camera_info": (CameraInfo, _restamped),
 }
-PANOPTIC_OUTPUTS: dict[str, tuple[type, _Build]] = {
-    "panoptic": (Image, lambda f: messages.image_message(f.header, f.result.panoptic_map)),
-    "segments": (msg.SegmentArray, lambda f: messages.segment_array_message(f.header, f.result)),
-    "detections": (Detection2DArray, lambda f: messages.detections_message(f.header, f.result)),
+PANOPTIC_OUTPUTS: _Outputs = {
+    "segments": (msg.SegmentArray, lambda: lambda f: messages.segment_array_message(f.header, f.result)),
+    "detections": (Detection2DArray, lambda: lambda f: messages.detections_message(f.header, f.result)),
+    "panoptic": (Image, _image(lambda f, out: np.copyto(out, f.result.panoptic_map), np.uint16)),
 }
 
 
@@ -67,10 +86,10 @@ class Outputs:
     def __init__(self, node: Node, prefix: str, task: str) -> None:
         """prefix: of every topic's name, after the node's own."""
         self._node = node
-        self._builds = SEMANTIC_OUTPUTS | (PANOPTIC_OUTPUTS if task == "panoptic" else {})
+        outputs = (PANOPTIC_OUTPUTS if task == "panoptic" else {}) | SEMANTIC_OUTPUTS
+        self._builds = {topic: prepare() for topic, (_, prepare) in outputs.items()}
         self._publishers: dict[str, Publisher] = {
-            topic: node.create_publisher(kind, f"~/{prefix}{topic}", FRAME_QOS)
-            for topic, (kind, _) in self._builds.items()
+            topic: node.create_publisher(kind, f"~/{prefix}{topic}", FRAME_QOS) for topic, (kind, _) in outputs.items()
         }
         self._latency = node.create_publisher(msg.Latency, f"~/{prefix}latency", FRAME_QOS)
 
@@ -83,7 +102,7 @@ class Outputs:
         published = []
         for topic, publisher in self._publishers.items():
             if publisher.get_subscription_count():
-                message = self._builds[topic][1](frame)
+                message = self._builds[topic](frame)
                 if message is not None:
                     publisher.publish(message)
                     published.append(topic)

@@ -83,7 +83,12 @@ def _explain_mismatch(info: TopicEndpointInfo, image_input: ImageInput) -> str:
         for policy, value in fitting_policies(info.qos_profile, image_input.qos).items()
     )
     advice = f"start this node with `--ros-args {overrides}`" if overrides else "change the QoS of either"
-    return f"{node_name(info)} offers an incompatible QoS ({reason.strip().rstrip(';')}); {advice}"
+    return f"{node_name(info)} offers an incompatible QoS ({reason_for_people(reason)}); {advice}"
+
+
+def reason_for_people(reason: str) -> str:
+    """What qos_check_compatible says, without what it says it with."""
+    return reason.replace("ERROR: ", "").strip().rstrip(";").lower()
 
 
 def fitting_policies(offered: QoSProfile, requested: QoSProfile) -> dict[str, str]:

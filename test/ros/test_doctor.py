@@ -174,7 +174,7 @@ def test_clock_and_use_sim_time_at_odds(graph, says):
 def test_listener_that_asks_for_more_than_is_offered(graph, says):
     latched = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
     subscription = graph.node.create_subscription(Image, "/bisenetformer/mask", lambda _: None, latched)
-    says(ERROR, "/bisenetformer/mask", "/test hears nothing", "urability")
+    says(ERROR, "/bisenetformer/mask", "/test hears nothing", "(volatile publisher and transient local subscription)")
     graph.node.destroy_subscription(subscription)
 
 

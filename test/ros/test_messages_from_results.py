@@ -9,6 +9,7 @@ from bisenetformer_ros.labels import Label, LabelMap
 from bisenetformer_ros.results import Segment, SegmentationResult
 from bisenetformer_ros.ros.frame_statistics import FrameLatency
 from bisenetformer_ros.ros.messages import (
+    ImageCanvas,
     detections_message,
     image_message,
     label_info_message,
@@ -45,6 +46,18 @@ def test_image_message_holds_the_pixels_row_by_row(pixels, encoding, step, data)
     assert (message.encoding, message.step, message.header) == (encoding, step, HEADER)
     assert isinstance(message.data, array.array)
     assert list(message.data) == data
+
+
+def test_canvas_becomes_the_message_that_would_be_made_of_its_pixels():
+    canvas = ImageCanvas()
+    for pixels in (
+        np.array([[1, 2, 3], [4, 5, 255]], np.uint8),
+        np.array([[6, 7, 8], [9, 0, 1]], np.uint8),  # of the same size
+        np.array([[1, 258]], np.uint16),
+        np.arange(12, dtype=np.uint8).reshape(2, 2, 3),
+    ):
+        canvas.pixels(pixels.shape, pixels.dtype)[...] = pixels
+        assert canvas.message(HEADER) == image_message(HEADER, pixels)
 
 
 def test_segment_message_says_everything_about_its_segment():
