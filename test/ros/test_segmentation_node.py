@@ -5,6 +5,7 @@ import signal
 
 import numpy as np
 import pytest
+import yaml
 from bisenetformer_ros.msg import LabelMap as LabelMapMessage
 from bisenetformer_ros.msg import Latency, SegmentArray
 from builtin_interfaces.msg import Time
@@ -16,6 +17,7 @@ from std_srvs.srv import SetBool
 from vision_msgs.msg import Detection2DArray, LabelInfo
 
 from bisenetformer_ros.labels import LabelMap
+from bisenetformer_ros.resources import share_dir
 
 SEMANTIC = {"mask": Image, "confidence": Image, "color_mask": Image, "overlay": Image, "camera_info": CameraInfo}
 PANOPTIC = {"panoptic": Image, "segments": SegmentArray, "detections": Detection2DArray}
@@ -134,28 +136,21 @@ def test_size_and_encoding_may_change_from_frame_to_frame(graph, camera):
             )
 
 
-BAD_FRAMES = {
-    "unknown_encoding": [{"encoding": "32FC1"}, {"encoding": ""}, {"encoding": "RGB8"}],
-    "zero_size": [{"height": 0}, {"width": 0}],
-    "step_too_small": [{"step": 239}, {"width": 4_000_000_000}],
-    "wrong_data_length": [{"data": b"\0" * 100}, {"data": b"\0" * 11521}, {"data": b""}, {"height": 4_000_000_000}],
-    "too_small": [{"encoding": "bayer_rggb8", "size": (2, 2), "step": 2, "data": b"\0" * 4}],
-    "time_went_back": [{"header": Header(stamp=Time(sec=sec), frame_id="front_camera")} for sec in (1, -1)],
-}
-
-
-@pytest.mark.parametrize(("kind", "changes"), [(kind, c) for kind, cases in BAD_FRAMES.items() for c in cases])
-def test_bad_frame_is_dropped_counted_by_name_and_survived(graph, process, camera, kind, changes):
-    def count() -> int:
-        return int(graph.values("/image_raw").get(f"dropped.bad_input.{kind}", 0))
-
-    with graph.listening({"mask": Image}) as messages:
-        graph.wait_for(lambda: messages["mask"], "a mask before the bad frame", camera.send)
-        before = count()
-        graph.wait_for(lambda: count() > before, f"{kind} is counted", lambda: camera.send(**changes))
-        messages["mask"].clear()
-        graph.wait_for(lambda: messages["mask"], "a mask after the bad frame", camera.send)
-    assert f"(bad_input.{kind})" in process.output()
+def test_topics_are_what_nav2s_semantic_segmentation_layer_asks_for(graph, camera):
+    """With its QoS: best effort, keep last 50, and for the labels reliable, transient local, keep last 5."""
+    sensor = QoSProfile(depth=50, reliability=ReliabilityPolicy.BEST_EFFORT)
+    latched = QoSProfile(depth=5, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+    layout = yaml.safe_load((share_dir() / "config" / "nav2.yaml").read_text())
+    layer = layout["local_costmap"]["local_costmap"]["ros__parameters"]["semantic_layer"]["camera"]
+    labels = graph.collect(LabelInfo, layer["labels_topic"], latched)
+    masks = graph.collect(Image, layer["segmentation_topic"], sensor)
+    confidences = graph.collect(Image, layer["confidence_topic"], sensor)
+    messages = {"mask": masks, "confidence": confidences}
+    found = graph.wait_for(lambda: labels and complete_set(messages), "mask, confidence and labels", camera.send)
+    for message in found.values():
+        assert (message.encoding, message.step, message.height, message.width) == ("mono8", 80, 48, 80)
+    listed = {name for kind in layer["class_types"] for name in layer[kind]["classes"]}
+    assert listed == {known.class_name for known in labels[0].class_map}
 
 
 def test_bad_frames_are_explained_in_diagnostics(graph, camera):
