@@ -1,6 +1,6 @@
-"""`torchrun --nproc-per-node 2 distributed_run.py DIRECTORY STOP`: a short run in double precision by two processes.
+"""`torchrun --nproc-per-node 2 distributed_run.py DIRECTORY`: a short run in double precision by two processes.
 
-Continues a run that is there. After iteration STOP the last process, and it alone, gets a SIGTERM.
+After iteration 11 the last process, and it alone, gets a SIGTERM; then the run is continued.
 """
 
 import os
@@ -11,14 +11,20 @@ from pathlib import Path
 import short_run
 import torch
 
-from bisenetformer_ros.training.distributed import joined_world
+from bisenetformer_ros.training.distributed import World, joined_world
 
-CHANGES = {"iterations": 20, "batch_size": 4, "ema_decay": 0.9, "validation": {"kind": "squares"}, "validate_every": 10}
+STOP_AFTER = 11
+
+
+def train(directory: Path, world: World) -> str:
+    run = short_run.trainer(directory, world, torch.float64, **short_run.SHARED_BY_TWO)
+    continued = run.resume()
+    ending = short_run.Ending(STOP_AFTER, lambda: os.kill(os.getpid(), signal.SIGTERM))
+    stopped_by = run.run(0, [ending] if world.rank == world.size - 1 else [])
+    return f"process {world.rank} {'continued' if continued else 'began'}, ends after {run.iteration} by {stopped_by}"
+
 
 if __name__ == "__main__":
     with joined_world(torch.device("cpu")) as world:
-        run = short_run.trainer(Path(sys.argv[1]), world, torch.float64, **CHANGES)
-        run.resume()
-        ending = short_run.Ending(int(sys.argv[2]), lambda: os.kill(os.getpid(), signal.SIGTERM))
-        stopped_by = run.run(0, [ending] if world.rank == world.size - 1 else [])
-        print(f"process {world.rank} of {world.size} ends after {run.iteration}, signal {stopped_by}")
+        for _ in range(2):
+            print(train(Path(sys.argv[1]), world))

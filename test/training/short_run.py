@@ -39,6 +39,15 @@ ARCHITECTURE = {
     "num_blocks": 2,
 }
 
+SHARED_BY_TWO = {
+    "iterations": 20,
+    "batch_size": 4,
+    "ema_decay": 0.9,
+    "validation": {"kind": "squares"},
+    "validate_every": 10,
+}
+"""Changes of the recipe for the comparison of two processes with one."""
+
 
 class Squares:
     """Scenes of sky over road, with a car at a place of its own in each."""

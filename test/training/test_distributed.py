@@ -10,20 +10,16 @@ import torch
 from bisenetformer_ros.training.distributed import average, gather, joined_world, largest
 
 
-def two_processes(directory: Path, stop: int) -> str:
+def two_processes(directory: Path) -> list[str]:
     """What they print."""
     script = Path(__file__).with_name("distributed_run.py")
     launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     process = subprocess.run(
-        [*launch, str(script), str(directory), str(stop)],
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=False,
+        [*launch, str(script), str(directory)], env=environment, capture_output=True, text=True, check=False
     )
     assert process.returncode == 0, process.stderr
-    return process.stdout
+    return process.stdout.splitlines()
 
 
 def largest_difference(states: list[dict[str, Any]], part: str) -> float:
@@ -38,16 +34,13 @@ def test_two_processes_learn_what_one_does(short_run: ModuleType, tmp_path: Path
     to step: the normalization of 1x1 maps over 4 images and Adam's division by small gradients magnify it.
     """
     alone, shared = tmp_path / "alone", tmp_path / "shared"
-    changes = {"iterations": 20, "batch_size": 4, "ema_decay": 0.9}
-    validation = {"validation": {"kind": "squares"}, "validate_every": 10}
-    trainer = short_run.trainer(alone, dtype=torch.float64, **changes, **validation)
+    trainer = short_run.trainer(alone, dtype=torch.float64, **short_run.SHARED_BY_TWO)
     before = trainer.learner.model.decoder.query_feat.weight.detach().clone()
     trainer.run(0)
-    told = two_processes(shared, stop=11)
-    assert sorted(told.splitlines()) == [f"process {rank} of 2 ends after 11, signal 15" for rank in (0, 1)]
-    told = two_processes(shared, stop=0)
-    assert sorted(told.splitlines()) == [f"process {rank} of 2 ends after 20, signal None" for rank in (0, 1)]
-
+    assert sorted(two_processes(shared)) == [
+        *("process 0 began, ends after 11 by 15", "process 0 continued, ends after 20 by None"),
+        *("process 1 began, ends after 11 by 15", "process 1 continued, ends after 20 by None"),
+    ]
     states = [torch.load(directory / "checkpoint.pt", weights_only=True) for directory in (alone, shared)]
     assert [state["iteration"] for state in states] == [20, 20]
     assert states[0]["validation"] == states[1]["validation"]
