@@ -101,7 +101,9 @@ def _compare_all(files: PanopticFiles, processes: int) -> Iterator[ImageComparis
         yield from map(compare, files.pairs)
         return
     # Not fork: what calls this may have threads, as a progress bar does, and a fork copies locks that they hold.
-    with ProcessPoolExecutor(processes, get_context("forkserver"), _prepare_process) as pool:
+    context = get_context("forkserver")
+    context.set_forkserver_preload([__name__])
+    with ProcessPoolExecutor(processes, context, _prepare_process) as pool:
         yield from pool.map(compare, files.pairs, chunksize=IMAGES_PER_TASK)
 
 
