@@ -1,4 +1,4 @@
-# make setup | demo | test | test-slow | lint | format | docs | soak | bench-ros | clean
+# make setup | demo | test | test-slow | lint | format | docs | bench | soak | bench-ros | clean
 #
 # setup   everything into .venv/, build/ and install/; PYTHON=python3.12 and ROS_DISTRO=jazzy choose, nothing is
 #         done when all is up to date
@@ -8,6 +8,7 @@
 # lint    style and types
 # format  rewrites the style
 # docs    rewrites what the documents take from the source: the table of the node's parameters
+# bench   every engine at 512x1024 and 1024x2048, both tasks; figures go to out/bench/
 # soak    two cameras at twice the rate that can be served, for DURATION=1200 seconds; the curve goes to out/soak/
 # bench-ros  what ROS adds to the inference
 # clean   removes what setup made
@@ -15,7 +16,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -eo pipefail -c
 .DEFAULT_GOAL := setup
-.PHONY: setup demo test test-slow lint format docs soak bench-ros clean
+.PHONY: setup demo test test-slow lint format docs bench soak bench-ros clean
 
 # The Python of the last set-up, unless another one is asked for.
 PYTHON ?= $(or $(realpath .venv/bin/python),python3)
@@ -44,6 +45,11 @@ format: setup
 
 docs: setup
 	@$(IN_WORKSPACE) python tools/parameter_tables.py
+
+bench: setup
+	@mkdir -p out/bench; $(IN_WORKSPACE) for task in semantic panoptic; do \
+	  python -m bisenetformer_ros.cli benchmark --size 512x1024 --size 1024x2048 --task $$task --json out/bench/$$task.json; \
+	done
 
 soak: setup
 	@$(IN_WORKSPACE) python test/soak --duration $(or $(DURATION),1200)

@@ -1,0 +1,99 @@
+"""What a benchmark found, as records that become JSON."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from bisenetformer_ros.benchmark.agreement import Agreement
+from bisenetformer_ros.benchmark.ceilings import Ceilings
+from bisenetformer_ros.benchmark.contestants import Contestant
+from bisenetformer_ros.benchmark.rounds import Timing
+from bisenetformer_ros.benchmark.statistics import Spread, speedup, spread
+
+STAGES = ("preprocess", "inference", "postprocess")
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One contestant at one size. peak_mib: the most memory of a process that does nothing else."""
+
+    contestant: Contestant
+    timings: tuple[Timing, ...]
+    agreement: Agreement
+    peak_mib: float
+
+    @property
+    def totals_ms(self) -> list[float]:
+        return [timing.total_ms for timing in self.timings]
+
+    def stage_ms(self, stage: str) -> Spread:
+        return spread([getattr(timing.stages_ms, stage) for timing in self.timings])
+
+    def ceiling_share(self, gmacs: float, ceilings: Ceilings) -> float | None:
+        """The share of the matrix products' rate, in the same precision, that the network reaches.
+
+        None where its time is not known: other engines than PyTorch do more than the network in one stage.
+        """
+        ceiling = ceilings.matmul_gmacs.get(self.contestant.precision)
+        if self.contestant.engine != "torch" or ceiling is None:
+            return None
+        return gmacs / (self.stage_ms("inference").median / 1e3) / ceiling
+
+
+@dataclass(frozen=True)
+class SizeReport:
+    """frame_size: (height, width). gmacs: of the network at that size. left_out: contestant → why it did not run."""
+
+    frame_size: tuple[int, int]
+    gmacs: float
+    entries: tuple[Entry, ...]
+    left_out: Mapping[str, str] = field(default_factory=dict)
+
+    def speedup(self, entry: Entry) -> Spread:
+        """Over the first entry."""
+        return speedup(self.entries[0].totals_ms, entry.totals_ms)
+
+    def to_dict(self, ceilings: Ceilings) -> dict[str, Any]:
+        return {
+            "frame_size": list(self.frame_size),
+            "gmacs": self.gmacs,
+            "contestants": [self._entry_to_dict(entry, ceilings) for entry in self.entries],
+            "left_out": dict(self.left_out),
+        }
+
+    def _entry_to_dict(self, entry: Entry, ceilings: Ceilings) -> dict[str, Any]:
+        return {
+            "name": entry.contestant.name,
+            "engine": entry.contestant.engine,
+            "precision": entry.contestant.precision,
+            "semantic_order": entry.contestant.semantic_order,
+            "total_ms": spread(entry.totals_ms).to_dict(),
+            "stages_ms": {stage: entry.stage_ms(stage).to_dict() for stage in STAGES},
+            "speedup": self.speedup(entry).to_dict(),
+            "ceiling_share": entry.ceiling_share(self.gmacs, ceilings),
+            "agreement": entry.agreement.to_dict(),
+            "peak_mib": entry.peak_mib,
+        }
+
+
+@dataclass(frozen=True)
+class BenchmarkReport:
+    """machine: what it is, in words, by topic."""
+
+    model: str
+    weights: str
+    task: str
+    machine: Mapping[str, str]
+    ceilings: Ceilings
+    sizes: tuple[SizeReport, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON types; times in milliseconds, rates in 10⁹ multiply-accumulates or bytes per second."""
+        return {
+            "model": self.model,
+            "weights": self.weights,
+            "task": self.task,
+            "machine": dict(self.machine),
+            "ceilings": self.ceilings.to_dict(),
+            "sizes": [size.to_dict(self.ceilings) for size in self.sizes],
+        }

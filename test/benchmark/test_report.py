@@ -1,0 +1,75 @@
+import io
+import json
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from bisenetformer_ros.benchmark.agreement import Agreement
+from bisenetformer_ros.benchmark.ceilings import Ceilings
+from bisenetformer_ros.benchmark.contestants import EngineContestant
+from bisenetformer_ros.benchmark.report import BenchmarkReport, Entry, SizeReport
+from bisenetformer_ros.benchmark.rounds import Timing
+from bisenetformer_ros.benchmark.tables import show_report
+from bisenetformer_ros.results import StageTimes
+
+CEILINGS = Ceilings({"fp32": 100.0}, 40.0)
+
+
+def entry(engine: str, precision: str, *totals_ms: float) -> Entry:
+    """A contestant whose network takes half of the time."""
+    contestant = EngineContestant(Path("model"), "semantic", engine, "cpu", precision, (0.8, 0.8))
+    timings = tuple(Timing(total, StageTimes(0.1 * total, 0.5 * total, 0.4 * total)) for total in totals_ms)
+    return Entry(contestant, timings, Agreement(0.999, None), 512.0)
+
+
+@pytest.fixture
+def report() -> BenchmarkReport:
+    entries = entry("torch", "fp32", 1000.0, 1000.0), entry("torch", "bf16", 500.0, 400.0)
+    others = (entry("openvino", "fp32", 250.0, 250.0),)
+    size = SizeReport((512, 1024), 25.0, entries + others, {"tensorrt fp16": "no GPU here"})
+    return BenchmarkReport("yard", "trained, yard", "semantic", {"memory": "24 GiB"}, CEILINGS, (size,))
+
+
+def test_the_json_says_everything_in_plain_types(report: BenchmarkReport) -> None:
+    content = json.loads(json.dumps(report.to_dict(), allow_nan=False))
+    assert (content["model"], content["weights"], content["task"]) == ("yard", "trained, yard", "semantic")
+    assert content["machine"] == {"memory": "24 GiB"}
+    assert content["ceilings"] == {"matmul_gmacs": {"fp32": 100.0}, "bandwidth_gbs": 40.0}
+    (size,) = content["sizes"]
+    assert (size["frame_size"], size["gmacs"]) == ([512, 1024], 25.0)
+    assert size["left_out"] == {"tensorrt fp16": "no GPU here"}
+    fp32, bf16, openvino = size["contestants"]
+    assert fp32 == {
+        "name": "torch fp32",
+        "engine": "torch",
+        "precision": "fp32",
+        "semantic_order": "full",
+        "total_ms": {"lower": 1000.0, "median": 1000.0, "upper": 1000.0, "count": 2},
+        "stages_ms": {
+            "preprocess": {"lower": 100.0, "median": 100.0, "upper": 100.0, "count": 2},
+            "inference": {"lower": 500.0, "median": 500.0, "upper": 500.0, "count": 2},
+            "postprocess": {"lower": 400.0, "median": 400.0, "upper": 400.0, "count": 2},
+        },
+        "speedup": {"lower": 1.0, "median": 1.0, "upper": 1.0, "count": 2},
+        "ceiling_share": 0.5,  # 25 GMAC in half a second, of 100 GMAC/s
+        "agreement": {"labels": 0.999, "segments": None},
+        "peak_mib": 512.0,
+    }
+    assert bf16["speedup"] == {"lower": 2.125, "median": 2.25, "upper": 2.375, "count": 2}
+    assert bf16["ceiling_share"] is None  # nobody measured what bf16 could do
+    assert openvino["ceiling_share"] is None  # its time is that of more than the network
+
+
+def test_the_tables_fit_a_terminal_and_show_it(report: BenchmarkReport) -> None:
+    stream = io.StringIO()
+    show_report(report, Console(file=stream, width=80))
+    text = stream.getvalue()
+    assert "weights: trained, yard" in text
+    assert "100 GMAC/s in fp32" in text
+    assert "512x1024, 25.0 GMAC" in text
+    rows = [line.split() for line in text.splitlines()]
+    assert ["torch", "bf16", "450", "425..475", "2.25", "2.12..2.38"] in rows
+    assert ["torch", "fp32", "100", "500", "400", "50", "%", "99.90", "-", "512"] in rows
+    assert ["torch", "bf16", "45", "225", "180", "-", "99.90", "-", "512"] in rows
+    assert "not run: tensorrt fp16: no GPU here" in text

@@ -1,0 +1,43 @@
+import json
+from pathlib import Path
+
+import pytest
+
+from bisenetformer_ros.cli.__main__ import MISUSED, main
+
+
+@pytest.mark.parametrize("task", ["semantic", "panoptic"])
+def test_pytorch_is_measured_in_all_its_precisions(random_weights: Path, tmp_path: Path, task: str) -> None:
+    out = tmp_path / "figures.json"
+    arguments = ["--model", str(random_weights), "--engine", "torch", "--size", "64x96", "--rounds", "3"]
+    assert main(["benchmark", *arguments, "--device", "cpu", "--task", task, "--json", str(out)]) in (0, 1)
+    content = json.loads(out.read_text())
+    assert (content["model"], content["weights"], content["task"]) == ("random", "trained, random", task)
+    (size,) = content["sizes"]
+    assert [entry["name"] for entry in size["contestants"]] == ["torch fp32", "torch bf16"]
+    assert "needs a GPU" in size["left_out"]["torch fp16"]
+    first = size["contestants"][0]
+    assert first["speedup"]["median"] == 1.0
+    assert first["agreement"] == {"labels": 1.0, "segments": 1.0 if task == "panoptic" else None}
+    assert first["total_ms"]["count"] == 3
+    assert first["ceiling_share"] > 0
+    assert first["peak_mib"] > 100
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--model", "nowhere"], "nor an architecture: bisenetformer-stdc1"),
+        (["--rounds", "0"], "at least 1 round, got 0"),
+        (["--against", ".", "--task", "panoptic"], "SDK has no panoptic task"),
+    ],
+)
+def test_misuse_is_explained(arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["benchmark", "--engine", "torch", "--size", "64x96", *arguments]) == MISUSED
+    assert message in capsys.readouterr().err
+
+
+def test_a_size_is_height_by_width(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        main(["benchmark", "--size", "512"])
+    assert "expected HEIGHTxWIDTH in pixels, such as 512x1024, got 512" in capsys.readouterr().err
