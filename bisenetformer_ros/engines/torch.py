@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from bisenetformer_ros.engines.cuda_graph import CudaGraphs
 from bisenetformer_ros.engines.processor import computes_bf16
 from bisenetformer_ros.errors import EngineError
 from bisenetformer_ros.model.checkpoint import load_checkpoint
@@ -21,7 +22,7 @@ DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 
 class TorchEngine:
-    """The folded network. Frames may be of any size, and of another in every call.
+    """The folded network. Frames may be of any size, and of another in every call. On CUDA, see also `CudaGraphs`.
 
     device: "auto" (CUDA if there is one), "cpu", "cuda", "cuda:N". precision: "auto" is fp16 on CUDA; on the CPU it is
     bf16 where the processor computes that, else fp32 (docs/decisions/bf16-on-the-cpu.md). semantic_order: see
@@ -31,6 +32,7 @@ class TorchEngine:
     """
 
     name = "torch"
+    frame_size = None
 
     def __init__(
         self,
@@ -46,6 +48,9 @@ class TorchEngine:
         self.device = str(self._device)
         self.precision = _resolve_precision(precision, self._device)
         model, self.metadata = load_checkpoint(path)
+        self._graphs: CudaGraphs | None = None
+        if self._device.type == "cuda" and semantic_order == "full":
+            self._graphs = CudaGraphs(model, self.metadata, task, self.precision, self._device)
         self._model = fold(model).to(self._device)
         self._model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing in PyTorch's stubs
         for module in self._model.modules():  # once, instead of by autocast for every frame
@@ -56,6 +61,8 @@ class TorchEngine:
         self, frames: Sequence[np.ndarray], score_threshold: float, overlap_threshold: float
     ) -> list[SegmentationResult]:
         """See `Engine.segment`."""
+        if self._graphs:
+            return self._graphs.segment(frames, score_threshold, overlap_threshold)
         start = perf_counter()
         geometry = plan_geometry(check_frames(frames), self.metadata.input_size)
         images = preprocess(frames, geometry, self.metadata.pixel_mean)
