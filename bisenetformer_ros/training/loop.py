@@ -1,12 +1,12 @@
 """The training loop: batches in, checkpoints and weights out. It can be stopped at any time and continued."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from time import perf_counter
 
 from torch.utils.data import DataLoader
 
 from bisenetformer_ros.data.sample import LabeledDataset
-from bisenetformer_ros.errors import ConfigError
+from bisenetformer_ros.errors import BiSeNetFormerError, ConfigError
 from bisenetformer_ros.model.bisenetformer import BiSeNetFormer
 from bisenetformer_ros.training.checkpoint import Checkpoint
 from bisenetformer_ros.training.config import TrainingConfig
@@ -59,7 +59,8 @@ class Trainer:
         """Trains to the end from wherever the run stands; None, or the signal that stopped it before.
 
         SIGINT and SIGTERM let it finish the step and save. num_workers: processes that load images.
-        Raises DivergedError for a loss that is not finite and CheckpointError for a disk that is full.
+        Raises DivergedError for a loss that is not finite, CheckpointError for a disk that is full and DataError for a
+        damaged file.
         """
         with Interruption() as interruption:
             self._validate_if_due(observers)  # a run that was stopped had no time for it
@@ -75,16 +76,20 @@ class Trainer:
                 waiting_since = perf_counter()
         return None
 
-    def _batches(self, num_workers: int) -> DataLoader:
+    def _batches(self, num_workers: int) -> Iterator[Batch]:
         config, world = self.config, self.world
         positions = BatchPositions(self.iteration, config.iterations, config.batch_size, world.rank, world.size)
-        return DataLoader(
+        loader = DataLoader(
             self.stream,
             batch_sampler=positions,
             num_workers=num_workers,
             collate_fn=collate,
             worker_init_fn=begin_worker,
         )
+        for batch in loader:
+            if isinstance(batch, BiSeNetFormerError):
+                raise batch
+            yield batch
 
     def _step(self, batch: Batch, waiting_since: float, observers: Sequence[Observer]) -> None:
         started = perf_counter()

@@ -15,6 +15,7 @@ from torch.utils.data import Dataset, Sampler
 
 from bisenetformer_ros.data.sample import LabeledDataset, Sample
 from bisenetformer_ros.data.transforms import augment
+from bisenetformer_ros.errors import BiSeNetFormerError
 from bisenetformer_ros.training.config import TrainingConfig
 from bisenetformer_ros.training.interruption import ignore_interruptions
 from bisenetformer_ros.training.targets import Targets, join, panoptic_targets, semantic_targets
@@ -57,6 +58,13 @@ class TrainingStream(Dataset):
         label_map = torch.from_numpy(np.ascontiguousarray(sample.label_map))
         return Batch(image[None], label_map[None], targets, [sample.name], [int(rng.integers(2**63))])
 
+    def __getitems__(self, positions: Sequence[int]) -> list[Batch] | BiSeNetFormerError:
+        """For DataLoader. An error is handed over as it is; raised, it would come with the traceback of a worker."""
+        try:
+            return [self[position] for position in positions]
+        except BiSeNetFormerError as error:
+            return error
+
     def _scale_range(self, sample: Sample) -> tuple[float, float]:
         """Of the recipe, for this image: in one step with the way to the shorter side, which spares a second resize."""
         least, most = self.config.scale_range
@@ -86,8 +94,10 @@ class BatchPositions(Sampler[range]):
             yield range(start, start + self.piece)
 
 
-def collate(batches: Sequence[Batch]) -> Batch:
-    """Joins batches in order."""
+def collate(batches: Sequence[Batch] | BiSeNetFormerError) -> Batch | BiSeNetFormerError:
+    """Joins batches in order; an error stays one."""
+    if isinstance(batches, BiSeNetFormerError):
+        return batches
     return Batch(
         torch.cat([batch.images for batch in batches]),
         torch.cat([batch.label_maps for batch in batches]),

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import torch
 
-from bisenetformer_ros.errors import ConfigError
+from bisenetformer_ros.errors import ConfigError, DataError
 from bisenetformer_ros.training.distributed import World
 from bisenetformer_ros.training.observer import LogFile
 
@@ -138,6 +138,19 @@ def test_training_lowers_the_loss(short_run: ModuleType, tmp_path: Path) -> None
     trainer.run(0, [records])
     losses = [record["loss"] for record in records]
     assert sum(losses[-5:]) < 0.7 * sum(losses[:5])
+
+
+@pytest.mark.parametrize("num_workers", [0, 2])
+def test_a_damaged_file_is_told_without_a_traceback(
+    short_run: ModuleType, tmp_path: Path, num_workers: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def damaged(self: object, index: int) -> None:
+        raise DataError(f"square{index}.png is cut short")
+
+    trainer = short_run.trainer(tmp_path)
+    monkeypatch.setattr(short_run.Squares, "__getitem__", damaged)
+    with pytest.raises(DataError, match=r"^square\d.png is cut short$"):
+        trainer.run(num_workers)
 
 
 @pytest.mark.parametrize(("batch_size", "size"), [(2, 2), (8, 3)])
