@@ -24,7 +24,7 @@ ENGINE_LIBRARIES = {
 IMPORTERS = {
     "ros": {"cli/node.py", "cli/doctor.py"},
     "cli": set(),
-    "model": {"engines/torch.py", "export", "training", "cli"},
+    "model": {"benchmark", "engines/cuda_graph.py", "engines/torch.py", "export", "training", "cli"},
 }
 
 # What runs on a robot; it knows nothing of training and data sets.
