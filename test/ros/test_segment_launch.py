@@ -31,8 +31,16 @@ sys.exit(service.run())
 def test_every_argument_has_a_description():
     description = get_launch_description_from_python_launch_file(str(FILE))
     arguments: list[DeclareLaunchArgument] = description.get_launch_arguments()
-    names = "model engine device precision task image_topic camera_info_topic params_file namespace node_name rviz"
-    assert {argument.name for argument in arguments} == {*names.split(), "large_data", "use_sim_time"}
+    names = (
+        "model engine device precision task image_transport image_topic camera_info_topic cameras params_file namespace"
+    )
+    assert {argument.name for argument in arguments} == {
+        *names.split(),
+        "node_name",
+        "rviz",
+        "large_data",
+        "use_sim_time",
+    }
     assert all(argument.description and "no description" not in argument.description for argument in arguments)
     warning = next(argument.description for argument in arguments if argument.name == "large_data")
     assert "EVERY process" in warning
@@ -63,3 +71,33 @@ def test_launched_node_segments_the_topic_it_was_given(graph, start, weights, tm
     assert graph.get_parameter("/robot/eyes", "overlay_alpha") == 0.25
     assert process.stop(signal.SIGINT) == 0
     assert "Traceback" not in process.output()
+
+
+def test_several_cameras_with_topics_of_their_own(graph, start, weights):
+    process = start(
+        "-c",
+        LAUNCH,
+        str(FILE),
+        f"model:={weights}",
+        "task:=semantic",
+        "cameras:=left, right=/cam1/image_color",
+        "large_data:=true",
+    )
+    masks = {name: graph.collect(Image, f"/bisenetformer/{name}/mask") for name in ("left", "right")}
+    infos = graph.collect(CameraInfo, "/bisenetformer/right/camera_info")
+    with graph.camera("/left/image_raw") as left, graph.camera("/cam1/image_color") as right:
+
+        def send() -> None:
+            left.send(size=(48, 80))
+            right.send(size=(40, 64))
+
+        graph.wait_for(
+            lambda: (all(masks.values()) and infos) or not process.alive(),
+            "a mask of each camera, and its calibration",
+            send,
+        )
+        assert process.alive(), process.output()
+    assert {(mask.height, mask.width) for mask in masks["left"]} == {(48, 80)}
+    assert {(mask.height, mask.width) for mask in masks["right"]} == {(40, 64)}
+    assert infos[0].width == 64
+    assert process.stop(signal.SIGINT) == 0
