@@ -36,7 +36,7 @@ class World:
 @contextmanager
 def joined_world(device: torch.device) -> Iterator[World]:
     """The processes that torchrun started, each with a GPU of its own if `device` is one; else this process alone."""
-    if not dist.is_torchelastic_launched():
+    if not (dist.is_available() and dist.is_torchelastic_launched()):
         yield World(0, 1, device)
         return
     if device.type == "cuda":
@@ -50,12 +50,16 @@ def joined_world(device: torch.device) -> Iterator[World]:
 
 
 def num_processes() -> int:
-    return dist.get_world_size() if dist.is_initialized() else 1
+    return dist.get_world_size() if _has_joined() else 1
+
+
+def _has_joined() -> bool:
+    return dist.is_available() and dist.is_initialized()  # some builds of PyTorch for small boards are without
 
 
 def average(values: Tensor) -> Tensor:
     """The mean over the processes; not differentiated."""
-    if not dist.is_initialized():
+    if not _has_joined():
         return values
     total = values.detach().clone()
     dist.all_reduce(total)
@@ -64,7 +68,7 @@ def average(values: Tensor) -> Tensor:
 
 def largest(number: int, device: torch.device) -> int:
     """The largest of the numbers of all processes."""
-    if not dist.is_initialized():
+    if not _has_joined():
         return number
     found = torch.tensor(number, device=device)
     dist.all_reduce(found, dist.ReduceOp.MAX)
@@ -73,7 +77,7 @@ def largest(number: int, device: torch.device) -> int:
 
 def gather(value: Any) -> list[Any]:
     """The values of all processes, in order of their ranks."""
-    if not dist.is_initialized():
+    if not _has_joined():
         return [value]
     values = [None] * num_processes()
     dist.all_gather_object(values, value)
@@ -81,5 +85,5 @@ def gather(value: Any) -> list[Any]:
 
 
 def wait_for_all() -> None:
-    if dist.is_initialized():
+    if _has_joined():
         dist.barrier()

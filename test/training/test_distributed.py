@@ -5,6 +5,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import pytest
 import torch
 
 from bisenetformer_ros.training.distributed import average, gather, joined_world, largest
@@ -27,6 +28,7 @@ def largest_difference(states: list[dict[str, Any]], part: str) -> float:
     return max(float((one[name].double() - other[name].double()).abs().max()) for name in one)
 
 
+@pytest.mark.timeout(600)  # two processes that wait for each other suffer most from a busy machine
 def test_two_processes_learn_what_one_does(short_run: ModuleType, tmp_path: Path) -> None:
     """20 steps with the same batches of 4 images, 2 for each process; those two are stopped half-way and continue.
 
