@@ -23,7 +23,10 @@ SERIES = {stage: number for number, stage in enumerate(STAGES, start=2)} | {"tot
 
 @dataclass(frozen=True, eq=False)
 class DatasetReport:
-    """Everything that is told. name: of the data set in the catalog. circumstances: (name, text) of how it was made."""
+    """Everything that is told. name: of the data set in the catalog.
+
+    circumstances: (name, text) of how it was made, "model" and "data" among them.
+    """
 
     name: str
     evaluation: DatasetEvaluation
@@ -35,7 +38,7 @@ class DatasetReport:
 def write_dataset_report(report: DatasetReport, path: Path) -> None:
     """Writes the page; it refers to no other file. Segments the worst images once more, for their pictures."""
     evaluation, labels = report.evaluation, report.dataset.labels.labels
-    lead = f"{report.name}, {len(evaluation.images)} images · {report.circumstances['model']}"
+    lead = f"{report.circumstances['data']} · {len(evaluation.images)} images · {report.circumstances['model']}"
     matches = [image.matches for image in evaluation.images if image.matches is not None]
     blocks = [
         page.tiles(_key_figures(evaluation)),

@@ -57,7 +57,8 @@ svg .missing { fill: var(--bad); opacity: 0.22; }
 svg.heat { margin: 0 auto 18px; }
 svg .right { fill: var(--accent); }
 svg .wrong { fill: var(--bad); }
-svg .strong { fill: #fff; }
+svg.heat g text { fill: var(--ink); }
+svg.heat g .strong { fill: #fff; }
 svg .frame { fill: none; stroke: var(--rule); }
 .legend { display: flex; flex-wrap: wrap; gap: 4px 18px; margin: 10px 0 0; color: var(--soft); font-size: 13px; }
 code, pre { font-family: ui-monospace, "DejaVu Sans Mono", Menlo, monospace; font-size: 13px; }
