@@ -41,8 +41,11 @@ class Segmenter:
         return self.engine.metadata.labels
 
     def warm_up(self, image_size: tuple[int, int]) -> None:
-        """Segments a grey image of (height, width), so that the first real one of this size takes no longer."""
-        self(np.full((*image_size, 3), 128, np.uint8))
+        """Segments a grey image of (height, width), so that the first real one of this size takes no longer.
+
+        An engine that takes one size alone is warmed up with that.
+        """
+        self(np.full((*(self.engine.frame_size or image_size), 3), 128, np.uint8))
 
     def __call__(self, rgb: np.ndarray) -> SegmentationResult:
         """rgb: (H, W, 3) uint8. Raises InputError for anything else, EngineError for a size the engine is not for."""

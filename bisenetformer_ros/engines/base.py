@@ -16,14 +16,22 @@ class Engine(Protocol):
     """A loaded network on one device: camera frames in, segmentations out; used by one thread at a time.
 
     name: as in the parameter `engine`. device: "cpu", "cuda:0", … precision: "fp32", "bf16", "fp16" or "int8".
-    task: one of TASKS, fixed when the engine was opened.
+    task: one of TASKS, fixed when the engine was opened. frame_size: (height, width) of the only frames that it takes,
+    None for any.
     """
 
-    name: str
-    device: str
-    precision: str
-    task: str
-    metadata: ModelMetadata
+    @property
+    def name(self) -> str: ...
+    @property
+    def device(self) -> str: ...
+    @property
+    def precision(self) -> str: ...
+    @property
+    def task(self) -> str: ...
+    @property
+    def frame_size(self) -> tuple[int, int] | None: ...
+    @property
+    def metadata(self) -> ModelMetadata: ...
 
     def segment(
         self, frames: Sequence[np.ndarray], score_threshold: float, overlap_threshold: float

@@ -1,7 +1,7 @@
 """An engine for frames of any size, with faster ones for some sizes, which may come while it works."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -13,11 +13,21 @@ from bisenetformer_ros.results import SegmentationResult
 class EngineByFrameSize:
     """Looks like one engine; `name`, `device` and `precision` are those of the engine that was used last.
 
-    frame_counts: (height, width) → how many frames of that size have come.
+    frame_counts: (height, width) → how many frames of that size have come. not_taken: why faster engines were passed
+    over when frames of a new size came last.
     """
 
-    def __init__(self, general: Engine) -> None:
+    frame_size = None
+
+    def __init__(
+        self,
+        general: Engine,
+        find: Callable[[tuple[int, int]], tuple[Engine | None, list[str]]] = lambda frame_size: (None, []),
+    ) -> None:
+        """find: asked when the first frame of a size comes, which waits; it gives a faster engine, and `not_taken`."""
         self._general = self._last = general
+        self._find = find
+        self.not_taken: list[str] = []
         self._special: dict[tuple[int, int], Engine] = {}
         self.task, self.metadata = general.task, general.metadata
         self.frame_counts: Counter[tuple[int, int]] = Counter()
@@ -43,6 +53,10 @@ class EngineByFrameSize:
     ) -> list[SegmentationResult]:
         """See `Engine.segment`."""
         size = check_frames(frames)
+        if size not in self.frame_counts:
+            found, self.not_taken = self._find(size)
+            if found is not None:
+                self.add(size, found)
         self._last = self._special.get(size, self._general)
         results = self._last.segment(frames, score_threshold, overlap_threshold)
         self.frame_counts[size] += len(frames)

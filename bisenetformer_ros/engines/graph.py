@@ -27,6 +27,7 @@ OUTPUTS = {"semantic": (LABEL_MAP, CONFIDENCE), "panoptic": (QUERY_MAP, CONFIDEN
 query_map holds the query in whose region a pixel lies, NO_QUERY for none; the columns are TABLE_COLUMNS.
 """
 
+GRAPH_PRECISIONS = ("fp32", "fp16", "int8")
 MAX_BATCH = 64
 """The most frames in one run of a graph with a dynamic batch."""
 NO_QUERY = 255

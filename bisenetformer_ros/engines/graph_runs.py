@@ -65,11 +65,10 @@ def read_results(outputs: Arrays, graph: GraphInfo, overlap_threshold: float) ->
 
 def _check_size(found: tuple[int, int], graph: GraphInfo) -> None:
     if found != graph.frame_size:
-        (height, width), (expected_height, expected_width) = found, graph.frame_size
         command = replace(graph, frame_size=found).export_command(graph.metadata.name, "OUT.onnx")
         raise EngineError(
-            f"the graph was exported for frames of {expected_width}x{expected_height} (width x height), these have "
-            f"{width}x{height}; make one for them: {command}"
+            f"the graph was exported for frames of {'{}x{}'.format(*graph.frame_size)} (height x width), these have "
+            f"{'{}x{}'.format(*found)}; make one for them: {command}"
         )
 
 

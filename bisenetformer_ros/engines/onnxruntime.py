@@ -33,6 +33,7 @@ class OnnxRuntimeEngine:
         path = Path(path)
         self.graph = GraphInfo.load(path)
         self.graph.check(path, task)
+        self.frame_size = self.graph.frame_size
         self.task, self.metadata = task, self.graph.metadata
         self.precision = _check_precision(precision, self.graph, path)
         ort = load_onnxruntime()

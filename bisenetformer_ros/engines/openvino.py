@@ -35,6 +35,7 @@ class OpenVinoEngine:
             raise EngineError(f"device '{device}' was asked for, but the engine openvino runs on the CPU alone")
         self.graph = GraphInfo.load(path)
         self.graph.check(path, task)
+        self.frame_size = self.graph.frame_size
         self.task, self.metadata, self.device = task, self.graph.metadata, "cpu"
         self.precision = _choose_precision(precision)
         self._model = _compile(load_openvino(), path, self.precision)

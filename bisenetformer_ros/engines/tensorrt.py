@@ -41,6 +41,7 @@ class TensorRTEngine:
         self.device, self.graph = str(self._device), sidecar.graph
         self.graph.check(path, task)
         self.task, self.precision, self.metadata = task, self.graph.precision, self.graph.metadata
+        self.frame_size = self.graph.frame_size
         self._max_batch, self._tensors = sidecar.max_batch, sidecar.tensors
         content = sidecar.check(path, this_platform(trt, self._device))
         self._log = error_log(trt)

@@ -1,20 +1,24 @@
 """Which engine serves frames of one size better than PyTorch does, and the commands that make the files it runs."""
 
-import functools
-import hashlib
-import os
+import shlex
+from collections.abc import Iterable
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
 from bisenetformer_ros.engines import open_engine
 from bisenetformer_ros.engines.base import Engine
+from bisenetformer_ros.engines.graph import GRAPH_PRECISIONS
+from bisenetformer_ros.engines.graph_files import find_file, graph_name
+from bisenetformer_ros.engines.ranking import faster_than_torch
 
 Arguments = tuple[str, ...]
 """Of `bisenetformer`, the command's name first."""
 
-ON_CPU = ("openvino", "onnxruntime")
-"""The faster one first."""
+
+def shell(commands: Iterable[Arguments]) -> str:
+    """The commands in one line for a shell."""
+    return " && ".join(shlex.join(["bisenetformer", *arguments]) for arguments in commands)
 
 
 @dataclass(frozen=True)
@@ -43,42 +47,36 @@ class Upgrade:
         """What there is to run until the engine can be opened; path_is_bad: although `path` is there."""
         return [s.arguments for s in self.steps if not s.path.is_file() or (path_is_bad and s is self.steps[-1])]
 
-    def open(self) -> Engine:
+    def by_hand(self) -> str:
+        """What a user types to have the files that are missing."""
+        return shell(self.commands(path_is_bad=False))
+
+    def open(self, precision: str = "auto") -> Engine:
         """Raises EngineError, or ModelError for the file."""
-        return open_engine(self.path, self.task, self.engine, self.device)
+        return open_engine(self.path, self.task, self.engine, self.device, precision)
 
 
 def find_upgrade(weights: Path, task: str, device: str, frame_size: tuple[int, int]) -> Upgrade | None:
-    """For a weights file that PyTorch runs on `device`, "cpu" or "cuda:N"; None where nothing faster is installed.
+    """For a weights file that PyTorch runs on `device`, "cpu" or "cuda:N"; None where nothing faster is installed."""
+    engine = next((name for name in faster_than_torch(task, device) if find_spec(name)), None)
+    return plan_upgrade(engine, weights, task, device, frame_size) if engine else None
 
-    The files lie in the cache folder of the user; their names carry the hash of the weights, so that other weights of
-    the same name have other files.
-    """
-    height, width = frame_size
-    stem = f"{weights.stem}-{_sha256(weights, weights.stat().st_mtime_ns)[:12]}-{task}-{height}x{width}"
-    on_gpu = device != "cpu"
-    engine = next((name for name in (("tensorrt",) if on_gpu else ON_CPU) if find_spec(name)), None)
-    if engine is None:
-        return None
-    precision = "fp16" if on_gpu else "fp32"
-    graph = cache_folder() / f"{stem}-{precision}.onnx"
-    size = f"{height}x{width}"
+
+def plan_upgrade(
+    engine: str, weights: Path, task: str, device: str, frame_size: tuple[int, int], precision: str = "auto"
+) -> Upgrade:
+    """engine: "openvino", "onnxruntime" or "tensorrt". device: "cpu" or "cuda:N". precision: see `graph_precision`."""
+    precision = graph_precision(device, precision)
+    graph = find_file(weights, graph_name(weights, task, frame_size, precision))
+    size = "{}x{}".format(*frame_size)
     export = ("export", str(weights), str(graph), "--size", size, "--task", task, "--precision", precision)
     steps = [Step(graph, export)]
-    if on_gpu:
-        path = graph.with_suffix(".engine")
+    if engine == "tensorrt":
+        path = find_file(weights, graph.with_suffix(".engine").name)
         steps.append(Step(path, ("build-engine", str(graph), str(path))))
     return Upgrade(engine, task, device, tuple(steps))
 
 
-def cache_folder() -> Path:
-    """Where files are kept that can be made again; exists."""
-    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    folder = Path(base) / "bisenetformer_ros"
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder
-
-
-@functools.lru_cache(maxsize=4)
-def _sha256(path: Path, changed_at: int) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+def graph_precision(device: str, precision: str) -> str:
+    """Of the graph: the one asked for where graphs have it, else fp32 for the CPU and fp16 for a GPU."""
+    return precision if precision in GRAPH_PRECISIONS else "fp32" if device == "cpu" else "fp16"

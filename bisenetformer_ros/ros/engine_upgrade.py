@@ -1,6 +1,5 @@
 """A faster engine for frames of one size, made and opened while the node works with another one."""
 
-import shlex
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, wait
@@ -8,7 +7,7 @@ from concurrent.futures import Future, wait
 import numpy as np
 
 from bisenetformer_ros.engines.base import Engine
-from bisenetformer_ros.engines.upgrades import Arguments, Upgrade
+from bisenetformer_ros.engines.upgrades import Arguments, Upgrade, shell
 from bisenetformer_ros.errors import BiSeNetFormerError
 from bisenetformer_ros.in_thread import in_thread
 from bisenetformer_ros.ros.background_command import BackgroundCommand
@@ -56,8 +55,7 @@ class EngineUpgrade:
                 refused_at = self._changed_at()
                 yield from self._open()
             elif not self._may_build():
-                by_hand = " && ".join(_shell(arguments) for arguments in commands)
-                self._explain(f"{self._reason}; run `{by_hand}`, or set build_engine to have the node do it")
+                self._explain(f"{self._reason}; run `{shell(commands)}`, or set build_engine to have the node do it")
                 yield from _pause(LOOK_PERIOD_S)
             elif commands[0] in self._tried:
                 return
@@ -87,12 +85,12 @@ class EngineUpgrade:
         try:
             self._command = BackgroundCommand(arguments, self._log)
         except OSError as error:  # the machine has no room for another process
-            self._explain(f"`{_shell(arguments)}` could not be started: {error}")
+            self._explain(f"`{shell([arguments])}` could not be started: {error}")
             return
         while (code := self._command.exit_code()) is None:
-            self._explain(f"`{_shell(arguments)}` has been at work for {time.monotonic() - begin:.0f} s")
+            self._explain(f"`{shell([arguments])}` has been at work for {time.monotonic() - begin:.0f} s")
             yield
-        self._reason = f"`{_shell(arguments)}` ended with {_ending(code)}: {self._command.last_words()}"
+        self._reason = f"`{shell([arguments])}` ended with {_ending(code)}: {self._command.last_words()}"
         self._explain(self._reason)
 
     def _explain(self, reason: str) -> None:
@@ -102,10 +100,6 @@ class EngineUpgrade:
         """When the file was written that the engine runs, in ns; None if it is not there."""
         path = self._upgrade.path
         return path.stat().st_mtime_ns if path.is_file() else None
-
-
-def _shell(arguments: Sequence[str]) -> str:
-    return shlex.join(["bisenetformer", *arguments])
 
 
 def _ending(code: int) -> str:

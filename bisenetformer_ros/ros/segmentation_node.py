@@ -5,6 +5,7 @@ import sys
 import time
 import traceback
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 import rclpy
 from rclpy.clock import Clock, ClockType
@@ -107,9 +108,11 @@ class SegmentationNode(LifecycleNode):
 
     def _load(self) -> None:
         settings = self._settings
+        # PyTorch serves at once; what is faster is opened beside its work, and made if that is wanted.
+        upgradable = settings["engine"] == "auto" and Path(settings["model"]).suffix not in (".onnx", ".engine")
         segmenter = self._open_segmenter(
             settings["model"],
-            engine=settings["engine"],
+            engine="torch" if upgradable else settings["engine"],
             task=settings["task"],
             device=settings["device"],
             precision=settings["precision"],
@@ -125,7 +128,7 @@ class SegmentationNode(LifecycleNode):
             f"loaded {engine.metadata.name} ({segmenter.task}, {len(segmenter.labels)} classes) "
             f"with {engine.name} on {engine.device}, {engine.precision}"
         )
-        if settings["engine"] == "auto" and engine.name == "torch":
+        if upgradable:
             weights = config_file("models", settings["model"], ".safetensors")
             self._upgrades = EngineUpgrades(
                 segmenter, weights, lambda: self._settings["build_engine"], self.get_logger().info
