@@ -29,7 +29,7 @@ class CompressedImage(Protocol):
     data: Any
 
 
-@dataclass(frozen=True)
+@dataclass
 class _RawImage:
     """The fields of a sensor_msgs/Image without padding."""
 

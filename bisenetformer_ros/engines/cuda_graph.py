@@ -63,7 +63,8 @@ class Recording:
     @torch.inference_mode()
     def __init__(self, graph: SegmentationGraph, task: str, shape: tuple[int, ...], device: torch.device) -> None:
         self._names, self._on_gpu = OUTPUTS[task], device.type == "cuda"
-        graph = graph.eval().to(device, memory_format=torch.channels_last)
+        graph = graph.eval().to(device)
+        graph.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing in PyTorch's stubs
         self._frames = torch.zeros(shape, dtype=torch.uint8, device=device)
         self._threshold = torch.zeros((), device=device)
         inputs = (self._frames, self._threshold) if task == "panoptic" else (self._frames,)

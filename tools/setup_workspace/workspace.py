@@ -56,7 +56,8 @@ def install_packages(state: State, ros: Ros) -> None:
         return
     say("installing the Python packages; the first time takes a few minutes")
     arguments = [argument for file in requirements for argument in ("-r", str(file))]
-    run_pip("install", *arguments, "-c", constraints_file(ros), "-e", f"{ROOT}[dev,torch,training,demo,export,openvino]")
+    extras = "dev,torch,training,demo,export,openvino"
+    run_pip("install", *arguments, "-c", constraints_file(ros), "-e", f"{ROOT}[{extras}]")
     if ros.prefix is None:
         point_wheels_at_this_python(VENV)
     state.finish("packages", inputs)
