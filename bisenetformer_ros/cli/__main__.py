@@ -34,6 +34,7 @@ COMMANDS = (
     ("evaluate-bag", "judge a model on a recorded drive, a rosbag2"),
     ("make-bag", "write a rosbag2 of images and labels, or of a generated drive"),
     ("convert", "turn a checkpoint into a weights file of this package"),
+    ("export", "turn weights into an ONNX graph that does the whole job"),
     ("build-engine", "build a TensorRT engine from an exported graph"),
     ("benchmark", "measure the speed, memory and agreement of every engine"),
     ("node", "run the ROS 2 segmentation node"),

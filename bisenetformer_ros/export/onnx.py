@@ -64,7 +64,8 @@ def _trace(graph: SegmentationGraph, options: ExportOptions) -> onnx.ModelProto:
     frames = torch.zeros(batch, *options.frame_size, 3, dtype=torch.uint8)
     arguments = (frames, torch.tensor(0.5))[: len(INPUTS[options.task])]
     shapes = {0: torch.export.Dim("batch", min=1, max=MAX_BATCH)} if options.dynamic_batch else None
-    logging.getLogger("torch.onnx").setLevel(logging.ERROR)
+    for noisy in ("torch.onnx", "onnxscript"):
+        logging.getLogger(noisy).setLevel(logging.ERROR)
     program = torch.onnx.export(
         graph,
         arguments,
