@@ -23,14 +23,14 @@ def find_faster(
     """An engine that is faster than PyTorch on `device`, if its files are there; and why others were passed over."""
     reasons = []
     for name in faster_than_torch(task, device):
-        upgrade = plan_upgrade(name, weights, task, device, frame_size)
+        upgrade = plan_upgrade(name, weights, task, device, precision, frame_size)
         if find_spec(name) is None:
             reasons.append(f"{name} is not installed")
         elif not upgrade.path.is_file():
             reasons.append(f"{name} has no file for frames of this size (to make it: {upgrade.by_hand()})")
         else:
             try:
-                return upgrade.open(precision), reasons
+                return upgrade.open(), reasons
             except BiSeNetFormerError as error:
                 reasons.append(f"{name} does not work: {error}")
     return None, reasons

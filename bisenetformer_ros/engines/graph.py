@@ -93,6 +93,13 @@ class GraphInfo:
             command = replace(self, task=task).export_command(self.metadata.name, "OUT.onnx")
             raise EngineError(f"{path} is for the {self.task} task, not for the {task} one; make another: {command}")
 
+    def check_precision(self, path: Path, precision: str) -> None:
+        """Raises EngineError, for an engine that leaves the graph's precision as it is, unless that is asked for."""
+        if precision not in ("auto", self.precision):
+            raise EngineError(
+                f"precision {precision} was asked for, {path} has {self.precision}; set it to auto, or export again"
+            )
+
     def to_strings(self) -> dict[str, str]:
         """The entries of the ONNX metadata: those of ModelMetadata, and one more."""
         own = {name: value for name, value in vars(self).items() if name != "metadata"}

@@ -9,6 +9,7 @@ import torch
 from bisenetformer_ros.engines import open_engine
 from bisenetformer_ros.engines.base import Engine
 from bisenetformer_ros.engines.graph_files import newest_file
+from bisenetformer_ros.engines.tensorrt import cuda_device, load_tensorrt
 from bisenetformer_ros.engines.upgrades import graph_precision, plan_upgrade
 from bisenetformer_ros.errors import EngineError
 from bisenetformer_ros.preprocess import check_frames
@@ -25,12 +26,15 @@ class EngineOfWeights:
     def __init__(self, weights: Path, task: str, name: str, device: str, precision: str) -> None:
         self.name, self.task = name, task
         self._weights, self._device, self._precision = weights, device, precision
+        if name == "tensorrt":  # where it cannot run, a file would not help
+            load_tensorrt()
+            cuda_device(device)
         on_gpu = name == "tensorrt" or (name == "onnxruntime" and device != "cpu" and torch.cuda.is_available())
         self._kind = "cuda" if on_gpu else "cpu"
         suffix = ".engine" if name == "tensorrt" else ".onnx"
         newest = newest_file(weights, task, f"-{graph_precision(self._kind, precision)}{suffix}")
         if newest is None:
-            upgrade = plan_upgrade(name, weights, task, self._kind, (480, 640), precision)
+            upgrade = plan_upgrade(name, weights, task, self._kind, precision, (480, 640))
             raise EngineError(
                 f"engine {name} has no file of {weights.name} for the {task} task; make one for the size (height x "
                 f"width) of your frames: {upgrade.by_hand()}"
@@ -60,7 +64,7 @@ class EngineOfWeights:
         return self._last.segment(frames, score_threshold, overlap_threshold)
 
     def _open(self, frame_size: tuple[int, int]) -> Engine:
-        upgrade = plan_upgrade(self.name, self._weights, self.task, self._kind, frame_size, self._precision)
+        upgrade = plan_upgrade(self.name, self._weights, self.task, self._kind, self._precision, frame_size)
         if not upgrade.path.is_file():
             raise EngineError(
                 f"engine {self.name} has no file of {self._weights.name} for the {self.task} task and frames of "

@@ -35,7 +35,8 @@ class OnnxRuntimeEngine:
         self.graph.check(path, task)
         self.frame_size = self.graph.frame_size
         self.task, self.metadata = task, self.graph.metadata
-        self.precision = _check_precision(precision, self.graph, path)
+        self.graph.check_precision(path, precision)
+        self.precision = self.graph.precision
         ort = load_onnxruntime()
         kind, index = choose_device(ort, device)
         self.device = "cpu" if kind == "cpu" else f"cuda:{index}"
@@ -78,14 +79,6 @@ def choose_device(ort: ModuleType, device: str) -> tuple[str, int]:
             f"{', '.join(available)}; set device to one of those, or pip install onnxruntime-gpu in its place"
         )
     return kind, int(number or 0)
-
-
-def _check_precision(precision: str, graph: GraphInfo, path: Path) -> str:
-    if precision not in ("auto", graph.precision):
-        raise EngineError(
-            f"precision {precision} was asked for, {path} has {graph.precision}; set it to auto, or export again"
-        )
-    return graph.precision
 
 
 def _open(ort: ModuleType, path: Path, kind: str, index: int) -> Any:

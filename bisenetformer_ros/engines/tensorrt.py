@@ -40,6 +40,7 @@ class TensorRTEngine:
         sidecar = Sidecar.load(path)
         self.device, self.graph = str(self._device), sidecar.graph
         self.graph.check(path, task)
+        self.graph.check_precision(path, precision)
         self.task, self.precision, self.metadata = task, self.graph.precision, self.graph.metadata
         self.frame_size = self.graph.frame_size
         self._max_batch, self._tensors = sidecar.max_batch, sidecar.tensors

@@ -31,11 +31,13 @@ class Step:
 
 @dataclass(frozen=True)
 class Upgrade:
-    """engine: its name. steps: the files in the order in which they are made; the engine runs the last one."""
+    """engine: its name. precision: "auto" or what is asked for. steps: the files in the order in which they are made;
+    the engine runs the last one."""
 
     engine: str
     task: str
     device: str
+    precision: str
     steps: tuple[Step, ...]
 
     @property
@@ -51,30 +53,30 @@ class Upgrade:
         """What a user types to have the files that are missing."""
         return shell(self.commands(path_is_bad=False))
 
-    def open(self, precision: str = "auto") -> Engine:
+    def open(self) -> Engine:
         """Raises EngineError, or ModelError for the file."""
-        return open_engine(self.path, self.task, self.engine, self.device, precision)
+        return open_engine(self.path, self.task, self.engine, self.device, self.precision)
 
 
-def find_upgrade(weights: Path, task: str, device: str, frame_size: tuple[int, int]) -> Upgrade | None:
+def find_upgrade(weights: Path, task: str, device: str, precision: str, frame_size: tuple[int, int]) -> Upgrade | None:
     """For a weights file that PyTorch runs on `device`, "cpu" or "cuda:N"; None where nothing faster is installed."""
     engine = next((name for name in faster_than_torch(task, device) if find_spec(name)), None)
-    return plan_upgrade(engine, weights, task, device, frame_size) if engine else None
+    return plan_upgrade(engine, weights, task, device, precision, frame_size) if engine else None
 
 
 def plan_upgrade(
-    engine: str, weights: Path, task: str, device: str, frame_size: tuple[int, int], precision: str = "auto"
+    engine: str, weights: Path, task: str, device: str, precision: str, frame_size: tuple[int, int]
 ) -> Upgrade:
     """engine: "openvino", "onnxruntime" or "tensorrt". device: "cpu" or "cuda:N". precision: see `graph_precision`."""
-    precision = graph_precision(device, precision)
-    graph = find_file(weights, graph_name(weights, task, frame_size, precision))
+    of_graph = graph_precision(device, precision)
+    graph = find_file(weights, graph_name(weights, task, frame_size, of_graph))
     size = "{}x{}".format(*frame_size)
-    export = ("export", str(weights), str(graph), "--size", size, "--task", task, "--precision", precision)
+    export = ("export", str(weights), str(graph), "--size", size, "--task", task, "--precision", of_graph)
     steps = [Step(graph, export)]
     if engine == "tensorrt":
         path = find_file(weights, graph.with_suffix(".engine").name)
         steps.append(Step(path, ("build-engine", str(graph), str(path))))
-    return Upgrade(engine, task, device, tuple(steps))
+    return Upgrade(engine, task, device, precision, tuple(steps))
 
 
 def graph_precision(device: str, precision: str) -> str:

@@ -19,11 +19,17 @@ class EngineUpgrades:
     """Hands engines to the segmenter as they become ready. problem: what is in the way of that, for people."""
 
     def __init__(
-        self, segmenter: Segmenter, weights: Path, may_build: Callable[[], bool], log: Callable[[str], None]
+        self,
+        segmenter: Segmenter,
+        weights: Path,
+        precision: str,
+        may_build: Callable[[], bool],
+        log: Callable[[str], None],
     ) -> None:
         """segmenter: its engine, which takes frames of any size, gets company. For the rest see EngineUpgrade."""
         segmenter.engine = self._engine = EngineByFrameSize(segmenter.engine)
-        self._weights, self._may_build, self._log = weights, may_build, log
+        self._weights, self._precision = weights, precision
+        self._may_build, self._log = may_build, log
         self._upgrades: dict[tuple[int, int], EngineUpgrade | None] = {}
 
     @property
@@ -46,7 +52,8 @@ class EngineUpgrades:
                 upgrade.close()
 
     def _begin(self, frame_size: tuple[int, int]) -> EngineUpgrade | None:
-        upgrade = find_upgrade(self._weights, self._engine.task, self._engine.device, frame_size)
+        task, device = self._engine.task, self._engine.device
+        upgrade = find_upgrade(self._weights, task, device, self._precision, frame_size)
         return upgrade and EngineUpgrade(upgrade, frame_size, self._may_build, self._log)
 
     def _hand_over(self, frame_size: tuple[int, int], engine: Engine | None) -> None:

@@ -5,6 +5,7 @@ import sys
 import time
 import traceback
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 import rclpy
@@ -12,6 +13,7 @@ from rclpy.clock import Clock, ClockType
 from rclpy.exceptions import ParameterException
 from rclpy.executors import ExternalShutdownException
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
+from rclpy.node import Node
 from rclpy.parameter import Parameter
 from sensor_msgs.msg import CompressedImage, Image
 from std_srvs.srv import SetBool
@@ -130,9 +132,9 @@ class SegmentationNode(LifecycleNode):
         )
         if upgradable:
             weights = config_file("models", settings["model"], ".safetensors")
-            self._upgrades = EngineUpgrades(
-                segmenter, weights, lambda: self._settings["build_engine"], self.get_logger().info
-            )
+            may_build = partial(settings.__getitem__, "build_engine")
+            log = self.get_logger().info
+            self._upgrades = EngineUpgrades(segmenter, weights, settings["precision"], may_build, log)
 
     def _make_cameras(self) -> list[Camera]:
         """As the parameters have it now; what has not changed since the last time stays, with its counts."""
@@ -203,6 +205,14 @@ class SegmentationNode(LifecycleNode):
         )
 
 
+def _spin(node: Node) -> None:
+    try:
+        rclpy.spin(node)
+    except Exception:
+        if node.context.ok():  # else a callback was overtaken by the end, and its error says nothing
+            raise
+
+
 def main(argv: Sequence[str] | None = None, open_segmenter: Callable[..., Segmenter] = Segmenter) -> int:
     """Runs the node until it is interrupted. argv: with `--ros-args`, without the program's name; default sys.argv."""
     make_room_for_images()
@@ -212,7 +222,7 @@ def main(argv: Sequence[str] | None = None, open_segmenter: Callable[..., Segmen
         # How rclpy ends a spin differs between distributions: Ctrl-C is either of the two.
         with contextlib.suppress(KeyboardInterrupt, ExternalShutdownException):
             node = SegmentationNode(open_segmenter)
-            rclpy.spin(node)
+            _spin(node)
     except (BiSeNetFormerError, ParameterException) as error:
         print(f"segmentation_node: {error}", file=sys.stderr)
         return 2

@@ -25,7 +25,7 @@ def start(made: Path) -> Iterator[Callable[..., EngineUpgrade]]:
     started: list[EngineUpgrade] = []
 
     def start(weights: Path, may_build: bool, log: Callable[[str], None] = print) -> EngineUpgrade:
-        upgrade = Upgrade("torch", "semantic", "cpu", (Step(made, ("convert", str(weights), str(made))),))
+        upgrade = Upgrade("torch", "semantic", "cpu", "fp32", (Step(made, ("convert", str(weights), str(made))),))
         started.append(EngineUpgrade(upgrade, (48, 80), lambda: may_build, log))
         return started[-1]
 

@@ -1,5 +1,6 @@
 """What the node does and says when something outside it is wrong. One process at a time, each in the same domain."""
 
+import re
 import signal
 from pathlib import Path
 
@@ -35,7 +36,13 @@ def test_missing_model_is_said_and_the_node_can_be_configured_again(graph, reluc
     assert "could not configure: model '/nowhere/model.safetensors'" in reluctant.output()
     assert graph.state() == "unconfigured"
     assert not graph.change_state("configure")  # still missing
+    assert graph.set_parameter("engine", "tensorrt") == (True, "")
     assert graph.set_parameter("model", str(weights)) == (True, "")
+    assert not graph.change_state("configure")
+    # It is not installed, sees no GPU, or has no engine file.
+    assert re.search("could not configure: .*tensorrt", reluctant.output(), re.IGNORECASE)
+    assert graph.state() == "unconfigured"
+    assert graph.set_parameter("engine", "torch") == (True, "")
     assert graph.set_parameter("task", "semantic") == (True, "")
     assert graph.change_state("configure")
     assert graph.change_state("activate")
