@@ -4,7 +4,7 @@
 #         done when all is up to date
 # demo    a synthetic drive through the node; SOURCE=folder, video, rosbag2 or webcam plays that instead
 # test    all tests but the slow ones
-# test-slow  trainings of an hour or more
+# test-slow  trainings of half an hour
 # lint    style and types
 # format  rewrites the style
 # docs    rewrites what the documents take from the source: the table of the node's parameters
