@@ -31,6 +31,11 @@ def generate_launch_description() -> LaunchDescription:
     arguments = [DeclareLaunchArgument(name, default_value="", description=text) for name, text in PARAMETERS.items()]
     arguments += [
         DeclareLaunchArgument(
+            "build_engine",
+            default_value="",
+            description="true: with engine auto, files of a faster engine are made in the background",
+        ),
+        DeclareLaunchArgument(
             "image_topic", default_value="image_raw", description="images to segment, of the only camera"
         ),
         DeclareLaunchArgument(
@@ -78,6 +83,8 @@ def _start(context: LaunchContext) -> list[Node]:
 
     use_sim_time = {"use_sim_time": ParameterValue(LaunchConfiguration("use_sim_time"), value_type=bool)}
     parameters = {name: ParameterValue(given(name), value_type=str) for name in PARAMETERS if given(name)}
+    if given("build_engine"):
+        parameters["build_engine"] = ParameterValue(LaunchConfiguration("build_engine"), value_type=bool)
     cameras = _cameras(given("cameras"))
     if cameras:
         parameters["cameras"] = list(cameras)

@@ -86,7 +86,7 @@ SETTINGS = (
     Setting(
         "engine",
         "auto",
-        "What runs the network; auto takes the one that fits the file.",
+        "What runs the network; auto begins with PyTorch and changes to a faster engine whose files are there.",
         Changes.UNCONFIGURED,
         choices=ENGINES,
     ),
