@@ -41,8 +41,8 @@ class ContextPath(nn.Module):
 
 
 def global_average(x: Tensor) -> Tensor:
-    """(B, C, H, W) → (B, C, 1, 1); summed up in float32, in which a whole map of 16-bit numbers has room."""
-    return x.mean(dim=(2, 3), keepdim=True, dtype=torch.float32).to(x.dtype)
+    """(B, C, H, W) → (B, C, 1, 1); summed up in float32 at least: a whole map of 16-bit numbers has room."""
+    return x.mean(dim=(2, 3), keepdim=True, dtype=torch.promote_types(x.dtype, torch.float32)).to(x.dtype)
 
 
 def _resize_to(x: Tensor, like: Tensor) -> Tensor:
