@@ -33,15 +33,9 @@ sys.exit(service.run())
 def test_every_argument_has_a_description():
     description = get_launch_description_from_python_launch_file(str(FILE))
     arguments: list[DeclareLaunchArgument] = description.get_launch_arguments()
-    names = "model engine device precision task image_transport image_topic camera_info_topic cameras params_file namespace"
-    assert {argument.name for argument in arguments} == {
-        *names.split(),
-        "build_engine",
-        "node_name",
-        "rviz",
-        "large_data",
-        "use_sim_time",
-    }
+    of_the_node = "model engine build_engine device precision task image_transport params_file namespace node_name"
+    others = "image_topic camera_info_topic cameras rviz large_data use_sim_time"
+    assert {argument.name for argument in arguments} == {*of_the_node.split(), *others.split()}
     assert all(argument.description and "no description" not in argument.description for argument in arguments)
     warning = next(argument.description for argument in arguments if argument.name == "large_data")
     assert "EVERY process" in warning
