@@ -25,7 +25,8 @@ class FrameInput(nn.Module):
     ) -> None:
         super().__init__()
         self.geometry = geometry
-        self.channels = ["rgb".index(colour) for colour in colours]
+        self.reorders = colours != "rgb"
+        self.register_buffer("channels", torch.tensor(["rgb".index(colour) for colour in colours]))
         self.register_buffer("mean", torch.tensor(pixel_mean).view(3, 1, 1))
         self.register_buffer("scale", 1 / torch.tensor(pixel_std).view(3, 1, 1))
         if geometry.resized_size != geometry.image_size:
@@ -38,8 +39,8 @@ class FrameInput(nn.Module):
     def forward(self, frames: Tensor) -> Tensor:
         """frames (B, H, W, 3) uint8 → (B, 3, padded height, padded width) float32, 0 in the padding."""
         images = frames.float()
-        if self.channels != [0, 1, 2]:
-            images = images[..., self.channels]
+        if self.reorders:
+            images = images.index_select(3, self.channels)
         if self.geometry.resized_size != self.geometry.image_size:
             images = self._resize(images)
         else:

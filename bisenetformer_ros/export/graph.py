@@ -43,5 +43,6 @@ class SegmentationGraph(nn.Module):
                 raise ConfigError(f"a query map has room for {MAX_QUERIES} queries, this network has {num_queries}")
             self.output = PanopticOutput(num_classes, num_queries, mask_size, geometry)
 
-    def forward(self, frames: Tensor, *score_threshold: Tensor) -> tuple[Tensor, ...]:
-        return self.output(*self.network(self.frame_input(frames)), *score_threshold)
+    def forward(self, frames: Tensor, score_threshold: Tensor | None = None) -> tuple[Tensor, ...]:
+        logits = self.network(self.frame_input(frames))
+        return self.output(*logits) if score_threshold is None else self.output(*logits, score_threshold)

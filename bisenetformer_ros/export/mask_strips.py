@@ -33,11 +33,10 @@ class MaskStrips(nn.Module):
         self.first_rows = rows.first.tolist()
         self.row_taps, self.column_taps = rows.num_taps, columns.num_taps
         tile_columns = (columns.first[:, None] + np.arange(columns.num_taps)).flatten()
-        in_image = np.arange(len(columns.first) * TILE_WIDTH).reshape(-1, TILE_WIDTH, 1) < self.width
+        self.num_beyond = self.height * (len(columns.first) * TILE_WIDTH - self.width)
         self.register_buffer("tile_columns", torch.from_numpy(tile_columns))
         self.register_buffer("row_weights", torch.from_numpy(rows.weights))
         self.register_buffer("column_weights", torch.from_numpy(columns.weights).transpose(1, 2).contiguous())
-        self.register_buffer("in_image", torch.from_numpy(in_image.astype(np.float32)))
 
     def forward(self, maps: Tensor) -> list[Tensor]:
         """(B, N, h, w) → strips (B, R, T, N, TILE_WIDTH) of R rows in T tiles; 0 in columns beyond the image."""
@@ -52,9 +51,10 @@ class MaskStrips(nn.Module):
             strips.append(torch.matmul(rows.unflatten(2, tile_shape), self.column_weights))
         return strips
 
-    def count(self, solid: Tensor) -> Tensor:
-        """solid (B, R, T, N, TILE_WIDTH) of 0 and 1 → (B, N): the pixels of the image that are 1."""
-        return torch.matmul(solid, self.in_image).sum(dim=(1, 2, 4))
+    def count_not_negative(self, strips: list[Tensor]) -> Tensor:
+        """(B, N): the pixels of the image where a map is at least 0, which it is in all columns beyond the image."""
+        counts = [(strip >= 0).float().sum(dim=4).sum(dim=(1, 2)) for strip in strips]
+        return torch.stack(counts).sum(dim=0) - self.num_beyond
 
     def join_tiles(self, values: Tensor) -> Tensor:
         """(B, R, T, TILE_WIDTH) → (B, R, W): tiles side by side, without the columns beyond the image."""

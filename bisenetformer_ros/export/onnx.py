@@ -6,6 +6,7 @@ Resize differ between the two, so that taking a graph back is a matter of a few 
 
 import hashlib
 import logging
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -66,16 +67,18 @@ def _trace(graph: SegmentationGraph, options: ExportOptions) -> onnx.ModelProto:
     shapes = {0: torch.export.Dim("batch", min=1, max=MAX_BATCH)} if options.dynamic_batch else None
     for noisy in ("torch.onnx", "onnxscript"):
         logging.getLogger(noisy).setLevel(logging.ERROR)
-    program = torch.onnx.export(
-        graph,
-        arguments,
-        input_names=INPUTS[options.task],
-        output_names=OUTPUTS[options.task],
-        dynamic_shapes=(shapes, None)[: len(arguments)] if options.dynamic_batch else None,
-        opset_version=EXPORTERS_OPSET,
-        dynamo=True,
-        verbose=False,
-    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)  # about PyTorch's own use of itself
+        program = torch.onnx.export(
+            graph,
+            arguments,
+            input_names=INPUTS[options.task],
+            output_names=OUTPUTS[options.task],
+            dynamic_shapes=(shapes, None)[: len(arguments)] if options.dynamic_batch else None,
+            opset_version=EXPORTERS_OPSET,
+            dynamo=True,
+            verbose=False,
+        )
     return program.model_proto
 
 

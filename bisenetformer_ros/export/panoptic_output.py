@@ -42,10 +42,10 @@ class PanopticOutput(nn.Module):
 
         mask areas: (B, N), of all queries. Where every score is 0, the owner is some query, of score 0.
         """
-        owners, bests, areas = [], [], []
-        for strip in self.strips(mask_logits):
-            areas.append(self.strips.count((strip >= 0).float()))
+        owners, bests = [], []
+        strips = self.strips(mask_logits)
+        for strip in strips:
             best, owner = (strip.sigmoid() * scores[:, None, None, :, None]).max(dim=3)
             bests.append(self.strips.join_tiles(best))
             owners.append(self.strips.join_tiles(owner))
-        return torch.cat(owners, dim=1), torch.cat(bests, dim=1), torch.stack(areas).sum(dim=0)
+        return torch.cat(owners, dim=1), torch.cat(bests, dim=1), self.strips.count_not_negative(strips)
