@@ -1,6 +1,8 @@
 """The lifecycle node: camera topics in, segmentation topics out."""
 
+import atexit
 import contextlib
+import signal
 import sys
 import time
 import traceback
@@ -35,6 +37,9 @@ GRAPH_PERIOD_S = 0.5
 """How often the publishers of the image topics are looked at."""
 UPGRADE_PERIOD_S = 0.5
 """How often a faster engine is looked after, where one is on its way."""
+EXIT_WITHIN_S = 5
+"""So long the middleware may take to close; then the kernel ends the process. Fast DDS 3.2 has been seen to wait for
+ever for a TCP connection (LARGE_DATA) whose other end was killed."""
 WARM_UP_SIZE = (480, 640)
 """(height, width) of the picture that an engine without a fixed input is warmed up with."""
 
@@ -229,8 +234,11 @@ def main(argv: Sequence[str] | None = None, open_segmenter: Callable[..., Segmen
     finally:
         if node is not None:
             node.close()
+            signal.alarm(EXIT_WITHIN_S)
             node.destroy_node()
         rclpy.try_shutdown()
+        signal.alarm(0)
+    atexit.register(signal.alarm, EXIT_WITHIN_S)  # the middleware is closed for good when its objects are collected
     return 0
 
 

@@ -51,7 +51,9 @@ class Process:
         self.log = log
         environment = os.environ | {"ROS_DOMAIN_ID": str(domain), "PYTHONUNBUFFERED": "1"}
         with open(log, "a") as stream:
-            self._child = subprocess.Popen(command, stdout=stream, stderr=subprocess.STDOUT, env=environment)
+            self._child = subprocess.Popen(
+                command, stdout=stream, stderr=subprocess.STDOUT, env=environment, start_new_session=True
+            )
 
     @property
     def pid(self) -> int:
@@ -70,9 +72,9 @@ class Process:
         self._child.send_signal(signal.SIGCONT)
 
     def stop(self, how: signal.Signals = signal.SIGINT) -> int:
-        """Sends the signal unless the process has ended, and returns its exit code."""
+        """Sends the signal to the process and its children, as a terminal does, and returns its exit code."""
         if self.alive():
-            self._child.send_signal(how)
+            os.killpg(self._child.pid, how)
         try:
             return self._child.wait(LIMIT_S)
         except subprocess.TimeoutExpired:

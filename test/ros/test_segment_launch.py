@@ -13,8 +13,6 @@ from launch.launch_description_sources import get_launch_description_from_python
 
 FILE = Path(__file__).parents[2] / "launch" / "segment.launch.py"
 
-END = signal.SIGTERM  # a SIGINT would come from a terminal, which sends it to the node as well
-
 LAUNCH = """
 import sys
 from launch import LaunchDescription, LaunchService
@@ -64,7 +62,7 @@ def test_launched_node_segments_the_topic_it_was_given(graph, start, weights, tm
     assert masks[0].header.frame_id == infos[0].header.frame_id == "front_camera"
     assert graph.node.count_publishers("/robot/eyes/panoptic") == 0
     assert graph.get_parameter("/robot/eyes", "overlay_alpha") == 0.25
-    assert process.stop(END) == 0
+    assert process.stop(signal.SIGINT) == 0
     assert "Traceback" not in process.output()
 
 
@@ -95,4 +93,4 @@ def test_several_cameras_with_topics_of_their_own(graph, start, weights):
     assert {(mask.height, mask.width) for mask in masks["left"]} == {(48, 80)}
     assert {(mask.height, mask.width) for mask in masks["right"]} == {(40, 64)}
     assert infos[0].width == 64
-    assert process.stop(END) == 0
+    assert process.stop(signal.SIGINT) == 0
