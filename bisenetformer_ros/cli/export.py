@@ -13,6 +13,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn
 
 from bisenetformer_ros.data.synthetic import StreetDrive
 from bisenetformer_ros.engines import TASKS
+from bisenetformer_ros.engines.graph import GRAPH_PRECISIONS
 from bisenetformer_ros.errors import ConfigError, ModelError
 from bisenetformer_ros.export.onnx import OPSET, ExportOptions, build_onnx
 from bisenetformer_ros.export.verification import Verification, verify
@@ -31,6 +32,8 @@ bisenetformer export nano.safetensors nano.onnx --size 480x640 --task semantic -
 
 MAX_FRAMES = 20
 """Of what --verify-with names; more would say little more."""
+MAX_CALIBRATION = 32
+"""Of what --calibrate names; on CamVid, more change nothing."""
 NUM_DRIVES = 4
 """One frame of each generated drive is compared where no pictures are given."""
 
@@ -41,7 +44,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--size", type=frame_size, required=True, metavar="HxW", help="of the camera's frames, pixels")
     parser.add_argument("--task", choices=TASKS, default="panoptic", help="default: %(default)s")
     parser.add_argument(
-        "--precision", choices=("fp32", "fp16"), default="fp32", help="of the network (default: %(default)s)"
+        "--precision", choices=GRAPH_PRECISIONS, default="fp32", help="of the network (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--calibrate",
+        type=Path,
+        metavar="IMAGES",
+        help=f"for int8, which is for CPUs: pictures such as the camera gives; up to {MAX_CALIBRATION} are used",
     )
     parser.add_argument("--bgr", action="store_true", help="the graph takes frames as B, G, R instead of R, G, B")
     parser.add_argument(
@@ -68,13 +77,16 @@ def frame_size(text: str) -> tuple[int, int]:
 def run(args: argparse.Namespace) -> int:
     if args.output.suffix != ".onnx" or not args.output.parent.is_dir():
         raise ConfigError(f"expected a .onnx file in an existing folder to write to, got {args.output}")
+    if (args.precision == "int8") != (args.calibrate is not None):
+        raise ConfigError("--precision int8 needs --calibrate IMAGES, and the other precisions have no use for it")
     weights = find_weights(args.model)
     options = ExportOptions(args.task, args.size, args.precision, "bgr" if args.bgr else "rgb", args.dynamic_batch)
-    frames = read_frames(args.verify_with, args.size) if args.verify_with else drive_frames(args.size)
+    frames = read_frames(args.verify_with, args.size, MAX_FRAMES) if args.verify_with else drive_frames(args.size)
+    calibration = read_frames(args.calibrate, args.size, MAX_CALIBRATION) if args.calibrate else []
     columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
     with Progress(*columns, TimeElapsedColumn(), console=Console(stderr=True)) as progress:
         building = progress.add_task("building the graph", total=1)
-        proto = build_onnx(weights, options)
+        proto = build_onnx(weights, options, calibration)
         graph = proto.SerializeToString()
         progress.update(building, completed=1)
         comparing = progress.add_task("comparing with PyTorch", total=len(frames))
@@ -105,11 +117,11 @@ def drive_frames(size: tuple[int, int]) -> list[np.ndarray]:
     return [StreetDrive(seed, size=size)[20].rgb for seed in range(NUM_DRIVES)]
 
 
-def read_frames(path: Path, size: tuple[int, int]) -> list[np.ndarray]:
-    """Pictures of `path`, spread evenly over all of them and brought to (height, width) `size`."""
+def read_frames(path: Path, size: tuple[int, int], most: int) -> list[np.ndarray]:
+    """Up to `most` pictures of `path`, spread evenly over all of them and brought to (height, width) `size`."""
     source = open_source(path)
     frames = list(source.frames)
-    chosen = [frames[index] for index in np.linspace(0, len(frames) - 1, min(len(frames), MAX_FRAMES)).astype(int)]
+    chosen = [frames[index] for index in np.linspace(0, len(frames) - 1, min(len(frames), most)).astype(int)]
     return [cv2.resize(frame.read(), size[::-1], interpolation=cv2.INTER_AREA) for frame in chosen]
 
 

@@ -44,7 +44,7 @@ def segment_frames(
     _check_size(check_frames(frames), graph)
     for first in range(0, len(frames), max_batch):
         start = perf_counter()
-        inputs = _inputs(frames[first : first + max_batch], graph, score_threshold)
+        inputs = graph_inputs(frames[first : first + max_batch], graph, score_threshold)
         prepared = perf_counter()
         outputs = run(inputs)
         inferred = perf_counter()
@@ -53,6 +53,15 @@ def segment_frames(
         times_ms = StageTimes(*(1e3 * seconds / len(batch) for seconds in stages))
         results += [replace(result, times_ms=times_ms) for result in batch]
     return results
+
+
+def graph_inputs(frames: Sequence[np.ndarray], graph: GraphInfo, score_threshold: float) -> Arrays:
+    """frames: RGB images (H, W, 3) uint8, all of the graph's size."""
+    batch = np.stack(frames) if len(frames) > 1 else np.ascontiguousarray(frames[0])[None]
+    if graph.colours == "bgr":
+        batch = np.ascontiguousarray(batch[..., ::-1])
+    values = {FRAMES: batch, SCORE_THRESHOLD: np.array(score_threshold, np.float32)}
+    return {name: values[name] for name in INPUTS[graph.task]}
 
 
 def read_results(outputs: Arrays, graph: GraphInfo, overlap_threshold: float) -> list[SegmentationResult]:
@@ -70,14 +79,6 @@ def _check_size(found: tuple[int, int], graph: GraphInfo) -> None:
             f"the graph was exported for frames of {'{}x{}'.format(*graph.frame_size)} (height x width), these have "
             f"{'{}x{}'.format(*found)}; make one for them: {command}"
         )
-
-
-def _inputs(frames: Sequence[np.ndarray], graph: GraphInfo, score_threshold: float) -> Arrays:
-    batch = np.stack(frames) if len(frames) > 1 else np.ascontiguousarray(frames[0])[None]
-    if graph.colours == "bgr":
-        batch = np.ascontiguousarray(batch[..., ::-1])
-    values = {FRAMES: batch, SCORE_THRESHOLD: np.array(score_threshold, np.float32)}
-    return {name: values[name] for name in INPUTS[graph.task]}
 
 
 def _panoptic(

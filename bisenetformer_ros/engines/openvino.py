@@ -21,7 +21,8 @@ HINTS = {"fp32": "f32", "bf16": "bf16"}
 class OpenVinoEngine:
     """An ONNX file of `bisenetformer export`, for frames of its size.
 
-    device: "auto" or "cpu". precision: "fp32" or "bf16"; "auto" is bf16 where the processor computes that, else fp32.
+    device: "auto" or "cpu". precision: "fp32" or "bf16", whatever the graph has; "auto" is bf16 where the processor
+    computes that, else fp32. A graph in int8 has "int8" or "auto", which are the same, and the rest of it as above.
     It uses as many threads as PyTorch does: OMP_NUM_THREADS, if set.
 
     Raises ModelError for the file, EngineError for the task, the device, the precision, or a missing OpenVINO.
@@ -37,8 +38,9 @@ class OpenVinoEngine:
         self.graph.check(path, task)
         self.frame_size = self.graph.frame_size
         self.task, self.metadata, self.device = task, self.graph.metadata, "cpu"
-        self.precision = _choose_precision(precision)
-        self._model = _compile(load_openvino(), path, self.precision)
+        floats = _choose_floats(precision, self.graph, path)
+        self.precision = "int8" if self.graph.precision == "int8" else floats
+        self._model = _compile(load_openvino(), path, floats)
 
     def segment(
         self, frames: Sequence[np.ndarray], score_threshold: float, overlap_threshold: float
@@ -61,11 +63,16 @@ def load_openvino() -> ModuleType:
     return openvino
 
 
-def _choose_precision(precision: str) -> str:
-    if precision == "auto":
+def _choose_floats(precision: str, graph: GraphInfo, path: Path) -> str:
+    """A key of HINTS: for the whole graph, or for what is not in integers."""
+    if precision == "auto" or precision == graph.precision == "int8":
         return "bf16" if computes_bf16() else "fp32"
-    if precision not in HINTS:
-        raise EngineError(f"unknown precision '{precision}', the engine openvino has auto, {', '.join(HINTS)}")
+    if precision not in HINTS or graph.precision == "int8":
+        expected = ["auto", "int8"] if graph.precision == "int8" else ["auto", *HINTS]
+        raise EngineError(
+            f"precision {precision} was asked for, but OpenVINO can run {path}, a graph in {graph.precision}, with "
+            f"{', '.join(expected)} alone"
+        )
     return precision
 
 

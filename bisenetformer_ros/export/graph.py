@@ -14,8 +14,8 @@ from bisenetformer_ros.model.bisenetformer import BiSeNetFormer
 from bisenetformer_ros.preprocess import plan_geometry
 
 MASK_STRIDE = 8
-DTYPES = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
-"""Of the network's weights and activations, by precision."""
+DTYPES = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16, "int8": torch.float32}
+"""Of the network's weights and activations, by precision; integers come later, see quantization.py."""
 
 
 class SegmentationGraph(nn.Module):

@@ -4,19 +4,22 @@ TensorRT 8.6 reads opset 17, PyTorch's exporter writes 18 or later. Of the opera
 Resize differ between the two, so that taking a graph back is a matter of a few attributes; then it is checked.
 """
 
-import hashlib
 import logging
 import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import onnx
 import torch
 from onnx import helper, numpy_helper
 
 from bisenetformer_ros import __version__
 from bisenetformer_ros.engines.graph import INPUTS, MAX_BATCH, OUTPUTS, GraphInfo
+from bisenetformer_ros.engines.graph_files import sha256_of
 from bisenetformer_ros.export.graph import SegmentationGraph
+from bisenetformer_ros.export.quantization import quantize
 from bisenetformer_ros.model.checkpoint import load_checkpoint
 
 OPSET = 17
@@ -27,7 +30,7 @@ SINCE_18 = {"noop_with_empty_axes", "antialias", "keep_aspect_ratio_policy"}
 
 @dataclass(frozen=True)
 class ExportOptions:
-    """frame_size: (height, width) of the camera's frames. precision: "fp32" or "fp16". colours: "rgb" or "bgr".
+    """frame_size: (height, width) of the camera's frames. precision: "fp32", "fp16" or "int8". colours: "rgb" or "bgr".
 
     dynamic_batch: one run takes any number of frames, rather than one.
     """
@@ -39,8 +42,11 @@ class ExportOptions:
     dynamic_batch: bool = False
 
 
-def build_onnx(weights: Path, options: ExportOptions) -> onnx.ModelProto:
-    """The graph with its metadata, checked for consistency; raises ModelError for the weights."""
+def build_onnx(weights: Path, options: ExportOptions, calibration: Sequence[np.ndarray] = ()) -> onnx.ModelProto:
+    """The graph with its metadata, checked for consistency; raises ModelError for the weights.
+
+    calibration: for int8, RGB frames of the graph's size such as it will see.
+    """
     model, metadata = load_checkpoint(weights)
     graph = SegmentationGraph(
         model, metadata, options.task, options.frame_size, options.precision, options.colours
@@ -51,11 +57,13 @@ def build_onnx(weights: Path, options: ExportOptions) -> onnx.ModelProto:
     info = GraphInfo(
         metadata,
         **vars(options),
-        weights_sha256=hashlib.sha256(weights.read_bytes()).hexdigest(),
+        weights_sha256=sha256_of(weights),
         tools={"bisenetformer_ros": __version__, "torch": torch.__version__, "onnx": onnx.__version__},
     )
     helper.set_model_props(proto, info.to_strings())
     proto.producer_name, proto.producer_version = "bisenetformer_ros", __version__
+    if options.precision == "int8":
+        proto = quantize(proto, calibration)
     onnx.checker.check_model(proto, full_check=True)
     return proto
 
@@ -99,4 +107,8 @@ def _take_back_to_opset_17(proto: onnx.ModelProto) -> None:
             kept.append(helper.make_attribute("axes", axes.tolist()))
         del node.attribute[:]
         node.attribute.extend(kept)
+    used = {name for node in proto.graph.node for name in node.input}
+    initializers = [tensor for tensor in proto.graph.initializer if tensor.name in used]
+    del proto.graph.initializer[:]
+    proto.graph.initializer.extend(initializers)
     proto.opset_import[0].version = OPSET

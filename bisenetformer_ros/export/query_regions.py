@@ -68,7 +68,7 @@ class QueryRegions(nn.Module):
 def _extent(counts: Tensor, area: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """counts (B, L, N) pixels per line → first line, line after the last, mean line: (B, N) each, 0 for no pixels."""
     length = counts.shape[1]
-    lines = torch.arange(length, dtype=torch.float32)[:, None]
+    lines = torch.arange(length, dtype=torch.float32, device=counts.device)[:, None]
     present = counts > 0
     first = torch.where(present, lines, float(length)).amin(dim=1) * (area > 0).float()
     end = (present.float() * (lines + 1)).amax(dim=1)

@@ -13,26 +13,32 @@ from bisenetformer_ros.engines.graph import GraphInfo
 from bisenetformer_ros.engines.onnxruntime import OnnxRuntimeEngine
 from bisenetformer_ros.engines.torch import TorchEngine
 
+MIN_SHARES = {precision: Agreement(labels, 1.0) for precision, labels in MIN_AGREEMENT.items()} | {
+    "int8": Agreement(labels=0.99, segments=0.98)
+}
+"""By precision, the shares of labels and segments that have to be PyTorch's. Integers change a little of what is seen;
+what that means for the task is a question for `bisenetformer evaluate`."""
+
 
 @dataclass(frozen=True)
 class Verification:
-    """agreement: of ONNX Runtime on the graph with PyTorch in float32, over `num_frames`. min_labels: see `passed`."""
+    """agreement: of ONNX Runtime on the graph with PyTorch in float32, over `num_frames`. least: what is asked for."""
 
     agreement: Agreement
-    min_labels: float
+    least: Agreement
     num_frames: int
 
     @property
     def passed(self) -> bool:
-        """At least `min_labels` of the pixels have the same label, and every segment has its partner."""
-        return self.agreement.labels >= self.min_labels and self.agreement.segments in (None, 1.0)
+        segments = 1.0 if self.agreement.segments is None else self.agreement.segments
+        return self.agreement.labels >= self.least.labels and segments >= self.least.segments
 
     def __str__(self) -> str:
-        labels = f"{_percent(self.agreement.labels)} of the labels (at least {_percent(self.min_labels)} have to be)"
-        if self.agreement.segments is None:
-            return f"the same as PyTorch on {self.num_frames} frames: {labels}"
-        segments = f"{_percent(self.agreement.segments)} of the segments (all have to be)"
-        return f"the same as PyTorch on {self.num_frames} frames: {labels}, {segments}"
+        found, least = self.agreement, self.least
+        parts = [f"{_percent(found.labels)} of the labels (at least {_percent(least.labels)} have to be)"]
+        if found.segments is not None:
+            parts.append(f"{_percent(found.segments)} of the segments (at least {_percent(least.segments)})")
+        return f"on {self.num_frames} frames as PyTorch has it: {', '.join(parts)}"
 
 
 def verify(
@@ -54,7 +60,7 @@ def verify(
             expected += reference.segment([frame], *THRESHOLDS)
             on_frame()
     agreement = measure_agreement(results, expected, info.metadata.labels)
-    return Verification(agreement, MIN_AGREEMENT[info.precision], len(frames))
+    return Verification(agreement, MIN_SHARES[info.precision], len(frames))
 
 
 def _percent(share: float) -> str:

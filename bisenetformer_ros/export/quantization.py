@@ -1,0 +1,77 @@
+"""Convolutions in 8-bit integers, by ranges that real frames show (post-training static quantization).
+
+The convolutional part of the network alone: backbone, context path and feature fusion, without their gates, which
+work on one pixel and cost nothing. The decoder and all that is not the network stay as they are. For the CPU:
+activations are unsigned with a zero point, which TensorRT does not read.
+"""
+
+import logging
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import onnx
+from onnx import helper
+from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
+
+from bisenetformer_ros.engines.graph import GraphInfo
+from bisenetformer_ros.engines.graph_runs import graph_inputs
+
+OPERATORS = ("Conv", "Relu", "Concat", "AveragePool")
+"""What keeps 8 bits from one convolution to the next."""
+
+
+class _Frames(CalibrationDataReader):
+    def __init__(self, info: GraphInfo, frames: Sequence[np.ndarray]) -> None:
+        self._inputs = (dict(graph_inputs([frame], info, score_threshold=0.5)) for frame in frames)
+
+    def get_next(self) -> dict[str, np.ndarray] | None:
+        return next(self._inputs, None)
+
+
+def quantize(proto: onnx.ModelProto, frames: Sequence[np.ndarray]) -> onnx.ModelProto:
+    """proto: a graph in float32. frames: RGB, of the graph's size, such as it will see; some tens are enough."""
+    info = GraphInfo.from_strings({entry.key: entry.value for entry in proto.metadata_props})
+    with tempfile.TemporaryDirectory() as folder, _without_advice():
+        path = Path(folder) / "int8.onnx"
+        quantize_static(
+            proto,
+            path,
+            _Frames(info, frames),
+            quant_format=QuantFormat.QDQ,
+            op_types_to_quantize=list(OPERATORS),
+            per_channel=True,
+            activation_type=QuantType.QUInt8,
+            weight_type=QuantType.QInt8,
+            nodes_to_exclude=_kept_in_float(proto),
+        )
+        quantized = onnx.load(path)
+    helper.set_model_props(quantized, replace(info, precision="int8").to_strings())
+    quantized.producer_name, quantized.producer_version = proto.producer_name, proto.producer_version
+    return quantized
+
+
+def _kept_in_float(proto: onnx.ModelProto) -> list[str]:
+    """Names of the nodes behind the last convolution, and of the convolutions on maps of one pixel."""
+    sizes = {
+        value.name: [dim.dim_value for dim in value.type.tensor_type.shape.dim[2:]] for value in proto.graph.value_info
+    }
+    nodes = proto.graph.node
+    last = max(index for index, node in enumerate(nodes) if node.op_type == "Conv")
+    gates = [node.name for node in nodes if node.op_type == "Conv" and sizes[node.output[0]] == [1, 1]]
+    after = nodes[last + 2 :]  # the ReLU of the last convolution belongs to it
+    return gates + [node.name for node in after]
+
+
+@contextmanager
+def _without_advice() -> Iterator[None]:
+    """ONNX Runtime recommends a preparation that these graphs do not need: they hold every shape already."""
+    disabled = logging.root.manager.disable
+    logging.disable(logging.WARNING)
+    try:
+        yield
+    finally:
+        logging.disable(disabled)
