@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from bisenetformer_ros.engines.allocator import keep_freed_memory
 from bisenetformer_ros.engines.cuda_graph import CudaGraphs
 from bisenetformer_ros.engines.processor import computes_bf16
 from bisenetformer_ros.errors import EngineError
@@ -47,6 +48,8 @@ class TorchEngine:
         self._device = resolve_device(device)
         self.device = str(self._device)
         self.precision = _resolve_precision(precision, self._device)
+        if self._device.type == "cpu":
+            keep_freed_memory()
         model, self.metadata = load_checkpoint(path)
         self._graphs: CudaGraphs | None = None
         if self._device.type == "cuda" and semantic_order == "full":

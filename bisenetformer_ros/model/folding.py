@@ -7,7 +7,8 @@
 * decoder: the projection of a level is folded into the keys and values of the blocks that read it, which are computed
   together; the part of the keys that comes from the position is constant and kept per input size;
 * keys have no bias, since it adds the same to all logits of a query, which the softmax does not see; that of the values
-  is part of the bias behind the attention, whose weights add up to one.
+  is part of the bias behind the attention, whose weights add up to one;
+* cross-attention works head by head, and adds a bias where it must not look, rather than select by booleans.
 
 (That class and full-size mask predictions are made once, at the end, and that the attention masks come from resized
 features, holds for the unfolded network too: see `TransformerDecoder`.)
@@ -22,6 +23,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from bisenetformer_ros.model.bisenetformer import BiSeNetFormer
 from bisenetformer_ros.model.feature_fusion import FeatureFusion
+from bisenetformer_ros.model.head_by_head import HeadByHeadAttention, attention_bias
 from bisenetformer_ros.model.layers import ConvBNReLU
 from bisenetformer_ros.model.position_encoding import sine_position_encoding
 from bisenetformer_ros.model.transformer_decoder import TransformerDecoder, tokens
@@ -86,9 +88,18 @@ class FoldedDecoder(TransformerDecoder):
             both = _stack([a.key for a in attentions] + [a.value for a in attentions])
             self.keys_values.append(_linear(both.weight @ projection.weight.flatten(1)))
             for attention in attentions:
+                # The keys' biases disappear here; what the values' would have added comes out with `out`.
                 value_bias = attention.value.weight @ projection.bias + attention.value.bias
                 attention.out.bias = _constant(attention.out.weight @ value_bias + attention.out.bias)
+        for block in self.blocks:
+            block.cross_attention = HeadByHeadAttention(block.cross_attention)
         self._position_cache: dict[int, tuple[torch.Size, Tensor]] = {}  # of the latest size alone
+
+    def predict(self, x: Tensor, mask_features: Tensor) -> tuple[Tensor, Tensor]:
+        return self.head.class_logits(x), mask_products(self.head.mask_embed(x), mask_features)
+
+    def steer(self, mask_embed: Tensor, features: Tensor) -> Tensor:
+        return attention_bias(mask_products(mask_embed, features).flatten(2))
 
     def project_keys_values(self, levels: list[Tensor]) -> list[tuple[Tensor, Tensor]]:
         per_level = []
@@ -108,6 +119,13 @@ class FoldedDecoder(TransformerDecoder):
             encoding = sine_position_encoding(*size, project.in_features, level.device)
             self._position_cache[index] = size, project(tokens(encoding).to(project.weight.dtype))
         return self._position_cache[index][1]
+
+
+def mask_products(mask_embed: Tensor, features: Tensor) -> Tensor:
+    """(B, N, C) · (B, C, H, W) → (B, N, H, W), without the copy that bmm makes of features in bf16."""
+    products = [F.linear(embed, pixels) for embed, pixels in zip(mask_embed, tokens(features), strict=True)]
+    batch = torch.stack(products) if len(products) > 1 else products[0][None]
+    return batch.unflatten(2, features.shape[-2:])
 
 
 def _compose(first: nn.Conv2d, second: nn.Conv2d, bias: bool) -> nn.Conv2d:

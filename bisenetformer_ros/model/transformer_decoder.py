@@ -144,10 +144,14 @@ class TransformerDecoder(nn.Module):
         states = [x]
         for index, (block, (key, value)) in enumerate(zip(self.blocks, keys_values, strict=True)):
             with torch.no_grad():
-                allowed = attention_mask(self.head.mask_embed(x), steering[index % self.num_levels])
+                allowed = self.steer(self.head.mask_embed(x), steering[index % self.num_levels])
             x = block(x, query_embed, key, value, allowed)
             states.append(x)
         return states
+
+    def steer(self, mask_embed: Tensor, features: Tensor) -> Tensor:
+        """What the blocks' cross-attention takes to know where a query may look."""
+        return attention_mask(mask_embed, features)
 
     def project_keys_values(self, levels: Sequence[Tensor]) -> list[tuple[Tensor, Tensor]]:
         """Keys (with position) and values (without) of every block, (B, S, D) each."""
