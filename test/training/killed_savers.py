@@ -1,4 +1,7 @@
-"""Processes that do nothing but save, killed at random moments: `python killed_savers.py CHECKPOINT NUM_KILLS`.
+"""Processes that do nothing but save, killed at random moments or just before a file takes its place.
+
+    python killed_savers.py CHECKPOINT NUM_KILLS
+
 
 Prints, as JSON per kill, the number of the state that is found and whether the kill met a save half done.
 """
@@ -34,9 +37,11 @@ def main(path: Path, num_kills: int) -> None:
     checkpoint.save({"number": 0, "weights": torch.zeros(300_000, dtype=torch.int64)})
     one_save = time.perf_counter() - started
     number = 0
-    for _ in range(num_kills):
+    for kill in range(num_kills):
         child = os.fork()
         if child == 0:
+            if kill % 2:
+                os.replace = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
             save_for_ever(checkpoint, number + 1)
         time.sleep(random.uniform(0, 4) * one_save)
         os.kill(child, signal.SIGKILL)
