@@ -2,7 +2,6 @@
 
     python killed_savers.py CHECKPOINT NUM_KILLS
 
-
 Prints, as JSON per kill, the number of the state that is found and whether the kill met a save half done.
 """
 
@@ -32,6 +31,7 @@ def save_for_ever(checkpoint: Checkpoint, first: int) -> None:
 
 
 def main(path: Path, num_kills: int) -> None:
+    torch.set_num_threads(1)  # threads do not survive a fork: a child that waits for them saves nothing
     checkpoint = Checkpoint(path, Recipe())
     started = time.perf_counter()
     checkpoint.save({"number": 0, "weights": torch.zeros(300_000, dtype=torch.int64)})
