@@ -153,11 +153,11 @@ class Graph:
         return messages
 
     @contextlib.contextmanager
-    def listening(self, topics: dict[str, type]) -> Iterator[dict[str, list]]:
+    def listening(self, topics: dict[str, type], qos: QoSProfile = RELIABLE) -> Iterator[dict[str, list]]:
         """Subscribes to topics of the node for the time of a `with` block: topic → messages."""
         messages: dict[str, list] = {topic: [] for topic in topics}
         subscriptions = [
-            self.node.create_subscription(kind, f"/bisenetformer/{topic}", messages[topic].append, RELIABLE)
+            self.node.create_subscription(kind, f"/bisenetformer/{topic}", messages[topic].append, qos)
             for topic, kind in topics.items()
         ]
         try:
@@ -218,6 +218,10 @@ class Graph:
     def values(self, name: str) -> dict[str, str]:
         status = self.status(name)
         return values_of(status) if status else {}
+
+    def is_heard_reliably(self, topic: str) -> bool:
+        infos = self.node.get_subscriptions_info_by_topic(topic)
+        return [info.qos_profile.reliability for info in infos] == [ReliabilityPolicy.RELIABLE]
 
     def forget_diagnostics(self) -> None:
         self._diagnostics.clear()

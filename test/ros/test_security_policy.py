@@ -29,23 +29,33 @@ def names_of(endpoints: Iterable[tuple[str, list[str]]]) -> set[str]:
 def process(graph, start_node, weights):
     process = start_node({"model": str(weights), "use_sim_time": "true"})
     graph.wait_until_active(process)
+    nodes = graph.node.get_node_names_and_namespaces
+    graph.wait_for(lambda: (NODE, NAMESPACE) in nodes(), "the node's name in the graph")
     return process
 
 
 def test_published_topics(graph, process):
-    has = names_of(graph.node.get_publisher_names_and_types_by_node(NODE, NAMESPACE))
-    assert has == granted("topic", "publish")
+    def has() -> set[str]:
+        return names_of(graph.node.get_publisher_names_and_types_by_node(NODE, NAMESPACE))
+
+    graph.wait_for(lambda: granted("topic", "publish") <= has(), "every topic that is granted")
+    assert has() == granted("topic", "publish")
 
 
 def test_topics_listened_to(graph, process):
-    has = names_of(graph.node.get_subscriber_names_and_types_by_node(NODE, NAMESPACE))
-    assert has == granted("topic", "subscribe")
+    def has() -> set[str]:
+        return names_of(graph.node.get_subscriber_names_and_types_by_node(NODE, NAMESPACE))
+
+    graph.wait_for(lambda: granted("topic", "subscribe") <= has(), "every topic that is granted")
+    assert has() == granted("topic", "subscribe")
 
 
 def test_services_answered(graph, process):
-    has = names_of(graph.node.get_service_names_and_types_by_node(NODE, NAMESPACE))
-    assert has - LATER == granted("service", "reply") - LATER
-    assert has <= granted("service", "reply")
+    def has() -> set[str]:
+        return names_of(graph.node.get_service_names_and_types_by_node(NODE, NAMESPACE))
+
+    graph.wait_for(lambda: granted("service", "reply") - LATER <= has(), "every service that is granted")
+    assert has() <= granted("service", "reply")
 
 
 def test_services_called(graph, process):

@@ -143,10 +143,10 @@ def test_topics_are_what_nav2s_semantic_segmentation_layer_asks_for(graph, camer
     layout = yaml.safe_load((share_dir() / "config" / "nav2.yaml").read_text())
     layer = layout["local_costmap"]["local_costmap"]["ros__parameters"]["semantic_layer"]["camera"]
     labels = graph.collect(LabelInfo, layer["labels_topic"], latched)
-    masks = graph.collect(Image, layer["segmentation_topic"], sensor)
-    confidences = graph.collect(Image, layer["confidence_topic"], sensor)
-    messages = {"mask": masks, "confidence": confidences}
-    found = graph.wait_for(lambda: labels and complete_set(messages), "mask, confidence and labels", camera.send)
+    assert layer["segmentation_topic"] == "/bisenetformer/mask"
+    assert layer["confidence_topic"] == "/bisenetformer/confidence"
+    with graph.listening({"mask": Image, "confidence": Image}, sensor) as messages:
+        found = graph.wait_for(lambda: labels and complete_set(messages), "mask, confidence and labels", camera.send)
     for message in found.values():
         assert (message.encoding, message.step, message.height, message.width) == ("mono8", 80, 48, 80)
     listed = {name for kind in layer["class_types"] for name in layer[kind]["classes"]}
