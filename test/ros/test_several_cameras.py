@@ -49,11 +49,13 @@ def test_every_camera_has_topics_and_a_status_of_its_own(graph, front, rear):
             header.stamp = graph.node.get_clock().now().to_msg()
             rear.send(size=(40, 64), header=header)
 
-        graph.wait_for(lambda: all(messages.values()), "a message on every topic", send)
+        def are_well() -> bool:
+            return DiagnosticStatus.ERROR not in (graph.status(FRONT).level, graph.status(REAR).level)
+
+        graph.wait_for(lambda: all(messages.values()) and are_well(), "a message on every topic, all well", send)
     assert {(m.height, m.width, m.header.frame_id) for m in messages["front/mask"]} == {(48, 80, "front_camera")}
     assert {(m.height, m.width, m.header.frame_id) for m in messages["rear/mask"]} == {(40, 64, "rear_camera")}
     assert {m.width for m in messages["front/camera_info"]} == {80}
-    assert DiagnosticStatus.ERROR not in (graph.status(FRONT).level, graph.status(REAR).level)
     names = [name for name, _ in graph.node.get_topic_names_and_types()]
     assert "/bisenetformer/mask" not in names
     assert graph.node.count_publishers("/bisenetformer/label_info") == 1

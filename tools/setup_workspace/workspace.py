@@ -77,7 +77,7 @@ def constraints_file(ros: Ros) -> Path:
 def build_messages(state: State, ros: Ros) -> None:
     """`colcon build` of this package, and of vision_msgs where ROS does not bring it."""
     sources = [ROOT / "msg", ROOT / "cmake", ROOT / "CMakeLists.txt", ROOT / "package.xml", UNDERLAY]
-    inputs = digest(ROOT, [*sources, *ros.requirements()])
+    inputs = {"contents": digest(ROOT, [*sources, *ros.requirements()]), "names": installed_names()}
     if state.inputs("build") == inputs and (ROOT / "install" / "local_setup.bash").exists():
         return
     say("building the messages")
@@ -90,6 +90,12 @@ def build_messages(state: State, ros: Ros) -> None:
         raise SetupError("the messages could not be built; colcon's output above says why, build/log/ has all of it")
     state.finish("build", inputs)
     say("done")
+
+
+def installed_names() -> list[str]:
+    """The files that are installed as links: one that changes is up to date, one that is new has no link yet."""
+    files = (file for folder in ("bisenetformer_ros", "launch", "config") for file in (ROOT / folder).rglob("*"))
+    return sorted(str(file.relative_to(ROOT)) for file in files if file.is_file() and file.suffix != ".pyc")
 
 
 def brings_vision_msgs(ros: Ros) -> bool:
