@@ -11,6 +11,7 @@ from bisenetformer_ros.export.panoptic_output import PanopticOutput
 from bisenetformer_ros.export.semantic_output import SemanticOutput
 from bisenetformer_ros.metadata import ModelMetadata
 from bisenetformer_ros.model.bisenetformer import BiSeNetFormer
+from bisenetformer_ros.postprocess import SemanticOrder
 from bisenetformer_ros.preprocess import plan_geometry
 
 MASK_STRIDE = 8
@@ -29,6 +30,7 @@ class SegmentationGraph(nn.Module):
         frame_size: tuple[int, int],
         precision: str,
         colours: str,
+        semantic_order: SemanticOrder = "full",
     ) -> None:
         super().__init__()
         geometry = plan_geometry(frame_size, metadata.input_size)
@@ -37,7 +39,7 @@ class SegmentationGraph(nn.Module):
         num_classes, num_queries = len(metadata.labels), model.decoder.query_feat.num_embeddings
         self.frame_input = FrameInput(geometry, metadata.pixel_mean, metadata.pixel_std, colours)
         self.network = ExportableNetwork(model, geometry.padded_size, DTYPES[precision])
-        self.output: nn.Module = SemanticOutput(num_classes, num_queries, mask_size, geometry)
+        self.output: nn.Module = SemanticOutput(num_classes, num_queries, mask_size, geometry, semantic_order)
         if task == "panoptic":
             if num_queries > MAX_QUERIES:
                 raise ConfigError(f"a query map has room for {MAX_QUERIES} queries, this network has {num_queries}")

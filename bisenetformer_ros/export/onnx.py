@@ -21,8 +21,11 @@ from bisenetformer_ros.engines.graph_files import sha256_of
 from bisenetformer_ros.export.graph import SegmentationGraph
 from bisenetformer_ros.export.quantization import quantize
 from bisenetformer_ros.model.checkpoint import load_checkpoint
+from bisenetformer_ros.postprocess import SemanticOrder
 
 OPSET = 17
+IR_VERSION = 8
+"""Of the file format; that of ONNX 1.13, which TensorRT 8.6 is built with."""
 EXPORTERS_OPSET = 18
 SINCE_18 = {"noop_with_empty_axes", "antialias", "keep_aspect_ratio_policy"}
 """Attributes that opset 17 does not know; the exporter leaves them at what 17 does."""
@@ -42,14 +45,20 @@ class ExportOptions:
     dynamic_batch: bool = False
 
 
-def build_onnx(weights: Path, options: ExportOptions, calibration: Sequence[np.ndarray] = ()) -> onnx.ModelProto:
+def build_onnx(
+    weights: Path,
+    options: ExportOptions,
+    calibration: Sequence[np.ndarray] = (),
+    semantic_order: SemanticOrder = "full",
+) -> onnx.ModelProto:
     """The graph with its metadata, checked for consistency; raises ModelError for the weights.
 
-    calibration: for int8, RGB frames of the graph's size such as it will see.
+    calibration: for int8, RGB frames of the graph's size such as it will see. semantic_order: see
+    `postprocess_semantic`; "coarse" is for comparisons with the authors' SDK.
     """
     model, metadata = load_checkpoint(weights)
     graph = SegmentationGraph(
-        model, metadata, options.task, options.frame_size, options.precision, options.colours
+        model, metadata, options.task, options.frame_size, options.precision, options.colours, semantic_order
     ).eval()
     proto = _trace(graph, options)
     _remove_traces(proto)
@@ -111,4 +120,4 @@ def _take_back_to_opset_17(proto: onnx.ModelProto) -> None:
     initializers = [tensor for tensor in proto.graph.initializer if tensor.name in used]
     del proto.graph.initializer[:]
     proto.graph.initializer.extend(initializers)
-    proto.opset_import[0].version = OPSET
+    proto.opset_import[0].version, proto.ir_version = OPSET, IR_VERSION
