@@ -3,6 +3,8 @@
 Nothing here runs code from a file: safetensors hold numbers, .pth files are read with weights_only.
 """
 
+import pickle
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -86,10 +88,9 @@ def read_pth(path: Path) -> dict[str, Tensor]:
     except OSError as error:
         raise ModelError(f"{path}: cannot be read ({error.strerror})") from error
     except Exception as error:  # bytes that are no pickle make the unpickler fail in any way there is
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise ModelError(
-            f"{path}: damaged, not a PyTorch checkpoint, or holds objects other than tensors, which are not loaded "
-            f"since they could run code ({reason})"
+            f"{path}: expected a PyTorch checkpoint of nothing but tensors; the file is damaged, of another kind, or "
+            f"holds other objects, which are not loaded since they could run code ({_reason(error)})"
         ) from error
     for wrapper in ("model", "state_dict"):
         if isinstance(content, dict) and isinstance(content.get(wrapper), dict):
@@ -97,6 +98,16 @@ def read_pth(path: Path) -> dict[str, Tensor]:
     if not isinstance(content, dict) or not content:
         raise ModelError(f"{path}: expected a mapping of names to tensors, got {type(content).__name__}")
     return {str(name): tensor for name, tensor in content.items() if isinstance(tensor, Tensor)}
+
+
+def _reason(error: Exception) -> str:
+    """What torch.load stumbled over, without its advice to load the file all the same."""
+    foreign = re.search(r"GLOBAL ([\w.]+)", str(error))
+    if foreign:
+        return f"it asks for {foreign[1]}"
+    if isinstance(error, pickle.UnpicklingError) or not str(error):
+        return type(error).__name__
+    return str(error).splitlines()[0].partition(". ")[0]
 
 
 def _read_safetensors(path: Path) -> dict[str, Tensor]:
