@@ -1,6 +1,9 @@
 """Writing a rosbag2: mcap or sqlite3, plain or compressed with zstd."""
 
 import shutil
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal
@@ -20,7 +23,8 @@ _VERSION: Literal[8] = 8
 class BagWriter:
     """A new bag in the directory `path`; a context manager, which removes the directory if it ends with an error.
 
-    Raises InputError if the path exists, ConfigError for chunk compression of sqlite3 and without rosbags.
+    Raises InputError if the path exists, ConfigError for chunk compression of sqlite3 and without rosbags, OSError if
+    the disk is full.
     """
 
     def __init__(self, path: Path, storage: str = "mcap", compression: str = "none") -> None:
@@ -39,15 +43,27 @@ class BagWriter:
         self._connections: dict[tuple[str, str], Any] = {}
 
     def __enter__(self) -> "BagWriter":
-        self._writer.open()
+        with self._removing_what_fails():
+            self._writer.open()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._writer.__exit__(kind, error, trace)
+        with self._removing_what_fails():
+            self._writer.__exit__(kind, error, trace)  # writes what is left, for which a full disk has no room
         if error is not None:
             shutil.rmtree(self.path, ignore_errors=True)
+
+    @contextmanager
+    def _removing_what_fails(self) -> Iterator[None]:
+        try:
+            yield
+        except BaseException as error:
+            shutil.rmtree(self.path, ignore_errors=True)
+            if isinstance(error, sqlite3.Error):
+                raise OSError(f"{self.path}: the bag could not be written ({error})") from error
+            raise
 
     def add_topic(self, topic: str, kind: str, latched: bool = False) -> None:
         """Latched messages are played as transient local, so that who comes late gets the last one."""
@@ -58,7 +74,7 @@ class BagWriter:
     def write(self, topic: str, time_ns: int, message: Any) -> None:
         """message: of `message_types()`. time_ns: when it is played, relative to the other messages."""
         kind = message.__msgtype__
-        self._writer.write(self._connections[topic, kind], time_ns, message_types().serialize_cdr(message, kind))
+        self._write(self._connections[topic, kind], time_ns, message_types().serialize_cdr(message, kind))
 
     def copy_topic(self, connection: Any) -> bool:
         """Takes over a topic of another bag; False if neither that bag nor rosbags knows how its type is defined."""
@@ -80,7 +96,11 @@ class BagWriter:
 
     def copy(self, message: BagMessage) -> None:
         """Writes a message of another bag, whose topic was taken over, as it is."""
-        self._writer.write(self._connections[message.topic, message.type], message.time_ns, message.data)
+        self._write(self._connections[message.topic, message.type], message.time_ns, message.data)
+
+    def _write(self, connection: Any, time_ns: int, data: Any) -> None:
+        with self._removing_what_fails():
+            self._writer.write(connection, time_ns, data)
 
 
 def _definition(connection: Any) -> tuple[str, str] | None:

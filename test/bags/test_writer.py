@@ -1,5 +1,6 @@
 """Bags are written in every form, and read back by readers that are not ours."""
 
+import resource
 from pathlib import Path
 
 import pytest
@@ -59,6 +60,33 @@ def test_an_error_leaves_no_half_of_a_bag(tmp_path: Path) -> None:
     with pytest.raises(RuntimeError, match="in the midst"), BagWriter(tmp_path / "bag") as writer:
         writer.add_topic("/header", "std_msgs/msg/Header")
         raise RuntimeError("in the midst")
+    assert not (tmp_path / "bag").exists()
+
+
+@pytest.mark.parametrize("room", [0, 100, 500])
+@pytest.mark.parametrize(("storage", "compression"), FORMS)
+def test_a_disk_without_room_leaves_no_half_of_a_bag(tmp_path: Path, storage, compression, room) -> None:
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (room, before[1]))  # of any file no more bytes can be written
+    try:
+        with pytest.raises(OSError, match="File too large|could not be written"):
+            write(tmp_path / "bag", storage, compression)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert not (tmp_path / "bag").exists()
+
+
+def test_a_disk_that_becomes_full_under_way_leaves_no_half_of_a_bag(tmp_path: Path) -> None:
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, before[1]))
+    try:
+        with pytest.raises(OSError, match="the bag could not be written"):  # noqa: SIM117 - the bag is what fails
+            with BagWriter(tmp_path / "bag", "sqlite3") as writer:
+                writer.add_topic("/header", "std_msgs/msg/Header")
+                for number in range(100):
+                    writer.write("/header", number, result_messages.header(number, "camera" * 1000))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
     assert not (tmp_path / "bag").exists()
 
 
