@@ -69,7 +69,7 @@ def test_a_disk_without_room_leaves_no_half_of_a_bag(tmp_path: Path, storage, co
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (room, before[1]))  # of any file no more bytes can be written
     try:
-        with pytest.raises(OSError, match="File too large|could not be written"):
+        with pytest.raises(OSError, match=r"File too large|could not be written"):
             write(tmp_path / "bag", storage, compression)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
