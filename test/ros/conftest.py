@@ -219,6 +219,18 @@ class Graph:
         status = self.status(name)
         return values_of(status) if status else {}
 
+    def wait_for_status(self, name: str, level: bytes, *words: str, every: Callable[[], Any] | None = None) -> str:
+        """Waits for a status that is sent from now on, of the level and with all the words; returns its message."""
+
+        def found() -> str | None:
+            status = self.status(name)
+            fits = status is not None and status.level == level and all(word in status.message for word in words)
+            return status.message if fits else None
+
+        self.forget_diagnostics()
+        self.wait_for(lambda: found() is not None, f"{name} at level {level.hex()} with {words}", every)
+        return found()
+
     def is_heard_reliably(self, topic: str) -> bool:
         infos = self.node.get_subscriptions_info_by_topic(topic)
         return [info.qos_profile.reliability for info in infos] == [ReliabilityPolicy.RELIABLE]
