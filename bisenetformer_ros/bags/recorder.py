@@ -74,8 +74,9 @@ class DriveRecorder:
         instances: (H, W) integers of 0..65535, 0 = none; left out where the bag has none.
         """
         head = messages.header(stamp_ns, FRAME_ID)
-        self._write_image(self.camera_topic, stamp_ns, head, rgb, self._encoding)
+        # The calibration comes first: whoever reads in order has it for this image, and not for the next one.
         self._writer.write(CAMERA_INFO_TOPIC, stamp_ns, messages.camera_info(head, *rgb.shape[:2]))
+        self._write_image(self.camera_topic, stamp_ns, head, rgb, self._encoding)
         if self._labels is None or label_map is None:
             return
         if not self._has_begun:

@@ -60,7 +60,7 @@ def write_bag_report(report: BagReport, path: Path) -> None:
 def _key_figures(report: BagReport) -> Iterator[tuple[str, str]]:
     evaluation = report.evaluation
     total = evaluation.latencies()["total"]
-    yield f"{len(evaluation.segmented)} of {len(evaluation.frames)}", "frames segmented"
+    yield str(len(evaluation.segmented)), f"of {len(evaluation.frames)} frames segmented"
     for name, text in (("miou", "mIoU, percent"), ("pq", "PQ, percent"), ("consistency", "consistency, percent mIoU")):
         if name in evaluation.measures:
             yield percent(evaluation.measures[name]), text

@@ -8,7 +8,7 @@ from html import escape
 from bisenetformer_ros.report.page import Html
 
 WIDTH = 960
-_LEFT, _RIGHT, _TOP, _BOTTOM = 64, 12, 12, 26
+_LEFT, _RIGHT, _TOP, _BOTTOM = 76, 12, 12, 26
 
 
 @dataclass(frozen=True)

@@ -40,6 +40,17 @@ def test_camera_and_labels_of_one_stamp(tmp_path, encoding) -> None:
     assert counts["/labels/label_info"] == 1
 
 
+def test_an_image_finds_its_calibration_in_the_bag(tmp_path) -> None:
+    """A reader that goes through the bag in its order knows the calibration when the image comes."""
+    with DriveRecorder(tmp_path / "bag", BagFormat("mcap"), None, has_instances=False) as recorder:
+        recorder.add(5, RGB, None, None)
+    with Reader(tmp_path / "bag") as reader:
+        assert [connection.topic for connection, _, _ in reader.messages()] == [
+            "/camera/camera_info",
+            recorder.camera_topic,
+        ]
+
+
 def test_the_classes_are_told(tmp_path) -> None:
     with DriveRecorder(tmp_path / "bag", BagFormat("sqlite3"), CAMVID, has_instances=False) as recorder:
         recorder.add(5, RGB, MASK, None)

@@ -51,7 +51,7 @@ def test_a_labeled_drive(evaluation, drive, segmenter, tmp_path) -> None:
         "How it was made",
     ]
     assert f"<b>{100 * evaluation.measures['miou']:.1f}</b><span>mIoU, percent</span>" in page
-    assert "<b>6 of 6</b><span>frames segmented</span>" in page
+    assert "<b>6</b><span>of 6 frames segmented</span>" in page
     assert page.count("<figcaption>truth</figcaption>") == 2
     assert "random &lt;1&gt;" in page
     assert not re.search(r'(?:src|href)="(?!data:)', page)
