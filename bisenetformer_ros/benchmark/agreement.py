@@ -5,9 +5,14 @@ from dataclasses import asdict, dataclass
 
 import numpy as np
 
+from bisenetformer_ros.engines.golden import MIN_AGREEMENT
 from bisenetformer_ros.evaluation.panoptic_quality import PanopticQuality
 from bisenetformer_ros.labels import LabelMap
 from bisenetformer_ros.results import SegmentationResult
+
+MIN_LABELS = MIN_AGREEMENT | {"bf16": MIN_AGREEMENT["fp16"], "int8": 0.99}
+"""By precision, the least share of labels that has to be that of PyTorch in fp32. Integers change a little of what is
+seen; what that means for the task is a question for `bisenetformer evaluate`."""
 
 
 @dataclass(frozen=True)

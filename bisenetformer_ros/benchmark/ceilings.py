@@ -11,7 +11,7 @@ from time import perf_counter
 
 import torch
 
-DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16, "int8": torch.int8}
 MATRIX_SIZE = {"cpu": 2048, "cuda": 8192}
 COPIED_BYTES = {"cpu": 2**28, "cuda": 2**31}
 
@@ -29,17 +29,21 @@ class Ceilings:
 
 
 def measure_ceilings(device: torch.device, precisions: set[str], repetitions: int = 10) -> Ceilings:
-    """precisions: those without a floating point type, such as int8, are left out."""
-    rates = {name: matmul_gmacs(device, DTYPES[name], repetitions) for name in sorted(precisions & DTYPES.keys())}
+    """precisions: keys of DTYPES."""
+    rates = {name: matmul_gmacs(device, DTYPES[name], repetitions) for name in sorted(precisions)}
     return Ceilings(rates, bandwidth_gbs(device, repetitions))
 
 
 @torch.inference_mode()
 def matmul_gmacs(device: torch.device, dtype: torch.dtype, repetitions: int) -> float:
     size = MATRIX_SIZE[device.type]
-    left, right = (torch.rand(size, size, device=device).to(dtype) for _ in range(2))
-    product = torch.empty_like(left)
-    return size**3 / 1e9 / _best_seconds(lambda: torch.mm(left, right, out=product), device, repetitions)
+    left, right = (torch.rand(size, size, device=device).mul(100).to(dtype) for _ in range(2))
+    if dtype == torch.int8:  # sums of 32 bits
+        seconds = _best_seconds(lambda: torch._int_mm(left, right), device, repetitions)
+    else:
+        product = torch.empty_like(left)
+        seconds = _best_seconds(lambda: torch.mm(left, right, out=product), device, repetitions)
+    return size**3 / 1e9 / seconds
 
 
 @torch.inference_mode()

@@ -34,7 +34,7 @@ class Contestant(Protocol):
 
 @dataclass(frozen=True)
 class EngineContestant:
-    """model: a weights file, or what else the engine runs. semantic_order: other than "full" with PyTorch alone."""
+    """model: a weights file, or what else the engine runs. semantic_order: of PyTorch; a graph has its own in it."""
 
     model: Path
     task: str
@@ -55,6 +55,6 @@ class EngineContestant:
         return lambda frame: engine.segment([frame], *self.thresholds)[0]
 
     def open_engine(self) -> Engine:
-        if self.semantic_order != "full":
+        if self.engine == "torch":
             return TorchEngine(self.model, self.task, self.device, self.precision, self.semantic_order)
         return open_engine(self.model, self.task, self.engine, self.device, self.precision)

@@ -9,6 +9,7 @@ from bisenetformer_ros.benchmark.ceilings import Ceilings
 from bisenetformer_ros.benchmark.contestants import Contestant
 from bisenetformer_ros.benchmark.rounds import Timing
 from bisenetformer_ros.benchmark.statistics import Spread, speedup, spread
+from bisenetformer_ros.engines import ENGINES
 
 STAGES = ("preprocess", "inference", "postprocess")
 
@@ -30,12 +31,10 @@ class Entry:
         return spread([getattr(timing.stages_ms, stage) for timing in self.timings])
 
     def ceiling_share(self, gmacs: float, ceilings: Ceilings) -> float | None:
-        """The share of the matrix products' rate, in the same precision, that the network reaches.
-
-        None where its time is not known: other engines than PyTorch do more than the network in one stage.
-        """
+        """The share of the matrix products' rate, in the same precision, that the network reaches, at least: a graph
+        does other work in the same stage. None for the authors' SDK, whose network has more arithmetic."""
         ceiling = ceilings.matmul_gmacs.get(self.contestant.precision)
-        if self.contestant.engine != "torch" or ceiling is None:
+        if self.contestant.engine not in ENGINES or ceiling is None:
             return None
         return gmacs / (self.stage_ms("inference").median / 1e3) / ceiling
 

@@ -2,36 +2,38 @@
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
+from itertools import product
 from pathlib import Path
 
-import cv2
 import numpy as np
 
 from bisenetformer_ros.benchmark.agreement import measure_agreement
 from bisenetformer_ros.benchmark.authors_sdk import SdkContestant
 from bisenetformer_ros.benchmark.ceilings import measure_ceilings
 from bisenetformer_ros.benchmark.contestants import Contestant, EngineContestant, Segment
+from bisenetformer_ros.benchmark.frames import load_frames
+from bisenetformer_ros.benchmark.graphs import GraphFiles
 from bisenetformer_ros.benchmark.memory import measure_peak_mib
 from bisenetformer_ros.benchmark.models import BenchmarkModel
 from bisenetformer_ros.benchmark.network_cost import network_gmacs
 from bisenetformer_ros.benchmark.report import BenchmarkReport, Entry, SizeReport
 from bisenetformer_ros.benchmark.rounds import run_rounds
-from bisenetformer_ros.data.synthetic import StreetDrive
 from bisenetformer_ros.demo.machine import describe_machine
 from bisenetformer_ros.engines.torch import resolve_device
 from bisenetformer_ros.errors import EngineError, ModelError
-from bisenetformer_ros.frame_source import open_source
+from bisenetformer_ros.postprocess import SemanticOrder
 from bisenetformer_ros.preprocess import plan_geometry
 
 PRECISIONS = {
     "torch": ("fp32", "bf16", "fp16"),
-    "onnxruntime": ("fp32",),
-    "openvino": ("fp32", "bf16"),
+    "onnxruntime": ("fp32", "int8"),
+    "openvino": ("fp32", "bf16", "int8"),
     "tensorrt": ("fp16",),
 }
 """What is tried of every engine."""
-NUM_FRAMES = 4
-"""Different ones, so that no engine is measured on a picture that suits it."""
+
+Progress = Callable[[str, int], None]
+"""What is being done or was done, and how many of the plan's steps that completes."""
 
 
 @dataclass(frozen=True)
@@ -54,28 +56,26 @@ class Plan:
         return len(self.sizes) * self.num_rounds
 
 
-def run_benchmark(
-    model: BenchmarkModel, plan: Plan, folder: Path, after_step: Callable[[str], None]
-) -> BenchmarkReport:
-    """folder: for files that engines need. after_step is called `plan.num_steps` times, with what was just measured.
+def run_benchmark(model: BenchmarkModel, plan: Plan, folder: Path, progress: Progress) -> BenchmarkReport:
+    """folder: for files that engines need. progress is given `plan.num_steps` steps in all.
 
     Raises EngineError if nothing runs, ConfigError for the checkout, InputError for the frames.
     """
-    sizes = tuple(_measure_size(model, plan, size, folder, after_step) for size in plan.sizes)
+    sizes = tuple(_measure_size(model, plan, size, folder, progress) for size in plan.sizes)
     ran = {entry.contestant.precision for size in sizes for entry in size.entries}
     ceilings = measure_ceilings(resolve_device(plan.device), ran)
     return BenchmarkReport(model.metadata.name, model.weights, plan.task, describe_machine(), ceilings, sizes)
 
 
 def _measure_size(
-    model: BenchmarkModel, plan: Plan, size: tuple[int, int], folder: Path, after_step: Callable[[str], None]
+    model: BenchmarkModel, plan: Plan, size: tuple[int, int], folder: Path, progress: Progress
 ) -> SizeReport:
     frames = load_frames(plan.frames, size)
-    contestants, segments, left_out = _open_all(list_contestants(model, plan, size, folder), frames[0])
+    files = GraphFiles(folder, size, plan.frames, lambda status: progress(status, 0))
+    contestants, segments, left_out = _open_all(list_contestants(model, plan), files, frames[0], progress)
     results = {name: [segment(frame) for frame in frames] for name, segment in segments.items()}
-    height, width = size
     timings = run_rounds(
-        segments, frames, plan.num_rounds, lambda number: after_step(f"{width}x{height}, round {number}")
+        segments, frames, plan.num_rounds, lambda number: progress("{}x{}, round {}".format(*size, number), 1)
     )
     segments.clear()  # what they hold would stay in memory while others are measured
     expected = {
@@ -86,23 +86,26 @@ def _measure_size(
     def describe(contestant: Contestant) -> Entry:
         name, order = contestant.name, contestant.semantic_order
         agreement = measure_agreement(results[name], expected[order], model.metadata.labels)
+        progress(f"memory of {name}", 0)
         return Entry(contestant, tuple(timings[name]), agreement, measure_peak_mib(contestant, frames[0]))
 
     gmacs = network_gmacs(model.metadata.architecture, plan_geometry(size, None).padded_size)
     return SizeReport(size, gmacs, tuple(map(describe, contestants)), left_out)
 
 
-def list_contestants(model: BenchmarkModel, plan: Plan, size: tuple[int, int], folder: Path) -> Iterator[Contestant]:
-    """Everything to be tried, the reference of speed first: the SDK if it is there, else PyTorch in fp32."""
+def list_contestants(model: BenchmarkModel, plan: Plan) -> Iterator[Contestant]:
+    """Everything to be tried, the reference of speed first: the SDK if it is there, else PyTorch in fp32.
+
+    Engines run the SDK's order of the semantic map as well where the SDK is among them.
+    """
     reference = _reference(model, plan)
+    orders: tuple[SemanticOrder, ...] = ("full",)
     if plan.against:
         yield SdkContestant(model.path, plan.against)
-        for precision in PRECISIONS["torch"]:
-            yield replace(reference, precision=precision, semantic_order="coarse")
-    for engine in plan.engines:
-        path = model.path if engine == "torch" else folder / f"{plan.task}-{size[0]}x{size[1]}.onnx"
+        orders = ("coarse", "full")
+    for order, engine in product(orders, plan.engines):
         for precision in PRECISIONS[engine]:
-            yield replace(reference, model=path, engine=engine, precision=precision)
+            yield replace(reference, engine=engine, precision=precision, semantic_order=order)
 
 
 def _reference(model: BenchmarkModel, plan: Plan) -> EngineContestant:
@@ -112,28 +115,21 @@ def _reference(model: BenchmarkModel, plan: Plan) -> EngineContestant:
 
 
 def _open_all(
-    contestants: Iterable[Contestant], frame: np.ndarray
+    contestants: Iterable[Contestant], files: GraphFiles, frame: np.ndarray, progress: Progress
 ) -> tuple[list[Contestant], dict[str, Segment], dict[str, str]]:
     """Those that run, opened, by name, and why the others do not. Raises EngineError if none does."""
     running, segments, left_out = [], {}, {}
     for contestant in contestants:
+        progress(f"opening {contestant.name}", 0)
         try:
-            segment = contestant.open()
+            ready = files.prepare(contestant)
+            segment = ready.open()
             segment(frame)
         except (EngineError, ModelError) as error:
             left_out[contestant.name] = str(error)
         else:
-            running.append(contestant)
-            segments[contestant.name] = segment
+            running.append(ready)
+            segments[ready.name] = segment
     if not running:
         raise EngineError("nothing to measure: " + "; ".join(f"{name}: {why}" for name, why in left_out.items()))
     return running, segments, left_out
-
-
-def load_frames(source: Path | None, size: tuple[int, int]) -> list[np.ndarray]:
-    """(height, width, 3) uint8 RGB: the first NUM_FRAMES of the source, resized, or as many generated streets."""
-    if source is None:
-        drive = StreetDrive(seed=3, num_frames=60, size=size)
-        return [drive[index].rgb for index in range(0, 60, 60 // NUM_FRAMES)]
-    pictures = [frame.read() for frame, _ in zip(open_source(source).frames, range(NUM_FRAMES), strict=False)]
-    return [cv2.resize(picture, size[::-1], interpolation=cv2.INTER_CUBIC) for picture in pictures]

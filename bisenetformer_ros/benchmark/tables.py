@@ -1,67 +1,113 @@
-"""A benchmark as tables on the terminal."""
+"""A benchmark as tables: on the terminal, and in Markdown for documents and issues."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
 
 from rich import box
 from rich.console import Console
 from rich.table import Table
 
 from bisenetformer_ros.benchmark.ceilings import Ceilings
-from bisenetformer_ros.benchmark.report import STAGES, BenchmarkReport, SizeReport
+from bisenetformer_ros.benchmark.report import STAGES, BenchmarkReport, Entry, SizeReport
 from bisenetformer_ros.benchmark.statistics import Spread, spread
 from bisenetformer_ros.report.numbers import percent
 
 NOTES = (
-    "Time: milliseconds from the uint8 frame to the result, median and quartiles. Speed: multiples of the first's, "
-    "compared round by round. Ceiling: share of the rate of a matrix product in the same precision that the network "
-    "reaches. Labels, segments: in percent, those of PyTorch in fp32. MiB: the most that a process held with nothing "
-    "else in it."
+    "time: milliseconds from the uint8 frame to the result, median and quartiles. speed: multiples of the first's, "
+    "compared round by round. pre, infer, post: milliseconds of the stages, medians; engines other than PyTorch run "
+    "one graph, which does everything. ceiling: share of the rate of a matrix product in the same precision that the "
+    "network reaches, at least. labels, segments: in percent, those of PyTorch in fp32. MiB: the most that a process "
+    "held with nothing else in it."
 )
 
 
+@dataclass(frozen=True)
+class TextTable:
+    """The first column is text, the others are numbers."""
+
+    columns: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+
+    def to_rich(self) -> Table:
+        table = Table(box=box.SIMPLE, show_edge=False, pad_edge=False)
+        for index, column in enumerate(self.columns):
+            table.add_column(column, justify="right" if index else "left", no_wrap=True)
+        for row in self.rows:
+            table.add_row(*row)
+        return table
+
+    def to_markdown(self) -> str:
+        rule = ("---", *["---:"] * (len(self.columns) - 1))
+        return "\n".join(f"| {' | '.join(cells)} |" for cells in (self.columns, rule, *self.rows))
+
+
 def show_report(report: BenchmarkReport, console: Console) -> None:
-    console.print(f"{report.model}, {report.task} task; weights: {report.weights}")
-    for topic, words in report.machine.items():
-        console.print(f"{topic}: {words}", highlight=False)
-    rates = [f"{rate:.0f} GMAC/s in {precision}" for precision, rate in report.ceilings.matmul_gmacs.items()]
-    console.print(f"ceilings: {', '.join(rates)}; memory {report.ceilings.bandwidth_gbs:.0f} GB/s")
+    for line in describe_setting(report):
+        console.print(line, highlight=False)
     for size in report.sizes:
-        height, width = size.frame_size
-        console.print(f"\n{height}x{width}, {size.gmacs:.1f} GMAC in the network", style="bold", highlight=False)
-        console.print(speed_table(size))
-        console.print(detail_table(size, report.ceilings))
-        for name, reason in size.left_out.items():
-            console.print(f"not run: {name}: {reason}", highlight=False)
-    console.print(NOTES, style="dim")
+        console.print(f"\n{_title(size)}", style="bold", highlight=False)
+        for table in (speed_table(size), detail_table(size, report.ceilings)):
+            console.print(table.to_rich())
+        for line in _not_run(size):
+            console.print(line, highlight=False)
+    console.print(NOTES, style="dim", highlight=False)
 
 
-def speed_table(size: SizeReport) -> Table:
-    table = _table("time", "quartiles", "speed", "quartiles")
+def to_markdown(report: BenchmarkReport) -> str:
+    lines = [f"- {line}" for line in describe_setting(report)]
+    for size in report.sizes:
+        lines += ["", f"**{_title(size)}**"]
+        for table in (speed_table(size), detail_table(size, report.ceilings)):
+            lines += ["", table.to_markdown()]
+        lines += ["", *(f"- {line}" for line in _not_run(size))]
+    return "\n".join([*lines, "", NOTES, ""])
+
+
+def describe_setting(report: BenchmarkReport) -> Iterator[str]:
+    """What was measured on what, in lines."""
+    yield f"{report.model}, {report.task} task; weights: {report.weights}"
+    yield from (f"{topic}: {words}" for topic, words in report.machine.items())
+    rates = [f"{rate:.0f} GMAC/s in {precision}" for precision, rate in report.ceilings.matmul_gmacs.items()]
+    yield f"ceilings: {', '.join(rates)}; memory {report.ceilings.bandwidth_gbs:.0f} GB/s"
+
+
+def speed_table(size: SizeReport) -> TextTable:
+    rows = []
     for entry in size.entries:
         time, speed = spread(entry.totals_ms), size.speedup(entry)
         cells = (f"{time.median:.0f}", _quartiles(time, 0), f"{speed.median:.2f}", _quartiles(speed, 2))
-        table.add_row(entry.contestant.name, *cells)
-    return table
+        rows.append((entry.contestant.name, *cells))
+    return TextTable(("", "time", "quartiles", "speed", "quartiles"), tuple(rows))
 
 
-def detail_table(size: SizeReport, ceilings: Ceilings) -> Table:
-    table = _table(*STAGES, "ceiling", "labels", "segments", "MiB")
-    for entry in size.entries:
-        share, agreement = entry.ceiling_share(size.gmacs, ceilings), entry.agreement
-        table.add_row(
+def detail_table(size: SizeReport, ceilings: Ceilings) -> TextTable:
+    has_segments = any(entry.agreement.segments is not None for entry in size.entries)
+    columns = ("", "pre", "infer", "post", "ceiling", "labels", *(["segments"] if has_segments else []), "MiB")
+
+    def cells(entry: Entry) -> tuple[str, ...]:
+        share, segments = entry.ceiling_share(size.gmacs, ceilings), entry.agreement.segments
+        return (
             entry.contestant.name,
             *(f"{entry.stage_ms(stage).median:.0f}" for stage in STAGES),
             "-" if share is None else f"{100 * share:.0f} %",
-            f"{100 * agreement.labels:.2f}",
-            "-" if agreement.segments is None else percent(agreement.segments),
+            f"{100 * entry.agreement.labels:.2f}",
+            *(["-" if segments is None else percent(segments)] if has_segments else []),
             f"{entry.peak_mib:.0f}",
         )
-    return table
+
+    return TextTable(columns, tuple(map(cells, size.entries)))
 
 
-def _table(*columns: str) -> Table:
-    table = Table("", box=box.SIMPLE, show_edge=False, pad_edge=False)
-    for column in columns:
-        table.add_column(column, justify="right")
-    return table
+def _title(size: SizeReport) -> str:
+    height, width = size.frame_size
+    return f"{height}x{width}, {size.gmacs:.1f} GMAC in the network"
+
+
+def _not_run(size: SizeReport) -> Iterator[str]:
+    """Why some were left out; one line for all with the same reason."""
+    for reason in dict.fromkeys(size.left_out.values()):
+        names = [name for name, its_reason in size.left_out.items() if its_reason == reason]
+        yield f"not run: {'; '.join(names)}: {reason}"
 
 
 def _quartiles(values: Spread, digits: int) -> str:

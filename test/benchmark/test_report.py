@@ -1,5 +1,6 @@
 import io
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,10 +11,12 @@ from bisenetformer_ros.benchmark.ceilings import Ceilings
 from bisenetformer_ros.benchmark.contestants import EngineContestant
 from bisenetformer_ros.benchmark.report import BenchmarkReport, Entry, SizeReport
 from bisenetformer_ros.benchmark.rounds import Timing
-from bisenetformer_ros.benchmark.tables import show_report
+from bisenetformer_ros.benchmark.tables import show_report, to_markdown
+from bisenetformer_ros.postprocess import SemanticOrder
 from bisenetformer_ros.results import StageTimes
 
 CEILINGS = Ceilings({"fp32": 100.0}, 40.0)
+NOT_RUN = {"tensorrt fp16": "no GPU here", "tensorrt fp32": "no GPU here"}
 
 
 def entry(engine: str, precision: str, *totals_ms: float) -> Entry:
@@ -27,7 +30,7 @@ def entry(engine: str, precision: str, *totals_ms: float) -> Entry:
 def report() -> BenchmarkReport:
     entries = entry("torch", "fp32", 1000.0, 1000.0), entry("torch", "bf16", 500.0, 400.0)
     others = (entry("openvino", "fp32", 250.0, 250.0),)
-    size = SizeReport((512, 1024), 25.0, entries + others, {"tensorrt fp16": "no GPU here"})
+    size = SizeReport((512, 1024), 25.0, entries + others, NOT_RUN)
     return BenchmarkReport("yard", "trained, yard", "semantic", {"memory": "24 GiB"}, CEILINGS, (size,))
 
 
@@ -38,7 +41,7 @@ def test_the_json_says_everything_in_plain_types(report: BenchmarkReport) -> Non
     assert content["ceilings"] == {"matmul_gmacs": {"fp32": 100.0}, "bandwidth_gbs": 40.0}
     (size,) = content["sizes"]
     assert (size["frame_size"], size["gmacs"]) == ([512, 1024], 25.0)
-    assert size["left_out"] == {"tensorrt fp16": "no GPU here"}
+    assert size["left_out"] == NOT_RUN
     fp32, bf16, openvino = size["contestants"]
     assert fp32 == {
         "name": "torch fp32",
@@ -58,7 +61,7 @@ def test_the_json_says_everything_in_plain_types(report: BenchmarkReport) -> Non
     }
     assert bf16["speedup"] == {"lower": 2.125, "median": 2.25, "upper": 2.375, "count": 2}
     assert bf16["ceiling_share"] is None  # nobody measured what bf16 could do
-    assert openvino["ceiling_share"] is None  # its time is that of more than the network
+    assert openvino["ceiling_share"] == 2.0  # 125 ms for 25 GMAC
 
 
 def test_the_tables_fit_a_terminal_and_show_it(report: BenchmarkReport) -> None:
@@ -70,6 +73,31 @@ def test_the_tables_fit_a_terminal_and_show_it(report: BenchmarkReport) -> None:
     assert "512x1024, 25.0 GMAC" in text
     rows = [line.split() for line in text.splitlines()]
     assert ["torch", "bf16", "450", "425..475", "2.25", "2.12..2.38"] in rows
-    assert ["torch", "fp32", "100", "500", "400", "50", "%", "99.90", "-", "512"] in rows
-    assert ["torch", "bf16", "45", "225", "180", "-", "99.90", "-", "512"] in rows
-    assert "not run: tensorrt fp16: no GPU here" in text
+    assert ["torch", "fp32", "100", "500", "400", "50", "%", "99.90", "512"] in rows
+    assert ["torch", "bf16", "45", "225", "180", "-", "99.90", "512"] in rows
+    assert "not run: tensorrt fp16; tensorrt fp32: no GPU here" in text
+
+
+@pytest.mark.parametrize(("order", "segments", "shown"), [("coarse", None, []), ("full", 1.0, ["100.0"])])
+def test_the_longest_rows_fit_into_80_columns(
+    report: BenchmarkReport, order: SemanticOrder, segments: float | None, shown: list[str]
+) -> None:
+    contestant = EngineContestant(Path("model"), "", "onnxruntime", "cpu", "fp32", (0.8, 0.8), order)
+    timings = tuple(Timing(total, StageTimes(1000.0, 9000.0, 2000.0)) for total in (12000.0, 13000.0))
+    slow = Entry(contestant, timings, Agreement(1.0, segments), 12345.0)
+    stream = io.StringIO()
+    show_report(replace(report, sizes=(SizeReport((512, 1024), 25.0, (slow,)),)), Console(file=stream, width=80))
+    rows = [line.split() for line in stream.getvalue().splitlines()]
+    assert [*contestant.name.split(), "12500", "12250..12750", "1.00", "1.00..1.00"] in rows
+    assert [*contestant.name.split(), "1000", "9000", "2000", "3", "%", "100.00", *shown, "12345"] in rows
+
+
+def test_markdown_has_the_same_rows(report: BenchmarkReport) -> None:
+    lines = to_markdown(report).splitlines()
+    assert "- memory: 24 GiB" in lines
+    assert "| torch bf16 | 450 | 425..475 | 2.25 | 2.12..2.38 |" in lines
+    assert (
+        lines[lines.index("|  | time | quartiles | speed | quartiles |") + 1] == "| --- | ---: | ---: | ---: | ---: |"
+    )
+    assert "| torch fp32 | 100 | 500 | 400 | 50 % | 99.90 | 512 |" in lines
+    assert "- not run: tensorrt fp16; tensorrt fp32: no GPU here" in lines

@@ -24,6 +24,23 @@ def test_pytorch_is_measured_in_all_its_precisions(random_weights: Path, tmp_pat
     assert first["peak_mib"] > 100
 
 
+def test_every_engine_of_the_cpu_gets_its_graph(random_weights: Path, tmp_path: Path) -> None:
+    out, markdown = tmp_path / "figures.json", tmp_path / "figures.md"
+    engines = ["--engine", "onnxruntime", "--engine", "openvino", "--device", "cpu", "--size", "64x96"]
+    arguments = ["--model", str(random_weights), *engines, "--rounds", "1", "--json", str(out)]
+    assert main(["benchmark", *arguments, "--markdown", str(markdown)]) in (0, 1)
+    (size,) = json.loads(out.read_text())["sizes"]
+    assert size["left_out"] == {}
+    by_name = {entry["name"]: entry for entry in size["contestants"]}
+    assert list(by_name) == ["onnxruntime fp32", "onnxruntime int8", "openvino fp32", "openvino bf16", "openvino int8"]
+    for name, entry in by_name.items():
+        assert entry["name"] == f"{entry['engine']} {entry['precision']}"
+        assert entry["agreement"]["labels"] > (0.9 if "int8" in name else 0.99)
+        assert entry["ceiling_share"] > 0
+        assert entry["peak_mib"] > 100
+        assert f"| {name} | " in markdown.read_text()
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

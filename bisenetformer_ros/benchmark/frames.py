@@ -1,0 +1,45 @@
+"""The pictures of a benchmark: those that are measured, and others that int8 is calibrated on."""
+
+from itertools import islice
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from bisenetformer_ros.data.synthetic import StreetDrive
+from bisenetformer_ros.errors import EngineError
+from bisenetformer_ros.frame_source import open_source
+
+NUM_FRAMES = 4
+"""Different ones, so that no engine is measured on a picture that suits it."""
+NUM_CALIBRATION = 8
+DRIVE, CALIBRATION_DRIVE = 3, 4
+"""Seeds of the generated streets."""
+
+
+def load_frames(source: Path | None, size: tuple[int, int]) -> list[np.ndarray]:
+    """(height, width, 3) uint8 RGB: the first NUM_FRAMES of the source, resized, or as many generated streets."""
+    return _drive(DRIVE, size, NUM_FRAMES) if source is None else _pictures(source, size, 0, NUM_FRAMES)
+
+
+def load_calibration(source: Path | None, size: tuple[int, int]) -> list[np.ndarray]:
+    """Up to NUM_CALIBRATION frames of the same kind, none of which is in `load_frames`.
+
+    Raises EngineError where the source has no more than those.
+    """
+    if source is None:
+        return _drive(CALIBRATION_DRIVE, size, NUM_CALIBRATION)
+    pictures = _pictures(source, size, NUM_FRAMES, NUM_FRAMES + NUM_CALIBRATION)
+    if not pictures:
+        raise EngineError(f"int8 is calibrated on frames that are not measured: {source} has no more than {NUM_FRAMES}")
+    return pictures
+
+
+def _drive(seed: int, size: tuple[int, int], count: int) -> list[np.ndarray]:
+    drive = StreetDrive(seed=seed, num_frames=60, size=size)
+    return [drive[index].rgb for index in np.arange(count) * 60 // count]
+
+
+def _pictures(source: Path, size: tuple[int, int], first: int, end: int) -> list[np.ndarray]:
+    pictures = (frame.read() for frame in islice(open_source(source).frames, first, end))
+    return [cv2.resize(picture, size[::-1], interpolation=cv2.INTER_CUBIC) for picture in pictures]

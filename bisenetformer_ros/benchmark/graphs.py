@@ -1,0 +1,75 @@
+"""The files that graph engines run, exported when the first contestant needs them."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from importlib.util import find_spec
+from pathlib import Path
+
+from bisenetformer_ros.benchmark.contestants import Contestant, EngineContestant
+from bisenetformer_ros.benchmark.frames import load_calibration
+from bisenetformer_ros.engines.graph import GRAPH_PRECISIONS
+from bisenetformer_ros.errors import EngineError
+
+
+@dataclass(frozen=True)
+class GraphFiles:
+    """Graphs for frames of (height, width) `frame_size`.
+
+    frames: as in `Plan`; int8 is calibrated on those that are not measured. status: is told what takes a while.
+    """
+
+    folder: Path
+    frame_size: tuple[int, int]
+    frames: Path | None
+    status: Callable[[str], None]
+
+    def prepare(self, contestant: Contestant) -> Contestant:
+        """The contestant with the file that its engine runs; raises EngineError where that cannot be made."""
+        if not isinstance(contestant, EngineContestant) or contestant.engine == "torch":
+            return contestant
+        if find_spec(contestant.engine) is None:
+            raise EngineError(f"{contestant.engine} is not installed")
+        graph = self._graph(contestant)
+        return replace(contestant, model=self._engine_file(graph) if contestant.engine == "tensorrt" else graph)
+
+    def _graph(self, contestant: EngineContestant) -> Path:
+        precision = contestant.precision if contestant.precision in GRAPH_PRECISIONS else "fp32"
+        height, width = self.frame_size
+        path = self.folder / f"{contestant.task}-{contestant.semantic_order}-{height}x{width}-{precision}.onnx"
+        if not path.is_file():
+            self.status(f"exporting {path.name}")
+            self._export(contestant, precision, path)
+        return path
+
+    def _export(self, contestant: EngineContestant, precision: str, path: Path) -> None:
+        try:
+            from bisenetformer_ros.export.onnx import ExportOptions, build_onnx
+        except ImportError as error:
+            raise EngineError(
+                f"graphs cannot be exported ({error}); pip install 'bisenetformer_ros[export]'"
+            ) from error
+        options = ExportOptions(contestant.task, self.frame_size, precision)
+        calibration = load_calibration(self.frames, self.frame_size) if precision == "int8" else []
+        graph = build_onnx(contestant.model, options, calibration, contestant.semantic_order)
+        path.write_bytes(graph.SerializeToString())
+
+    def _engine_file(self, graph: Path) -> Path:
+        from bisenetformer_ros.export.tensorrt import build_engine
+
+        path = graph.with_suffix(".engine")
+        if not path.is_file():
+            self.status(f"building {path.name}, which takes minutes")
+            build_engine(graph, path, _Unheard())
+        return path
+
+
+class _Unheard:
+    """Hears how the build of an engine goes, and tells nobody."""
+
+    cancelled = False
+
+    def phase_started(self, name: str, parent: str | None, num_steps: int) -> None: ...
+
+    def step_done(self, name: str, step: int) -> None: ...
+
+    def phase_finished(self, name: str) -> None: ...
