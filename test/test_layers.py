@@ -39,7 +39,9 @@ DEPLOYMENT = {
     "ros",
     "cli/__main__.py",
     "cli/doctor.py",
+    "cli/model_arguments.py",
     "cli/node.py",
+    "cli/ros_needed.py",
     "cli/segment.py",
 }
 

@@ -8,7 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bisenetformer_ros.errors import ConfigError
+from bisenetformer_ros.cli.ros_needed import ros_needed
 
 if TYPE_CHECKING:
     from bisenetformer_ros.ros.doctor import Diagnosis
@@ -45,13 +45,8 @@ def run(args: argparse.Namespace) -> int:
 
 def _diagnose(wanted: str, seconds: float) -> "Mapping[str, Sequence[Diagnosis]]":
     """Node → what is to be said about it."""
-    try:
+    with ros_needed():
         from bisenetformer_ros.ros.doctor import diagnose
-    except ModuleNotFoundError as error:
-        raise ConfigError(
-            f"ROS 2 is needed and '{error.name}' is missing: source a ROS 2 installation, or, in a checkout after "
-            "`make setup`, tools/env.sh"
-        ) from error
     return diagnose(wanted, seconds)
 
 

@@ -9,10 +9,9 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from bisenetformer_ros.cli.segment import share
+from bisenetformer_ros.cli.model_arguments import add_model_arguments, open_segmenter
 from bisenetformer_ros.data.catalog import NAMES, SYNTHETIC, open_dataset
 from bisenetformer_ros.data.sample import LabeledDataset
-from bisenetformer_ros.engines import ENGINES, TASKS
 from bisenetformer_ros.evaluation.dataset import DatasetEvaluation, evaluate
 from bisenetformer_ros.evaluation.dataset_report import DatasetReport, write_dataset_report
 from bisenetformer_ros.files import write_atomically
@@ -35,28 +34,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--root", type=Path, help="folder of the data set on disk; synthetic needs none")
     parser.add_argument("--split", default="val", help="of a data set on disk (default: %(default)s)")
-    parser.add_argument("--model", default="bisenetformer-nano-camvid", help="weights or shipped model (%(default)s)")
-    parser.add_argument("--task", default="semantic", choices=TASKS, help="default: %(default)s")
-    parser.add_argument("--engine", default="auto", choices=ENGINES, help="default: %(default)s")
-    parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N (default: %(default)s)")
-    parser.add_argument("--precision", default="auto", help="auto, fp32, bf16 or fp16 (default: %(default)s)")
-    parser.add_argument("--score-threshold", type=share, default=0.8, help="panoptic, 0..1 (default: %(default)s)")
-    parser.add_argument("--overlap-threshold", type=share, default=0.8, help="panoptic, 0..1 (default: %(default)s)")
+    add_model_arguments(parser, task="semantic")
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write the figures to this file")
     parser.add_argument("--report", type=Path, metavar="DIR", help="write DIR/report.html")
 
 
 def run(args: argparse.Namespace) -> int:
     dataset = open_dataset(args.dataset, args.root, **({} if args.dataset == SYNTHETIC else {"splits": [args.split]}))
-    segmenter = Segmenter(
-        args.model,
-        engine=args.engine,
-        task=args.task,
-        device=args.device,
-        precision=args.precision,
-        score_threshold=args.score_threshold,
-        overlap_threshold=args.overlap_threshold,
-    )
+    segmenter = open_segmenter(args)
     columns = (TextColumn("evaluating"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, TextColumn("{task.fields[status]}"), console=Console(stderr=True)) as progress:
         task = progress.add_task("", total=len(dataset), status="")

@@ -13,10 +13,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from bisenetformer_ros.bags.images import LABELS, choose_image_topic
 from bisenetformer_ros.bags.pace import LOCKSTEP, pace
 from bisenetformer_ros.bags.reader import Bag
-from bisenetformer_ros.cli.segment import share
+from bisenetformer_ros.cli.model_arguments import add_model_arguments, open_segmenter, share
 from bisenetformer_ros.demo.recording import Recording
 from bisenetformer_ros.demo.session import DemoError
-from bisenetformer_ros.engines import ENGINES, TASKS
 from bisenetformer_ros.errors import ConfigError, InputError
 from bisenetformer_ros.evaluation.bag import BagTopics, evaluate_bag
 from bisenetformer_ros.evaluation.bag_examples import load_examples, worst_frames
@@ -50,13 +49,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--label-topic", metavar="L", help="images of class ids, found by stamp; other values are ignored"
     )
     parser.add_argument("--instance-topic", metavar="I", help="images of instance ids, 0 = none; with --label-topic")
-    parser.add_argument("--model", default="bisenetformer-nano-camvid", help="weights or shipped model (%(default)s)")
-    parser.add_argument("--engine", default="auto", choices=ENGINES, help="default: %(default)s")
-    parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N (default: %(default)s)")
-    parser.add_argument("--precision", default="auto", help="auto, fp32, bf16 or fp16 (default: %(default)s)")
-    parser.add_argument("--task", default="panoptic", choices=TASKS, help="default: %(default)s")
-    parser.add_argument("--score-threshold", type=share, default=0.8, help="panoptic, 0..1 (default: %(default)s)")
-    parser.add_argument("--overlap-threshold", type=share, default=0.8, help="panoptic, 0..1 (default: %(default)s)")
+    add_model_arguments(parser, task="panoptic")
     parser.add_argument(
         "--play", action="store_true", help="also send the bag through a live node and compare what comes back"
     )
@@ -88,15 +81,7 @@ def limit(text: str) -> tuple[str, float]:
 
 def run(args: argparse.Namespace) -> int:
     topics = _check(args)
-    segmenter = Segmenter(
-        args.model,
-        engine=args.engine,
-        task=args.task,
-        device=args.device,
-        precision=args.precision,
-        score_threshold=args.score_threshold,
-        overlap_threshold=args.overlap_threshold,
-    )
+    segmenter = open_segmenter(args)
     try:
         with _progress() as progress, tempfile.TemporaryDirectory(prefix="bisenetformer_play_") as scratch:
             comparison = _play(args, topics, Path(scratch), progress) if args.play else None

@@ -3,7 +3,7 @@
 import argparse
 import textwrap
 
-from bisenetformer_ros.errors import ConfigError
+from bisenetformer_ros.cli.ros_needed import ros_needed
 from bisenetformer_ros.ros.settings import help_text
 
 DESCRIPTION = (
@@ -27,11 +27,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    try:
+    with ros_needed():
         from bisenetformer_ros.ros.segmentation_node import main
-    except ModuleNotFoundError as error:
-        raise ConfigError(
-            f"ROS 2 is needed and '{error.name}' is missing: source a ROS 2 installation, or, in a checkout after "
-            "`make setup`, tools/env.sh"
-        ) from error
     return main(["--ros-args", *args.ros_args])

@@ -12,8 +12,8 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from bisenetformer_ros.cli.model_arguments import add_model_arguments, open_segmenter
 from bisenetformer_ros.coco_panoptic import CocoPanopticWriter, write_png
-from bisenetformer_ros.engines import ENGINES, TASKS
 from bisenetformer_ros.errors import InputError
 from bisenetformer_ros.evaluation.latency import LatencyWindow
 from bisenetformer_ros.frame_source import Frame, open_source
@@ -32,34 +32,14 @@ bisenetformer segment drive.mp4 --task semantic --json times.json"""
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("inputs", nargs="+", type=Path, metavar="INPUT", help="an image, a folder of images or a video")
     parser.add_argument("--out", type=Path, default=Path("segmented"), help="folder to write to (default: %(default)s)")
-    parser.add_argument("--model", default="bisenetformer-nano-camvid", help="weights file or shipped model")
-    parser.add_argument("--engine", default="auto", choices=ENGINES, help="default: %(default)s")
-    parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N (default: %(default)s)")
-    parser.add_argument("--task", default="panoptic", choices=TASKS, help="default: %(default)s")
-    parser.add_argument("--score-threshold", type=share, default=0.8, help="panoptic, 0..1 (default: %(default)s)")
-    parser.add_argument("--overlap-threshold", type=share, default=0.8, help="panoptic, 0..1 (default: %(default)s)")
+    add_model_arguments(parser, task="panoptic")
     parser.add_argument("--names", action="store_true", help="write the names of the segments into the overlays")
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write counts and times to this file")
 
 
-def share(text: str) -> float:
-    """An argument of 0..1."""
-    value = float(text)
-    if not 0 <= value <= 1:
-        raise argparse.ArgumentTypeError(f"expected a number of 0..1, got {text}")
-    return value
-
-
 def run(args: argparse.Namespace) -> int:
     sources = [open_source(path) for path in args.inputs]
-    segmenter = Segmenter(
-        args.model,
-        engine=args.engine,
-        task=args.task,
-        device=args.device,
-        score_threshold=args.score_threshold,
-        overlap_threshold=args.overlap_threshold,
-    )
+    segmenter = open_segmenter(args)
     args.out.mkdir(parents=True, exist_ok=True)
     num_frames = [source.num_frames for source in sources]
     total = sum(num_frames) if None not in num_frames else None
