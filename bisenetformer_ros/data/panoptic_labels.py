@@ -34,7 +34,7 @@ def open_coco_panoptic(
     of the same name.
     Raises DataError for a file that is not of this format and ConfigError for categories without a class.
     """
-    content = read_json(json_path)
+    content = read_json(json_path, ("images", "annotations", "categories"))
     try:
         if isinstance(labels, str):
             labels = labels_of(content["categories"], labels)
@@ -68,8 +68,8 @@ def in_folder(folder: Path) -> Callable[[Mapping[str, Any]], tuple[str, Path]]:
     return lambda entry: (Path(entry["file_name"]).with_suffix("").as_posix(), folder / entry["file_name"])
 
 
-def read_json(path: Path) -> dict[str, list[dict[str, Any]]]:
-    """Raises DataError if the file is missing, damaged or not of the format."""
+def read_json(path: Path, lists: Sequence[str]) -> dict[str, list[dict[str, Any]]]:
+    """Raises DataError if the file is missing, damaged or without one of the lists, such as "annotations"."""
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
@@ -77,9 +77,9 @@ def read_json(path: Path) -> dict[str, list[dict[str, Any]]]:
         raise DataError(f"there is no {path}; the nearest folder is {nearest}{state_of(nearest)}") from None
     except (OSError, ValueError) as error:
         raise DataError(f"{path} cannot be read: {error}") from error
-    keys = ("images", "annotations", "categories")
-    if not isinstance(content, dict) or not all(isinstance(content.get(key), list) for key in keys):
-        raise DataError(f"{path}: expected the COCO panoptic format, an object with the lists {', '.join(keys)}")
+    missing = [key for key in lists if not isinstance(content, dict) or not isinstance(content.get(key), list)]
+    if missing:
+        raise DataError(f"{path} is not in the COCO panoptic format: it has no list {' and no list '.join(missing)}")
     return content
 
 

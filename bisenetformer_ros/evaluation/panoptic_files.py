@@ -1,12 +1,12 @@
 """Ground truth and prediction in the COCO panoptic format, as they lie on disk: what is to be compared with what."""
 
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from bisenetformer_ros.data.file_search import first_of
+from bisenetformer_ros.data.panoptic_labels import read_json
 from bisenetformer_ros.errors import DataError
 
 
@@ -54,7 +54,7 @@ def open_panoptic_files(
     gt_dir, pred_dir: the PNGs; by default the folder beside the JSON file with its name, without .json.
     Raises DataError for files that are missing or not of the format, and for images without a prediction.
     """
-    truth, prediction = _read(gt_json, ("categories", "annotations")), _read(pred_json, ("annotations",))
+    truth, prediction = read_json(gt_json, ("categories", "annotations")), read_json(pred_json, ("annotations",))
     gt_dir, pred_dir = gt_dir or gt_json.with_suffix(""), pred_dir or pred_json.with_suffix("")
     for folder, json_path in ((gt_dir, gt_json), (pred_dir, pred_json)):
         if not folder.is_dir():
@@ -99,16 +99,3 @@ def _category(entry: Mapping[str, Any]) -> Category:
         entry["isthing"] == 1,
         None if color is None else (int(color[0]), int(color[1]), int(color[2])),
     )
-
-
-def _read(path: Path, lists: Sequence[str]) -> dict[str, Any]:
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise DataError(f"there is no file {path}") from None
-    except ValueError as error:
-        raise DataError(f"{path} is not JSON: {error}") from error
-    missing = [key for key in lists if not isinstance(content, dict) or not isinstance(content.get(key), list)]
-    if missing:
-        raise DataError(f"{path} is not in the COCO panoptic format: it has no list {' and no list '.join(missing)}")
-    return content

@@ -50,7 +50,7 @@ def test_images_without_a_prediction_are_named(tmp_path: Path, truth: Path) -> N
 
 
 def test_missing_files_and_folders_are_named(tmp_path: Path, truth: Path) -> None:
-    with pytest.raises(DataError, match=r"there is no file .*none\.json"):
+    with pytest.raises(DataError, match=r"there is no .*none\.json"):
         open_panoptic_files(truth, tmp_path / "none.json")
     (tmp_path / "bare.json").write_text('{"annotations": []}')
     with pytest.raises(DataError, match=r"there is no folder .*bare with the PNGs of .*bare\.json: name it"):
@@ -63,7 +63,7 @@ def test_what_is_not_of_the_format_is_refused(tmp_path: Path, truth: Path) -> No
     with pytest.raises(DataError, match=r"no prediction for 2 images|KeyError\('file_name'\)"):
         open_panoptic_files(truth, prediction)
     prediction.write_text("[1")
-    with pytest.raises(DataError, match=r"pred\.json is not JSON: "):
+    with pytest.raises(DataError, match=r"pred\.json cannot be read: "):
         open_panoptic_files(truth, prediction)
     prediction.write_text("[]")
     with pytest.raises(DataError, match=r"pred\.json is not in the COCO panoptic format: it has no list annotations"):
