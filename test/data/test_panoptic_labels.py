@@ -164,7 +164,10 @@ def test_what_does_not_fit_together_is_told(root: Path, changed: dict[str, Any],
 @pytest.mark.parametrize(
     ("changed", "message"),
     [
-        ([], " is not in the COCO panoptic format: it has no list images and no list annotations and no list categories"),
+        (
+            [],
+            " is not in the COCO panoptic format: it has no list images and no list annotations and no list categories",
+        ),
         ({"images": [], "annotations": []}, " is not in the COCO panoptic format: it has no list categories$"),
         (change(["annotations", 0], {"image_id": 4}), ": an entry is not as .*KeyError.*file_name"),
         (change(["images", 0], "b.jpg"), ": an entry is not as the format has it"),
