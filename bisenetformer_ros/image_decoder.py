@@ -12,6 +12,13 @@ import numpy as np
 
 from bisenetformer_ros.errors import InputError
 
+MAX_PIXELS = 2**26
+"""More than any camera has. A message of a few kilobytes may claim to be a picture of gigabytes."""
+
+_STRIDE = 32
+"""Each side of a picture is filled up to a multiple of this before the network sees it."""
+_QUOTED = 40
+
 
 class Image(Protocol):
     """sensor_msgs/Image. data: any buffer of bytes."""
@@ -32,6 +39,11 @@ class BadFrameError(InputError):
         self.kind = kind
 
 
+def quoted(text: str) -> str:
+    """For a message: what a sender wrote may be of any length, and hold anything."""
+    return repr(text if len(text) <= _QUOTED else f"{text[:_QUOTED]}…")
+
+
 @dataclass(frozen=True)
 class _Packed:
     """An encoding whose pixels follow one another: `item_bytes` per pixel, `to_rgb` takes the (H, W, …) rows."""
@@ -44,7 +56,8 @@ def decode_image(message: Image) -> np.ndarray:
     """Returns the picture as (H, W, 3) uint8 RGB; for rgb8 a view of the message's data.
 
     mono16 is scaled from 0..65535 to 0..255. Raises BadFrameError (an InputError) for an empty image, an unknown
-    encoding, a `step` shorter than a row, or data of another length than `step` and `height` ask for.
+    encoding, a `step` shorter than a row, data of another length than `step` and `height` ask for, or a picture that
+    is too large.
     """
     check_image(message)
     if message.encoding in _SEMI_PLANAR:
@@ -61,7 +74,7 @@ def check_image(message: Image) -> None:
     if message.encoding not in ENCODINGS:
         raise BadFrameError(
             "unknown_encoding",
-            f"encoding '{message.encoding}' is not supported; expected one of {', '.join(ENCODINGS)}",
+            f"encoding {quoted(message.encoding)} is not supported; expected one of {', '.join(ENCODINGS)}",
         )
     if message.encoding in _SEMI_PLANAR:
         _check_step(message, message.width)
@@ -70,6 +83,12 @@ def check_image(message: Image) -> None:
     else:
         _check_step(message, message.width * _PACKED[message.encoding].item_bytes)
         _check_length(message, message.step * message.height)
+    width, height = (-(-side // _STRIDE) * _STRIDE for side in (message.width, message.height))
+    if width * height > MAX_PIXELS:  # a single row of two million pixels is 64 million for the network
+        came = f"got {message.width}x{message.height}"
+        raise BadFrameError(
+            "too_large", f"expected at most {MAX_PIXELS} pixels with sides filled up to multiples of {_STRIDE}, {came}"
+        )
 
 
 def decode_values(message: Image) -> np.ndarray:
@@ -81,7 +100,7 @@ def decode_values(message: Image) -> np.ndarray:
     if message.encoding not in _VALUES:
         raise BadFrameError(
             "unknown_encoding",
-            f"encoding '{message.encoding}' holds no labels; expected one of {', '.join(VALUE_ENCODINGS)}",
+            f"encoding {quoted(message.encoding)} holds no labels; expected one of {', '.join(VALUE_ENCODINGS)}",
         )
     dtype = np.dtype(_VALUES[message.encoding])
     _check_step(message, message.width * dtype.itemsize)

@@ -1,6 +1,7 @@
 """Files written by Pillow, as a camera driver or image_transport would send them."""
 
 import io
+import resource
 import zlib
 
 import numpy as np
@@ -8,8 +9,8 @@ import PIL.Image
 import pytest
 from sensor_msgs.msg import CompressedImage
 
-from bisenetformer_ros.compressed_decoder import MAX_PIXELS, decode_compressed, decode_compressed_values
-from bisenetformer_ros.image_decoder import BadFrameError
+from bisenetformer_ros.compressed_decoder import decode_compressed, decode_compressed_values
+from bisenetformer_ros.image_decoder import MAX_PIXELS, BadFrameError
 
 RED, GREEN, BLUE, GREY = (255, 0, 0), (0, 255, 0), (0, 0, 255), (77, 77, 77)
 PICTURE = np.array([[RED, GREEN, BLUE], [GREY, RED, (1, 2, 3)]], np.uint8)  # 2 rows, 3 columns
@@ -115,6 +116,28 @@ def test_a_picture_that_claims_to_be_huge_is_refused_before_memory_is_taken():
         with pytest.raises(BadFrameError, match=f"claim to be {side}x{side}; a picture has at most") as refusal:
             decode_compressed(CompressedImage(format="png", data=data))
         assert refusal.value.kind == "too_large"
+
+
+def test_a_chunk_that_claims_to_be_huge_takes_no_memory():
+    message = compressed(np.zeros((8, 8, 3), np.uint8), "png")
+    head, rest = bytes(message.data).split(b"IDAT")
+    message.data = head[:-4] + b"\xff\xff\xff\xffIDAT" + rest
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    with pytest.raises(BadFrameError) as refusal:
+        decode_compressed(message)
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 2**20  # KiB; OpenCV would take four times that
+    assert refusal.value.kind == "damaged_file"
+
+
+@pytest.mark.parametrize("junk", [b"junk", b"\xff\x00", b"\xff\xd0", b"\x00\xff\xff", b"a\xff\x01b"])
+def test_what_lies_before_the_frame_header_does_not_hide_it(junk):
+    """libjpeg passes over it with a warning, and would believe a size that was not looked at."""
+    head, rest = bytes(compressed(np.zeros((8, 8, 3), np.uint8), "jpeg").data).split(b"\xff\xc0\0\x11\x08\0\x08\0\x08")
+    small, huge = (b"\xff\xc0\0\x11\x08" + side.to_bytes(2, "big") * 2 for side in (8, 65500))
+    data = head + junk + small + rest
+    assert decode_compressed(CompressedImage(format="jpeg", data=data)).shape == (8, 8, 3)
+    with pytest.raises(BadFrameError, match="claim to be 65500x65500"):
+        decode_compressed(CompressedImage(format="jpeg", data=head + junk + huge + rest))
 
 
 def test_progressive_jpeg_with_a_thumbnail_has_the_size_of_the_picture(monkeypatch):

@@ -176,6 +176,10 @@ BAD = {
         Image(height=2, width=2, encoding="bayer_rggb8", step=2, data=bytes(4)),
         Image(height=1, width=1, encoding="nv12", step=1, data=bytes(2)),
     ],
+    "too_large": [
+        Image(height=1, width=2_100_000, encoding="mono8", step=2_100_000, data=bytes(2_100_000)),
+        Image(height=2_100_000, width=1, encoding="mono8", step=1, data=bytes(2_100_000)),
+    ],
 }
 
 
@@ -194,6 +198,10 @@ def test_refusal_says_what_was_expected_and_what_came():
         decode_image(BAD["wrong_data_length"][0])
     with pytest.raises(InputError, match=r"'32FC1' is not supported; expected one of rgb8, bgr8, "):
         decode_image(BAD["unknown_encoding"][0])
+    with pytest.raises(InputError) as refusal:
+        decode_image(Image(height=1, width=1, encoding="\n" + "rgb" * 100_000))
+    assert str(refusal.value).startswith("encoding '\\nrgbrgb")
+    assert len(str(refusal.value)) < 400
 
 
 def test_all_documented_encodings_are_there():
