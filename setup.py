@@ -26,6 +26,7 @@ EXTRAS = {
         "mypy>=1.8",
         "pytest>=7.0",
         "pytest-timeout>=2.1",
+        "pytest-xdist>=2.5",
         "ruff>=0.6",
         "types-PyYAML",
     ],
@@ -52,6 +53,14 @@ setup(
     version=version(),
     description="Real-time semantic and panoptic segmentation of camera topics with BiSeNetFormer",
     license="Apache-2.0",
+    classifiers=[
+        "Development Status :: 4 - Beta",
+        "Intended Audience :: Science/Research",
+        "Operating System :: POSIX :: Linux",
+        *(f"Programming Language :: Python :: 3.{minor}" for minor in (10, 11, 12, 13)),
+        "Topic :: Scientific/Engineering :: Image Recognition",
+        "Typing :: Typed",
+    ],
     python_requires=">=3.10",
     packages=find_packages(include=["bisenetformer_ros*"]),
     package_dir={"": "."},  # said explicitly: `pip install -e` then adds the checkout to sys.path instead of a finder
