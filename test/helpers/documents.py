@@ -1,0 +1,79 @@
+"""What the project's pages hold that can be wrong: commands, links, paths, anchors."""
+
+import re
+import shlex
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+PAGES = tuple(
+    page.relative_to(ROOT).as_posix()
+    for page in (ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md")), *sorted((ROOT / "config").rglob("*.md")))
+)
+SHELL = ("bash", "sh", "shell", "console")
+
+_BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+_NEEDS = re.compile(r"# needs (.+)")
+_ASSIGNMENT = re.compile(r"(export )?\w+=")
+
+
+@dataclass(frozen=True)
+class Command:
+    """One command of a page. words: as a shell splits it, without `VARIABLE=value` in front of it.
+
+    needs: what a reader needs for it that a test does not have, as the page says; empty if a test can run it.
+    """
+
+    page: str
+    words: tuple[str, ...]
+    needs: str
+
+    def __str__(self) -> str:
+        return f"{self.page}: {shlex.join(self.words)}"
+
+
+def text_of(page: str) -> str:
+    return (ROOT / page).read_text(encoding="utf-8")
+
+
+def blocks(page: str, *languages: str) -> list[str]:
+    """The contents of the fenced blocks in one of the languages."""
+    return [content for language, content in _BLOCK.findall(text_of(page)) if language in languages]
+
+
+def prose(page: str) -> str:
+    """The page without its fenced blocks."""
+    return _BLOCK.sub("", text_of(page))
+
+
+def commands(page: str) -> list[Command]:
+    """All commands in the page's shell blocks.
+
+    `# needs …` behind a command is about this command; on a line of its own it is about those that follow, up to an
+    empty line.
+    """
+    found = []
+    for block in blocks(page, *SHELL):
+        needs = ""
+        for line in block.replace("\\\n", " ").splitlines():
+            marked = _NEEDS.search(line)
+            if not line.strip() or (marked and line.lstrip().startswith("#")):
+                needs = marked[1] if marked else ""
+                continue
+            for part in re.split(r"\s&&\s", line):
+                words = _words(part)
+                if words:
+                    found.append(Command(page, words, marked[1] if marked else needs))
+    return found
+
+
+def _words(text: str) -> tuple[str, ...]:
+    words = shlex.split(text, comments=True)
+    while words and (words[0] == "export" or _ASSIGNMENT.match(words[0])):
+        words.pop(0)
+    return tuple(words)
+
+
+def paths(page: str) -> set[str]:
+    """Files of the repository that the page names in `code`."""
+    return set(re.findall(r"`((?:bisenetformer_ros|config|docs|launch|test|tools)/[\w./-]*\w\.\w+)`", prose(page)))

@@ -1,0 +1,133 @@
+"""Every command on the project's pages is one that its program takes, and what the pages point at exists.
+
+test_documented_commands.py in cli/ runs those that need nothing special.
+"""
+
+import argparse
+import ast
+import re
+import shlex
+from itertools import pairwise
+
+import pytest
+from documents import PAGES, ROOT, Command, blocks, commands, paths, prose, text_of
+
+from bisenetformer_ros.cli.__main__ import COMMANDS, build_parser
+from bisenetformer_ros.ros.settings import SETTINGS
+
+PARAMETERS = {setting.name: setting for setting in SETTINGS}
+LAUNCH_FILE = (ROOT / "launch" / "segment.launch.py").read_text(encoding="utf-8")
+MAKEFILE = (ROOT / "Makefile").read_text(encoding="utf-8")
+EVERYTHING = [command for page in PAGES for command in commands(page)]
+
+
+def told_by(*programs: str) -> list[Command]:
+    return [command for command in EVERYTHING if command.words[: len(programs)] == programs]
+
+
+def cli_arguments(command: Command) -> list[str] | None:
+    """What our command line gets, however it is started."""
+    words = list(command.words)
+    if words[0] == "bisenetformer":
+        return words[1:]
+    return words[words.index("bisenetformer_ros.cli") + 1 :] if "bisenetformer_ros.cli" in words else None
+
+
+def check_ros_arguments(arguments: list[str]) -> None:
+    """Parameters that the node declares, with values that they take."""
+    for flag, value in pairwise(arguments):
+        name, assigned, text = value.partition(":=")
+        if flag != "-p" or name.startswith("qos_overrides.") or name == "use_sim_time":
+            continue
+        assert assigned, f"expected NAME:=VALUE, got {value}"
+        assert name in PARAMETERS, f"the node has no parameter {name}"
+        assert isinstance(PARAMETERS[name].default, tuple) or not PARAMETERS[name].problem(text)
+
+
+@pytest.mark.parametrize("command", [c for c in EVERYTHING if cli_arguments(c) is not None], ids=str)
+def test_our_command_line_takes_it(command: Command, capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = cli_arguments(command)
+    try:
+        parsed = build_parser(selected=arguments[0]).parse_args(arguments)
+    except SystemExit:
+        pytest.fail(capsys.readouterr().err)
+    check_ros_arguments(vars(parsed).get("ros_args", []))
+
+
+@pytest.mark.parametrize("command", told_by("make"), ids=str)
+def test_make_has_the_target(command: Command) -> None:
+    targets = re.search(r"^\.PHONY: (.*)$", MAKEFILE, re.MULTILINE)[1].split()
+    for word in command.words[1:]:
+        name, is_variable, _ = word.partition("=")
+        assert f"({name})" in MAKEFILE or f"{name} ?=" in MAKEFILE if is_variable else name in targets
+
+
+@pytest.mark.parametrize("command", told_by("ros2", "launch", "bisenetformer_ros"), ids=str)
+def test_the_launch_file_has_the_arguments(command: Command) -> None:
+    parameters = re.search(r"^PARAMETERS = \{(.*?)^\}", LAUNCH_FILE, re.MULTILINE | re.DOTALL)[1]
+    known = re.findall(r'^    "(\w+)":', parameters, re.MULTILINE)
+    known += re.findall(r'DeclareLaunchArgument\(\s*"(\w+)"', LAUNCH_FILE)
+    assert command.words[3] == "segment.launch.py"
+    for name in (word.partition(":=")[0] for word in command.words[4:] if ":=" in word):
+        assert name in known, f"the launch file has no argument {name}, it has {known}"
+
+
+@pytest.mark.parametrize("command", told_by("ros2", "run", "bisenetformer_ros"), ids=str)
+def test_the_node_has_the_parameters(command: Command) -> None:
+    assert command.words[3] == "segmentation_node"
+    check_ros_arguments(list(command.words[4:]))
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_what_is_named_in_the_text_exists(page: str) -> None:
+    """Commands with their options, make's targets, extras to install, files."""
+    for code in re.findall(r"`((?:bisenetformer|make) [^`]+)`", prose(page)):
+        words = shlex.split(code.replace("\n", " "))
+        if words[0] == "make":
+            assert re.search(rf"^\.PHONY:.* {words[1]}\b", MAKEFILE, re.MULTILINE), code
+            continue
+        assert words[1] in {"COMMAND", *dict(COMMANDS)}, code
+        for option in (word.partition("=")[0] for word in words[2:] if word.startswith("--")):
+            assert option in options_of(words[1]) | {"--help"}, code
+    extras = (ROOT / "setup.py").read_text(encoding="utf-8")
+    for names in re.findall(r"bisenetformer_ros\[([\w,]+)\]", text_of(page)):
+        assert all(f'"{name}": [' in extras or f'"{name}": ' in extras for name in names.split(",")), names
+    assert [path for path in sorted(paths(page)) if not (ROOT / path).exists()] == []
+
+
+def options_of(name: str) -> set[str]:
+    """The options of one of our commands."""
+    subparsers = next(
+        action for action in build_parser(selected=name)._actions if isinstance(action, argparse._SubParsersAction)
+    )
+    return set(subparsers.choices[name]._option_string_actions)
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if blocks(page, "python")])
+def test_python_on_a_page_imports_what_exists(page: str) -> None:
+    for block in blocks(page, "python"):
+        tree = ast.parse(block)
+        imports = ast.Module([node for node in tree.body if isinstance(node, ast.Import | ast.ImportFrom)], [])
+        exec(compile(imports, page, "exec"), {})
+
+
+def test_symptoms_are_told_in_the_programs_own_words() -> None:
+    """What the troubleshooting table quotes stands in the source; `…` is where the program fills something in."""
+    section = re.search(r"^## When something is wrong\n(.*?)^## ", text_of("README.md"), re.MULTILINE | re.DOTALL)[1]
+    quoted = [code for row in section.splitlines() for code in re.findall(r"`([^`]+)`", (row.split("|") + [""] * 3)[2])]
+    assert len(quoted) >= 12
+    said = "\n".join(constants())
+    missing = [part for code in quoted for part in code.split("…") if part.strip() and part.strip() not in said]
+    assert missing == []
+
+
+def constants() -> list[str]:
+    """All strings in the source of what a user runs, with line breaks where a program fills something in."""
+    found = []
+    for file in [*(ROOT / "bisenetformer_ros").rglob("*.py"), *(ROOT / "tools").rglob("*.py")]:
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.JoinedStr):
+                found.append("".join(v.value if isinstance(v, ast.Constant) else "\n" for v in node.values))
+            elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+                found.append(node.value)
+    return found
