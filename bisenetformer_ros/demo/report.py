@@ -59,7 +59,7 @@ def _key_figures(outcome: Outcome) -> Iterator[tuple[str, str]]:
     count, age = outcome.count, outcome.recording.latencies()["age"]
     yield f"{count.received} of {count.sent}", "frames came back segmented"
     yield f"{outcome.recording.rate_hz():.1f} Hz", "results at the listener"
-    yield f"{age.p50_ms:.0f} ms", f"camera to listener, median (95 %: {age.p95_ms:.0f} ms)"
+    yield f"{age.p50_ms:.0f} ms", f"camera to listener, median (95\N{NO-BREAK SPACE}%: {age.p95_ms:.0f} ms)"
     if outcome.scores:
         yield f"{100 * outcome.scores.mean_iou.miou:.1f}", "mIoU, percent"
         if outcome.scores.panoptic_quality:

@@ -64,7 +64,7 @@ def _key_figures(report: BagReport) -> Iterator[tuple[str, str]]:
     for name, text in (("miou", "mIoU, percent"), ("pq", "PQ, percent"), ("consistency", "consistency, percent mIoU")):
         if name in evaluation.measures:
             yield percent(evaluation.measures[name]), text
-    yield f"{total.p50_ms:.0f} ms", f"per frame, median (95 %: {total.p95_ms:.0f} ms)"
+    yield f"{total.p50_ms:.0f} ms", f"per frame, median (95\N{NO-BREAK SPACE}%: {total.p95_ms:.0f} ms)"
     if report.playback:
         yield "identical" if report.playback.identical else "different", "through the live node"
 

@@ -62,7 +62,7 @@ def _key_figures(evaluation: DatasetEvaluation) -> Iterator[tuple[str, str]]:
     yield percent(evaluation.mean_iou.miou), "mIoU, percent"
     yield percent(evaluation.mean_iou.pixel_accuracy), "pixels right, percent"
     if latency.count:
-        yield f"{latency.p50_ms:.0f} ms", f"per image, median (95 %: {latency.p95_ms:.0f} ms)"
+        yield f"{latency.p50_ms:.0f} ms", f"per image, median (95\N{NO-BREAK SPACE}%: {latency.p95_ms:.0f} ms)"
 
 
 def _paper_cards(report: DatasetReport) -> Iterator[Html]:

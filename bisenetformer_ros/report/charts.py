@@ -9,6 +9,8 @@ from bisenetformer_ros.report.page import Html
 
 WIDTH = 960
 _LEFT, _RIGHT, _TOP, _BOTTOM = 76, 12, 12, 26
+_LETTER = 7.5
+"""Width of a letter or digit, as wide as they get."""
 
 
 @dataclass(frozen=True)
@@ -24,7 +26,8 @@ class Bar:
 
 def bar_chart(bars: Sequence[Bar], full: float = 1e-9) -> Html:
     """Horizontal bars, one below the other, on one scale, which reaches up to `full` at least."""
-    row, left, right = 30, 130, 190
+    row, left = 30, 130
+    right = 20 + _LETTER * max(len(bar.text) for bar in bars)
     scale = (WIDTH - left - right) / max(full, *(bar.whisker for bar in bars))
     parts = []
     for index, bar in enumerate(bars):
@@ -75,11 +78,11 @@ def line_chart(values: Sequence[float | None], marks: Mapping[int, str], duratio
         path += f"{'L' if index == previous + 1 else 'M'}{x:.1f} {y:.1f}"
         previous = index
     parts = [*axis.grid(), f'<path class="line" d="{path}"/>']
+    middle = sum(y for _, y, _ in points) / max(1, len(points))  # names of marks stand on the side away from the line
     for x, y, index in points:
         if index in marks:
-            anchor = "end" if x > WIDTH - 150 else "start"
             parts.append(f'<circle class="mark" cx="{x:.1f}" cy="{y:.1f}" r="4.5"/>')
-            parts.append(_text(x + (8 if anchor == "start" else -8), y - 7, marks[index], anchor))
+            parts.append(_text(x, y + (20 if y > middle else -10), marks[index], "middle"))
     return _svg(axis.height + _TOP + _BOTTOM, [*parts, *_numbers_or_seconds(len(values), step, duration_s)])
 
 
