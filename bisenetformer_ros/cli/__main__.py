@@ -10,7 +10,8 @@ COMMANDS. The file is imported only when its command runs, so it may import what
     def run(args: argparse.Namespace) -> int: ...                    # the exit code
 
 Exit codes: 0 done, 1 found wanting (an input failed, a measured value missed its limit), 2 misused. `run` may raise
-BiSeNetFormerError, and OSError for files; the message goes to stderr without a traceback, and that counts as misuse.
+BiSeNetFormerError, and OSError for files; the message goes to stderr without a traceback, and that counts as misuse. So
+does a package that the command needs and that is not installed.
 Results go to stdout, progress to stderr.
 A command that measures takes `--json FILE`.
 """
@@ -20,7 +21,7 @@ import importlib
 import sys
 import textwrap
 from collections.abc import Sequence
-from importlib.util import find_spec
+from types import ModuleType
 
 from bisenetformer_ros import __version__
 from bisenetformer_ros.errors import BiSeNetFormerError
@@ -41,6 +42,20 @@ COMMANDS = (
     ("doctor", "say why a running node gives no output"),
 )
 
+PACKAGES = {
+    "PIL": ("pillow", "demo"),
+    "mcap": ("mcap", "bags"),
+    "onnx": ("onnx", "onnx"),
+    "onnxruntime": ("onnxruntime", "onnx"),
+    "onnxscript": ("onnxscript", "export"),
+    "rosbags": ("rosbags", "bags"),
+    "safetensors": ("safetensors", "torch"),
+    "scipy": ("scipy", "training"),
+    "torch": ("torch", "torch"),
+    "zstandard": ("zstandard", "bags"),
+}
+"""Modules that only some commands need: the package to install, and the extra of setup.py that it belongs to."""
+
 MISUSED = 2
 INTERRUPTED = 130
 
@@ -48,14 +63,23 @@ INTERRUPTED = 130
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command line `argv` (without the program's name; default: sys.argv) and returns the exit code."""
     argv = sys.argv[1:] if argv is None else list(argv)
-    args = build_parser(selected=argv[0] if argv else None).parse_args(argv)
+    command = argv[0] if argv else None
     try:
+        args = build_parser(command).parse_args(argv)
         return _load(args.command).run(args)
     except (BiSeNetFormerError, OSError) as error:
-        print(f"bisenetformer {args.command}: error: {error}", file=sys.stderr)
-        return MISUSED
+        problem = str(error)
+    except ModuleNotFoundError as error:
+        if error.name not in PACKAGES:
+            raise
+        package, extra = PACKAGES[error.name]
+        problem = (
+            f"the package {package} is missing: pip install {package}, or 'bisenetformer_ros[{extra}]' for all of it"
+        )
     except KeyboardInterrupt:
         return INTERRUPTED
+    print(f"bisenetformer {command}: error: {problem}", file=sys.stderr)
+    return MISUSED
 
 
 def build_parser(selected: str | None) -> argparse.ArgumentParser:
@@ -68,8 +92,6 @@ def build_parser(selected: str | None) -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"bisenetformer_ros {__version__}")
     subparsers = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     for name, summary in COMMANDS:
-        if find_spec(_module_name(name)) is None:
-            continue
         if name != selected:
             subparsers.add_parser(name, help=summary)
             continue
@@ -85,12 +107,8 @@ def build_parser(selected: str | None) -> argparse.ArgumentParser:
     return parser
 
 
-def _module_name(command: str) -> str:
-    return f"bisenetformer_ros.cli.{command.replace('-', '_')}"
-
-
-def _load(command: str):
-    return importlib.import_module(_module_name(command))
+def _load(command: str) -> ModuleType:
+    return importlib.import_module(f"bisenetformer_ros.cli.{command.replace('-', '_')}")
 
 
 if __name__ == "__main__":

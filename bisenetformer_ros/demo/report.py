@@ -9,7 +9,8 @@ import numpy as np
 from bisenetformer_ros.demo.machine import describe_machine
 from bisenetformer_ros.demo.outcome import Outcome
 from bisenetformer_ros.demo.pictures import overlay_of, spread
-from bisenetformer_ros.demo.recording import STAGES, Recording
+from bisenetformer_ros.demo.recording import STAGES
+from bisenetformer_ros.demo.stages import SERIES, STAGE_TEXTS, latency_columns
 from bisenetformer_ros.report import page
 from bisenetformer_ros.report.charts import Bar, bar_chart, line_chart, stacked_columns
 from bisenetformer_ros.report.class_table import class_table
@@ -19,19 +20,6 @@ from bisenetformer_ros.visualize import colorize
 
 SHOWN = 3
 """Best and worst frames, each; without a truth twice as many from all over the drive."""
-
-STAGE_TEXTS = {
-    "transport": "camera to node",
-    "waiting": "waiting for the worker",
-    "decode": "decode",
-    "preprocess": "preprocess",
-    "inference": "inference",
-    "postprocess": "postprocess",
-    "publish": "publish",
-    "total": "total in the node",
-    "age": "camera to listener",
-}
-SERIES = {name: number for number, name in enumerate(STAGES)} | {"waiting": 6, "total": 7, "age": 7}
 
 
 def write_report(outcome: Outcome, animation: Path, path: Path) -> None:
@@ -95,21 +83,6 @@ def _latency_cards(outcome: Outcome) -> Iterator[Html]:
     legend = page.legend((SERIES[name], STAGE_TEXTS[name]) for name in names)
     note = "From the camera's stamp to the last message published. A red column is a frame that did not come back."
     yield page.card("Frame by frame", stacked_columns(latency_columns(outcome.recording), " ms"), legend, note=note)
-
-
-def latency_columns(recording: Recording) -> list[dict[int, float] | None]:
-    """The stages of every frame sent, by their number in SERIES; None without a result."""
-    columns: list[dict[int, float] | None] = []
-    for stamp in sorted(recording.sent):
-        event = recording.outputs["latency"].get(stamp)
-        if event is None:
-            columns.append(None)
-            continue
-        stages = {name: max(0.0, event["stages"][name]) for name in ("transport", *STAGES[1:])}
-        waiting = event["stages"]["total"] - sum(value for name, value in stages.items() if name != "transport")
-        ordered = {"transport": stages.pop("transport"), "waiting": max(0.0, waiting)} | stages
-        columns.append({SERIES[name]: value for name, value in ordered.items()})
-    return columns
 
 
 def _quality_cards(outcome: Outcome) -> Iterator[Html]:

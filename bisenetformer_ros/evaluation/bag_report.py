@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from bisenetformer_ros.demo.machine import describe_machine
-from bisenetformer_ros.demo.report import SERIES, STAGE_TEXTS, latency_columns
+from bisenetformer_ros.demo.stages import SERIES, STAGE_TEXTS, latency_columns
 from bisenetformer_ros.evaluation.bag_examples import Example
 from bisenetformer_ros.evaluation.bag_frames import STAGES, BagEvaluation
 from bisenetformer_ros.evaluation.bag_playback import RouteComparison
