@@ -42,7 +42,8 @@ def _consistency(evaluation: BagEvaluation) -> str:
         return "Temporal consistency: not measured, the frames are too far apart in time to be compared."
     text = f"Temporal consistency: {percent(result.miou)} % mIoU"
     text += "" if math.isnan(result.pq) else f", {percent(result.pq)} % PQ"
-    return f"{text} over {result.num_pairs} pairs of frames ({percent(result.compared)} % of the pixels compared)."
+    pairs = "1 pair" if result.num_pairs == 1 else f"{result.num_pairs} pairs"
+    return f"{text} over {pairs} of frames ({percent(result.compared)} % of the pixels compared)."
 
 
 def _playback(playback: RouteComparison) -> str:
