@@ -9,6 +9,7 @@ import torch
 from bisenetformer_ros.engines import open_engine
 from bisenetformer_ros.engines.base import Engine
 from bisenetformer_ros.engines.by_frame_size import EngineByFrameSize
+from bisenetformer_ros.engines.graph import GraphInfo
 from bisenetformer_ros.engines.ranking import faster_than_torch, fastest_first
 from bisenetformer_ros.engines.upgrades import plan_upgrade
 from bisenetformer_ros.errors import BiSeNetFormerError, EngineError
@@ -43,7 +44,8 @@ def open_weights(weights: Path, task: str, device: str, precision: str) -> Engin
 
 
 def open_graph(path: Path, task: str, device: str, precision: str) -> Engine:
-    """The fastest engine that can run an ONNX file; raises EngineError with all reasons if none can."""
+    """The fastest engine that can run an ONNX file; raises ModelError for the file, EngineError with all reasons."""
+    GraphInfo.load(path).check(path, task)
     on_gpu = torch.cuda.is_available() if device == "auto" else device != "cpu"
     reasons = []
     for name in fastest_first(task, "cuda" if on_gpu else "cpu"):

@@ -77,7 +77,10 @@ class GraphInfo:
         try:
             graph = onnx.load(str(path), load_external_data=False)
         except (OSError, DecodeError) as error:
-            raise ModelError(f"{path}: missing, damaged or not an ONNX file ({error})") from error
+            raise ModelError(
+                f"{path}: expected a graph that `bisenetformer export` wrote, this is missing, damaged or no ONNX file "
+                f"({error}); make it again: bisenetformer export MODEL {path} --size HxW"
+            ) from error
         try:
             return cls.from_strings({entry.key: entry.value for entry in graph.metadata_props})
         except ModelError as error:
@@ -109,7 +112,10 @@ class GraphInfo:
     def from_strings(cls, strings: Mapping[str, str]) -> "GraphInfo":
         """The inverse of `to_strings`; raises ModelError for what it cannot read."""
         if _ENTRY not in strings:
-            raise ModelError("not a graph of this package; make one: bisenetformer export MODEL OUT.onnx --size HxW")
+            raise ModelError(
+                "expected a graph that `bisenetformer export` wrote, this one does not say what it is; make one: "
+                "bisenetformer export MODEL OUT.onnx --size HxW"
+            )
         metadata = ModelMetadata.from_strings(strings)
         try:
             values = json.loads(strings[_ENTRY])

@@ -9,6 +9,7 @@ import torch
 from bisenetformer_ros.engines import open_engine
 from bisenetformer_ros.engines.base import Engine
 from bisenetformer_ros.engines.graph_files import newest_file
+from bisenetformer_ros.engines.openvino import check_device
 from bisenetformer_ros.engines.tensorrt import cuda_device, load_tensorrt
 from bisenetformer_ros.engines.upgrades import graph_precision, plan_upgrade
 from bisenetformer_ros.errors import EngineError
@@ -26,9 +27,7 @@ class EngineOfWeights:
     def __init__(self, weights: Path, task: str, name: str, device: str, precision: str) -> None:
         self.name, self.task = name, task
         self._weights, self._device, self._precision = weights, device, precision
-        if name == "tensorrt":  # where it cannot run, a file would not help
-            load_tensorrt()
-            cuda_device(device)
+        _check_device(name, device)
         on_gpu = name == "tensorrt" or (name == "onnxruntime" and device != "cpu" and torch.cuda.is_available())
         self._kind = "cuda" if on_gpu else "cpu"
         suffix = ".engine" if name == "tensorrt" else ".onnx"
@@ -72,3 +71,12 @@ class EngineOfWeights:
             )
         self._engines[frame_size] = open_engine(upgrade.path, self.task, self.name, self._device, self._precision)
         return self._engines[frame_size]
+
+
+def _check_device(name: str, device: str) -> None:
+    """Raises EngineError where an engine cannot run here: a file would not help."""
+    if name == "tensorrt":
+        load_tensorrt()
+        cuda_device(device)
+    if name == "openvino":
+        check_device(device)

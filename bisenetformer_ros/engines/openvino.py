@@ -1,6 +1,7 @@
 """OpenVINO: exported graphs on the CPU."""
 
 from collections.abc import Mapping, Sequence
+from itertools import dropwhile
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -8,7 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from bisenetformer_ros.engines.graph import OUTPUTS, GraphInfo
+from bisenetformer_ros.engines.graph import FRAMES, OUTPUTS, GraphInfo
 from bisenetformer_ros.engines.graph_runs import segment_frames
 from bisenetformer_ros.engines.processor import computes_bf16
 from bisenetformer_ros.errors import EngineError, ModelError
@@ -32,8 +33,7 @@ class OpenVinoEngine:
 
     def __init__(self, path: str | Path, task: str, device: str = "auto", precision: str = "auto") -> None:
         path = Path(path)
-        if device not in ("auto", "cpu"):
-            raise EngineError(f"device '{device}' was asked for, but the engine openvino runs on the CPU alone")
+        check_device(device)
         self.graph = GraphInfo.load(path)
         self.graph.check(path, task)
         self.frame_size = self.graph.frame_size
@@ -52,6 +52,15 @@ class OpenVinoEngine:
         """Every output of the graph by its name."""
         outputs = self._model(dict(inputs), share_inputs=True)
         return {name: outputs[name] for name in OUTPUTS[self.task]}
+
+
+def check_device(device: str) -> None:
+    """Raises EngineError for all but the CPU."""
+    if device not in ("auto", "cpu"):
+        raise EngineError(
+            f"device '{device}' was asked for, but the engine openvino runs on the CPU alone; set device to auto or "
+            "cpu, or engine to onnxruntime or tensorrt"
+        )
 
 
 def load_openvino() -> ModuleType:
@@ -82,7 +91,30 @@ def _compile(openvino: ModuleType, path: Path, precision: str) -> Any:
         "INFERENCE_NUM_THREADS": torch.get_num_threads(),
         "PERFORMANCE_HINT": "LATENCY",
     }
+    core = openvino.Core()
     try:
-        return openvino.Core().compile_model(str(path), "CPU", config)
+        model = core.read_model(str(path))
+        if precision == "bf16":
+            _hide_constant_factors(openvino, model)
+        return core.compile_model(model, "CPU", config)
     except RuntimeError as error:
         raise ModelError(f"{path}: OpenVINO {openvino.__version__} cannot open it ({error})") from error
+
+
+def _hide_constant_factors(openvino: ModuleType, model: Any) -> None:
+    """Lets OpenVINO multiply the stacks of matrices that interpolate masks in bf16.
+
+    It keeps such a product in fp32, and converts what goes in and out of it, where one factor is a constant. So the
+    constants become the results of an addition of 0, which it cannot know: the first byte of the frames, times 0.
+    The products before the network, which resize frames, stay in fp32.
+    """
+    ops = openvino.opset13
+    first_byte = ops.reshape(model.input(FRAMES).get_node(), np.array([-1]), special_zero=False)
+    first_byte = ops.gather(first_byte, np.array(0), np.array(0))
+    zero = ops.multiply(ops.convert(first_byte, "f32"), np.float32(0))
+    from_network_on = dropwhile(lambda node: node.get_type_name() != "Convolution", model.get_ordered_ops())
+    for product in (node for node in from_network_on if node.get_type_name() == "MatMul"):
+        for factor in product.inputs():
+            source = factor.get_source_output()
+            if source.get_node().get_type_name() == "Constant" and len(source.get_shape()) > 2:
+                factor.replace_source_output(ops.add(source, zero).output(0))
