@@ -14,7 +14,7 @@ BAGS = ["mcap>=1.1", "rosbags>=0.11", "zstandard>=0.18"]
 EXTRAS = {
     "torch": MODEL,
     "onnx": ["onnx>=1.15", "onnxruntime>=1.17"],
-    "openvino": ["onnx>=1.15", "openvino>=2024.0"],
+    "openvino": ["onnx>=1.15", "openvino>=2025.0"],
     "export": ["torch>=2.6", "safetensors>=0.4", "onnx>=1.15", "onnxruntime>=1.17", "onnxscript>=0.5"],
     "training": ["torch>=2.3", "safetensors>=0.4", "pillow>=9.0", "scipy>=1.8"],
     "tensorboard": TENSORBOARD,
