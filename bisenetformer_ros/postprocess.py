@@ -1,9 +1,10 @@
 """From the logits of the network to a segmentation of the camera image.
 
 Both tasks follow Mask2Former: mask logits are interpolated to the camera's resolution first, then made probabilities
-and compared. Both stream: masks of that resolution exist as strips of rows only, STRIP_BYTES at a time. For 100 masks
-of 1024x2048, 800 MiB in full, at most 44 MiB are held, inputs aside; half of that are the result and a re-arranged copy
-of the mask logits.
+and compared. Both work on tiles of the image, and leave out of each tile what the bounds of the logits there show to be
+without effect: most queries, and most classes. Masks of camera resolution exist for some tiles at a time, BATCH_BYTES
+of them. For 100 masks of 1024x2048, 800 MiB in full, at most 48 MiB are held, inputs aside; half of that are the
+result and a re-arranged copy of the mask logits.
 
 The authors' SDK makes semantic maps in another order, which is faster and less accurate: `postprocess_semantic` has it
 as "coarse". docs/decisions/semantic-order.md compares the two.
@@ -14,15 +15,18 @@ from typing import Literal
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from bisenetformer_ros.labels import LabelMap
 from bisenetformer_ros.regions import measure_regions
 from bisenetformer_ros.results import UNLABELED, ImageGeometry, SegmentationResult
 from bisenetformer_ros.segments import Queries, describe_segments, number_segments
-from bisenetformer_ros.upsampling import MaskUpsampler, Strip
+from bisenetformer_ros.upsampling import MaskTiles
 
-STRIP_BYTES = 4 * 2**20
-"""Fits into the caches of a CPU: measured from 1 to 8 MiB, the best compromise between 360x480 and 1024x2048 frames."""
+BATCH_BYTES = 4 * 2**20
+"""Fits into the caches of a CPU."""
+SCORE_TOLERANCE = 2**-10
+"""How far the class scores of a semantic map may be off; a step of the confidence is four times as large."""
 
 SemanticOrder = Literal["full", "coarse"]
 """full: masks are interpolated, then made probabilities and summed per class. coarse: they are summed per class as the
@@ -31,8 +35,8 @@ network gives them, at 1/8, and the class scores are interpolated."""
 
 @torch.inference_mode()
 def postprocess_semantic(
-    class_logits: torch.Tensor,
-    mask_logits: torch.Tensor,
+    class_logits: Tensor,
+    mask_logits: Tensor,
     geometry: ImageGeometry,
     labels: LabelMap,
     order: SemanticOrder = "full",
@@ -40,26 +44,64 @@ def postprocess_semantic(
     """The most probable class of every pixel.
 
     class_logits: (N, K + 1), the last class is "no object". mask_logits: (N, h, w), covering the padded image.
-    The score of class c at a pixel is Σ_q p_q(c) · sigmoid(mask_q); the confidence is the winner's, clipped to 0..1.
+    The score of class c at a pixel is Σ_q p_q(c) · sigmoid(mask_q), up to SCORE_TOLERANCE in the order "full"; the
+    confidence is the winner's, clipped to 0..1.
     """
-    class_probabilities = class_logits.float().softmax(-1)[:, : len(labels)].T.contiguous()
-    label_map = torch.empty(geometry.image_size, dtype=torch.uint8, device=mask_logits.device)
-    confidence = torch.empty_like(label_map)
-    source = mask_logits
+    probabilities = class_logits.float().softmax(-1)[:, : len(labels)]
     if order == "coarse":
-        source = (class_probabilities @ mask_logits.float().sigmoid().flatten(1)).unflatten(1, mask_logits.shape[1:])
-    for strip in MaskUpsampler(source, geometry, STRIP_BYTES):
-        class_scores = strip.logits() if order == "coarse" else class_probabilities @ strip.logits().sigmoid_()
-        scores, classes = class_scores.max(dim=2)
-        label_map[strip.rows] = strip.join_tiles(classes)
-        confidence[strip.rows] = strip.join_tiles(_to_uint8(scores))
-    return SegmentationResult(label_map.cpu().numpy(), confidence.cpu().numpy())
+        maps = (probabilities.T @ mask_logits.float().sigmoid().flatten(1)).unflatten(1, mask_logits.shape[1:])
+        tiles = MaskTiles(maps, geometry)
+        best, classes = _best_class(tiles)
+    else:
+        tiles = MaskTiles(mask_logits, geometry)
+        best, classes = _best_sum(tiles, probabilities)
+    return SegmentationResult(tiles.join(classes).cpu().numpy(), tiles.join(best).cpu().numpy())
+
+
+def _best_class(tiles: MaskTiles) -> tuple[Tensor, Tensor]:
+    """tiles: of class scores. Returns the score and the class that is best at every pixel, (T, P) uint8 each."""
+    lowest, highest = tiles.bounds()
+    candidates, counts = _needed_first(highest >= lowest.amax(dim=1, keepdim=True))
+    best, classes = (tiles.new_map(torch.uint8) for _ in range(2))
+    for batch, count in tiles.batches(counts, BATCH_BYTES):
+        chosen = candidates[batch, :count]
+        _keep_best(tiles.logits(batch, chosen), chosen, batch, best, classes)
+    return best, classes
+
+
+def _best_sum(tiles: MaskTiles, probabilities: Tensor) -> tuple[Tensor, Tensor]:
+    """tiles: of mask logits. probabilities: (N, K) of the queries' classes. Returns the same as `_best_class`.
+
+    In most tiles most masks are nearly 0 or nearly 1 everywhere: such a mask counts with the middle of its bounds, as
+    long as the errors sum up to SCORE_TOLERANCE at most. Classes that cannot be the best in a tile are left out.
+    """
+    lowest, highest = (bound.sigmoid() for bound in tiles.bounds())
+    middle = (lowest + highest) / 2
+    errors, queries = ((highest - middle) * probabilities.amax(1)).sort(dim=1, descending=True)
+    counts = (errors.flip(1).cumsum(1) > SCORE_TOLERANCE).sum(1)
+    likely = highest @ probabilities >= (lowest @ probabilities).amax(dim=1, keepdim=True)
+    candidates, class_counts = _needed_first(likely)
+    best, classes = (tiles.new_map(torch.uint8) for _ in range(2))
+    for batch, count in tiles.batches(counts, BATCH_BYTES):
+        summed, chosen = queries[batch, :count], candidates[batch, : int(class_counts[batch].max())]
+        constant = (middle[batch].scatter(1, summed, 0) @ probabilities).gather(1, chosen)
+        weights = probabilities[summed[:, None], chosen[:, :, None]]
+        scores = torch.baddbmm(constant[:, :, None], weights, tiles.logits(batch, summed).sigmoid_())
+        _keep_best(scores, chosen, batch, best, classes)
+    return best, classes
+
+
+def _keep_best(scores: Tensor, of_classes: Tensor, batch: Tensor, best: Tensor, classes: Tensor) -> None:
+    """Writes what is best of `scores` (B, C, P), of the classes (B, C), into the places `batch` (B,) of (T, P) maps."""
+    highest, winner = scores.max(dim=1)
+    best[batch] = _to_uint8(highest)
+    classes[batch] = of_classes.gather(1, winner).to(torch.uint8)
 
 
 @torch.inference_mode()
 def postprocess_panoptic(
-    class_logits: torch.Tensor,
-    mask_logits: torch.Tensor,
+    class_logits: Tensor,
+    mask_logits: Tensor,
     geometry: ImageGeometry,
     labels: LabelMap,
     score_threshold: float = 0.8,
@@ -76,8 +118,7 @@ def postprocess_panoptic(
     """
     best_scores, best_classes = class_logits.float().softmax(-1).max(-1)
     kept = (best_classes != len(labels)) & (best_scores > score_threshold)
-    upsampler = MaskUpsampler(mask_logits[kept], geometry, STRIP_BYTES)
-    pixels = _assign_pixels(best_scores[kept], upsampler, geometry.image_size)
+    pixels = _assign_pixels(best_scores[kept], MaskTiles(mask_logits[kept], geometry))
     scores, classes = best_scores[kept].cpu().numpy(), best_classes[kept].cpu().numpy()
     queries = Queries(classes, scores, *pixels.areas)
     ids = number_segments(queries, labels, overlap_threshold)
@@ -102,40 +143,45 @@ class _Pixels:
     areas: np.ndarray
 
 
-def _assign_pixels(scores: torch.Tensor, masks: MaskUpsampler, image_size: tuple[int, int]) -> _Pixels:
-    count, device = len(scores), scores.device
-    owner = torch.full(image_size, -1, dtype=torch.int16, device=device)
-    confidence = torch.zeros(image_size, dtype=torch.uint8, device=device)
-    owned_areas, mask_areas, region_areas = areas = torch.zeros(3, count, dtype=torch.int64, device=device)
-    for strip in masks if count else ():
-        candidates = _candidates(strip, scores)
-        probabilities = strip.logits(candidates).sigmoid_()
-        solid_areas = (probabilities >= 0.5).sum((0, 3), dtype=torch.int32)
-        mask_areas.index_add_(0, candidates.flatten(), solid_areas.flatten().long())
-        best, winner = probabilities.mul_(scores[candidates, None]).max(dim=2)
-        winner = candidates.expand(len(winner), -1, -1).gather(2, winner)
-        inside = strip.join_tiles(best >= 0.5 * scores[winner])
-        winner = strip.join_tiles(winner)
-        owned_areas += torch.bincount(winner.flatten(), minlength=count)
-        winner = torch.where(inside, winner, -1)
+def _assign_pixels(scores: Tensor, tiles: MaskTiles) -> _Pixels:
+    count = len(scores)
+    owner, confidence = tiles.new_map(torch.int16).fill_(-1), tiles.new_map(torch.uint8)
+    owned_areas, mask_areas, region_areas = areas = torch.zeros(3, count, dtype=torch.int64, device=scores.device)
+    candidates, counts = _needed_first(_needed_queries(tiles, scores))
+    for batch, most in tiles.batches(counts, BATCH_BYTES) if count else ():
+        chosen = candidates[batch, :most]
+        probabilities = tiles.logits(batch, chosen).sigmoid_()
+        if tiles.inside is not None:
+            probabilities *= tiles.inside[batch, None]
+        solid_areas = (probabilities >= 0.5).sum(2, dtype=torch.int32)
+        mask_areas.index_add_(0, chosen.flatten(), solid_areas.flatten().long())
+        best, winner = probabilities.mul_(scores[chosen, None]).max(dim=1)
+        winner = chosen.gather(1, winner)
+        solid = best >= 0.5 * scores[winner]
+        owned = winner if tiles.inside is None else winner[tiles.inside[batch]]
+        owned_areas += torch.bincount(owned.flatten(), minlength=count)
+        winner = torch.where(solid, winner, -1)
         region_areas += torch.bincount(winner.flatten() + 1, minlength=count + 1)[1:]
-        owner[strip.rows] = winner
-        confidence[strip.rows] = strip.join_tiles(_to_uint8(best))
-    return _Pixels(owner.cpu().numpy(), confidence.cpu().numpy(), areas.cpu().numpy())
+        owner[batch] = winner.to(torch.int16)
+        confidence[batch] = _to_uint8(best)
+    return _Pixels(tiles.join(owner).cpu().numpy(), tiles.join(confidence).cpu().numpy(), areas.cpu().numpy())
 
 
-def _candidates(strip: Strip, scores: torch.Tensor) -> torch.Tensor:
-    """(T, M) queries that can own a pixel of a tile, or have a probability of 0.5 in it; the others change nothing.
+def _needed_queries(tiles: MaskTiles, scores: Tensor) -> Tensor:
+    """(T, N) bool: which can own a pixel of a tile, or have a probability of 0.5 in it; the others change nothing.
 
     Interpolation stays within the bounds of what it interpolates, so a query whose best case is worse than another's
-    worst case owns nothing. M is that of the fullest tile; the others list some of the queries without effect.
+    worst case owns nothing.
     """
-    lowest, highest = strip.bounds()
-    safe_score = (scores * lowest.sigmoid()).amax(dim=1, keepdim=True)
-    needed = (scores * highest.sigmoid() >= safe_score) | (highest >= 0)
-    order = needed.sort(dim=1, descending=True, stable=True).indices
-    return order[:, : int(needed.sum(dim=1).max())]
+    lowest, highest = tiles.bounds()
+    safe_score = (scores * lowest.sigmoid()).sort(dim=1).values[:, -1:]
+    return (scores * highest.sigmoid() >= safe_score) | (highest >= 0)
 
 
-def _to_uint8(probability: torch.Tensor) -> torch.Tensor:
+def _needed_first(needed: Tensor) -> tuple[Tensor, Tensor]:
+    """(T, N) bool → (T, N) indices, those needed first, otherwise in their order; (T,) how many are, at least 1."""
+    return needed.sort(dim=1, descending=True, stable=True).indices, needed.sum(dim=1).clamp(min=1)
+
+
+def _to_uint8(probability: Tensor) -> Tensor:
     return (probability.clamp(0, 1) * 255).round_().to(torch.uint8)

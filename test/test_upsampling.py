@@ -5,7 +5,7 @@ from torch import Tensor
 
 from bisenetformer_ros.preprocess import plan_geometry
 from bisenetformer_ros.results import ImageGeometry
-from bisenetformer_ros.upsampling import MaskUpsampler
+from bisenetformer_ros.upsampling import TILE_HEIGHT, TILE_WIDTH, MaskTiles
 
 SIZES = [(1, 1), (7, 5), (1, 300), (500, 3), (64, 64), (65, 129), (333, 517)]
 INPUT_SIZES = [None, 96, (96, 160)]
@@ -23,46 +23,66 @@ def random_masks(geometry: ImageGeometry, count: int = 3) -> Tensor:
     return 5 * torch.randn(count, height, width, generator=torch.Generator().manual_seed(0))
 
 
+def logits_of_all(tiles: MaskTiles, count: int, num_bytes: int = 2**30) -> Tensor:
+    """(T, N, P), batch by batch."""
+    counts = torch.full((len(tiles.new_map(torch.uint8)),), count)
+    logits = torch.full((len(counts), count, TILE_HEIGHT * TILE_WIDTH), torch.nan)
+    for batch, most in tiles.batches(counts, num_bytes):
+        assert most == count
+        logits[batch] = tiles.logits(batch, torch.arange(count).expand(len(batch), -1))
+    return logits
+
+
 @pytest.mark.parametrize("size", SIZES)
 @pytest.mark.parametrize("input_size", INPUT_SIZES)
-@pytest.mark.parametrize("strip_bytes", [1, 20_000, 2**30])
-def test_strips_are_the_plain_form_in_pieces(
-    size: tuple[int, int], input_size: int | tuple[int, int] | None, strip_bytes: int
+@pytest.mark.parametrize("num_bytes", [1, 100_000, 2**30])
+def test_tiles_are_the_plain_form_in_pieces(
+    size: tuple[int, int], input_size: int | tuple[int, int] | None, num_bytes: int
 ) -> None:
     geometry = plan_geometry(size, input_size)
     masks = random_masks(geometry)
-    strips = list(MaskUpsampler(masks, geometry, strip_bytes))
-    rows = [row for strip in strips for row in range(*strip.rows.indices(size[0]))]
-    assert rows == list(range(size[0]))
-    for query, expected in enumerate(plain_upsample(masks, geometry)):
-        streamed = torch.cat([strip.join_tiles(strip.logits()[:, :, query]) for strip in strips])
-        torch.testing.assert_close(streamed.double(), expected, rtol=0, atol=1e-5)
+    tiles = MaskTiles(masks, geometry)
+    joined = torch.stack([tiles.join(logits) for logits in logits_of_all(tiles, len(masks), num_bytes).unbind(1)])
+    torch.testing.assert_close(joined.double(), plain_upsample(masks, geometry), rtol=0, atol=1e-5)
 
 
 def test_masks_can_be_chosen_tile_by_tile() -> None:
     geometry = plan_geometry((40, 200), None)
-    strip = next(iter(MaskUpsampler(random_masks(geometry), geometry, 2**30)))
-    chosen = torch.tensor([[2, 0], [1, 1], [0, 2], [1, 0]])
-    logits, everything = strip.logits(chosen), strip.logits()
-    for tile, masks in enumerate(chosen.tolist()):
-        for position, mask in enumerate(masks):
-            torch.testing.assert_close(logits[:, tile, position], everything[:, tile, mask])
+    tiles = MaskTiles(random_masks(geometry), geometry)
+    everything = logits_of_all(tiles, 3)
+    numbers, chosen = torch.tensor([6, 0, 3]), torch.tensor([[2, 0], [1, 1], [0, 2]])
+    for tile, masks, logits in zip(numbers, chosen, tiles.logits(numbers, chosen), strict=True):
+        torch.testing.assert_close(logits, everything[tile, masks])
+
+
+def test_batches_have_all_tiles_and_keep_within_their_bytes() -> None:
+    geometry = plan_geometry((TILE_HEIGHT * 2, TILE_WIDTH * 3), None)
+    tiles = MaskTiles(random_masks(geometry), geometry)
+    of_one_mask = 4 * TILE_HEIGHT * TILE_WIDTH
+    batches = [
+        (batch.tolist(), most) for batch, most in tiles.batches(torch.tensor([0, 9, 1, 2, 1, 2]), 27 * of_one_mask)
+    ]
+    assert [most for _, most in batches] == [9, 2, 1]
+    assert [sorted(batch) for batch, _ in batches] == [[1], [3, 5], [0, 2, 4]]
 
 
 @pytest.mark.parametrize("size", [(65, 129), (333, 517)])
 @pytest.mark.parametrize("input_size", INPUT_SIZES)
 def test_bounds_hold(size: tuple[int, int], input_size: int | tuple[int, int] | None) -> None:
     geometry = plan_geometry(size, input_size)
-    for strip in MaskUpsampler(random_masks(geometry), geometry, 20_000):
-        lowest, highest = strip.bounds()
-        logits = strip.logits()
-        assert (logits.amax((0, 3)) <= highest + 1e-5).all()
-        assert (logits.nan_to_num(neginf=torch.inf).amin((0, 3)) >= lowest - 1e-5).all()
+    tiles = MaskTiles(random_masks(geometry), geometry)
+    lowest, highest = tiles.bounds()
+    logits = logits_of_all(tiles, 3)
+    inside = tiles.inside[:, None].expand_as(logits)
+    assert (logits.masked_fill(~inside, -torch.inf).amax(2) <= highest + 1e-5).all()
+    assert (logits.masked_fill(~inside, torch.inf).amin(2) >= lowest - 1e-5).all()
 
 
-def test_columns_beyond_the_image_belong_to_nobody() -> None:
-    geometry = plan_geometry((32, 70), None)
-    (strip,) = MaskUpsampler(random_masks(geometry), geometry, 2**30)
-    logits = strip.logits()
-    assert torch.isneginf(logits).sum() == 32 * (128 - 70) * 3
-    assert torch.isneginf(logits[:, 1, :, 6:]).all()
+def test_what_is_inside_is_the_image() -> None:
+    geometry = plan_geometry((TILE_HEIGHT + 8, TILE_WIDTH + 6), None)
+    tiles = MaskTiles(random_masks(geometry), geometry)
+    assert tiles.inside.sum(1).tolist() == [TILE_HEIGHT * TILE_WIDTH, TILE_HEIGHT * 6, 8 * TILE_WIDTH, 8 * 6]
+    assert tiles.join(tiles.inside).all()
+    assert tiles.join(tiles.inside).is_contiguous()
+    whole = plan_geometry((TILE_HEIGHT, TILE_WIDTH), None)
+    assert MaskTiles(random_masks(whole), whole).inside is None

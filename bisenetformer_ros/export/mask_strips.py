@@ -1,4 +1,4 @@
-"""`MaskUpsampler` as operators of a graph: maps at camera resolution, one strip of rows at a time.
+"""`MaskTiles` as operators of a graph: maps at camera resolution, one strip of rows at a time.
 
 The strips are unrolled: each is a handful of operators, and no tensor holds more than one of them.
 """
