@@ -1,0 +1,55 @@
+"""What each step of an output costs by itself: `pieces.py HEIGHT WIDTH`; one event per topic, in ms."""
+
+import sys
+import time
+from collections.abc import Callable
+
+import numpy as np
+from listener import IMAGES
+from rclpy.serialization import deserialize_message, serialize_message
+from sensor_msgs.msg import Image
+from sleeping_node import street_result
+from std_msgs.msg import Header
+
+from bisenetformer_ros.engines.allocator import keep_freed_memory
+from bisenetformer_ros.labels import LabelMap
+from bisenetformer_ros.results import StageTimes
+from bisenetformer_ros.ros.event_stream import emit
+from bisenetformer_ros.ros.outputs import PANOPTIC_OUTPUTS, SEMANTIC_OUTPUTS, SegmentedFrame
+
+STEPS = ("draw", "serialize", "deserialize")
+"""draw: into the message. serialize: rclpy's message to C, and that to CDR. deserialize: the way back."""
+ROUNDS = 30
+
+
+def main() -> None:
+    keep_freed_memory()
+    size = int(sys.argv[1]), int(sys.argv[2])
+    labels = LabelMap.load("camvid11")
+    rgb = np.random.default_rng(0).integers(0, 256, (*size, 3), np.uint8)
+    frame = SegmentedFrame(Header(), rgb, street_result(size, labels, StageTimes(0.0, 0.0, 0.0)), labels, 0.5, None)
+    outputs = SEMANTIC_OUTPUTS | PANOPTIC_OUTPUTS
+    for topic in IMAGES:
+        _, prepare = outputs[topic]
+        build = prepare()
+        message = build(frame)
+        data = serialize_message(message)
+        steps: dict[str, Callable[[], object]] = {
+            "draw": lambda build=build: build(frame),
+            "serialize": lambda message=message: serialize_message(message),
+            "deserialize": lambda data=data: deserialize_message(data, Image),
+        }
+        emit("piece", topic=topic, steps={step: _median_ms(steps[step]) for step in STEPS})
+
+
+def _median_ms(step: Callable[[], object]) -> float:
+    times = []
+    for _ in range(ROUNDS):
+        begin = time.perf_counter()
+        step()
+        times.append(1e3 * (time.perf_counter() - begin))
+    return float(np.median(times))
+
+
+if __name__ == "__main__":
+    main()
