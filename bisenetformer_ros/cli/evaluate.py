@@ -12,6 +12,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from bisenetformer_ros.cli.model_arguments import add_model_arguments, open_segmenter
 from bisenetformer_ros.data.catalog import NAMES, SYNTHETIC, open_dataset
 from bisenetformer_ros.data.sample import LabeledDataset
+from bisenetformer_ros.engines.auto import explain_choice
 from bisenetformer_ros.evaluation.dataset import DatasetEvaluation, evaluate
 from bisenetformer_ros.evaluation.dataset_report import DatasetReport, write_dataset_report
 from bisenetformer_ros.files import write_atomically
@@ -51,6 +52,7 @@ def run(args: argparse.Namespace) -> int:
 
         evaluation = evaluate(segmenter, dataset, show)
     _print(evaluation, dataset)
+    print(f"engine: {explain_choice(segmenter.engine)}")
     circumstances = _circumstances(args, segmenter)
     if args.json:
         content = circumstances | {"dataset": args.dataset, "task": args.task} | evaluation.to_dict(dataset.labels)

@@ -14,6 +14,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from bisenetformer_ros.cli.model_arguments import add_model_arguments, open_segmenter
 from bisenetformer_ros.coco_panoptic import CocoPanopticWriter, write_png
+from bisenetformer_ros.engines.auto import explain_choice
 from bisenetformer_ros.errors import InputError
 from bisenetformer_ros.evaluation.latency import LatencyWindow
 from bisenetformer_ros.frame_source import Frame, open_source
@@ -48,6 +49,7 @@ def run(args: argparse.Namespace) -> int:
         frames = progress.track(chain.from_iterable(source.frames for source in sources), total=total)
         report = segment_frames(frames, segmenter, args.out, with_names=args.names)
     print(f"{report.num_segmented} pictures segmented, {len(report.failures)} failed; results are in {args.out}")
+    print(f"engine: {explain_choice(segmenter.engine)}")
     if args.json:
         args.json.write_text(json.dumps(report.to_dict(segmenter), indent=2) + "\n", encoding="utf-8")
     return 1 if report.failures else 0

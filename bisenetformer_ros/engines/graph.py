@@ -129,4 +129,6 @@ class GraphInfo:
         """What the user types to make this graph of the weights `model`."""
         height, width = self.frame_size
         options = f"--size {height}x{width} --task {self.task} --precision {self.precision}"
+        if self.precision == "int8":
+            options += " --calibrate IMAGES"
         return f"bisenetformer export {model} {output} {options}"
