@@ -98,7 +98,11 @@ class Outputs:
         return any(p.get_subscription_count() for p in (*self._publishers.values(), self._latency))
 
     def publish(self, frame: SegmentedFrame) -> list[str]:
-        """Builds and publishes what has a listener at this moment; returns the topics."""
+        """Builds and publishes what has a listener at this moment; returns the topics.
+
+        The middleware has its own copy of a message when `publish` comes back, so that the next frame may be drawn into
+        the same one.
+        """
         published = []
         for topic, publisher in self._publishers.items():
             if publisher.get_subscription_count():
