@@ -74,7 +74,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             raise
         package, extra = PACKAGES[error.name]
         problem = (
-            f"the package {package} is missing: pip install {package}, or 'bisenetformer_ros[{extra}]' for all of it"
+            f"{package} is missing: pip install {package}, or 'bisenetformer_ros[{extra}]' for all that goes with it"
         )
     except KeyboardInterrupt:
         return INTERRUPTED
