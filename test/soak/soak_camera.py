@@ -11,7 +11,7 @@ import time
 import numpy as np
 import rclpy
 from builtin_interfaces.msg import Time
-from faults import DROPPED
+from faults import RAW
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 from rclpy.signals import SignalHandlerOptions
 from sensor_msgs.msg import Image
@@ -33,10 +33,12 @@ def main() -> None:
     publisher = node.create_publisher(Image, topic, QoSProfile(depth=1, reliability=ReliabilityPolicy.RELIABLE))
     noise = np.random.default_rng(0)
     pictures = itertools.cycle([noise.integers(0, 256, (*size, 3), np.uint8) for _ in range(PICTURES)])
-    faults = itertools.cycle(DROPPED)
+    faults = itertools.cycle(RAW)
     sent = bad = 0
-    due, report_due = time.monotonic(), 0.0
     try:
+        while not publisher.get_subscription_count():
+            time.sleep(0.1)
+        due, report_due = time.monotonic(), 0.0
         while True:
             message = image_message(_header(), next(pictures))
             if sent % BAD_EVERY == BAD_EVERY - 1:
@@ -60,10 +62,7 @@ def _header() -> Header:
 
 def _spoil(message: Image, changes: dict) -> Image:
     for field, value in changes.items():
-        if field == "size":
-            message.height, message.width = value
-        else:
-            setattr(message, field, value)
+        setattr(message, field, value)
     return message
 
 
