@@ -1,5 +1,6 @@
 """OpenVINO: exported graphs on the CPU."""
 
+import sys
 from collections.abc import Mapping, Sequence
 from itertools import dropwhile
 from pathlib import Path
@@ -65,6 +66,8 @@ def check_device(device: str) -> None:
 
 def load_openvino() -> ModuleType:
     """The library; raises EngineError that says how to get it."""
+    # Imported, it would tell its makers so over the network. Without this module it has a stub in its place.
+    sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
     try:
         import openvino  # type: ignore[import-untyped]
     except ImportError as error:  # also where a shared library is missing that it needs
