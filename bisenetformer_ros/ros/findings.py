@@ -101,11 +101,12 @@ def _judge_overload(report: FrameReport) -> list[Finding]:
 def _judge_clock(report: FrameReport) -> list[Finding]:
     if report.delay_ms is None or not report.latency_ms or CLOCK_AHEAD_MS < report.delay_ms < CLOCK_BEHIND_MS:
         return []
+    where = "behind" if report.delay_ms > 0 else "ahead of"
     return [
         Finding(
             WARN,
-            f"the stamps are {report.delay_ms / 1000:.1f} s behind this node's clock: the camera does not stamp its "
-            "images, or the clocks of two machines differ, or a recording is played (play it with --clock and set "
+            f"the stamps are {abs(report.delay_ms) / 1000:.1f} s {where} this node's clock: the camera does not stamp "
+            "its images, or the clocks of two machines differ, or a recording is played (play it with --clock and set "
             "use_sim_time)",
         )
     ]
