@@ -59,6 +59,13 @@ def says(observer) -> Callable[..., Diagnosis]:
     return says
 
 
+@pytest.fixture
+def exit_code(domain, monkeypatch) -> Callable[[], int]:
+    """Of the command, run now."""
+    monkeypatch.setenv("ROS_DOMAIN_ID", str(domain))
+    return lambda: main(["doctor", "--node", NODE, "--seconds", "1"])
+
+
 @contextlib.contextmanager
 def steadily(send: Callable[[int], object], period_s: float = 0.1) -> Iterator[None]:
     """Calls `send` with 0, 1, 2, … in a thread, as a camera works whatever the others do."""
@@ -120,20 +127,22 @@ def test_another_type(graph, says):
     graph.node.destroy_publisher(publisher)
 
 
-def test_incompatible_qos_and_the_override_that_fits(graph, says):
+def test_incompatible_qos_and_the_override_that_fits(graph, says, exit_code):
     assert graph.set_parameter("reliability", "reliable") == (True, "")
     with graph.camera(qos=BEST_EFFORT) as camera, steadily(lambda _: camera.send()):
         override = "--ros-args -p qos_overrides./image_raw.subscription.reliability:=best_effort"
         says(ERROR, "/image_raw", "/test offers an incompatible QoS", override)
+        assert exit_code() == 1
     assert graph.set_parameter("reliability", "auto") == (True, "")
 
 
-def test_unknown_encoding(graph, says):
+def test_unknown_encoding(graph, says, exit_code):
     with graph.camera() as camera, steadily(lambda _: camera.send(encoding="32FC1")):
         says(ERROR, "/image_raw", "encoding '32FC1' is not supported; expected one of rgb8,")
+        assert exit_code() == 1
 
 
-def test_frames_that_are_lost_on_the_way(graph, says):
+def test_frames_that_are_lost_on_the_way(graph, says, exit_code):
     begin = graph.node.get_clock().now().nanoseconds
 
     def send_two_of_three(number: int) -> None:
@@ -144,6 +153,7 @@ def test_frames_that_are_lost_on_the_way(graph, says):
 
     with graph.camera() as camera, steadily(send_two_of_three):
         says(WARN, "/image_raw", "were lost on the way (gaps in their stamps)")
+        assert exit_code() == 1
 
 
 def test_two_publishers(graph, says):
@@ -160,13 +170,15 @@ def test_stamps_of_another_time(graph, says):
         says(WARN, "/image_raw", "the stamps are 3600.", "s behind this node's clock", "use_sim_time")
 
 
-def test_clock_and_use_sim_time_at_odds(graph, says):
+def test_clock_and_use_sim_time_at_odds(graph, says, exit_code):
     with graph.camera() as camera, steadily(lambda _: camera.send()):
         clock = graph.node.create_publisher(Clock, "/clock", 1)
         says(WARN, "time", "/test publishes /clock", "ros2 param set /bisenetformer use_sim_time true")
+        assert exit_code() == 1
         graph.node.destroy_publisher(clock)
         assert graph.set_parameter("use_sim_time", True) == (True, "")
         says(ERROR, "time", "use_sim_time is set but nobody publishes /clock", "use_sim_time false")
+        assert exit_code() == 1
         assert graph.set_parameter("use_sim_time", False) == (True, "")
         says(OK, "outputs", "frames were segmented")
 
