@@ -1,6 +1,7 @@
 """Two cameras on one engine, then one that sends JPEG: one process, which is reconfigured on the way."""
 
 import io
+from pathlib import Path
 
 import numpy as np
 import PIL.Image
@@ -16,9 +17,16 @@ from bisenetformer_ros.segmenter import Segmenter
 FRONT, REAR = "/front/image_raw", "/rear/image_raw"
 
 
+CAMERAS = Path(__file__).parents[2] / "config" / "cameras.yaml"
+
+
 @pytest.fixture(scope="module")
-def process(graph, start_node, weights):
-    process = start_node({"model": str(weights), "cameras": "[front,rear]", "score_threshold": "0.0"})
+def process(graph, start, weights):
+    """With the file that users begin with; what comes after it on the command line has the last word."""
+    others = {"model": weights, "score_threshold": 0.0, "max_age_ms": 0.0, "diagnostic_updater.period": 0.2}
+    arguments = [part for name, value in others.items() for part in ("-p", f"{name}:={value}")]
+    node = "bisenetformer_ros.ros.segmentation_node"
+    process = start("-m", node, "--ros-args", "--params-file", str(CAMERAS), *arguments)
     graph.wait_until_active(process)
     return process
 
