@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import load, save_file
 from torch import Tensor
 
 from bisenetformer_ros.errors import ConfigError, ModelError
@@ -111,8 +111,14 @@ def _reason(error: Exception) -> str:
 
 
 def _read_safetensors(path: Path) -> dict[str, Tensor]:
-    with safe_open(str(path), framework="pt") as file:
-        return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dict
+    """Of the file as it is now: one that is mapped into memory ends the process if it is cut off in the meantime.
+
+    safe_open of safetensors 0.8 also leaks 20 KiB for every model that it reads.
+    """
+    try:
+        return load(path.read_bytes())
+    except SafetensorError as error:
+        raise ModelError(f"{path}: damaged ({error})") from error
 
 
 def _expect_network(tensors: dict[str, Tensor], path: Path) -> None:
