@@ -6,7 +6,7 @@ from pathlib import Path
 
 import torch
 
-from bisenetformer_ros.engines import open_engine
+from bisenetformer_ros.engines import ENGINES, open_engine
 from bisenetformer_ros.engines.base import Engine
 from bisenetformer_ros.engines.by_frame_size import EngineByFrameSize
 from bisenetformer_ros.engines.graph import GraphInfo
@@ -58,6 +58,14 @@ def open_graph(path: Path, task: str, device: str, precision: str) -> Engine:
 
 
 def explain_choice(engine: Engine) -> str:
-    """What runs and, if it was chosen, why nothing faster does: "torch on cpu, bf16; openvino is not installed"."""
-    not_taken = engine.not_taken if isinstance(engine, EngineByFrameSize) else []
-    return "; ".join([f"{engine.name} on {engine.device}, {engine.precision}", *not_taken])
+    """What runs and, if it was chosen, why no other does: "torch on cpu, bf16; openvino is not installed; slower
+    here: onnxruntime; only for NVIDIA GPUs: tensorrt"."""
+    parts = [f"{engine.name} on {engine.device}, {engine.precision}"]
+    if isinstance(engine, EngineByFrameSize):
+        ranked = fastest_first(engine.task, engine.device)
+        parts += engine.not_taken
+        if behind := ranked[ranked.index(engine.name) + 1 :]:
+            parts.append(f"slower here: {', '.join(behind)}")
+        if others := [name for name in ENGINES[1:] if name not in ranked]:
+            parts.append(f"only for NVIDIA GPUs: {', '.join(others)}")
+    return "; ".join(parts)

@@ -71,7 +71,7 @@ def plan_upgrade(
     of_graph = graph_precision(device, precision)
     graph = find_file(weights, graph_name(weights, task, frame_size, of_graph))
     size = "{}x{}".format(*frame_size)
-    export = ("export", str(weights), str(graph), "--size", size, "--task", task, "--precision", of_graph)
+    export: Arguments = ("export", str(weights), str(graph), "--size", size, "--task", task, "--precision", of_graph)
     if of_graph == "int8":
         export += ("--calibrate", "IMAGES")  # which ones, only the user knows
     steps = [Step(graph, export)]

@@ -19,22 +19,24 @@ MIN_SEGMENTS = {"int8": 0.98}
 
 @dataclass(frozen=True)
 class Verification:
-    """agreement: of ONNX Runtime on the graph with PyTorch in float32, over `num_frames`. least: what is asked for."""
+    """agreement: of ONNX Runtime on the graph with PyTorch in float32, over `num_frames`. least_labels,
+    least_segments: the shares that are asked for."""
 
     agreement: Agreement
-    least: Agreement
+    least_labels: float
+    least_segments: float
     num_frames: int
 
     @property
     def passed(self) -> bool:
         segments = 1.0 if self.agreement.segments is None else self.agreement.segments
-        return self.agreement.labels >= self.least.labels and segments >= self.least.segments
+        return self.agreement.labels >= self.least_labels and segments >= self.least_segments
 
     def __str__(self) -> str:
-        found, least = self.agreement, self.least
-        parts = [f"{_percent(found.labels)} of the labels (at least {_percent(least.labels)} have to be)"]
+        found = self.agreement
+        parts = [f"{_percent(found.labels)} of the labels (at least {_percent(self.least_labels)} have to be)"]
         if found.segments is not None:
-            parts.append(f"{_percent(found.segments)} of the segments (at least {_percent(least.segments)})")
+            parts.append(f"{_percent(found.segments)} of the segments (at least {_percent(self.least_segments)})")
         return f"on {self.num_frames} frames as PyTorch has it: {', '.join(parts)}"
 
 
@@ -57,8 +59,8 @@ def verify(
             expected += reference.segment([frame], *THRESHOLDS)
             on_frame()
     agreement = measure_agreement(results, expected, info.metadata.labels)
-    least = Agreement(MIN_LABELS[info.precision], MIN_SEGMENTS.get(info.precision, 1.0))
-    return Verification(agreement, least, len(frames))
+    least = MIN_LABELS[info.precision], MIN_SEGMENTS.get(info.precision, 1.0)
+    return Verification(agreement, *least, num_frames=len(frames))
 
 
 def _percent(share: float) -> str:

@@ -45,7 +45,8 @@ def test_without_a_graph_pytorch_is_taken_and_the_command_told(cache: Path, rand
     path = cache / graph_name(random_weights, "semantic", SIZE, "fp32")
     command = f"bisenetformer export {random_weights} {path} --size 6x8 --task semantic --precision fp32"
     assert explain_choice(engine) == (
-        f"torch on cpu, fp32; openvino has no file for frames of this size (to make it: {command})"
+        f"torch on cpu, fp32; openvino has no file for frames of this size (to make it: {command}); "
+        "slower here: onnxruntime; only for NVIDIA GPUs: tensorrt"
     )
 
 
@@ -61,7 +62,9 @@ def test_pytorch_is_the_fastest_for_the_panoptic_task_on_a_cpu(cache: Path, rand
     put_graph(cache, random_weights, task="panoptic")
     engine = open_engine(random_weights, "panoptic", device="cpu", precision="fp32")
     engine.segment([FRAME], 0.5, 0.5)
-    assert explain_choice(engine) == "torch on cpu, fp32"
+    assert explain_choice(engine) == (
+        "torch on cpu, fp32; slower here: openvino, onnxruntime; only for NVIDIA GPUs: tensorrt"
+    )
 
 
 def test_a_graph_of_other_weights_is_not_taken(cache: Path, random_weights: Path, tmp_path: Path) -> None:

@@ -49,8 +49,7 @@ def test_a_graph_that_disagrees_is_not_written(tmp_path: Path, capsys: pytest.Ca
     [(0.999, 1.0, True), (0.9989, 1.0, False), (1.0, 0.99, False), (1.0, None, True)],
 )
 def test_labels_and_segments_both_count(labels: float, segments: float | None, passed: bool) -> None:
-    least = Agreement(labels=0.999, segments=1.0)
-    assert Verification(Agreement(labels, segments), least, num_frames=4).passed is passed
+    assert Verification(Agreement(labels, segments), 0.999, 1.0, num_frames=4).passed is passed
 
 
 @pytest.mark.parametrize(
