@@ -2,6 +2,9 @@
 
 from pathlib import Path
 
+SHIPPED_MODEL = "bisenetformer-nano-camvid"
+"""The weights that are there from the beginning, taken where none are named."""
+
 
 def share_dir() -> Path:
     """The directory that holds `config/`: the checkout, or `share/bisenetformer_ros` of an installation.

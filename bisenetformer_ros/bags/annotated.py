@@ -20,7 +20,6 @@ from bisenetformer_ros.visualize import colorize, overlay
 NAMESPACE = "/bisenetformer"
 """The node's default name: the topics in the bag are those of a live node."""
 
-
 _CAMERA_INFO = "sensor_msgs/msg/CameraInfo"
 _SEMANTIC = dict.fromkeys(("mask", "confidence", "color_mask", "overlay"), IMAGE)
 _PANOPTIC = {

@@ -11,9 +11,8 @@ from bisenetformer_ros.labels import Label, LabelMap
 from bisenetformer_ros.metadata import ModelMetadata
 from bisenetformer_ros.model.builders import BUILDERS, build_model
 from bisenetformer_ros.model.checkpoint import load_checkpoint, save_model
-from bisenetformer_ros.resources import config_file
+from bisenetformer_ros.resources import SHIPPED_MODEL, config_file
 
-SHIPPED = "bisenetformer-nano-camvid"
 WIDENED = "bisenetformer-stdc1"
 NUM_CLASSES = 19
 """Of Cityscapes, as in the paper's tables of speed."""
@@ -57,9 +56,9 @@ def _architecture(name: str, path: Path) -> BenchmarkModel:
     network = build_model(**architecture)
     labels, weights = LabelMap.load("cityscapes19"), "random"
     if name == WIDENED:
-        trained, of_trained = load_checkpoint(config_file("models", SHIPPED, ".safetensors"))
+        trained, of_trained = load_checkpoint(config_file("models", SHIPPED_MODEL, ".safetensors"))
         widen(trained, network)
-        labels, weights = _filled_up(of_trained.labels), f"those of {SHIPPED}, widened to this architecture"
+        labels, weights = _filled_up(of_trained.labels), f"those of {SHIPPED_MODEL}, widened to this architecture"
     metadata = ModelMetadata(name, architecture, labels)
     save_model(path, network, metadata)
     return BenchmarkModel(path, metadata, weights, finds_objects=name == WIDENED)

@@ -21,8 +21,9 @@ from bisenetformer_ros.demo.report import write_report
 from bisenetformer_ros.demo.scores import Scores, score
 from bisenetformer_ros.demo.session import DemoError, DemoSession, DemoSettings
 from bisenetformer_ros.demo.summary import print_summary
+from bisenetformer_ros.engines import ENGINES, TASKS
 from bisenetformer_ros.errors import ConfigError
-from bisenetformer_ros.resources import config_file
+from bisenetformer_ros.resources import SHIPPED_MODEL, config_file
 
 DESCRIPTION = (
     "Play a drive as a ROS 2 camera in one process, segment it with the node in another, listen in a third; then show "
@@ -44,9 +45,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--topic", help="image topic, for a rosbag2 with several")
     parser.add_argument("--labels", type=Path, help="folder with a label image NAME.png for every image of the source")
-    parser.add_argument("--model", default="bisenetformer-nano-camvid", help="weights or a shipped model (%(default)s)")
-    parser.add_argument("--task", default="panoptic", choices=("semantic", "panoptic"), help="default: %(default)s")
-    parser.add_argument("--engine", default="auto", help="of the node: auto, torch, … (default: %(default)s)")
+    parser.add_argument("--model", default=SHIPPED_MODEL, help="weights or a shipped model (%(default)s)")
+    parser.add_argument("--task", default="panoptic", choices=TASKS, help="default: %(default)s")
+    parser.add_argument("--engine", default="auto", choices=ENGINES, help="of the node (default: %(default)s)")
     parser.add_argument("--rate", type=_positive(float), default=5.0, help="frames per second (%(default)s)")
     parser.add_argument("--frames", type=_positive(int), default=180, help="at most so many frames (%(default)s)")
     parser.add_argument("--out", type=Path, default=Path("out/demo"), help="folder of the results (%(default)s)")

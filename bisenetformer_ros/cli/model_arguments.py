@@ -3,6 +3,7 @@
 import argparse
 
 from bisenetformer_ros.engines import ENGINES, TASKS
+from bisenetformer_ros.resources import SHIPPED_MODEL
 from bisenetformer_ros.segmenter import Segmenter
 
 
@@ -10,7 +11,7 @@ def add_model_arguments(parser: argparse.ArgumentParser, task: str) -> None:
     """task: the one that is taken if none is named."""
     parser.add_argument(
         "--model",
-        default="bisenetformer-nano-camvid",
+        default=SHIPPED_MODEL,
         help="weights, exported graph, TensorRT engine or shipped model (%(default)s)",
     )
     parser.add_argument("--engine", default="auto", choices=ENGINES, help="default: %(default)s")

@@ -16,9 +16,6 @@ from bisenetformer_ros.evaluation.bag_frames import FrameRecord
 from bisenetformer_ros.report.numbers import without_nan
 from bisenetformer_ros.results import SegmentationResult
 
-MAPS = ("mask", "confidence", "panoptic")
-"""The images among the outputs, which are compared pixel by pixel."""
-
 
 @dataclass(frozen=True)
 class Difference:

@@ -9,7 +9,6 @@ from torch import Tensor
 from bisenetformer_ros.errors import ModelError
 
 _BACKBONE = "pixel_decoder.backbone."
-_CONTEXT = "pixel_decoder.cp."
 _FUSION = "pixel_decoder.ffm."
 _PREDICTOR = "head.predictor."
 _HEADS = _PREDICTOR + "forward_prediction_heads."

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from bisenetformer_ros.engines import ENGINES, TASKS
+from bisenetformer_ros.resources import SHIPPED_MODEL
 
 RELIABILITIES = ("auto", "reliable", "best_effort")
 IMAGE_TRANSPORTS = ("raw", "compressed")
@@ -79,7 +80,7 @@ def _problem_of_names(setting: str, names: Sequence[str]) -> str:
 SETTINGS = (
     Setting(
         "model",
-        "bisenetformer-nano-camvid",
+        SHIPPED_MODEL,
         "Weights: a file, or the name of a model that ships with the package.",
         Changes.UNCONFIGURED,
     ),
