@@ -63,11 +63,23 @@ class Camera:
             self._node.destroy_subscription(self._info_subscription)
         self._info_subscription = self.camera_info = None
 
+    def check_calibration(self, image_size: tuple[int, int]) -> None:
+        """Counts a calibration that is of another (height, width). It is passed on: either of the two may be right."""
+        if self.camera_info is not None and not _is_of(self.camera_info, image_size):
+            self.statistics.note("other_camera_info")
+
     def _on_camera_info(self, message: CameraInfo) -> None:
         if _is_finite([*message.d, *message.k, *message.r, *message.p]):
             self.camera_info = message
         else:
             self.statistics.note("bad_camera_info")
+
+
+def _is_of(info: CameraInfo, image_size: tuple[int, int]) -> bool:
+    """A region of interest and binning make the image smaller than the sensor. 0 stands for unknown, and for none."""
+    sides = (info.height, info.roi.height, info.binning_y), (info.width, info.roi.width, info.binning_x)
+    sizes = [(part or whole) // max(binning, 1) for whole, part, binning in sides]
+    return all(expected in (0, side) for expected, side in zip(sizes, image_size, strict=True))
 
 
 def _is_finite(values: Iterable[float]) -> bool:

@@ -128,6 +128,7 @@ class FramePipeline:
     def _publish(self, decoded: DecodedFrame, result: SegmentationResult) -> None:
         frame, camera = decoded.frame, decoded.frame.camera
         header = frame.message.header
+        camera.check_calibration(decoded.rgb.shape[:2])
         begin = time.monotonic()
         alpha = self._parameters["overlay_alpha"]
         segmented = SegmentedFrame(header, decoded.rgb, result, self._segmenter.labels, alpha, camera.camera_info)

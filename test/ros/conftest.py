@@ -11,7 +11,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -47,9 +47,10 @@ LATCHED = QoSProfile(depth=1, reliability=ReliabilityPolicy.RELIABLE, durability
 class Process:
     """A child process in a ROS domain, its output in a file."""
 
-    def __init__(self, domain: int, log: Path, *command: str) -> None:
+    def __init__(self, domain: int, log: Path, *command: str, variables: Mapping[str, str]) -> None:
+        """variables: of the environment, besides those of this process."""
         self.log = log
-        environment = os.environ | {"ROS_DOMAIN_ID": str(domain), "PYTHONUNBUFFERED": "1"}
+        environment = os.environ | {"ROS_DOMAIN_ID": str(domain), "PYTHONUNBUFFERED": "1"} | variables
         with open(log, "a") as stream:
             self._child = subprocess.Popen(
                 command, stdout=stream, stderr=subprocess.STDOUT, env=environment, start_new_session=True
@@ -58,6 +59,16 @@ class Process:
     @property
     def pid(self) -> int:
         return self._child.pid
+
+    def num_threads(self) -> int:
+        return len(os.listdir(f"/proc/{self.pid}/task"))
+
+    def num_files(self) -> int:
+        return len(os.listdir(f"/proc/{self.pid}/fd"))
+
+    def resident_bytes(self) -> int:
+        pages = Path(f"/proc/{self.pid}/statm").read_text().split()[1]
+        return int(pages) * os.sysconf("SC_PAGE_SIZE")
 
     def alive(self) -> bool:
         return self._child.poll() is None
@@ -281,12 +292,15 @@ def graph(domain: int) -> Iterator[Graph]:
 
 @pytest.fixture(scope="module")
 def start(domain: int, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Process]]:
-    """Starts `python ARGUMENTS…` in the module's domain; what runs to the end is interrupted and must end well."""
+    """Starts `python ARGUMENTS…` in the module's domain, with VARIABLE=… in its environment.
+
+    What runs to the end is interrupted, and must end well.
+    """
     processes: list[Process] = []
 
-    def start(*arguments: str) -> Process:
+    def start(*arguments: str, **variables: str) -> Process:
         log = tmp_path_factory.mktemp("process") / "output.txt"
-        processes.append(Process(domain, log, sys.executable, *arguments))
+        processes.append(Process(domain, log, sys.executable, *arguments, variables=variables))
         return processes[-1]
 
     yield start
