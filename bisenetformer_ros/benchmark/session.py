@@ -18,11 +18,11 @@ from bisenetformer_ros.benchmark.models import BenchmarkModel
 from bisenetformer_ros.benchmark.network_cost import network_gmacs
 from bisenetformer_ros.benchmark.report import BenchmarkReport, Entry, SizeReport
 from bisenetformer_ros.benchmark.rounds import run_rounds
-from bisenetformer_ros.demo.machine import describe_machine
 from bisenetformer_ros.engines.torch import resolve_device
 from bisenetformer_ros.errors import EngineError, ModelError
 from bisenetformer_ros.postprocess import SemanticOrder
 from bisenetformer_ros.preprocess import plan_geometry
+from bisenetformer_ros.report.machine import describe_machine
 
 PRECISIONS = {
     "torch": ("fp32", "bf16", "fp16"),

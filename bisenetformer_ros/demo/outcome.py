@@ -3,11 +3,11 @@
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from bisenetformer_ros.demo.machine import describe_machine
 from bisenetformer_ros.demo.recording import INPUT_TOPIC, FrameCount, Recording
 from bisenetformer_ros.demo.scores import Scores
 from bisenetformer_ros.demo.session import DemoSettings
 from bisenetformer_ros.demo.sources import Footage
+from bisenetformer_ros.report.machine import describe_machine
 from bisenetformer_ros.report.numbers import without_nan
 
 

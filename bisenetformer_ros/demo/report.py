@@ -6,7 +6,6 @@ from pathlib import Path
 
 import numpy as np
 
-from bisenetformer_ros.demo.machine import describe_machine
 from bisenetformer_ros.demo.outcome import Outcome
 from bisenetformer_ros.demo.pictures import overlay_of, spread
 from bisenetformer_ros.demo.recording import STAGES
@@ -14,6 +13,7 @@ from bisenetformer_ros.demo.stages import SERIES, STAGE_TEXTS, latency_columns
 from bisenetformer_ros.report import page
 from bisenetformer_ros.report.charts import Bar, bar_chart, line_chart, stacked_columns
 from bisenetformer_ros.report.class_table import class_table
+from bisenetformer_ros.report.machine import describe_machine
 from bisenetformer_ros.report.numbers import percent
 from bisenetformer_ros.report.page import Html
 from bisenetformer_ros.visualize import colorize

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import numpy as np
 
-from bisenetformer_ros.demo.machine import describe_machine
 from bisenetformer_ros.demo.stages import SERIES, STAGE_TEXTS, latency_columns
 from bisenetformer_ros.evaluation.bag_examples import Example
 from bisenetformer_ros.evaluation.bag_frames import STAGES, BagEvaluation
@@ -16,6 +15,7 @@ from bisenetformer_ros.evaluation.latency import LatencySummary
 from bisenetformer_ros.report import page
 from bisenetformer_ros.report.charts import Bar, bar_chart, line_chart, stacked_areas, stacked_columns
 from bisenetformer_ros.report.class_table import class_table
+from bisenetformer_ros.report.machine import describe_machine
 from bisenetformer_ros.report.numbers import percent
 from bisenetformer_ros.report.page import Html
 from bisenetformer_ros.visualize import colorize, overlay

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bisenetformer_ros.data.sample import LabeledDataset, panoptic_ground_truth
-from bisenetformer_ros.demo.machine import describe_machine
 from bisenetformer_ros.evaluation.cards import class_bars_card, confusion_cards, describe_matches, segments_card
 from bisenetformer_ros.evaluation.dataset import STAGES, DatasetEvaluation
 from bisenetformer_ros.evaluation.examples import NUM_EXAMPLES, Example, SegmentedImage, error_legend, example_row
@@ -14,6 +13,7 @@ from bisenetformer_ros.evaluation.paper_card import paper_cards
 from bisenetformer_ros.report import page
 from bisenetformer_ros.report.charts import Bar, bar_chart, line_chart
 from bisenetformer_ros.report.class_table import class_table
+from bisenetformer_ros.report.machine import describe_machine
 from bisenetformer_ros.report.numbers import percent
 from bisenetformer_ros.report.page import Html
 from bisenetformer_ros.segmenter import Segmenter
