@@ -8,7 +8,7 @@
 # lint    style and types
 # format  rewrites the style
 # docs    rewrites what the documents take from the source: the table of the node's parameters
-# bench   every engine at 512x1024 and 1024x2048, both tasks; figures go to out/bench/
+# bench   every engine at 512x1024 and 1024x2048, both tasks, ROUNDS=10 frames each; figures go to out/bench/
 # soak    two cameras at twice the rate that can be served, for DURATION=1200 seconds; the curve goes to out/soak/
 # bench-ros  what ROS adds to the inference
 # clean   removes what setup made
@@ -48,8 +48,10 @@ docs: setup
 
 bench: setup
 	@mkdir -p out/bench; $(IN_WORKSPACE) for task in semantic panoptic; do \
-	  python -m bisenetformer_ros.cli benchmark --size 512x1024 --size 1024x2048 --task $$task --json out/bench/$$task.json; \
-	done
+	  python -m bisenetformer_ros.cli benchmark --size 512x1024 --size 1024x2048 --task $$task \
+	    --rounds $(or $(ROUNDS),10) --json out/bench/$$task.json --markdown out/bench/$$task.md \
+	    || (( $$? == 1 )); \
+	done  # 1: an engine does not agree with PyTorch, which it says
 
 soak: setup
 	@$(IN_WORKSPACE) python test/soak --duration $(or $(DURATION),1200)
