@@ -10,7 +10,7 @@ import shlex
 from itertools import pairwise
 
 import pytest
-from documents import PAGES, ROOT, Command, blocks, commands, paths, prose, text_of
+from documents import PAGES, ROOT, Command, anchors, blocks, commands, links, paths, prose, text_of
 
 from bisenetformer_ros.cli.__main__ import COMMANDS, build_parser
 from bisenetformer_ros.ros.settings import SETTINGS
@@ -101,6 +101,13 @@ def options_of(name: str) -> set[str]:
         action for action in build_parser(selected=name)._actions if isinstance(action, argparse._SubParsersAction)
     )
     return set(subparsers.choices[name]._option_string_actions)
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_links_lead_somewhere(page: str) -> None:
+    for file, anchor in links(page):
+        assert (ROOT / file).exists(), file
+        assert not anchor or anchor in anchors(file), f"{file} has no heading for #{anchor}"
 
 
 @pytest.mark.parametrize("page", [page for page in PAGES if blocks(page, "python")])

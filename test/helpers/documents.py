@@ -74,6 +74,24 @@ def _words(text: str) -> tuple[str, ...]:
     return tuple(words)
 
 
+def anchors(page: str) -> set[str]:
+    """The anchors of the page's headings, as GitHub makes them."""
+    headings = re.findall(r"^#+ (.+)$", prose(page), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+def links(page: str) -> list[tuple[str, str]]:
+    """(file, anchor) of every link and picture inside the repository; the file is relative to its root."""
+    found = []
+    for target in re.findall(r"\]\(([^)\s]+)\)", prose(page)):
+        if "://" in target:
+            continue
+        path, _, anchor = target.partition("#")
+        file = (ROOT / page).parent / path if path else ROOT / page
+        found.append((file.resolve().relative_to(ROOT).as_posix(), anchor))
+    return found
+
+
 def paths(page: str) -> set[str]:
     """Files of the repository that the page names in `code`."""
     return set(re.findall(r"`((?:bisenetformer_ros|config|docs|launch|test|tools)/[\w./-]*\w\.\w+)`", prose(page)))
