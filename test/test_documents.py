@@ -110,6 +110,13 @@ def test_links_lead_somewhere(page: str) -> None:
         assert not anchor or anchor in anchors(file), f"{file} has no heading for #{anchor}"
 
 
+@pytest.mark.parametrize("page", PAGES)
+def test_blocks_are_of_a_kind_that_is_looked_at(page: str) -> None:
+    """Commands in an `sh` block would be looked at by nobody."""
+    languages = set(re.findall(r"^```(\w+)$", text_of(page), re.MULTILINE))
+    assert languages <= {"bash", "console", "python", "yaml", "json", "ini", "text", "xml"}
+
+
 @pytest.mark.parametrize("page", [page for page in PAGES if blocks(page, "python")])
 def test_python_on_a_page_imports_what_exists(page: str) -> None:
     for block in blocks(page, "python"):

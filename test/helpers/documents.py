@@ -10,7 +10,6 @@ PAGES = tuple(
     page.relative_to(ROOT).as_posix()
     for page in (ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md")), *sorted((ROOT / "config").rglob("*.md")))
 )
-SHELL = ("bash", "sh", "shell", "console")
 
 _BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _NEEDS = re.compile(r"# needs (.+)")
@@ -47,13 +46,14 @@ def prose(page: str) -> str:
 
 
 def commands(page: str) -> list[Command]:
-    """All commands in the page's shell blocks.
+    """All commands in the page's `bash` blocks, and those after `$ ` in its `console` blocks.
 
     `# needs …` behind a command is about this command; on a line of its own it is about those that follow, up to an
     empty line.
     """
     found = []
-    for block in blocks(page, *SHELL):
+    sessions = ["\n".join(re.findall(r"^\$ (.*)$", block, re.MULTILINE)) for block in blocks(page, "console")]
+    for block in [*blocks(page, "bash"), *sessions]:
         needs = ""
         for line in block.replace("\\\n", " ").splitlines():
             marked = _NEEDS.search(line)
