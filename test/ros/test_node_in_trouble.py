@@ -46,9 +46,7 @@ def test_missing_model_is_said_and_the_node_can_be_configured_again(graph, reluc
     assert graph.set_parameter("task", "semantic") == (True, "")
     assert graph.change_state("configure")
     assert graph.change_state("activate")
-    graph.forget_diagnostics()
-    graph.wait_for(lambda: graph.status("model") is not None, "new diagnostics")
-    assert graph.status("model").level == DiagnosticStatus.OK
+    graph.wait_for_status("model", DiagnosticStatus.OK, "active")
 
 
 def test_semantic_task_has_no_panoptic_topics(graph, reluctant):
@@ -95,7 +93,8 @@ def test_silence_of_a_fitting_publisher_is_a_matter_of_transport(graph, reluctan
 
 
 def test_qos_overrides_decide(graph, reluctant):
-    (info,) = graph.node.get_subscriptions_info_by_topic(IMAGE)
+    subscriptions = graph.node.get_subscriptions_info_by_topic
+    (info,) = graph.wait_for(lambda: subscriptions(IMAGE), "the node's subscription")
     assert info.qos_profile.reliability == ReliabilityPolicy.RELIABLE
     assert "well again" not in reluctant.output()
 

@@ -66,7 +66,7 @@ def test_every_camera_has_topics_and_a_status_of_its_own(graph, front, rear):
     assert {m.width for m in messages["front/camera_info"]} == {80}
     names = [name for name, _ in graph.node.get_topic_names_and_types()]
     assert "/bisenetformer/mask" not in names
-    assert graph.node.count_publishers("/bisenetformer/label_info") == 1
+    graph.wait_for(lambda: graph.node.count_publishers("/bisenetformer/label_info") == 1, "the labels, once")
 
 
 def test_labels_are_the_same_for_all_cameras(graph, process):
@@ -131,10 +131,17 @@ def flood(camera) -> None:
 
 
 def test_only_what_somebody_listens_to_is_built(graph, front, rear):
+    def both() -> None:
+        front.send()
+        rear.send()
+
+    def are_idle() -> bool:
+        return all(graph.status(topic).message.startswith("idle") for topic in (FRONT, REAR))
+
+    graph.wait_for(are_idle, "nobody listens any more", both)
     graph.settle()
     before_front, before_rear = graph.values(FRONT), graph.values(REAR)
     with graph.listening({"front/overlay": Image}) as messages:
-        both = lambda: (front.send(), rear.send())  # noqa: E731
         graph.wait_for(lambda: len(messages["front/overlay"]) >= 2, "two overlays", both)
         graph.settle()
     after_front, after_rear = graph.values(FRONT), graph.values(REAR)
@@ -148,8 +155,11 @@ def test_only_what_somebody_listens_to_is_built(graph, front, rear):
 
 def test_silence_of_one_camera_is_told_of_that_one(graph, front, rear):
     with graph.listening({"front/mask": Image, "rear/mask": Image}):
-        graph.wait_for(lambda: graph.status(REAR).level == DiagnosticStatus.ERROR, "an error", front.send)
-        assert graph.status(FRONT).level != DiagnosticStatus.ERROR
+
+        def levels() -> list[bool]:
+            return [graph.status(topic).level == DiagnosticStatus.ERROR for topic in (FRONT, REAR)]
+
+        graph.wait_for(lambda: levels() == [False, True], "an error of the rear one alone", front.send)
         assert "publishes on /rear/image_raw, but nothing arrives" in graph.status(REAR).message
 
 
@@ -165,7 +175,7 @@ def test_cameras_are_read_anew_when_the_node_is_configured(graph, process):
     assert graph.set_parameter("image_transport", "compressed") == (True, "")
     assert graph.change_state("configure")
     graph.wait_for(lambda: graph.node.count_publishers("/bisenetformer/left/mask") == 1, "the new camera's mask")
-    assert graph.node.count_publishers("/bisenetformer/front/mask") == 0
+    graph.wait_for(lambda: graph.node.count_publishers("/bisenetformer/front/mask") == 0, "the end of the old one's")
 
 
 def test_jpeg_and_png_are_segmented(graph, process, weights):
