@@ -1,10 +1,16 @@
 """The node with `engine: auto`: PyTorch serves at once, OpenVINO takes over when its graph has been made."""
 
+import json
 import os
+import re
+from pathlib import Path
 
 import pytest
 from diagnostic_msgs.msg import DiagnosticStatus
 from sensor_msgs.msg import Image
+
+from bisenetformer_ros.cli.__main__ import main
+from bisenetformer_ros.ros.findings import WARN
 
 pytest.importorskip("openvino", reason="OpenVINO is not installed, and nothing else is faster than PyTorch on a CPU")
 
@@ -45,6 +51,31 @@ def test_a_missing_graph_is_told_with_the_command_while_pytorch_serves(graph, pr
     assert "--size 48x80 --task semantic --precision fp32`, or set build_engine" in message
     assert graph.values("model")["engine"] == "torch"
     assert not list(cache.glob("*.onnx"))
+
+
+def test_the_doctor_tells_of_a_graph_that_is_missing_and_of_one_that_is_stale(
+    graph, process, cache, domain, monkeypatch, tmp_path
+):
+    monkeypatch.setenv("ROS_DOMAIN_ID", str(domain))
+    report = tmp_path / "report.json"
+
+    def finding() -> str:
+        assert main(["doctor", "--seconds", "1", "--json", str(report)]) == 1
+        findings = json.loads(report.read_text())["nodes"]["/bisenetformer"]
+        (finding,) = [finding for finding in findings if finding["subject"] == "model"]
+        assert finding["level"] == WARN
+        return finding["text"]
+
+    missing = finding()
+    assert missing.startswith("torch serves; openvino does not serve yet: ")
+    path = Path(re.search(rf"{cache}\S+\.onnx", missing).group())
+    path.parent.mkdir(exist_ok=True)
+    path.write_bytes(b"a graph that was not written to its end")
+    try:
+        graph.wait_for_status("model", DiagnosticStatus.WARN, path.name, "damaged or no ONNX file")
+        assert f"run `bisenetformer export {os.sep}" in finding()
+    finally:
+        path.unlink()
 
 
 def test_the_node_makes_the_graph_and_changes_to_it_while_it_works(graph, process, camera, cache):
