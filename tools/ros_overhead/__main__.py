@@ -48,8 +48,6 @@ def main() -> int:
 
 def _measure(args: argparse.Namespace, folder: Path, console: Console) -> Measurement:
     environment = private_environment(folder)
-    # As the node is when nobody sets anything: shared memory, with the room that camera and node make for themselves.
-    del environment["FASTDDS_BUILTIN_TRANSPORTS"]
     environment["PYTHONPATH"] = f"{HERE}:{environment.get('PYTHONPATH', '')}"
     with Processes(folder, environment) as processes:
         return measure(processes, (args.height, args.width), args.rate, args.frames, args.inference_ms, console)
