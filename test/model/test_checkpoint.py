@@ -168,7 +168,7 @@ def test_truncated_pickles_are_an_error(tmp_path: Path, share: float, zipped: bo
 def test_files_of_another_kind_are_an_error(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "model_final.pth"
     path.write_bytes(content)
-    with pytest.raises(ModelError, match="expected a PyTorch checkpoint .* of another kind"):
+    with pytest.raises(ModelError, match=r"expected a PyTorch checkpoint .* of another kind"):
         load_model(path)
 
 
