@@ -89,7 +89,7 @@ def test_silence_of_another_type_is_explained(graph, reluctant):
 
 def test_silence_of_a_fitting_publisher_is_a_matter_of_transport(graph, reluctant):
     with graph.camera():
-        silence(graph, "/test publishes on /image_raw, but nothing arrives", "the camera has stopped", "('LARGE_DATA')")
+        silence(graph, "/test publishes on /image_raw, but nothing arrives", "the camera has stopped", "for this node ('')")
 
 
 def test_qos_overrides_decide(graph, reluctant):
