@@ -3,7 +3,7 @@
 # setup   everything into .venv/, build/ and install/; PYTHON=python3.12 and ROS_DISTRO=jazzy choose, nothing is
 #         done when all is up to date
 # demo    a synthetic drive through the node; SOURCE=folder, video, rosbag2 or webcam plays that instead
-# test    all tests but the slow ones, in up to four processes
+# test    all tests but the slow ones
 # test-slow  trainings of half an hour
 # lint    style and types
 # format  rewrites the style
@@ -32,7 +32,7 @@ demo: setup
 	@$(IN_WORKSPACE) python -m bisenetformer_ros.cli demo $${SOURCE:+--source "$$SOURCE"}
 
 test: setup
-	@$(IN_WORKSPACE) OMP_NUM_THREADS=1 python -m pytest test --numprocesses $$(nproc) --maxprocesses 4
+	@$(IN_WORKSPACE) python -m pytest test
 
 test-slow: setup
 	@$(IN_WORKSPACE) python -m pytest test -m slow -s

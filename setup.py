@@ -26,7 +26,6 @@ EXTRAS = {
         "mypy>=1.8",
         "pytest>=7.0",
         "pytest-timeout>=2.1",
-        "pytest-xdist>=2.5",
         "ruff>=0.6",
         "types-PyYAML",
     ],

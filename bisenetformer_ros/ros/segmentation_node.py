@@ -37,7 +37,7 @@ GRAPH_PERIOD_S = 0.5
 """How often the publishers of the image topics are looked at."""
 UPGRADE_PERIOD_S = 0.5
 """How often a faster engine is looked after, where one is on its way."""
-EXIT_WITHIN_S = 5
+EXIT_WITHIN_S = 10
 """So long the middleware may take to close; then the kernel ends the process. Fast DDS 3.2 has been seen to wait for
 ever for a TCP connection (LARGE_DATA) whose other end was killed."""
 WARM_UP_SIZE = (480, 640)
