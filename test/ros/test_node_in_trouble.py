@@ -89,7 +89,8 @@ def test_silence_of_another_type_is_explained(graph, reluctant):
 
 def test_silence_of_a_fitting_publisher_is_a_matter_of_transport(graph, reluctant):
     with graph.camera():
-        silence(graph, "/test publishes on /image_raw, but nothing arrives", "the camera has stopped", "for this node ('')")
+        mine = "for this node ('')"
+        silence(graph, "/test publishes on /image_raw, but nothing arrives", "the camera has stopped", mine)
 
 
 def test_qos_overrides_decide(graph, reluctant):
