@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Mapping, Sequence
+from functools import cache
 from itertools import dropwhile
 from pathlib import Path
 from types import ModuleType
@@ -94,7 +95,7 @@ def _compile(openvino: ModuleType, path: Path, precision: str) -> Any:
         "INFERENCE_NUM_THREADS": torch.get_num_threads(),
         "PERFORMANCE_HINT": "LATENCY",
     }
-    core = openvino.Core()
+    core = _core()
     try:
         model = core.read_model(str(path))
         if precision == "bf16":
@@ -102,6 +103,16 @@ def _compile(openvino: ModuleType, path: Path, precision: str) -> Any:
         return core.compile_model(model, "CPU", config)
     except RuntimeError as error:
         raise ModelError(f"{path}: OpenVINO {openvino.__version__} cannot open it ({error})") from error
+
+
+@cache
+def _core() -> Any:
+    """The only one of this process, for as long as it lives.
+
+    OpenVINO's CPU plug-in gives the thread that loads it a stack for signals, and frees it when the last Core goes; if
+    that is in another thread, the first one keeps a stack that is no more, and its next signal ends the process.
+    """
+    return load_openvino().Core()
 
 
 def _hide_constant_factors(openvino: ModuleType, model: Any) -> None:
