@@ -2,8 +2,8 @@
 
 The convolutional part of the network alone: backbone, context path and feature fusion, without their gates, which
 work on one pixel and cost nothing, and without the first convolution, from whose errors all others would suffer. On
-generated streets 0.7 % of the labels differ instead of 2.5 %, for 8 % of a frame's time. The decoder and all that is not the network stay as they are. For the CPU:
-activations are unsigned with a zero point, which TensorRT does not read.
+generated streets 0.7 % of the labels differ instead of 2.5 %, for 8 % of a frame's time. The decoder and all that is
+not the network stay as they are. For the CPU: activations are unsigned with a zero point, which TensorRT does not read.
 """
 
 import io
