@@ -38,6 +38,7 @@ DEPLOYMENT = {
     "export",
     "ros",
     "cli/__main__.py",
+    "cli/argument_types.py",
     "cli/doctor.py",
     "cli/model_arguments.py",
     "cli/node.py",

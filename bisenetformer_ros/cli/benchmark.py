@@ -13,6 +13,7 @@ from bisenetformer_ros.benchmark.models import BenchmarkModel, prepare_model
 from bisenetformer_ros.benchmark.report import BenchmarkReport
 from bisenetformer_ros.benchmark.session import PRECISIONS, Plan, run_benchmark
 from bisenetformer_ros.benchmark.tables import show_report, to_markdown
+from bisenetformer_ros.cli.argument_types import frame_size
 from bisenetformer_ros.engines.base import TASKS
 from bisenetformer_ros.errors import ConfigError
 
@@ -56,14 +57,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write the figures to this file")
     parser.add_argument("--markdown", type=Path, metavar="FILE", help="also write the tables to this file, as Markdown")
-
-
-def frame_size(text: str) -> tuple[int, int]:
-    """'512x1024' → (512, 1024)."""
-    sides = text.lower().split("x")
-    if len(sides) != 2 or not all(side.isdecimal() and int(side) > 0 for side in sides):
-        raise argparse.ArgumentTypeError(f"expected HEIGHTxWIDTH in pixels, such as 512x1024, got {text}")
-    return int(sides[0]), int(sides[1])
 
 
 def run(args: argparse.Namespace) -> int:

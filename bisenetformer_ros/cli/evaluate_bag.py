@@ -13,7 +13,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from bisenetformer_ros.bags.images import LABELS, choose_image_topic
 from bisenetformer_ros.bags.pace import LOCKSTEP, pace
 from bisenetformer_ros.bags.reader import Bag
-from bisenetformer_ros.cli.model_arguments import add_model_arguments, open_segmenter, share
+from bisenetformer_ros.cli.argument_types import share
+from bisenetformer_ros.cli.model_arguments import add_model_arguments, open_segmenter
 from bisenetformer_ros.demo.recording import Recording
 from bisenetformer_ros.demo.session import DemoError
 from bisenetformer_ros.errors import ConfigError, InputError

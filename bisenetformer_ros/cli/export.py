@@ -11,6 +11,7 @@ import numpy as np
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
+from bisenetformer_ros.cli.argument_types import frame_size
 from bisenetformer_ros.data.synthetic import StreetDrive
 from bisenetformer_ros.engines import TASKS
 from bisenetformer_ros.engines.graph import GRAPH_PRECISIONS
@@ -64,14 +65,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         f"{NUM_DRIVES} generated streets)",
     )
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write the figures to this file")
-
-
-def frame_size(text: str) -> tuple[int, int]:
-    """'480x640' → (480, 640)."""
-    sides = text.lower().split("x")
-    if len(sides) != 2 or not all(side.isdecimal() and int(side) > 0 for side in sides):
-        raise argparse.ArgumentTypeError(f"expected HxW in pixels, height first, such as 480x640, got {text}")
-    return int(sides[0]), int(sides[1])
 
 
 def run(args: argparse.Namespace) -> int:

@@ -2,6 +2,7 @@
 
 import argparse
 
+from bisenetformer_ros.cli.argument_types import share
 from bisenetformer_ros.engines import ENGINES, TASKS
 from bisenetformer_ros.resources import SHIPPED_MODEL
 from bisenetformer_ros.segmenter import Segmenter
@@ -32,11 +33,3 @@ def open_segmenter(args: argparse.Namespace) -> Segmenter:
         score_threshold=args.score_threshold,
         overlap_threshold=args.overlap_threshold,
     )
-
-
-def share(text: str) -> float:
-    """An argument of 0..1."""
-    value = float(text)
-    if not 0 <= value <= 1:
-        raise argparse.ArgumentTypeError(f"expected a number of 0..1, got {text}")
-    return value

@@ -10,8 +10,26 @@ from bisenetformer_ros.preprocess import check_frames
 from bisenetformer_ros.results import SegmentationResult
 
 
-class EngineByFrameSize:
-    """Looks like one engine; `name`, `device` and `precision` are those of the engine that was used last.
+class SeveralEngines:
+    """Looks like one engine; `name`, `device` and `precision` are those of the engine that was used last."""
+
+    _last: Engine
+
+    @property
+    def name(self) -> str:
+        return self._last.name
+
+    @property
+    def device(self) -> str:
+        return self._last.device
+
+    @property
+    def precision(self) -> str:
+        return self._last.precision
+
+
+class EngineByFrameSize(SeveralEngines):
+    """An engine for all sizes, and others that are faster for one.
 
     frame_counts: (height, width) → how many frames of that size have come. not_taken: why faster engines were passed
     over when frames of a new size came last.
@@ -31,18 +49,6 @@ class EngineByFrameSize:
         self._special: dict[tuple[int, int], Engine] = {}
         self.task, self.metadata = general.task, general.metadata
         self.frame_counts: Counter[tuple[int, int]] = Counter()
-
-    @property
-    def name(self) -> str:
-        return self._last.name
-
-    @property
-    def device(self) -> str:
-        return self._last.device
-
-    @property
-    def precision(self) -> str:
-        return self._last.precision
 
     def add(self, frame_size: tuple[int, int], engine: Engine) -> None:
         """From the next frames on, those of this size are for `engine`. To be called from any thread."""

@@ -8,6 +8,7 @@ import torch
 
 from bisenetformer_ros.engines import open_engine
 from bisenetformer_ros.engines.base import Engine
+from bisenetformer_ros.engines.by_frame_size import SeveralEngines
 from bisenetformer_ros.engines.graph_files import newest_file
 from bisenetformer_ros.engines.openvino import check_device
 from bisenetformer_ros.engines.tensorrt import cuda_device, load_tensorrt
@@ -17,7 +18,7 @@ from bisenetformer_ros.preprocess import check_frames
 from bisenetformer_ros.results import SegmentationResult
 
 
-class EngineOfWeights:
+class EngineOfWeights(SeveralEngines):
     """Looks like one engine: that of the latest frames, and before the first ones, that of the newest file.
 
     name: "onnxruntime", "openvino" or "tensorrt".
@@ -25,7 +26,7 @@ class EngineOfWeights:
     """
 
     def __init__(self, weights: Path, task: str, name: str, device: str, precision: str) -> None:
-        self.name, self.task = name, task
+        self.task = task
         self._weights, self._device, self._precision = weights, device, precision
         _check_device(name, device)
         on_gpu = name == "tensorrt" or (name == "onnxruntime" and device != "cpu" and torch.cuda.is_available())
@@ -41,14 +42,6 @@ class EngineOfWeights:
         self._last = open_engine(newest, task, name, device, precision)
         self._engines = {self._last.frame_size: self._last}
         self.metadata = self._last.metadata
-
-    @property
-    def device(self) -> str:
-        return self._last.device
-
-    @property
-    def precision(self) -> str:
-        return self._last.precision
 
     @property
     def frame_size(self) -> tuple[int, int] | None:
