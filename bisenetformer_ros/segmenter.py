@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
-from bisenetformer_ros.engines import open_engine
+from bisenetformer_ros.inference.engines import open_engine
 from bisenetformer_ros.labels import LabelMap
 from bisenetformer_ros.results import SegmentationResult
 

@@ -13,7 +13,7 @@ import pytest
 from documents import PAGES, ROOT, Command, anchors, blocks, commands, links, paths, prose, text_of
 
 from bisenetformer_ros.cli.__main__ import COMMANDS, build_parser
-from bisenetformer_ros.ros.settings import SETTINGS
+from bisenetformer_ros.ros.node.settings import SETTINGS
 
 PARAMETERS = {setting.name: setting for setting in SETTINGS}
 LAUNCH_FILE = (ROOT / "launch" / "segment.launch.py").read_text(encoding="utf-8")

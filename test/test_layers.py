@@ -3,6 +3,7 @@
 import ast
 import sys
 from collections.abc import Callable, Iterator
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path, PurePosixPath
 
 import pytest
@@ -13,38 +14,42 @@ MODULES = sorted(PurePosixPath(path.relative_to(SOURCE).as_posix()) for path in 
 
 ROS_PACKAGES = {"rclpy", "cv_bridge", "std_srvs", "launch", "launch_ros", "ament_index_python", "rosbag2_py"}
 
-# Library -> who alone may import it: directories, or single modules.
+# Library -> who alone may import it: folders, or single modules.
 LIBRARIES = {
     "mcap": {"bags"},
-    "onnxruntime": {"engines/onnxruntime.py", "export/quantization.py"},
-    "openvino": {"engines/openvino.py"},
+    "onnxruntime": {"inference/engines/onnxruntime.py", "inference/graph/int8.py"},
+    "openvino": {"inference/engines/openvino.py"},
     "rosbags": {"bags"},
-    "tensorrt": {"engines/tensorrt.py"},
+    "tensorrt": {"inference/engines/tensorrt/engine.py"},
     "zstandard": {"bags"},
 }
 
-# Part of the package -> who else may import it: directories, or single modules.
+# Part of the package -> who else may import it: folders, or single modules.
 IMPORTERS = {
     "ros": {"cli/node.py", "cli/doctor.py"},
     "cli": set(),
-    "model": {"benchmark", "engines/cuda_graph.py", "engines/torch.py", "export", "training", "cli"},
+    "model": {"benchmark", "cli", "inference", "training"},
 }
 
-# What runs on a robot; it knows nothing of training and data sets.
+# What runs on a robot, the engine builder in the background (`bisenetformer export` and `build-engine`) included.
 DEPLOYMENT = {
     "bags",
+    "images",
+    "inference",
+    "metrics",
     "model",
-    "engines",
-    "export",
     "ros",
     "cli/__main__.py",
     "cli/argument_types.py",
+    "cli/build_engine.py",
     "cli/doctor.py",
+    "cli/export.py",
     "cli/model_arguments.py",
     "cli/node.py",
     "cli/ros_needed.py",
     "cli/segment.py",
 }
+NOT_DEPLOYED = ("training", "data", "streets")
 
 MODEL_MAY_IMPORT = {"torch", f"{PACKAGE}.errors", f"{PACKAGE}.labels", f"{PACKAGE}.metadata", f"{PACKAGE}.model"}
 
@@ -97,12 +102,53 @@ def test_a_part_is_imported_by_its_users_alone(part: str) -> None:
     assert violations(lambda module, name: is_within(name, f"{PACKAGE}.{part}") and not is_in(module, allowed)) == []
 
 
-def test_deployment_knows_neither_training_nor_data() -> None:
+def test_deployment_imports_neither_training_nor_data() -> None:
     def forbidden(module: PurePosixPath, name: str) -> bool:
         deployed = is_in(module, DEPLOYMENT) or len(module.parts) == 1
-        return deployed and is_within(name, f"{PACKAGE}.training", f"{PACKAGE}.data")
+        return deployed and is_within(name, *(f"{PACKAGE}.{part}" for part in NOT_DEPLOYED))
 
     assert violations(forbidden) == []
+
+
+def test_dependencies_only_point_down() -> None:
+    """The modules and folders of every folder can be put in an order in which each imports only those before it."""
+    graphs: dict[str, dict[str, set[str]]] = {}
+    for module in MODULES:
+        package = ".".join([PACKAGE, *module.parent.parts])
+        for name in imports_of((SOURCE / module).read_text(encoding="utf-8"), package):
+            if (target := module_of(name)) is not None:
+                folder, importer, imported = where_they_part(module, target)
+                graphs.setdefault(folder, {}).setdefault(importer, set()).add(imported)
+    circles = {}
+    for folder, graph in graphs.items():
+        try:
+            TopologicalSorter(graph).prepare()
+        except CycleError as error:
+            circles[folder] = error.args[1]
+    assert circles == {}
+
+
+def module_of(name: str) -> PurePosixPath | None:
+    """The module of the package that an import of the dotted `name` runs; None for another package."""
+    parts = name.split(".")
+    if parts[0] != PACKAGE:
+        return None
+    for end in range(len(parts), 0, -1):
+        path = PurePosixPath(*parts[1:end])
+        for candidate in (path.with_name(f"{path.name}.py") if path.parts else None, path / "__init__.py"):
+            if candidate in MODULES:
+                return candidate
+    return None  # generated from msg/
+
+
+def where_they_part(importer: PurePosixPath, imported: PurePosixPath) -> tuple[str, str, str]:
+    """The deepest folder that holds both modules, and what of it each of them is or lies in."""
+    shared = 0
+    while importer.parts[shared] == imported.parts[shared] and shared + 1 < min(
+        len(importer.parts), len(imported.parts)
+    ):
+        shared += 1
+    return "/".join(importer.parts[:shared]), importer.parts[shared], imported.parts[shared]
 
 
 def test_the_model_needs_torch_alone() -> None:
@@ -127,9 +173,9 @@ def test_a_library_is_imported_in_its_own_place(library: str) -> None:
             ["sensor_msgs.msg.Image", "sensor_msgs.msg.CameraInfo"],
         ),
         ("from bisenetformer_ros import ros", ["bisenetformer_ros.ros"]),
-        ("from . import torch", ["bisenetformer_ros.engines.torch"]),
-        ("from ..model.builders import build_model", ["bisenetformer_ros.model.builders.build_model"]),
+        ("from . import torch", ["bisenetformer_ros.model.torch"]),
+        ("from ..inference.tiles import MaskTiles", ["bisenetformer_ros.inference.tiles.MaskTiles"]),
     ],
 )
 def test_imports_are_found_in_every_form(source: str, expected: list[str]) -> None:
-    assert list(imports_of(source, package="bisenetformer_ros.engines")) == expected
+    assert list(imports_of(source, package="bisenetformer_ros.model")) == expected

@@ -1,7 +1,7 @@
 import parameter_tables
 import pytest
 
-from bisenetformer_ros.ros.settings import SETTINGS
+from bisenetformer_ros.ros.node.settings import SETTINGS
 
 
 def test_the_document_of_the_node_has_a_place_for_the_table():

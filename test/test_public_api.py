@@ -8,9 +8,9 @@ import pytest
 import torch
 from documents import blocks
 
-from bisenetformer_ros.data.synthetic import StreetDrive
 from bisenetformer_ros.model import build_model, load_model
 from bisenetformer_ros.results import Segment, SegmentationResult
+from bisenetformer_ros.streets import StreetDrive
 
 
 @pytest.mark.parametrize("variant", ["stdc1", "stdc2", "r50", "nano"])

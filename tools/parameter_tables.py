@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-from bisenetformer_ros.ros.settings import markdown_table
+from bisenetformer_ros.ros.node.settings import markdown_table
 
 ROOT = Path(__file__).resolve().parents[1]
 PLACE = re.compile(r"(?<=<!-- parameters -->\n).*?(?=<!-- /parameters -->)", re.DOTALL)

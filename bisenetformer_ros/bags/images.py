@@ -8,13 +8,14 @@ from typing import Any
 
 import numpy as np
 
-from bisenetformer_ros import compressed_decoder, image_decoder
 from bisenetformer_ros.bags.damage import Topic, list_topics
 from bisenetformer_ros.bags.message_types import message_types
 from bisenetformer_ros.bags.reader import Bag, BagMessage
 from bisenetformer_ros.errors import InputError
-from bisenetformer_ros.frame_source import Frame, FrameSource
-from bisenetformer_ros.image_decoder import BadFrameError
+from bisenetformer_ros.images import compressed as compressed_decoder
+from bisenetformer_ros.images import raw as image_decoder
+from bisenetformer_ros.images.raw import BadFrameError
+from bisenetformer_ros.images.sources import Frame, FrameSource
 
 IMAGE = "sensor_msgs/msg/Image"
 COMPRESSED = "sensor_msgs/msg/CompressedImage"

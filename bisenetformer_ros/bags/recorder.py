@@ -7,7 +7,7 @@ from types import TracebackType
 import cv2
 import numpy as np
 
-from bisenetformer_ros.bags import result_messages as messages
+from bisenetformer_ros.bags import messages
 from bisenetformer_ros.bags.images import COMPRESSED, IMAGE
 from bisenetformer_ros.bags.writer import BagWriter
 from bisenetformer_ros.labels import LabelMap

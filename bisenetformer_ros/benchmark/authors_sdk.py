@@ -22,11 +22,11 @@ from torch import nn
 
 from bisenetformer_ros.benchmark.contestants import Segment
 from bisenetformer_ros.errors import ConfigError
+from bisenetformer_ros.inference.postprocess import SemanticOrder
 from bisenetformer_ros.model.authors import from_authors
 from bisenetformer_ros.model.backbones import STDC
 from bisenetformer_ros.model.bisenetformer import BiSeNetFormer
 from bisenetformer_ros.model.checkpoint import load_model
-from bisenetformer_ros.postprocess import SemanticOrder
 from bisenetformer_ros.results import SegmentationResult, StageTimes
 
 _NETWORK = "focoos/models/bisenetformer/modelling.py"

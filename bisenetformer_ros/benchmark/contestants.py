@@ -7,10 +7,10 @@ from typing import Protocol
 
 import numpy as np
 
-from bisenetformer_ros.engines import open_engine
-from bisenetformer_ros.engines.base import Engine
-from bisenetformer_ros.engines.torch import TorchEngine
-from bisenetformer_ros.postprocess import SemanticOrder
+from bisenetformer_ros.inference.engines import open_engine
+from bisenetformer_ros.inference.engines.base import Engine
+from bisenetformer_ros.inference.engines.torch import TorchEngine
+from bisenetformer_ros.inference.postprocess import SemanticOrder
 from bisenetformer_ros.results import SegmentationResult
 
 Segment = Callable[[np.ndarray], SegmentationResult]

@@ -6,9 +6,9 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from bisenetformer_ros.data.synthetic import StreetDrive
 from bisenetformer_ros.errors import EngineError
-from bisenetformer_ros.frame_source import open_source
+from bisenetformer_ros.images.sources import open_source
+from bisenetformer_ros.streets import StreetDrive
 
 NUM_FRAMES = 4
 """Different ones, so that no engine is measured on a picture that suits it."""

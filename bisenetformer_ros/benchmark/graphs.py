@@ -7,8 +7,8 @@ from pathlib import Path
 
 from bisenetformer_ros.benchmark.contestants import Contestant, EngineContestant
 from bisenetformer_ros.benchmark.frames import load_calibration
-from bisenetformer_ros.engines.graph import GRAPH_PRECISIONS
 from bisenetformer_ros.errors import EngineError
+from bisenetformer_ros.inference.graph.contract import GRAPH_PRECISIONS
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class GraphFiles:
 
     def _export(self, contestant: EngineContestant, precision: str, path: Path) -> None:
         try:
-            from bisenetformer_ros.export.onnx import ExportOptions, build_onnx
+            from bisenetformer_ros.inference.graph.onnx import ExportOptions, build_onnx
         except ImportError as error:
             raise EngineError(
                 f"graphs cannot be exported ({error}); pip install 'bisenetformer_ros[export]'"
@@ -54,7 +54,7 @@ class GraphFiles:
         path.write_bytes(graph.SerializeToString())
 
     def _engine_file(self, graph: Path) -> Path:
-        from bisenetformer_ros.export.tensorrt import build_engine
+        from bisenetformer_ros.inference.engines.tensorrt.build import build_engine
 
         path = graph.with_suffix(".engine")
         if not path.is_file():

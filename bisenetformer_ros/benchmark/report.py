@@ -4,12 +4,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from bisenetformer_ros.benchmark.agreement import Agreement
 from bisenetformer_ros.benchmark.ceilings import Ceilings
 from bisenetformer_ros.benchmark.contestants import Contestant
 from bisenetformer_ros.benchmark.rounds import Timing
 from bisenetformer_ros.benchmark.statistics import Spread, speedup, spread
-from bisenetformer_ros.engines import ENGINES
+from bisenetformer_ros.inference.agreement import Agreement
+from bisenetformer_ros.inference.engines import ENGINES
 
 STAGES = ("preprocess", "inference", "postprocess")
 

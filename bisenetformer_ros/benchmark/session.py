@@ -7,7 +7,6 @@ from pathlib import Path
 
 import numpy as np
 
-from bisenetformer_ros.benchmark.agreement import measure_agreement
 from bisenetformer_ros.benchmark.authors_sdk import SdkContestant
 from bisenetformer_ros.benchmark.ceilings import measure_ceilings
 from bisenetformer_ros.benchmark.contestants import Contestant, EngineContestant, Segment
@@ -18,11 +17,12 @@ from bisenetformer_ros.benchmark.models import BenchmarkModel
 from bisenetformer_ros.benchmark.network_cost import network_gmacs
 from bisenetformer_ros.benchmark.report import BenchmarkReport, Entry, SizeReport
 from bisenetformer_ros.benchmark.rounds import run_rounds
-from bisenetformer_ros.engines.torch import resolve_device
 from bisenetformer_ros.errors import EngineError, ModelError
-from bisenetformer_ros.postprocess import SemanticOrder
-from bisenetformer_ros.preprocess import plan_geometry
-from bisenetformer_ros.report.machine import describe_machine
+from bisenetformer_ros.inference.agreement import measure_agreement
+from bisenetformer_ros.inference.engines.torch import resolve_device
+from bisenetformer_ros.inference.postprocess import SemanticOrder
+from bisenetformer_ros.inference.preprocess import plan_geometry
+from bisenetformer_ros.machine import describe_machine
 
 PRECISIONS = {
     "torch": ("fp32", "bf16", "fp16"),

@@ -10,7 +10,7 @@ from rich.table import Table
 from bisenetformer_ros.benchmark.ceilings import Ceilings
 from bisenetformer_ros.benchmark.report import STAGES, BenchmarkReport, Entry, SizeReport
 from bisenetformer_ros.benchmark.statistics import Spread, spread
-from bisenetformer_ros.report.numbers import percent
+from bisenetformer_ros.numbers import percent
 
 NOTES = (
     "time: milliseconds from the uint8 frame to the result, median and quartiles. speed: multiples of the first's, "

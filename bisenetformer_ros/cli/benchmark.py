@@ -8,14 +8,14 @@ from tempfile import TemporaryDirectory
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from bisenetformer_ros.benchmark.agreement import MIN_LABELS
 from bisenetformer_ros.benchmark.models import BenchmarkModel, prepare_model
 from bisenetformer_ros.benchmark.report import BenchmarkReport
 from bisenetformer_ros.benchmark.session import PRECISIONS, Plan, run_benchmark
 from bisenetformer_ros.benchmark.tables import show_report, to_markdown
 from bisenetformer_ros.cli.argument_types import frame_size
-from bisenetformer_ros.engines.base import TASKS
 from bisenetformer_ros.errors import ConfigError
+from bisenetformer_ros.inference.agreement import MIN_LABELS
+from bisenetformer_ros.inference.engines.base import TASKS
 
 DESCRIPTION = (
     "Measure engines end to end, from the camera's uint8 frame to label map or segments: time in total and by stage, "

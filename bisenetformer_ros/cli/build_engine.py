@@ -9,12 +9,12 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 
-from bisenetformer_ros.engines.golden import GoldenCheck
-from bisenetformer_ros.engines.tensorrt import TensorRTEngine
-from bisenetformer_ros.engines.tensorrt_sidecar import Sidecar, sidecar_path
 from bisenetformer_ros.errors import ConfigError, EngineError
-from bisenetformer_ros.export.tensorrt import PRECISIONS, build_engine
 from bisenetformer_ros.in_thread import in_thread
+from bisenetformer_ros.inference.engines.tensorrt.build import PRECISIONS, build_engine
+from bisenetformer_ros.inference.engines.tensorrt.engine import TensorRTEngine
+from bisenetformer_ros.inference.engines.tensorrt.golden import GoldenCheck
+from bisenetformer_ros.inference.engines.tensorrt.sidecar import Sidecar, sidecar_path
 
 DESCRIPTION = (
     "Build a TensorRT engine from a graph that `bisenetformer export` wrote, for the GPU of this machine, and compare "

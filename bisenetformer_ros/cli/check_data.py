@@ -13,7 +13,7 @@ from bisenetformer_ros.data.check import Findings, check
 from bisenetformer_ros.data.sample import LabeledDataset
 from bisenetformer_ros.errors import DataError
 from bisenetformer_ros.labels import LabelMap
-from bisenetformer_ros.report.numbers import percent
+from bisenetformer_ros.numbers import percent
 from bisenetformer_ros.results import UNLABELED
 
 

@@ -13,16 +13,16 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from bisenetformer_ros.demo import sources
-from bisenetformer_ros.demo.outcome import Outcome
-from bisenetformer_ros.demo.pictures import ANIMATION_FRAMES, write_animation, write_pictures
-from bisenetformer_ros.demo.recording import Recording
-from bisenetformer_ros.demo.report import write_report
-from bisenetformer_ros.demo.scores import Scores, score
-from bisenetformer_ros.demo.session import DemoError, DemoSession, DemoSettings
-from bisenetformer_ros.demo.summary import print_summary
-from bisenetformer_ros.engines import ENGINES, TASKS
 from bisenetformer_ros.errors import ConfigError
+from bisenetformer_ros.evaluation.demo_outcome import Outcome
+from bisenetformer_ros.evaluation.replay_scores import Scores, score
+from bisenetformer_ros.inference.engines import ENGINES, TASKS
+from bisenetformer_ros.replay import footage as sources
+from bisenetformer_ros.replay.recording import Recording
+from bisenetformer_ros.replay.session import DemoError, DemoSession, DemoSettings
+from bisenetformer_ros.reports.demo import write_report
+from bisenetformer_ros.reports.demo_pictures import ANIMATION_FRAMES, write_animation, write_pictures
+from bisenetformer_ros.reports.demo_summary import print_summary
 from bisenetformer_ros.resources import SHIPPED_MODEL, config_file
 
 DESCRIPTION = (

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from bisenetformer_ros.cli.ros_needed import ros_needed
 
 if TYPE_CHECKING:
-    from bisenetformer_ros.ros.doctor import Diagnosis
+    from bisenetformer_ros.ros.health.doctor import Diagnosis
 
 DESCRIPTION = (
     "Look at the segmentation nodes of the running ROS 2 graph for a few seconds and say in plain words what is wrong "
@@ -46,7 +46,7 @@ def run(args: argparse.Namespace) -> int:
 def _diagnose(wanted: str, seconds: float) -> "Mapping[str, Sequence[Diagnosis]]":
     """Node → what is to be said about it."""
     with ros_needed():
-        from bisenetformer_ros.ros.doctor import diagnose
+        from bisenetformer_ros.ros.health.doctor import diagnose
     return diagnose(wanted, seconds)
 
 

@@ -9,15 +9,15 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from bisenetformer_ros.atomic_write import write_atomically
 from bisenetformer_ros.cli.model_arguments import add_model_arguments, open_segmenter
 from bisenetformer_ros.data.catalog import NAMES, SYNTHETIC, open_dataset
 from bisenetformer_ros.data.sample import LabeledDataset
-from bisenetformer_ros.engines.auto import explain_choice
 from bisenetformer_ros.evaluation.dataset import DatasetEvaluation, evaluate
-from bisenetformer_ros.evaluation.dataset_report import DatasetReport, write_dataset_report
-from bisenetformer_ros.files import write_atomically
-from bisenetformer_ros.report.numbers import percent
-from bisenetformer_ros.report.terminal import class_table, latency_table
+from bisenetformer_ros.inference.engines.auto import explain_choice
+from bisenetformer_ros.numbers import percent
+from bisenetformer_ros.reports.dataset import DatasetReport, write_dataset_report
+from bisenetformer_ros.reports.terminal import class_table, latency_table
 from bisenetformer_ros.segmenter import Segmenter
 
 DESCRIPTION = (

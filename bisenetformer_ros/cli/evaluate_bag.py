@@ -15,16 +15,16 @@ from bisenetformer_ros.bags.pace import LOCKSTEP, pace
 from bisenetformer_ros.bags.reader import Bag
 from bisenetformer_ros.cli.argument_types import share
 from bisenetformer_ros.cli.model_arguments import add_model_arguments, open_segmenter
-from bisenetformer_ros.demo.recording import Recording
-from bisenetformer_ros.demo.session import DemoError
 from bisenetformer_ros.errors import ConfigError, InputError
 from bisenetformer_ros.evaluation.bag import BagTopics, evaluate_bag
-from bisenetformer_ros.evaluation.bag_examples import load_examples, worst_frames
 from bisenetformer_ros.evaluation.bag_frames import BagEvaluation, FrameRecord
 from bisenetformer_ros.evaluation.bag_playback import RouteComparison, play_bag
-from bisenetformer_ros.evaluation.bag_report import BagReport, write_bag_report
-from bisenetformer_ros.evaluation.bag_summary import print_bag_summary
-from bisenetformer_ros.report.numbers import percent
+from bisenetformer_ros.numbers import percent
+from bisenetformer_ros.replay.recording import Recording
+from bisenetformer_ros.replay.session import DemoError
+from bisenetformer_ros.reports.bag import BagReport, write_bag_report
+from bisenetformer_ros.reports.bag_examples import load_examples, worst_frames
+from bisenetformer_ros.reports.bag_summary import print_bag_summary
 from bisenetformer_ros.segmenter import Segmenter
 
 DESCRIPTION = (

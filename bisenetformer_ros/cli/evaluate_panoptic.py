@@ -10,12 +10,12 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
+from bisenetformer_ros.atomic_write import write_atomically
 from bisenetformer_ros.errors import ConfigError
 from bisenetformer_ros.evaluation.panoptic_comparison import PanopticComparison, compare_panoptic
 from bisenetformer_ros.evaluation.panoptic_files import open_panoptic_files
-from bisenetformer_ros.evaluation.panoptic_report import write_panoptic_report
-from bisenetformer_ros.files import write_atomically
-from bisenetformer_ros.report.numbers import percent
+from bisenetformer_ros.numbers import percent
+from bisenetformer_ros.reports.panoptic import write_panoptic_report
 
 DESCRIPTION = (
     "Measure the panoptic quality of a prediction in the COCO panoptic format: a JSON file of segments and a PNG of "

@@ -11,16 +11,16 @@ import numpy as np
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
+from bisenetformer_ros.atomic_write import write_atomically
 from bisenetformer_ros.cli.argument_types import frame_size
-from bisenetformer_ros.data.synthetic import StreetDrive
-from bisenetformer_ros.engines import TASKS
-from bisenetformer_ros.engines.graph import GRAPH_PRECISIONS
 from bisenetformer_ros.errors import ConfigError, ModelError
-from bisenetformer_ros.export.onnx import OPSET, ExportOptions, build_onnx
-from bisenetformer_ros.export.verification import Verification, verify
-from bisenetformer_ros.files import write_atomically
-from bisenetformer_ros.frame_source import open_source
+from bisenetformer_ros.images.sources import open_source
+from bisenetformer_ros.inference.engines import TASKS
+from bisenetformer_ros.inference.graph.contract import GRAPH_PRECISIONS
+from bisenetformer_ros.inference.graph.onnx import OPSET, ExportOptions, build_onnx
+from bisenetformer_ros.inference.verify import Verification, verify
 from bisenetformer_ros.resources import config_file
+from bisenetformer_ros.streets import StreetDrive
 
 DESCRIPTION = (
     "Turn weights into an ONNX graph for camera frames of one size. Resize, normalization and post-processing are in "

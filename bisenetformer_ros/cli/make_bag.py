@@ -15,10 +15,10 @@ from bisenetformer_ros.bags.damage import list_topics
 from bisenetformer_ros.bags.reader import Bag
 from bisenetformer_ros.bags.recorder import ENCODINGS, BagFormat, DriveRecorder
 from bisenetformer_ros.bags.writer import COMPRESSIONS, STORAGES
-from bisenetformer_ros.demo.sources import DRIVE, DRIVE_LABELS, Footage, drive_seeds, find_footage, render_drives
 from bisenetformer_ros.errors import DataError, InputError
-from bisenetformer_ros.frame_source import Frame, open_source
+from bisenetformer_ros.images.sources import Frame, open_source
 from bisenetformer_ros.labels import LabelMap
+from bisenetformer_ros.replay.footage import DRIVE, DRIVE_LABELS, Footage, drive_seeds, find_footage, render_drives
 
 DESCRIPTION = (
     "Write a rosbag2 with a camera and, where there are labels, their topics: from a folder of images, a video, or a "

@@ -3,7 +3,7 @@
 import argparse
 
 from bisenetformer_ros.cli.argument_types import share
-from bisenetformer_ros.engines import ENGINES, TASKS
+from bisenetformer_ros.inference.engines import ENGINES, TASKS
 from bisenetformer_ros.resources import SHIPPED_MODEL
 from bisenetformer_ros.segmenter import Segmenter
 

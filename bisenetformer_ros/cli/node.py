@@ -4,7 +4,7 @@ import argparse
 import textwrap
 
 from bisenetformer_ros.cli.ros_needed import ros_needed
-from bisenetformer_ros.ros.settings import help_text
+from bisenetformer_ros.ros.node.settings import help_text
 
 DESCRIPTION = (
     "Run the ROS 2 lifecycle node that segments camera topics. What follows --ros-args is handed to ROS; "
@@ -28,5 +28,5 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     with ros_needed():
-        from bisenetformer_ros.ros.segmentation_node import main
+        from bisenetformer_ros.ros.node.segmentation_node import main
     return main(["--ros-args", *args.ros_args])

@@ -13,13 +13,13 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from bisenetformer_ros.cli.model_arguments import add_model_arguments, open_segmenter
-from bisenetformer_ros.coco_panoptic import CocoPanopticWriter, write_png
-from bisenetformer_ros.engines.auto import explain_choice
 from bisenetformer_ros.errors import InputError
-from bisenetformer_ros.evaluation.latency import LatencyWindow
-from bisenetformer_ros.frame_source import Frame, open_source
+from bisenetformer_ros.images.coco_panoptic import CocoPanopticWriter, write_png
+from bisenetformer_ros.images.draw import draw_names, overlay
+from bisenetformer_ros.images.sources import Frame, open_source
+from bisenetformer_ros.inference.engines.auto import explain_choice
+from bisenetformer_ros.metrics.latency import LatencyWindow
 from bisenetformer_ros.segmenter import Segmenter
-from bisenetformer_ros.visualize import draw_names, overlay
 
 DESCRIPTION = (
     "Segment images, folders of images and videos. For each picture: NAME_label.png (class id per pixel, 255 "

@@ -13,20 +13,20 @@ from rich.console import Console
 from bisenetformer_ros.cli.check_data import check_data
 from bisenetformer_ros.data.catalog import open_sources
 from bisenetformer_ros.data.sample import LabeledDataset
-from bisenetformer_ros.engines.torch import resolve_device
 from bisenetformer_ros.errors import ConfigError
+from bisenetformer_ros.inference.engines.torch import resolve_device
 from bisenetformer_ros.labels import LabelMap
 from bisenetformer_ros.model import build_model
 from bisenetformer_ros.model.bisenetformer import BiSeNetFormer
 from bisenetformer_ros.model.initialization import initialize
 from bisenetformer_ros.resources import config_file
-from bisenetformer_ros.training.checkpoint import Checkpoint
 from bisenetformer_ros.training.config import TrainingConfig
 from bisenetformer_ros.training.distributed import World, joined_world, wait_for_all
 from bisenetformer_ros.training.loop import Trainer
 from bisenetformer_ros.training.observer import LogFile, Observer
 from bisenetformer_ros.training.pictures import PictureFolder
 from bisenetformer_ros.training.progress import ProgressBar
+from bisenetformer_ros.training.run_state import Checkpoint
 from bisenetformer_ros.training.tensorboard import TensorBoard
 from bisenetformer_ros.training.validation import Validation
 from bisenetformer_ros.training.weights import WeightsWriter

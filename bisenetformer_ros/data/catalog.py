@@ -10,8 +10,8 @@ from bisenetformer_ros.data.ade20k import open_ade20k, open_ade20k_panoptic
 from bisenetformer_ros.data.camvid import open_camvid
 from bisenetformer_ros.data.cityscapes import open_cityscapes
 from bisenetformer_ros.data.custom import open_custom
+from bisenetformer_ros.data.generated import RenderedDrives
 from bisenetformer_ros.data.labeled_images import LabeledImages
-from bisenetformer_ros.data.rendered import RenderedDrives
 from bisenetformer_ros.data.sample import LabeledDataset
 from bisenetformer_ros.errors import ConfigError, DataError
 

@@ -9,10 +9,10 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from bisenetformer_ros.data.image_files import size_of
 from bisenetformer_ros.data.labeled_images import LabeledImages
 from bisenetformer_ros.data.sample import LabeledDataset, Sample
 from bisenetformer_ros.errors import DataError
+from bisenetformer_ros.images.files import size_of
 from bisenetformer_ros.labels import LabelMap
 from bisenetformer_ros.results import UNLABELED
 

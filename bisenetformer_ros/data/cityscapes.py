@@ -12,11 +12,11 @@ from typing import Any
 import numpy as np
 
 from bisenetformer_ros.data.file_search import find_files
-from bisenetformer_ros.data.image_files import read_label_images
 from bisenetformer_ros.data.labeled_images import LabeledImage, LabeledImages, join, require_known
 from bisenetformer_ros.data.panoptic_labels import open_coco_panoptic
 from bisenetformer_ros.data.value_table import ValueTable
 from bisenetformer_ros.errors import DataError
+from bisenetformer_ros.images.files import read_label_images
 from bisenetformer_ros.labels import LabelMap
 from bisenetformer_ros.results import UNLABELED
 

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import numpy as np
 
-from bisenetformer_ros.data.image_files import read_rgb, size_of
 from bisenetformer_ros.data.sample import Sample
 from bisenetformer_ros.errors import DataError
+from bisenetformer_ros.images.files import read_rgb, size_of
 from bisenetformer_ros.labels import LabelMap
 
 

@@ -9,11 +9,11 @@ from typing import Any
 
 import numpy as np
 
-from bisenetformer_ros.coco_panoptic import read_ids
 from bisenetformer_ros.data.file_search import first_of, state_of
-from bisenetformer_ros.data.image_files import require_whole
 from bisenetformer_ros.data.labeled_images import LabeledImage, LabeledImages
 from bisenetformer_ros.errors import ConfigError, DataError
+from bisenetformer_ros.images.coco_panoptic import read_ids
+from bisenetformer_ros.images.files import require_whole
 from bisenetformer_ros.labels import Label, LabelMap
 from bisenetformer_ros.results import UNLABELED
 

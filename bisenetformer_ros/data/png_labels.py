@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 
 from bisenetformer_ros.data.file_search import find_files
-from bisenetformer_ros.data.image_files import read_label_image, read_label_images
 from bisenetformer_ros.data.instances import connected_instances
 from bisenetformer_ros.data.labeled_images import LabeledImage, LabeledImages
 from bisenetformer_ros.data.value_table import ValueTable
+from bisenetformer_ros.images.files import read_label_image, read_label_images
 from bisenetformer_ros.labels import LabelMap
 
 

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import numpy as np
 
-from bisenetformer_ros.data.image_files import size_of
 from bisenetformer_ros.errors import DataError
+from bisenetformer_ros.images.files import size_of
 from bisenetformer_ros.results import UNLABELED
 
 _UNKNOWN = -1

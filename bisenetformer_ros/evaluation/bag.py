@@ -8,18 +8,18 @@ from time import perf_counter
 
 import numpy as np
 
-from bisenetformer_ros.bags.annotated import AnnotatedBag
 from bisenetformer_ros.bags.damage import Topic
 from bisenetformer_ros.bags.images import BagImage, bag_images, choose_image_topic
 from bisenetformer_ros.bags.reader import Bag, BagMessage
+from bisenetformer_ros.bags.results import AnnotatedBag
 from bisenetformer_ros.data.sample import panoptic_ground_truth
 from bisenetformer_ros.errors import DataError, InputError
 from bisenetformer_ros.evaluation.bag_frames import BagEvaluation, FrameRecord
 from bisenetformer_ros.evaluation.bag_truth import BagTruth
-from bisenetformer_ros.evaluation.mean_iou import MeanIoU
-from bisenetformer_ros.evaluation.panoptic_quality import PanopticQuality
-from bisenetformer_ros.evaluation.temporal_consistency import TemporalConsistency
-from bisenetformer_ros.image_decoder import BadFrameError
+from bisenetformer_ros.images.raw import BadFrameError
+from bisenetformer_ros.metrics.mean_iou import MeanIoU
+from bisenetformer_ros.metrics.panoptic_quality import PanopticQuality
+from bisenetformer_ros.metrics.temporal_consistency import TemporalConsistency
 from bisenetformer_ros.results import UNLABELED, SegmentationResult
 from bisenetformer_ros.segmenter import Segmenter
 

@@ -9,13 +9,13 @@ from typing import Any
 import numpy as np
 
 from bisenetformer_ros.bags.damage import Topic
-from bisenetformer_ros.evaluation.latency import LatencySummary, summarize
-from bisenetformer_ros.evaluation.mean_iou import MeanIoUResult
-from bisenetformer_ros.evaluation.panoptic_quality import PanopticQualityResult
-from bisenetformer_ros.evaluation.temporal_consistency import ConsistencyResult
+from bisenetformer_ros.images.stamps import count_missing
 from bisenetformer_ros.labels import LabelMap
-from bisenetformer_ros.report.numbers import without_nan
-from bisenetformer_ros.stamps import count_missing
+from bisenetformer_ros.metrics.latency import LatencySummary, summarize
+from bisenetformer_ros.metrics.mean_iou import MeanIoUResult
+from bisenetformer_ros.metrics.panoptic_quality import PanopticQualityResult
+from bisenetformer_ros.metrics.temporal_consistency import ConsistencyResult
+from bisenetformer_ros.numbers import without_nan
 
 STAGES = ("decode", "preprocess", "inference", "postprocess")
 """Where the time of a frame goes when it is read from a bag, in order."""

@@ -10,10 +10,10 @@ import numpy as np
 
 from bisenetformer_ros.bags.images import COMPRESSED, PICTURES
 from bisenetformer_ros.bags.reader import Bag
-from bisenetformer_ros.demo.recording import Recording
-from bisenetformer_ros.demo.session import DemoSession, Player
 from bisenetformer_ros.evaluation.bag_frames import FrameRecord
-from bisenetformer_ros.report.numbers import without_nan
+from bisenetformer_ros.numbers import without_nan
+from bisenetformer_ros.replay.recording import Recording
+from bisenetformer_ros.replay.session import DemoSession, Player
 from bisenetformer_ros.results import SegmentationResult
 
 
@@ -43,7 +43,7 @@ def play_bag(
     with Bag(path) as bag:
         kind = bag.find(topic, PICTURES, "--image-topic").type
     parameters = {**node_parameters, "image_transport": "compressed" if kind == COMPRESSED else "raw"}
-    player = Player("bisenetformer_ros.ros.bag_player", [str(path), "--topic", topic, "--rate", str(rate)])
+    player = Player("bisenetformer_ros.ros.replay.bag_player", [str(path), "--topic", topic, "--rate", str(rate)])
     session = DemoSession(player, parameters, directory, log_directory)
     return session.run(on_news)
 

@@ -11,7 +11,7 @@ from bisenetformer_ros.bags.message_types import message_types
 from bisenetformer_ros.bags.reader import Bag
 from bisenetformer_ros.data.instances import connected_instances
 from bisenetformer_ros.errors import ConfigError, DataError
-from bisenetformer_ros.image_decoder import BadFrameError
+from bisenetformer_ros.images.raw import BadFrameError
 from bisenetformer_ros.labels import LabelMap
 from bisenetformer_ros.results import UNLABELED
 

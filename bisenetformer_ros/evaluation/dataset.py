@@ -9,11 +9,16 @@ from typing import Any
 from bisenetformer_ros.data.file_search import first_of
 from bisenetformer_ros.data.sample import LabeledDataset, Sample, panoptic_ground_truth
 from bisenetformer_ros.errors import ConfigError, DataError
-from bisenetformer_ros.evaluation.latency import LatencySummary, LatencyWindow
-from bisenetformer_ros.evaluation.mean_iou import MeanIoU, MeanIoUResult
-from bisenetformer_ros.evaluation.panoptic_quality import Matches, PanopticQuality, PanopticQualityResult, image_pq
 from bisenetformer_ros.labels import LabelMap
-from bisenetformer_ros.report.numbers import without_nan
+from bisenetformer_ros.metrics.latency import LatencySummary, LatencyWindow
+from bisenetformer_ros.metrics.mean_iou import MeanIoU, MeanIoUResult
+from bisenetformer_ros.metrics.panoptic_quality import (
+    Matches,
+    PanopticQuality,
+    PanopticQualityResult,
+    image_pq,
+)
+from bisenetformer_ros.numbers import without_nan
 from bisenetformer_ros.results import SegmentationResult, StageTimes
 from bisenetformer_ros.segmenter import Segmenter
 

@@ -12,13 +12,14 @@ from multiprocessing import get_context
 import cv2
 import numpy as np
 
-from bisenetformer_ros.coco_panoptic import read_ids
 from bisenetformer_ros.data.file_search import first_of
 from bisenetformer_ros.errors import DataError, InputError
-from bisenetformer_ros.evaluation.mean_iou import MeanIoUResult
-from bisenetformer_ros.evaluation.overlap import Overlap
 from bisenetformer_ros.evaluation.panoptic_files import ImagePair, PanopticFiles
-from bisenetformer_ros.evaluation.panoptic_quality import (
+from bisenetformer_ros.images.coco_panoptic import read_ids
+from bisenetformer_ros.labels import Label
+from bisenetformer_ros.metrics.mean_iou import MeanIoUResult
+from bisenetformer_ros.metrics.overlap import Overlap
+from bisenetformer_ros.metrics.panoptic_quality import (
     Matches,
     PanopticQuality,
     PanopticQualityResult,
@@ -26,7 +27,6 @@ from bisenetformer_ros.evaluation.panoptic_quality import (
     segment_overlap,
     segments_without_pixels,
 )
-from bisenetformer_ros.labels import Label
 
 IMAGES_PER_PROCESS = 40
 """With fewer, another process is not worth its start."""

@@ -13,7 +13,7 @@ from vision_msgs.msg import Detection2D, Detection2DArray, LabelInfo, ObjectHypo
 from bisenetformer_ros import msg
 from bisenetformer_ros.labels import LabelMap
 from bisenetformer_ros.results import UNLABELED, Segment, SegmentationResult
-from bisenetformer_ros.ros.frame_statistics import FrameLatency
+from bisenetformer_ros.ros.health.statistics import FrameLatency
 
 _ENCODINGS = {("uint8", 2): "mono8", ("uint16", 2): "mono16", ("uint8", 3): "rgb8"}
 

@@ -8,12 +8,12 @@ from torch.utils.data import DataLoader
 from bisenetformer_ros.data.sample import LabeledDataset
 from bisenetformer_ros.errors import BiSeNetFormerError, ConfigError
 from bisenetformer_ros.model.bisenetformer import BiSeNetFormer
-from bisenetformer_ros.training.checkpoint import Checkpoint
 from bisenetformer_ros.training.config import TrainingConfig
 from bisenetformer_ros.training.distributed import World, gather, largest, wait_for_all
 from bisenetformer_ros.training.interruption import Interruption
 from bisenetformer_ros.training.learner import Learner
 from bisenetformer_ros.training.observer import Observer
+from bisenetformer_ros.training.run_state import Checkpoint
 from bisenetformer_ros.training.stream import Batch, BatchPositions, TrainingStream, begin_worker, collate
 from bisenetformer_ros.training.validation import Validation
 

@@ -7,11 +7,11 @@ import cv2
 import numpy as np
 
 from bisenetformer_ros.data.sample import Sample, panoptic_ground_truth
+from bisenetformer_ros.images.draw import overlay
+from bisenetformer_ros.inference.regions import measure_regions
 from bisenetformer_ros.labels import LabelMap
-from bisenetformer_ros.regions import measure_regions
 from bisenetformer_ros.results import Segment, SegmentationResult
 from bisenetformer_ros.training.observer import Pictures
-from bisenetformer_ros.visualize import overlay
 
 _GAP = 4
 

@@ -6,7 +6,7 @@ from types import TracebackType
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from bisenetformer_ros.report.numbers import percent
+from bisenetformer_ros.numbers import percent
 from bisenetformer_ros.training.observer import Pictures
 
 _NAMES = {"miou": "mIoU", "pq": "PQ", "pq_things": "PQ things", "pq_stuff": "PQ stuff"}

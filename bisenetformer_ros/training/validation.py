@@ -10,7 +10,7 @@ import torch
 from bisenetformer_ros.data.sample import LabeledDataset
 from bisenetformer_ros.evaluation.dataset import DatasetEvaluation, evaluate
 from bisenetformer_ros.model.bisenetformer import BiSeNetFormer
-from bisenetformer_ros.report.numbers import without_nan
+from bisenetformer_ros.numbers import without_nan
 from bisenetformer_ros.segmenter import Segmenter
 from bisenetformer_ros.training.config import TrainingConfig
 from bisenetformer_ros.training.observer import Pictures

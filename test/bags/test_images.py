@@ -10,8 +10,8 @@ from rosbags.rosbag2 import CompressionMode, StoragePlugin
 from bisenetformer_ros.bags.images import LABELS, BagImage, bag_images, choose_image_topic, neighbour, open_bag
 from bisenetformer_ros.bags.reader import Bag, BagMessage, is_bag
 from bisenetformer_ros.errors import InputError
-from bisenetformer_ros.image_decoder import BadFrameError
-from bisenetformer_ros.ros.camera_source import open_camera_source
+from bisenetformer_ros.images.raw import BadFrameError
+from bisenetformer_ros.ros.replay.camera_source import open_camera_source
 
 PICTURES = [np.full((4, 6, 3), (10 * n, 100, 200), np.uint8) for n in range(3)]
 FORMATS = [

@@ -6,13 +6,13 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from bisenetformer_ros.benchmark.agreement import Agreement
 from bisenetformer_ros.benchmark.ceilings import Ceilings
 from bisenetformer_ros.benchmark.contestants import EngineContestant
 from bisenetformer_ros.benchmark.report import BenchmarkReport, Entry, SizeReport
 from bisenetformer_ros.benchmark.rounds import Timing
 from bisenetformer_ros.benchmark.tables import show_report, to_markdown
-from bisenetformer_ros.postprocess import SemanticOrder
+from bisenetformer_ros.inference.agreement import Agreement
+from bisenetformer_ros.inference.postprocess import SemanticOrder
 from bisenetformer_ros.results import StageTimes
 
 CEILINGS = Ceilings({"fp32": 100.0}, 40.0)

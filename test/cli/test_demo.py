@@ -15,8 +15,8 @@ import numpy as np
 import pytest
 
 from bisenetformer_ros.cli.__main__ import main
-from bisenetformer_ros.demo import session
-from bisenetformer_ros.evaluation.mean_iou import MeanIoU
+from bisenetformer_ros.metrics.mean_iou import MeanIoU
+from bisenetformer_ros.replay import session
 from bisenetformer_ros.segmenter import Segmenter
 
 SIZE = (96, 128)

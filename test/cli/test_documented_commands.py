@@ -8,8 +8,8 @@ import pytest
 from documents import PAGES, ROOT, commands
 
 from bisenetformer_ros.cli.__main__ import main
-from bisenetformer_ros.data.synthetic import StreetDrive
 from bisenetformer_ros.resources import config_file
+from bisenetformer_ros.streets import StreetDrive
 
 RUN_BY_ANOTHER_TEST = {"docs/datasets.md": "test/cli/test_datasets_page.py"}
 SHORTER = {"--frames": "2"}

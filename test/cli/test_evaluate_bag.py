@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 import pytest
 
-from bisenetformer_ros.bags import result_messages as messages
+from bisenetformer_ros.bags import messages
 from bisenetformer_ros.bags.reader import Bag
 from bisenetformer_ros.bags.recorder import BagFormat, DriveRecorder
 from bisenetformer_ros.bags.writer import BagWriter

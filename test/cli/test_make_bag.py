@@ -9,7 +9,7 @@ import pytest
 from bisenetformer_ros.bags.images import LABELS, bag_images
 from bisenetformer_ros.bags.reader import Bag
 from bisenetformer_ros.cli.__main__ import main
-from bisenetformer_ros.data.synthetic import StreetDrive
+from bisenetformer_ros.streets import StreetDrive
 
 SIZE = (48, 64)
 

@@ -4,7 +4,7 @@ import sys
 import pytest
 
 from bisenetformer_ros.cli.__main__ import main
-from bisenetformer_ros.ros.settings import SETTINGS
+from bisenetformer_ros.ros.node.settings import SETTINGS
 
 
 def test_ros_arguments_reach_the_node(capfd):

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from bisenetformer_ros.data.catalog import find_dataset, open_dataset, open_sources
-from bisenetformer_ros.data.rendered import RenderedDrives
-from bisenetformer_ros.data.synthetic import StreetDrive
+from bisenetformer_ros.data.generated import RenderedDrives
 from bisenetformer_ros.errors import ConfigError, DataError
+from bisenetformer_ros.streets import StreetDrive
 
 TINY = {"first_seed": 5, "num_drives": 2, "frames_per_drive": 2, "size": (36, 48)}
 

@@ -3,14 +3,14 @@
 import numpy as np
 import pytest
 
-from bisenetformer_ros.bags import result_messages as messages
+from bisenetformer_ros.bags import messages
 from bisenetformer_ros.bags.message_types import message_types
 from bisenetformer_ros.bags.reader import Bag
 from bisenetformer_ros.bags.writer import BagWriter
 from bisenetformer_ros.data.sample import panoptic_ground_truth
 from bisenetformer_ros.errors import DataError, InputError
 from bisenetformer_ros.evaluation.bag import BagTopics, evaluate_bag
-from bisenetformer_ros.evaluation.panoptic_quality import PanopticQuality
+from bisenetformer_ros.metrics.panoptic_quality import PanopticQuality
 from bisenetformer_ros.segmenter import Segmenter
 
 TOPICS = BagTopics("/camera/image_raw", "/labels/mask", "/labels/instances")

@@ -6,9 +6,9 @@ import cv2
 import numpy as np
 import pytest
 
-from bisenetformer_ros.demo.recording import Recording
 from bisenetformer_ros.evaluation.bag_frames import FrameRecord
 from bisenetformer_ros.evaluation.bag_playback import Difference, RouteComparison
+from bisenetformer_ros.replay.recording import Recording
 from bisenetformer_ros.results import SegmentationResult
 
 MASK = np.arange(12, dtype=np.uint8).reshape(3, 4)

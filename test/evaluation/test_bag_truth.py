@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from bisenetformer_ros.bags import result_messages as messages
+from bisenetformer_ros.bags import messages
 from bisenetformer_ros.bags.writer import BagWriter
 from bisenetformer_ros.errors import ConfigError, DataError, InputError
 from bisenetformer_ros.evaluation.bag_truth import BagTruth

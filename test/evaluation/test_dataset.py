@@ -6,12 +6,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bisenetformer_ros.coco_panoptic import CocoPanopticWriter, ids_to_rgb, write_png
 from bisenetformer_ros.data.sample import Sample, panoptic_ground_truth
 from bisenetformer_ros.errors import ConfigError, DataError
 from bisenetformer_ros.evaluation.dataset import DatasetEvaluation, evaluate
 from bisenetformer_ros.evaluation.panoptic_comparison import compare_panoptic
 from bisenetformer_ros.evaluation.panoptic_files import open_panoptic_files
+from bisenetformer_ros.images.coco_panoptic import CocoPanopticWriter, ids_to_rgb, write_png
 from bisenetformer_ros.labels import LabelMap
 from bisenetformer_ros.segmenter import Segmenter
 

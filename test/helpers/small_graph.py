@@ -5,7 +5,7 @@ from pathlib import Path
 import onnx
 from onnx import TensorProto, helper
 
-from bisenetformer_ros.engines.graph import GraphInfo
+from bisenetformer_ros.inference.graph.contract import GraphInfo
 from bisenetformer_ros.labels import LabelMap
 from bisenetformer_ros.metadata import ModelMetadata
 

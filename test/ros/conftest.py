@@ -318,7 +318,7 @@ def start_node(start: Callable[..., Process]) -> Callable[..., Process]:
     def start_node(parameters: dict[str, str]) -> Process:
         settings = [f"{name}:={value}" for name, value in {"diagnostic_updater.period": "0.2", **parameters}.items()]
         arguments = [argument for setting in settings for argument in ("-p", setting)]
-        return start("-m", "bisenetformer_ros.ros.segmentation_node", "--ros-args", *arguments)
+        return start("-m", "bisenetformer_ros.ros.node.segmentation_node", "--ros-args", *arguments)
 
     return start_node
 

@@ -7,7 +7,7 @@ from std_msgs.msg import Header
 
 from bisenetformer_ros.labels import Label, LabelMap
 from bisenetformer_ros.results import Segment, SegmentationResult
-from bisenetformer_ros.ros.frame_statistics import FrameLatency
+from bisenetformer_ros.ros.health.statistics import FrameLatency
 from bisenetformer_ros.ros.messages import (
     ImageCanvas,
     detections_message,

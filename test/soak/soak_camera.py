@@ -17,8 +17,8 @@ from rclpy.signals import SignalHandlerOptions
 from sensor_msgs.msg import Image
 from std_msgs.msg import Header
 
-from bisenetformer_ros.ros.event_stream import emit
 from bisenetformer_ros.ros.messages import image_message
+from bisenetformer_ros.ros.replay.event_stream import emit
 from bisenetformer_ros.ros.shared_memory import make_room_for_images
 
 BAD_EVERY = 20

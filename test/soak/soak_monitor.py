@@ -18,7 +18,7 @@ from rclpy.qos import QoSProfile, ReliabilityPolicy
 from rclpy.signals import SignalHandlerOptions
 from sensor_msgs.msg import Image
 
-from bisenetformer_ros.ros.event_stream import emit, nanoseconds
+from bisenetformer_ros.ros.replay.event_stream import emit, nanoseconds
 
 QOS = QoSProfile(depth=5, reliability=ReliabilityPolicy.RELIABLE)
 BUSY = ("decode_ms", "preprocess_ms", "inference_ms", "postprocess_ms", "publish_ms")

@@ -10,8 +10,8 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from verdict import Check, Sample, judge
 
-from bisenetformer_ros.demo.processes import Event, Processes, private_environment
 from bisenetformer_ros.errors import InputError
+from bisenetformer_ros.replay.processes import Event, Processes, private_environment
 
 CAMERAS = ("front", "rear")
 HEIGHT, WIDTH = 360, 480
@@ -62,7 +62,7 @@ class _Run:
     def start_node(self, model: str) -> None:
         parameters = [f"model:={model}", f"cameras:=[{','.join(CAMERAS)}]", "diagnostic_updater.period:=0.5"]
         arguments = [argument for parameter in parameters for argument in ("-p", parameter)]
-        self._processes.start("node", "bisenetformer_ros.ros.segmentation_node", ["--ros-args", *arguments])
+        self._processes.start("node", "bisenetformer_ros.ros.node.segmentation_node", ["--ros-args", *arguments])
         self._processes.start("monitor", "soak_monitor", [str(self._processes.pid("node")), *CAMERAS])
         self._at_work |= {"node", "monitor"}
 

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import torch
 
-from bisenetformer_ros.training.checkpoint import Checkpoint
+from bisenetformer_ros.training.run_state import Checkpoint
 
 
 @dataclass

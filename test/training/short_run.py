@@ -19,11 +19,11 @@ from bisenetformer_ros.data.sample import Sample
 from bisenetformer_ros.labels import LabelMap
 from bisenetformer_ros.model import build_model
 from bisenetformer_ros.training import loop
-from bisenetformer_ros.training.checkpoint import Checkpoint
 from bisenetformer_ros.training.config import TrainingConfig
 from bisenetformer_ros.training.distributed import World
 from bisenetformer_ros.training.learner import Learner
 from bisenetformer_ros.training.observer import LogFile, Pictures
+from bisenetformer_ros.training.run_state import Checkpoint
 from bisenetformer_ros.training.validation import Validation
 
 CHECKPOINT = "checkpoint.pt"

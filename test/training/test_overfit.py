@@ -14,12 +14,12 @@ import pytest
 import torch
 
 from bisenetformer_ros.data.sample import Sample, panoptic_ground_truth
-from bisenetformer_ros.data.synthetic import StreetDrive
 from bisenetformer_ros.evaluation.dataset import evaluate
 from bisenetformer_ros.labels import LabelMap
 from bisenetformer_ros.model import build_model
 from bisenetformer_ros.results import UNLABELED
 from bisenetformer_ros.segmenter import Segmenter
+from bisenetformer_ros.streets import StreetDrive
 from bisenetformer_ros.training.config import TrainingConfig
 from bisenetformer_ros.training.distributed import World
 from bisenetformer_ros.training.learner import Learner

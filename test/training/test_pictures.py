@@ -5,10 +5,10 @@ import cv2
 import numpy as np
 import pytest
 
+from bisenetformer_ros.images.draw import colorize
 from bisenetformer_ros.labels import LabelMap
 from bisenetformer_ros.results import SegmentationResult
 from bisenetformer_ros.training.pictures import PictureFolder, side_by_side
-from bisenetformer_ros.visualize import colorize
 
 LABELS = LabelMap.load("camvid11")
 

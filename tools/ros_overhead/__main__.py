@@ -15,8 +15,8 @@ from measurement import Measurement, measure
 from rich.console import Console
 from tables import tables
 
-from bisenetformer_ros.demo.processes import Processes, private_environment
 from bisenetformer_ros.errors import BiSeNetFormerError
+from bisenetformer_ros.replay.processes import Processes, private_environment
 
 HERE = Path(__file__).parent
 EXAMPLE = "example: python tools/ros_overhead --frames 600 --rate 8 --json out/ros_overhead.json"

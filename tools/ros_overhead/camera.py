@@ -10,7 +10,7 @@ from rclpy.qos import QoSProfile, ReliabilityPolicy
 from rclpy.signals import SignalHandlerOptions
 from sensor_msgs.msg import Image
 
-from bisenetformer_ros.ros.event_stream import emit
+from bisenetformer_ros.ros.replay.event_stream import emit
 from bisenetformer_ros.ros.shared_memory import make_room_for_images
 
 SETTLED_S = 1.0

@@ -14,8 +14,8 @@ from rclpy.signals import SignalHandlerOptions
 from rclpy.subscription import MessageInfo
 from sensor_msgs.msg import Image
 
-from bisenetformer_ros.engines.allocator import keep_freed_memory
-from bisenetformer_ros.ros.event_stream import emit, nanoseconds
+from bisenetformer_ros.inference.engines.allocator import keep_freed_memory
+from bisenetformer_ros.ros.replay.event_stream import emit, nanoseconds
 
 IMAGES = ("mask", "confidence", "color_mask", "overlay", "panoptic")
 QOS = QoSProfile(depth=1, reliability=ReliabilityPolicy.RELIABLE)

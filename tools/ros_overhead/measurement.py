@@ -12,8 +12,8 @@ from listener import IMAGES
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from bisenetformer_ros.demo.processes import Event, Processes
 from bisenetformer_ros.errors import InputError
+from bisenetformer_ros.replay.processes import Event, Processes
 
 NODE = "/bisenetformer"
 SILENCE_S = 30.0

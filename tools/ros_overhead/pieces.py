@@ -11,11 +11,11 @@ from sensor_msgs.msg import Image
 from sleeping_node import street_result
 from std_msgs.msg import Header
 
-from bisenetformer_ros.engines.allocator import keep_freed_memory
+from bisenetformer_ros.inference.engines.allocator import keep_freed_memory
 from bisenetformer_ros.labels import LabelMap
 from bisenetformer_ros.results import StageTimes
-from bisenetformer_ros.ros.event_stream import emit
-from bisenetformer_ros.ros.outputs import PANOPTIC_OUTPUTS, SEMANTIC_OUTPUTS, SegmentedFrame
+from bisenetformer_ros.ros.node.outputs import PANOPTIC_OUTPUTS, SEMANTIC_OUTPUTS, SegmentedFrame
+from bisenetformer_ros.ros.replay.event_stream import emit
 
 STEPS = ("draw", "serialize", "deserialize")
 """draw: into the message. serialize: rclpy's message to C, and that to CDR. deserialize: the way back."""

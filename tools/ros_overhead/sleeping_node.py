@@ -11,12 +11,12 @@ from typing import Any
 
 import numpy as np
 
-from bisenetformer_ros.data.synthetic import StreetDrive
-from bisenetformer_ros.engines.allocator import keep_freed_memory
+from bisenetformer_ros.inference.engines.allocator import keep_freed_memory
 from bisenetformer_ros.labels import LabelMap
 from bisenetformer_ros.metadata import ModelMetadata
 from bisenetformer_ros.results import UNLABELED, Segment, SegmentationResult, StageTimes
-from bisenetformer_ros.ros.segmentation_node import main as run_node
+from bisenetformer_ros.ros.node.segmentation_node import main as run_node
+from bisenetformer_ros.streets import StreetDrive
 
 
 class SleepingEngine:

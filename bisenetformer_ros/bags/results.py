@@ -1,0 +1,109 @@
+"""A copy of a bag with everything added that the node would have published."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+
+from bisenetformer_ros.bags import messages
+from bisenetformer_ros.bags.images import IMAGE, BagImage, neighbour
+from bisenetformer_ros.bags.message_types import message_types
+from bisenetformer_ros.bags.reader import Bag, BagMessage
+from bisenetformer_ros.bags.writer import BagWriter
+from bisenetformer_ros.images.draw import colorize, overlay
+from bisenetformer_ros.labels import LabelMap
+from bisenetformer_ros.results import SegmentationResult
+
+NAMESPACE = "/bisenetformer"
+"""The node's default name: the topics in the bag are those of a live node."""
+
+_CAMERA_INFO = "sensor_msgs/msg/CameraInfo"
+_SEMANTIC = dict.fromkeys(("mask", "confidence", "color_mask", "overlay"), IMAGE)
+_PANOPTIC = {
+    "panoptic": IMAGE,
+    "segments": "bisenetformer_ros/msg/SegmentArray",
+    "detections": "vision_msgs/msg/Detection2DArray",
+}
+_LATCHED = {"label_info": "vision_msgs/msg/LabelInfo", "label_map": "bisenetformer_ros/msg/LabelMap"}
+
+
+class AnnotatedBag:
+    """mcap with compressed chunks; a context manager. Results carry the stamp and frame_id of their image, and are
+    recorded at its time. Topics that an earlier run of a node left in the bag make way for the new ones.
+
+    left_out: topics that could not be copied, since nobody knows how their type is defined.
+    """
+
+    def __init__(self, path: Path, source: Bag, image_topic: str, labels: LabelMap, task: str) -> None:
+        """image_topic: its neighbour camera_info is passed on. Raises InputError if `path` exists."""
+        self.path = path
+        self.left_out: list[str] = []
+        self._source = source
+        self._labels = labels
+        self._writer = BagWriter(path, "mcap", "chunk")
+        self._copied: set[tuple[str, str]] = set()
+        self._camera_info: Any = None
+        self._camera_info_topic = neighbour(image_topic, "camera_info")
+        self._topics = _SEMANTIC | (_PANOPTIC if task == "panoptic" else {}) | _LATCHED
+        self._topics["latency"] = "bisenetformer_ros/msg/Latency"
+        if any((c.topic, c.msgtype) == (self._camera_info_topic, _CAMERA_INFO) for c in source.connections):
+            self._topics["camera_info"] = _CAMERA_INFO
+        self._dropped = 0
+        self._has_labels = False
+
+    def __enter__(self) -> "AnnotatedBag":
+        self._writer.__enter__()
+        own = {f"{NAMESPACE}/{topic}" for topic in self._topics}
+        for topic, kind in self._topics.items():
+            self._writer.add_topic(f"{NAMESPACE}/{topic}", kind, latched=topic in _LATCHED)
+        for connection in self._source.connections:
+            if connection.topic in own:
+                continue
+            if self._writer.copy_topic(connection):
+                self._copied.add((connection.topic, connection.msgtype))
+            else:
+                self.left_out.append(connection.topic)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._writer.__exit__(kind, error, trace)
+
+    def copy(self, message: BagMessage) -> None:
+        """To be called with every message of the source, in order."""
+        if (message.topic, message.type) in self._copied:
+            self._writer.copy(message)
+        if (message.topic, message.type) == (self._camera_info_topic, _CAMERA_INFO):
+            self._camera_info = message_types().deserialize_cdr(message.data, message.type)
+
+    def drop(self) -> None:
+        """Counts an image that cannot be segmented."""
+        self._dropped += 1
+
+    def add(self, image: BagImage, rgb: np.ndarray, result: SegmentationResult, times_ms: Mapping[str, float]) -> None:
+        """rgb: (H, W, 3) uint8, decoded from `image`. times_ms: stage → time."""
+        head = image.parse().header
+        time_ns = image.message.time_ns
+        if not self._has_labels:
+            no_frame = messages.header(image.stamp_ns)
+            self._write("label_info", time_ns, messages.label_info(no_frame, self._labels))
+            self._write("label_map", time_ns, messages.label_map(no_frame, self._labels))
+            self._has_labels = True
+        self._write("mask", time_ns, messages.image(head, result.label_map))
+        self._write("confidence", time_ns, messages.image(head, result.confidence))
+        self._write("color_mask", time_ns, messages.image(head, colorize(result.label_map, self._labels)))
+        self._write("overlay", time_ns, messages.image(head, overlay(rgb, result, self._labels)))
+        if self._camera_info is not None:
+            self._write("camera_info", time_ns, replace(self._camera_info, header=head))
+        if result.panoptic_map is not None:
+            self._write("panoptic", time_ns, messages.image(head, result.panoptic_map))
+            self._write("segments", time_ns, messages.segment_array(head, result))
+            self._write("detections", time_ns, messages.detection_array(head, result))
+        self._write("latency", time_ns, messages.latency(head, times_ms, self._dropped))
+
+    def _write(self, topic: str, time_ns: int, message: Any) -> None:
+        self._writer.write(f"{NAMESPACE}/{topic}", time_ns, message)

@@ -1,1 +1,0 @@
-"""From weights to the files that inference engines run."""

@@ -1,0 +1,101 @@
+"""ONNX Runtime: exported graphs on the CPU, and on NVIDIA GPUs with its CUDA or TensorRT provider."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import torch
+
+from bisenetformer_ros.errors import EngineError, ModelError
+from bisenetformer_ros.inference.graph.contract import OUTPUTS, GraphInfo
+from bisenetformer_ros.inference.graph.runs import segment_frames
+from bisenetformer_ros.results import SegmentationResult
+
+PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider", "tensorrt": "TensorrtExecutionProvider"}
+"""Kind of device → what ONNX Runtime calls it."""
+
+
+class OnnxRuntimeEngine:
+    """An ONNX file of `bisenetformer export`, for frames of its size.
+
+    device: "cpu", "cuda", "cuda:N", "tensorrt" or "tensorrt:N" (CUDA device N with the TensorRT provider, which builds
+    its own engine in the first run: minutes); "auto" is CUDA where the installed ONNX Runtime can, else the CPU.
+    precision: "auto" or the graph's. On the CPU it uses as many threads as PyTorch does: OMP_NUM_THREADS, if set.
+
+    Raises ModelError for the file, EngineError for the task, the device, or a missing ONNX Runtime.
+    """
+
+    name = "onnxruntime"
+
+    def __init__(self, path: str | Path, task: str, device: str = "auto", precision: str = "auto") -> None:
+        path = Path(path)
+        self.graph = GraphInfo.load(path)
+        self.graph.check(path, task)
+        self.frame_size = self.graph.frame_size
+        self.task, self.metadata = task, self.graph.metadata
+        self.graph.check_precision(path, precision)
+        self.precision = self.graph.precision
+        ort = load_onnxruntime()
+        kind, index = choose_device(ort, device)
+        self.device = "cpu" if kind == "cpu" else f"cuda:{index}"
+        self._session = _open(ort, path, kind, index)
+
+    def segment(
+        self, frames: Sequence[np.ndarray], score_threshold: float, overlap_threshold: float
+    ) -> list[SegmentationResult]:
+        """See `Engine.segment`."""
+        return segment_frames(self.run, self.graph, self.graph.max_batch, frames, score_threshold, overlap_threshold)
+
+    def run(self, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """Every output of the graph by its name."""
+        names = OUTPUTS[self.task]
+        return dict(zip(names, self._session.run(names, dict(inputs)), strict=True))
+
+
+def load_onnxruntime() -> ModuleType:
+    """The library; raises EngineError that says how to get it."""
+    try:
+        import onnxruntime  # type: ignore[import-untyped]
+    except ImportError as error:  # also where a shared library is missing that it needs
+        raise EngineError(
+            f"ONNX Runtime cannot be imported ({error}): pip install onnxruntime, or onnxruntime-gpu for NVIDIA GPUs"
+        ) from error
+    return onnxruntime
+
+
+def choose_device(ort: ModuleType, device: str) -> tuple[str, int]:
+    """A key of PROVIDERS and the number of the device; raises EngineError for what this ONNX Runtime cannot."""
+    available = [kind for kind, provider in PROVIDERS.items() if provider in ort.get_available_providers()]
+    if device == "auto":
+        device = "cuda" if "cuda" in available and torch.cuda.is_available() else "cpu"
+    kind, _, number = device.partition(":")
+    if kind not in PROVIDERS or (number and (kind == "cpu" or not number.isdecimal())):
+        raise EngineError(f"unknown device '{device}', expected auto, cpu, cuda, cuda:N, tensorrt or tensorrt:N")
+    if kind not in available:
+        raise EngineError(
+            f"device '{device}' was asked for, but ONNX Runtime {ort.__version__} here was built for "
+            f"{', '.join(available)}; set device to one of those, or pip install onnxruntime-gpu in its place"
+        )
+    return kind, int(number or 0)
+
+
+def _open(ort: ModuleType, path: Path, kind: str, index: int) -> Any:
+    options = ort.SessionOptions()
+    options.log_severity_level = 3  # errors; its warnings are about assigning shape operators to the CPU
+    options.intra_op_num_threads = torch.get_num_threads()
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # leaves the cores to the other processes
+    if kind != "cpu" and hasattr(ort, "preload_dlls"):
+        ort.preload_dlls()  # the CUDA libraries that came with PyTorch
+    chosen: list[Any] = [(PROVIDERS[kind], {"device_id": index})] if kind != "cpu" else []
+    try:
+        session = ort.InferenceSession(str(path), options, providers=[*chosen, PROVIDERS["cpu"]])
+    except Exception as error:  # its exceptions have no common class of their own
+        raise ModelError(f"{path}: ONNX Runtime {ort.__version__} cannot open it ({error})") from error
+    if session.get_providers()[0] != PROVIDERS[kind]:
+        raise EngineError(
+            f"ONNX Runtime {ort.__version__} could not start {PROVIDERS[kind]} on device {index}, and fell back to the "
+            "CPU: check nvidia-smi, and that its CUDA and cuDNN versions are installed"
+        )
+    return session

@@ -1,0 +1,134 @@
+"""OpenVINO: exported graphs on the CPU."""
+
+import sys
+from collections.abc import Mapping, Sequence
+from functools import cache
+from itertools import dropwhile
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import torch
+
+from bisenetformer_ros.errors import EngineError, ModelError
+from bisenetformer_ros.inference.engines.processor import computes_bf16
+from bisenetformer_ros.inference.graph.contract import FRAMES, OUTPUTS, GraphInfo
+from bisenetformer_ros.inference.graph.runs import segment_frames
+from bisenetformer_ros.results import SegmentationResult
+
+HINTS = {"fp32": "f32", "bf16": "bf16"}
+"""Precision → OpenVINO's INFERENCE_PRECISION_HINT."""
+
+
+class OpenVinoEngine:
+    """An ONNX file of `bisenetformer export`, for frames of its size.
+
+    device: "auto" or "cpu". precision: "fp32" or "bf16", whatever the graph has; "auto" is bf16 where the processor
+    computes that, else fp32. A graph in int8 has "int8" or "auto", which are the same, and the rest of it as above.
+    It uses as many threads as PyTorch does: OMP_NUM_THREADS, if set.
+
+    Raises ModelError for the file, EngineError for the task, the device, the precision, or a missing OpenVINO.
+    """
+
+    name = "openvino"
+
+    def __init__(self, path: str | Path, task: str, device: str = "auto", precision: str = "auto") -> None:
+        path = Path(path)
+        check_device(device)
+        self.graph = GraphInfo.load(path)
+        self.graph.check(path, task)
+        self.frame_size = self.graph.frame_size
+        self.task, self.metadata, self.device = task, self.graph.metadata, "cpu"
+        floats = _choose_floats(precision, self.graph, path)
+        self.precision = "int8" if self.graph.precision == "int8" else floats
+        self._model = _compile(load_openvino(), path, floats)
+
+    def segment(
+        self, frames: Sequence[np.ndarray], score_threshold: float, overlap_threshold: float
+    ) -> list[SegmentationResult]:
+        """See `Engine.segment`."""
+        return segment_frames(self.run, self.graph, self.graph.max_batch, frames, score_threshold, overlap_threshold)
+
+    def run(self, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """Every output of the graph by its name."""
+        outputs = self._model(dict(inputs), share_inputs=True)
+        return {name: outputs[name] for name in OUTPUTS[self.task]}
+
+
+def check_device(device: str) -> None:
+    """Raises EngineError for all but the CPU."""
+    if device not in ("auto", "cpu"):
+        raise EngineError(
+            f"device '{device}' was asked for, but the engine openvino runs on the CPU alone; set device to auto or "
+            "cpu, or engine to onnxruntime or tensorrt"
+        )
+
+
+def load_openvino() -> ModuleType:
+    """The library; raises EngineError that says how to get it."""
+    # Imported, it would tell its makers so over the network. Without this module it has a stub in its place.
+    sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
+    try:
+        import openvino  # type: ignore[import-untyped]
+    except ImportError as error:  # also where a shared library is missing that it needs
+        raise EngineError(f"OpenVINO cannot be imported ({error}): pip install openvino") from error
+    return openvino
+
+
+def _choose_floats(precision: str, graph: GraphInfo, path: Path) -> str:
+    """A key of HINTS: for the whole graph, or for what is not in integers."""
+    if precision == "auto" or precision == graph.precision == "int8":
+        return "bf16" if computes_bf16() else "fp32"
+    if precision not in HINTS or graph.precision == "int8":
+        expected = ["auto", "int8"] if graph.precision == "int8" else ["auto", *HINTS]
+        raise EngineError(
+            f"precision {precision} was asked for, but OpenVINO can run {path}, a graph in {graph.precision}, with "
+            f"{', '.join(expected)} alone"
+        )
+    return precision
+
+
+def _compile(openvino: ModuleType, path: Path, precision: str) -> Any:
+    config = {
+        "INFERENCE_PRECISION_HINT": HINTS[precision],
+        "INFERENCE_NUM_THREADS": torch.get_num_threads(),
+        "PERFORMANCE_HINT": "LATENCY",
+    }
+    core = _core()
+    try:
+        model = core.read_model(str(path))
+        if precision == "bf16":
+            _hide_constant_factors(openvino, model)
+        return core.compile_model(model, "CPU", config)
+    except RuntimeError as error:
+        raise ModelError(f"{path}: OpenVINO {openvino.__version__} cannot open it ({error})") from error
+
+
+@cache
+def _core() -> Any:
+    """The only one of this process, for as long as it lives.
+
+    OpenVINO's CPU plug-in gives the thread that loads it a stack for signals, and frees it when the last Core goes; if
+    that is in another thread, the first one keeps a stack that is no more, and its next signal ends the process.
+    """
+    return load_openvino().Core()
+
+
+def _hide_constant_factors(openvino: ModuleType, model: Any) -> None:
+    """Lets OpenVINO multiply the stacks of matrices that interpolate masks in bf16.
+
+    It keeps such a product in fp32, and converts what goes in and out of it, where one factor is a constant. So the
+    constants become the results of an addition of 0, which it cannot know: the first byte of the frames, times 0.
+    The products before the network, which resize frames, stay in fp32.
+    """
+    ops = openvino.opset13
+    first_byte = ops.reshape(model.input(FRAMES).get_node(), np.array([-1]), special_zero=False)
+    first_byte = ops.gather(first_byte, np.array(0), np.array(0))
+    zero = ops.multiply(ops.convert(first_byte, "f32"), np.float32(0))
+    from_network_on = dropwhile(lambda node: node.get_type_name() != "Convolution", model.get_ordered_ops())
+    for product in (node for node in from_network_on if node.get_type_name() == "MatMul"):
+        for factor in product.inputs():
+            source = factor.get_source_output()
+            if source.get_node().get_type_name() == "Constant" and len(source.get_shape()) > 2:
+                factor.replace_source_output(ops.add(source, zero).output(0))

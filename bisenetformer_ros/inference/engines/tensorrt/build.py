@@ -1,0 +1,168 @@
+"""Builds an engine file of TensorRT from an exported graph, with a sidecar that says what it is for.
+
+One code base for TensorRT 8.6 to 11: what a version lacks is asked of the library itself, not of its number.
+"""
+
+import os
+from dataclasses import replace
+from pathlib import Path
+from types import ModuleType
+from typing import Any, Protocol
+
+from bisenetformer_ros.atomic_write import write_atomically
+from bisenetformer_ros.errors import ConfigError, EngineError
+from bisenetformer_ros.inference.engines.tensorrt.engine import cuda_device, error_log, load_tensorrt, this_platform
+from bisenetformer_ros.inference.engines.tensorrt.sidecar import Sidecar, digest
+from bisenetformer_ros.inference.engines.tensorrt.tensors import TensorSpec, numpy_type
+from bisenetformer_ros.inference.graph.contract import FRAMES, GraphInfo
+
+PRECISIONS = ("auto", "fp32", "fp16")
+MAX_BATCH = 4
+"""Frames in one run, at most, where the graph takes any number."""
+
+
+class BuildProgress(Protocol):
+    """Hears from the thread that builds what TensorRT is doing, from 10.0 on.
+
+    cancelled: set to True, from any thread, it ends the build soon, again from 10.0 on.
+    """
+
+    cancelled: bool
+
+    def phase_started(self, name: str, parent: str | None, num_steps: int) -> None: ...
+
+    def step_done(self, name: str, step: int) -> None:
+        """step: of the phase `name`, counted from 0."""
+        ...
+
+    def phase_finished(self, name: str) -> None: ...
+
+
+def build_engine(
+    onnx_path: Path,
+    engine_path: Path,
+    progress: BuildProgress,
+    precision: str = "auto",
+    workspace_mib: int | None = None,
+    timing_cache: Path | None = None,
+) -> Sidecar:
+    """Builds for the first GPU of this machine; writes the engine file and its sidecar, each whole or not at all.
+
+    precision: one of PRECISIONS, has to be the graph's. workspace_mib: limit of the scratch memory, None = the GPU's.
+    timing_cache: file of measurements that make the next build here faster; is made if it does not exist.
+    Raises ModelError for the graph, ConfigError for the precision, EngineError where TensorRT or a GPU is missing, or
+    TensorRT refuses the graph: with every reason that it gives.
+    """
+    graph = GraphInfo.load(onnx_path)
+    _check_precision(graph, onnx_path, precision)
+    trt = load_tensorrt()
+    platform = this_platform(trt, cuda_device("auto"))
+    log = error_log(trt)
+    trt.init_libnvinfer_plugins(log, "")
+    builder = trt.Builder(log)
+    onnx = onnx_path.read_bytes()
+    network = _parse(trt, builder, log, onnx, onnx_path)
+    config = _configure(trt, builder, graph, workspace_mib, progress)
+    if timing_cache:
+        _load_timing_cache(config, timing_cache)
+    serialized = builder.build_serialized_network(network, config)
+    if serialized is None:
+        raise EngineError(f"TensorRT {trt.__version__} could not build an engine of {onnx_path}: {log}")
+    if timing_cache:
+        cache = config.get_timing_cache()
+        write_atomically(timing_cache, memoryview(cache.serialize()))
+    sidecar = Sidecar(
+        engine_sha256=digest(memoryview(serialized)),
+        onnx=os.path.relpath(onnx_path, engine_path.parent),
+        onnx_sha256=digest(onnx),
+        graph=graph,
+        platform=platform,
+        max_batch=MAX_BATCH if graph.dynamic_batch else 1,
+        tensors=_tensors(network),
+    )
+    write_atomically(engine_path, memoryview(serialized))
+    sidecar.save(engine_path)
+    return sidecar
+
+
+def _check_precision(graph: GraphInfo, onnx_path: Path, precision: str) -> None:
+    """From 10.0 on the graph alone decides, and so it does here with every version."""
+    wanted = graph.precision if precision == "auto" else precision
+    if graph.precision not in PRECISIONS or wanted != graph.precision:
+        wanted = wanted if wanted in PRECISIONS else "fp16"
+        command = replace(graph, precision=wanted).export_command(graph.metadata.name, str(onnx_path))
+        raise ConfigError(
+            f"{onnx_path} holds a network in {graph.precision}, expected {wanted}; an engine has the precision of its "
+            f"graph: {command}"
+        )
+
+
+def _has_typed_networks(trt: ModuleType) -> bool:
+    """Whether the graph's own types decide the precision: from 10.0 on; before, flags allow it to be lower."""
+    return hasattr(trt.NetworkDefinitionCreationFlag, "STRONGLY_TYPED")
+
+
+def _parse(trt: ModuleType, builder: Any, log: Any, onnx: bytes, onnx_path: Path) -> Any:
+    """The network of the graph."""
+    if _has_typed_networks(trt):
+        flag = trt.NetworkDefinitionCreationFlag.STRONGLY_TYPED
+    else:
+        flag = trt.NetworkDefinitionCreationFlag.EXPLICIT_BATCH
+    network = builder.create_network(1 << int(flag))
+    parser = trt.OnnxParser(network, log)
+    if not parser.parse(onnx):
+        reasons = [f"\n  {parser.get_error(index)}" for index in range(parser.num_errors)]
+        raise EngineError(f"TensorRT {trt.__version__} cannot read {onnx_path}: {''.join(reasons) or log}")
+    return network
+
+
+def _configure(
+    trt: ModuleType, builder: Any, graph: GraphInfo, workspace_mib: int | None, progress: BuildProgress
+) -> Any:
+    config = builder.create_builder_config()
+    if workspace_mib is not None:
+        config.set_memory_pool_limit(trt.MemoryPoolType.WORKSPACE, workspace_mib * 2**20)
+    if graph.precision == "fp16" and not _has_typed_networks(trt):
+        config.set_flag(trt.BuilderFlag.FP16)
+    if graph.dynamic_batch:
+        profile = builder.create_optimization_profile()
+        profile.set_shape(FRAMES, *((batch, *graph.frame_size, 3) for batch in (1, MAX_BATCH, MAX_BATCH)))
+        config.add_optimization_profile(profile)
+    if hasattr(trt, "IProgressMonitor"):
+        config.progress_monitor = _monitor(trt, progress)
+    return config
+
+
+def _monitor(trt: ModuleType, progress: BuildProgress) -> Any:
+    class Monitor(trt.IProgressMonitor):
+        def phase_start(self, phase_name: str, parent_phase: str | None, num_steps: int) -> None:
+            progress.phase_started(phase_name, parent_phase, num_steps)
+
+        def step_complete(self, phase_name: str, step: int) -> bool:
+            progress.step_done(phase_name, step)
+            return not progress.cancelled
+
+        def phase_finish(self, phase_name: str) -> None:
+            progress.phase_finished(phase_name)
+
+    return Monitor()
+
+
+def _load_timing_cache(config: Any, path: Path) -> None:
+    """Lets the build use the measurements in a file, or collect them from nothing if there is no such file."""
+    cache = config.create_timing_cache(path.read_bytes() if path.is_file() else b"")
+    if cache is None or not config.set_timing_cache(cache, False):
+        raise EngineError(
+            f"{path} holds no measurements of this TensorRT on this kind of GPU; delete it or name another file"
+        )
+
+
+def _tensors(network: Any) -> tuple[TensorSpec, ...]:
+    """Inputs and outputs of a network."""
+    inputs = [network.get_input(index) for index in range(network.num_inputs)]
+    outputs = [network.get_output(index) for index in range(network.num_outputs)]
+    return tuple(
+        TensorSpec(tensor.name, is_input, numpy_type(tensor.dtype.name, tensor.name), tuple(tensor.shape))
+        for is_input, tensors in ((True, inputs), (False, outputs))
+        for tensor in tensors
+    )

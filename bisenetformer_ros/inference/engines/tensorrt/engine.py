@@ -1,0 +1,206 @@
+"""TensorRT on an NVIDIA GPU: runs an engine file that `bisenetformer build-engine` made of an exported graph.
+
+One code base for TensorRT 8.6 to 11: only calls that all of them have, tensors addressed by name. TensorRT itself is
+imported when an engine is opened or built, not before.
+"""
+
+import contextlib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import torch
+
+from bisenetformer_ros.errors import EngineError
+from bisenetformer_ros.inference.engines.tensorrt.golden import GoldenCheck, compare_with_onnxruntime
+from bisenetformer_ros.inference.engines.tensorrt.sidecar import Platform, Sidecar
+from bisenetformer_ros.inference.engines.tensorrt.tensors import TensorSpec, check_tensors, numpy_type
+from bisenetformer_ros.inference.graph.contract import FRAMES
+from bisenetformer_ros.inference.graph.runs import segment_frames
+from bisenetformer_ros.results import SegmentationResult
+
+
+class TensorRTEngine:
+    """An engine file with its sidecar, for frames of the one size that its graph was exported for.
+
+    device: "auto" (the first GPU), "cuda" or "cuda:N". precision: "auto" or that of the graph.
+    The first time that a file is opened, its results on one frame are compared with ONNX Runtime's; the sidecar keeps
+    the outcome.
+    Raises EngineError where TensorRT or a GPU is missing, the file was built for something else, or its results differ.
+    """
+
+    name = "tensorrt"
+
+    def __init__(self, path: str | Path, task: str, device: str = "auto", precision: str = "auto") -> None:
+        path = Path(path)
+        trt = load_tensorrt()
+        self._device = cuda_device(device)
+        sidecar = Sidecar.load(path)
+        self.device, self.graph = str(self._device), sidecar.graph
+        self.graph.check(path, task)
+        self.graph.check_precision(path, precision)
+        self.task, self.precision, self.metadata = task, self.graph.precision, self.graph.metadata
+        self.frame_size = self.graph.frame_size
+        self._max_batch, self._tensors = sidecar.max_batch, sidecar.tensors
+        content = sidecar.check(path, this_platform(trt, self._device))
+        self._log = error_log(trt)
+        with torch.cuda.device(self._device):
+            self._context = self._open(trt, content, path)
+            self._memory = GpuMemory(self._tensors, self._max_batch, self._device)
+        for spec in self._tensors:
+            self._context.set_tensor_address(spec.name, self._memory.address(spec.name))
+        golden = sidecar.golden or self._compare(path, sidecar)
+        if not golden.passed:
+            raise EngineError(
+                f"{path} gives wrong results: {golden.finding}; export with --precision fp32, build again"
+            )
+
+    def _compare(self, path: Path, sidecar: Sidecar) -> GoldenCheck:
+        """Compares the results with ONNX Runtime's, and notes how that went."""
+        golden = compare_with_onnxruntime(self, sidecar.onnx_path(path), self.graph.frame_size)
+        with contextlib.suppress(PermissionError):  # where nothing can be noted, it is compared again next time
+            sidecar.with_golden(golden).save(path)
+        return golden
+
+    def _open(self, trt: ModuleType, content: bytes, path: Path) -> Any:
+        """An execution context of the engine in `content`."""
+        trt.init_libnvinfer_plugins(self._log, "")
+        runtime = trt.Runtime(self._log)
+        engine = runtime.deserialize_cuda_engine(content)
+        if engine is None:
+            raise EngineError(f"TensorRT {trt.__version__} cannot load {path}: {self._log}")
+        check_tensors(self._tensors, tensor_specs(trt, engine), str(path))
+        context = engine.create_execution_context()
+        if context is None:
+            raise EngineError(f"TensorRT {trt.__version__} cannot prepare to run {path}: {self._log}")
+        return context
+
+    def segment(
+        self, frames: Sequence[np.ndarray], score_threshold: float, overlap_threshold: float
+    ) -> list[SegmentationResult]:
+        """See `Engine.segment`."""
+        return segment_frames(self.run, self.graph, self._max_batch, frames, score_threshold, overlap_threshold)
+
+    def run(self, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """Every output by its name, for frames of one batch. The host waits for the GPU once."""
+        batch, memory = len(inputs[FRAMES]), self._memory
+        for spec in self._tensors:
+            if spec.is_input:
+                memory.array(spec, batch)[...] = inputs[spec.name]
+                memory.upload(spec, batch)
+                self._context.set_input_shape(spec.name, spec.array_shape(batch))
+        if not self._context.execute_async_v3(memory.stream_handle):
+            raise EngineError(f"TensorRT could not run the network: {self._log}")
+        outputs = [spec for spec in self._tensors if not spec.is_input]
+        for spec in outputs:
+            memory.download(spec, batch)
+        memory.finish()
+        return {spec.name: memory.array(spec, batch).copy() for spec in outputs}
+
+
+class GpuMemory:
+    """Room for the inputs and outputs of one engine: pinned on the host, the same again on the GPU, and a stream.
+
+    The stream keeps uploads, execution and downloads in order; the host waits in `finish` alone.
+    """
+
+    def __init__(self, tensors: Sequence[TensorSpec], max_batch: int, device: torch.device) -> None:
+        sizes = {spec.name: spec.num_bytes(max_batch) for spec in tensors}
+        self._host = {name: torch.empty(size, dtype=torch.uint8, pin_memory=True) for name, size in sizes.items()}
+        self._device = {name: torch.empty(size, dtype=torch.uint8, device=device) for name, size in sizes.items()}
+        self._stream = torch.cuda.Stream(device)
+
+    @property
+    def stream_handle(self) -> int:
+        return self._stream.cuda_stream
+
+    def address(self, name: str) -> int:
+        """Where the tensor lies on the GPU."""
+        return self._device[name].data_ptr()
+
+    def array(self, spec: TensorSpec, batch: int) -> np.ndarray:
+        """The tensor on the host; the next run overwrites it."""
+        content = self._host[spec.name][: spec.num_bytes(batch)].numpy()
+        return content.view(spec.dtype).reshape(spec.array_shape(batch))
+
+    def upload(self, spec: TensorSpec, batch: int) -> None:
+        self._copy(self._device, self._host, spec.name, spec.num_bytes(batch))
+
+    def download(self, spec: TensorSpec, batch: int) -> None:
+        self._copy(self._host, self._device, spec.name, spec.num_bytes(batch))
+
+    def finish(self) -> None:
+        self._stream.synchronize()
+
+    def _copy(self, to: dict[str, torch.Tensor], source: dict[str, torch.Tensor], name: str, size: int) -> None:
+        with torch.cuda.stream(self._stream):
+            to[name][:size].copy_(source[name][:size], non_blocking=True)
+
+
+def load_tensorrt() -> ModuleType:
+    """The library; raises EngineError that says how to get it."""
+    try:
+        import tensorrt  # type: ignore[import-not-found]
+    except ImportError as error:  # also where a shared library is missing that it needs
+        raise EngineError(
+            f"TensorRT cannot be imported ({error}); on a Jetson it comes with JetPack (apt install "
+            "python3-libnvinfer; a virtual environment needs --system-site-packages), elsewhere: pip install tensorrt"
+        ) from error
+    return tensorrt
+
+
+def cuda_device(device: str) -> torch.device:
+    """ "auto", "cuda" or "cuda:N" → a GPU that is here; raises EngineError for anything else."""
+    if not torch.cuda.is_available():
+        built_for = f"built for CUDA {torch.version.cuda}" if torch.version.cuda else "built without CUDA"
+        raise EngineError(
+            f"TensorRT needs an NVIDIA GPU, but PyTorch {torch.__version__} ({built_for}) sees none here; look at "
+            "nvidia-smi (on a Jetson: tegrastats) and install a PyTorch for its CUDA, or run this on the machine with "
+            "the GPU: engine files are built on the kind of GPU that they run on"
+        )
+    resolved = torch.device("cuda:0" if device in ("auto", "cuda") else device)
+    if resolved.type != "cuda" or (resolved.index or 0) >= torch.cuda.device_count():
+        last = torch.cuda.device_count() - 1
+        raise EngineError(f"TensorRT cannot run on device '{device}', expected auto or cuda:0 to cuda:{last}")
+    return resolved
+
+
+def this_platform(trt: ModuleType, device: torch.device) -> Platform:
+    properties = torch.cuda.get_device_properties(device)
+    return Platform(
+        trt.__version__, torch.version.cuda or "none", properties.name, f"{properties.major}.{properties.minor}"
+    )
+
+
+def error_log(trt: Any) -> Any:
+    """A logger for TensorRT that keeps the errors it reports; as a string, all of them."""
+
+    class ErrorLog(trt.ILogger):
+        def __init__(self) -> None:
+            super().__init__()
+            self.errors: list[str] = []
+
+        def log(self, severity: Any, message: str) -> None:
+            if severity.name in ("ERROR", "INTERNAL_ERROR"):
+                self.errors.append(message)
+
+        def __str__(self) -> str:
+            return "; ".join(self.errors) or "it gives no reason"
+
+    return ErrorLog()
+
+
+def tensor_specs(trt: ModuleType, engine: Any) -> list[TensorSpec]:
+    """Inputs and outputs of a loaded engine."""
+    names = [engine.get_tensor_name(index) for index in range(engine.num_io_tensors)]
+    return [
+        TensorSpec(
+            name,
+            engine.get_tensor_mode(name) == trt.TensorIOMode.INPUT,
+            numpy_type(engine.get_tensor_dtype(name).name, name),
+            tuple(engine.get_tensor_shape(name)),
+        )
+        for name in names
+    ]

@@ -1,0 +1,60 @@
+"""Whether an engine sees what ONNX Runtime sees in the same graph: both segment one picture, the golden frame."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from bisenetformer_ros.errors import EngineError
+from bisenetformer_ros.inference.agreement import MIN_AGREEMENT, THRESHOLDS
+from bisenetformer_ros.inference.engines.base import Engine
+
+
+@dataclass(frozen=True)
+class GoldenCheck:
+    """passed: whether the labels agree. finding: how well, for people."""
+
+    passed: bool
+    finding: str
+
+
+def compare_with_onnxruntime(engine: Engine, graph: Path, frame_size: tuple[int, int]) -> GoldenCheck:
+    """graph: the ONNX file that the engine was made of. Raises EngineError where the comparison cannot be made."""
+    from bisenetformer_ros.inference.engines.onnxruntime import OnnxRuntimeEngine
+
+    if not graph.is_file():
+        raise EngineError(
+            f"{graph} is missing: before it is used, an engine is compared with ONNX Runtime on its graph"
+        )
+    reference = OnnxRuntimeEngine(graph, engine.task, "cpu")
+    frame = golden_frame(frame_size)
+    expected, found = (each.segment([frame], *THRESHOLDS)[0].label_map for each in (reference, engine))
+    agreement, limit = float((expected == found).mean()), MIN_AGREEMENT[engine.precision]
+    finding = f"{100 * agreement:.2f} % of the labels are those of ONNX Runtime, at least {100 * limit:g} % have to be"
+    return GoldenCheck(agreement >= limit, finding)
+
+
+def golden_frame(size: tuple[int, int]) -> np.ndarray:
+    """A simple street of (height, width), the same always: sky, houses, road with a mark, two trees, a car.
+
+    Returns (H, W, 3) uint8 RGB, with soft shading and noise, since flat areas tell little of a network.
+    """
+    height, width = size
+    canvas = np.zeros((360, 480, 3), np.uint8)
+    canvas[:] = np.linspace((150, 190, 235), (225, 230, 235), 360)[:, None]
+    for x, top, color in ((0, 60, (150, 110, 90)), (110, 110, (190, 180, 160)), (330, 40, (120, 120, 130))):
+        cv2.rectangle(canvas, (x, top), (x + 140, 230), color, -1)
+    for x in (230, 300):
+        cv2.circle(canvas, (x, 150), 35, (60, 110, 45), -1)
+        cv2.rectangle(canvas, (x - 4, 150), (x + 4, 225), (80, 60, 40), -1)
+    cv2.rectangle(canvas, (0, 220), (480, 360), (165, 160, 155), -1)
+    cv2.fillPoly(canvas, [np.array([(210, 220), (270, 220), (460, 360), (20, 360)])], (85, 85, 90))
+    cv2.fillPoly(canvas, [np.array([(239, 235), (242, 235), (246, 360), (234, 360)])], (235, 235, 225))
+    cv2.rectangle(canvas, (270, 225), (340, 275), (170, 25, 30), -1)
+    cv2.rectangle(canvas, (282, 212), (328, 232), (40, 45, 55), -1)
+    for x in (285, 325):
+        cv2.circle(canvas, (x, 275), 10, (20, 20, 20), -1)
+    noise = np.random.default_rng(0).normal(0, 6, canvas.shape)
+    soft = cv2.GaussianBlur(canvas, (0, 0), 1.2) + noise
+    return cv2.resize(soft.clip(0, 255).astype(np.uint8), (width, height), interpolation=cv2.INTER_LINEAR)

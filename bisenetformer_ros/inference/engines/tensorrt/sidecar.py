@@ -1,0 +1,159 @@
+"""What lies beside an engine file of TensorRT: NAME.engine.json says what it was built from, for and with.
+
+An engine file is valid for one graph, one version of TensorRT and one model of GPU, and cannot be asked: TensorRT has
+to load it first, and what it does with a foreign one depends on its version. So the sidecar is checked before. Needs
+no TensorRT.
+"""
+
+import hashlib
+import json
+import os
+import shlex
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from bisenetformer_ros.atomic_write import write_atomically
+from bisenetformer_ros.errors import EngineError, ModelError
+from bisenetformer_ros.inference.engines.tensorrt.golden import GoldenCheck
+from bisenetformer_ros.inference.engines.tensorrt.tensors import TensorSpec
+from bisenetformer_ros.inference.graph.contract import GraphInfo
+
+FORMAT_VERSION = 1
+
+
+@dataclass(frozen=True)
+class Platform:
+    """What an engine file is bound to.
+
+    cuda: the version that PyTorch was built for, of which the major number counts. gpu: its name as CUDA gives it.
+    compute_capability: "8.7" for instance.
+    """
+
+    tensorrt: str
+    cuda: str
+    gpu: str
+    compute_capability: str
+
+    def differences(self, here: "Platform") -> list[str]:
+        """What `here` has otherwise than the platform of the build, in words."""
+        pairs = {
+            "TensorRT": (self.tensorrt, here.tensorrt),
+            "CUDA": (self.cuda.split(".")[0], here.cuda.split(".")[0]),
+            "GPU": (self.gpu, here.gpu),
+            "compute capability": (self.compute_capability, here.compute_capability),
+        }
+        return [
+            f"built for {name} {built}, here is {found}" for name, (built, found) in pairs.items() if built != found
+        ]
+
+
+@dataclass(frozen=True)
+class Sidecar:
+    """engine_sha256, onnx_sha256: of the two files. onnx: path of the graph, relative to the engine file.
+
+    graph: what the graph says of itself. max_batch: the most frames in one run.
+    golden: None until the engine has been compared with ONNX Runtime.
+    """
+
+    engine_sha256: str
+    onnx: str
+    onnx_sha256: str
+    graph: GraphInfo
+    platform: Platform
+    max_batch: int
+    tensors: tuple[TensorSpec, ...]
+    golden: GoldenCheck | None = None
+
+    @classmethod
+    def load(cls, engine_path: Path) -> "Sidecar":
+        """Raises EngineError if one of the two files is missing, or the sidecar damaged or of another version."""
+        if not engine_path.is_file():
+            raise EngineError(f"there is no engine file at {engine_path}; build it: {_build_command(engine_path)}")
+        path = sidecar_path(engine_path)
+        try:
+            return cls._from_dict(json.loads(path.read_text(encoding="utf-8")))
+        except FileNotFoundError:
+            reason = "there is none: the engine file was not built by this package, or was copied without it"
+        except (ValueError, KeyError, TypeError, AttributeError, ModelError) as error:
+            reason = f"it cannot be read ({type(error).__name__}: {error})"
+        raise EngineError(
+            f"{engine_path}: expected a description of the engine in {path.name} beside it, but {reason}; build again: "
+            f"{_build_command(engine_path)}"
+        )
+
+    def save(self, engine_path: Path) -> None:
+        text = json.dumps(self._to_dict(), indent=2) + "\n"
+        write_atomically(sidecar_path(engine_path), text.encode())
+
+    def with_golden(self, golden: GoldenCheck) -> "Sidecar":
+        return replace(self, golden=golden)
+
+    def onnx_path(self, engine_path: Path) -> Path:
+        return engine_path.parent / self.onnx
+
+    def rebuild_command(self, engine_path: Path) -> str:
+        """The command that builds the engine again from its graph and, where that is gone, what makes the graph."""
+        onnx_path = Path(os.path.normpath(self.onnx_path(engine_path)))
+        build = _build_command(engine_path, onnx_path)
+        if onnx_path.is_file():
+            return build
+        return f"{self.graph.export_command(self.graph.metadata.name, str(onnx_path))} && {build}"
+
+    def check(self, engine_path: Path, here: Platform) -> bytes:
+        """The content of the engine file, if it may be loaded here.
+
+        Raises EngineError that names both sides of everything that differs, and the command that builds it again.
+        """
+        content = engine_path.read_bytes()
+        problems = self.platform.differences(here)
+        if digest(content) != self.engine_sha256:
+            problems.append(f"the engine file is not the one that {sidecar_path(engine_path).name} describes")
+        onnx_path = self.onnx_path(engine_path)
+        if onnx_path.is_file() and (found := digest(onnx_path.read_bytes())) != self.onnx_sha256:
+            problems.append(
+                f"built from a graph with sha256 {self.onnx_sha256[:12]}…, {onnx_path.name} has {found[:12]}…"
+            )
+        if problems:
+            raise EngineError(
+                f"{engine_path} does not fit: {'; '.join(problems)}; build again: {self.rebuild_command(engine_path)}"
+            )
+        return content
+
+    def _to_dict(self) -> dict[str, Any]:
+        return {
+            "format": FORMAT_VERSION,
+            **vars(self),
+            "graph": self.graph.to_strings(),
+            "platform": asdict(self.platform),
+            "tensors": [asdict(spec) for spec in self.tensors],
+            "golden": self.golden and asdict(self.golden),
+        }
+
+    @classmethod
+    def _from_dict(cls, values: Mapping[str, Any]) -> "Sidecar":
+        values = dict(values)
+        version = values.pop("format")
+        if version != FORMAT_VERSION:
+            raise ValueError(f"format {version}, this version of the package reads format {FORMAT_VERSION}")
+        return cls(
+            graph=GraphInfo.from_strings(values.pop("graph")),
+            platform=Platform(**values.pop("platform")),
+            tensors=tuple(TensorSpec(**{**spec, "shape": tuple(spec["shape"])}) for spec in values.pop("tensors")),
+            golden=GoldenCheck(**golden) if (golden := values.pop("golden")) else None,
+            **values,
+        )
+
+
+def sidecar_path(engine_path: Path) -> Path:
+    return engine_path.with_name(engine_path.name + ".json")
+
+
+def _build_command(engine_path: Path, onnx_path: Path = Path("GRAPH.onnx")) -> str:
+    return shlex.join(["bisenetformer", "build-engine", str(onnx_path), str(engine_path)])
+
+
+def digest(content: bytes | memoryview) -> str:
+    """sha256 in hexadecimal."""
+    return hashlib.sha256(content).hexdigest()

@@ -1,0 +1,131 @@
+"""PyTorch, on the CPU or on CUDA."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from time import perf_counter
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from bisenetformer_ros.errors import EngineError
+from bisenetformer_ros.inference.engines.allocator import keep_freed_memory
+from bisenetformer_ros.inference.engines.cuda_graph import CudaGraphs
+from bisenetformer_ros.inference.engines.processor import computes_bf16
+from bisenetformer_ros.inference.postprocess import SemanticOrder, postprocess_panoptic, postprocess_semantic
+from bisenetformer_ros.inference.preprocess import check_frames, plan_geometry, preprocess
+from bisenetformer_ros.model.checkpoint import load_checkpoint
+from bisenetformer_ros.model.folding import fold
+from bisenetformer_ros.results import ImageGeometry, SegmentationResult, StageTimes
+
+DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+
+
+class TorchEngine:
+    """The folded network. Frames may be of any size, and of another in every call. On CUDA, see also `CudaGraphs`.
+
+    device: "auto" (CUDA if there is one), "cpu", "cuda", "cuda:N". precision: "auto" is fp16 on CUDA; on the CPU it is
+    bf16 where the processor computes that, else fp32 (docs/decisions/bf16-on-the-cpu.md). semantic_order: see
+    `postprocess_semantic`.
+
+    Raises EngineError for a device or precision that does not exist here, ModelError for the weights.
+    """
+
+    name = "torch"
+    frame_size = None
+
+    def __init__(
+        self,
+        path: str | Path,
+        task: str,
+        device: str = "auto",
+        precision: str = "auto",
+        semantic_order: SemanticOrder = "full",
+    ) -> None:
+        self.task = task
+        self.semantic_order = semantic_order
+        self._device = resolve_device(device)
+        self.device = str(self._device)
+        self.precision = _resolve_precision(precision, self._device)
+        if self._device.type == "cpu":
+            keep_freed_memory()
+        model, self.metadata = load_checkpoint(path)
+        self._graphs: CudaGraphs | None = None
+        if self._device.type == "cuda" and semantic_order == "full":
+            self._graphs = CudaGraphs(model, self.metadata, task, self.precision, self._device)
+        self._model = fold(model).to(self._device)
+        self._model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing in PyTorch's stubs
+        for module in self._model.modules():  # once, instead of by autocast for every frame
+            if isinstance(module, (nn.Conv2d, nn.Linear)):
+                module.to(DTYPES[self.precision])
+
+    def segment(
+        self, frames: Sequence[np.ndarray], score_threshold: float, overlap_threshold: float
+    ) -> list[SegmentationResult]:
+        """See `Engine.segment`."""
+        if self._graphs:
+            return self._graphs.segment(frames, score_threshold, overlap_threshold)
+        start = perf_counter()
+        geometry = plan_geometry(check_frames(frames), self.metadata.input_size)
+        images = preprocess(frames, geometry, self.metadata.pixel_mean)
+        preprocessed = perf_counter()
+        logits = self.infer(images)
+        if self._device.type == "cuda":
+            torch.cuda.synchronize(self._device)  # the GPU works on after the call: wait, to time it
+        inferred = perf_counter()
+        thresholds = (score_threshold, overlap_threshold)
+        results = [self._postprocess(*each, geometry, *thresholds) for each in zip(*logits, strict=True)]
+        stages = (preprocessed - start, inferred - preprocessed, perf_counter() - inferred)
+        times_ms = StageTimes(*(1e3 * seconds / len(frames) for seconds in stages))
+        return [replace(result, times_ms=times_ms) for result in results]
+
+    @torch.inference_mode()
+    def infer(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """The network alone. images (B, 3, H, W) float32 on any device, RGB 0..255, H and W multiples of 32.
+
+        Returns class_logits (B, N, K+1) and mask_logits (B, N, H/8, W/8), float32, on the engine's device.
+        """
+        images = images.to(self._device, memory_format=torch.channels_last)
+        with torch.autocast(self._device.type, DTYPES[self.precision], enabled=self.precision != "fp32"):
+            class_logits, mask_logits = self._model(images)
+        return class_logits.float(), mask_logits.float()
+
+    def _postprocess(
+        self, class_logits: Tensor, mask_logits: Tensor, geometry: ImageGeometry, *thresholds: float
+    ) -> SegmentationResult:
+        labels = self.metadata.labels
+        if self.task == "semantic":
+            return postprocess_semantic(class_logits, mask_logits, geometry, labels, self.semantic_order)
+        return postprocess_panoptic(class_logits, mask_logits, geometry, labels, *thresholds)
+
+
+def resolve_device(device: str) -> torch.device:
+    """ "auto" (CUDA if there is one), "cpu", "cuda" or "cuda:N" → device; raises EngineError when it is not here."""
+    if device == "auto":
+        return torch.device("cuda:0" if torch.cuda.is_available() else "cpu")
+    try:
+        resolved = torch.device(device)
+    except RuntimeError:
+        raise EngineError(f"unknown device '{device}', expected auto, cpu, cuda or cuda:N") from None
+    if resolved.type == "cuda":
+        count = torch.cuda.device_count() if torch.cuda.is_available() else 0
+        if (resolved.index or 0) >= count:
+            raise EngineError(
+                f"device '{device}' was asked for, but PyTorch {torch.__version__} sees {count} CUDA devices here; "
+                "set device to auto or cpu, or install a PyTorch built for this machine's CUDA"
+            )
+    elif resolved.type != "cpu":
+        raise EngineError(f"device '{device}' is not supported, expected auto, cpu, cuda or cuda:N")
+    return resolved
+
+
+def _resolve_precision(precision: str, device: torch.device) -> str:
+    if precision == "auto":
+        on_cpu = "bf16" if computes_bf16() else "fp32"
+        return on_cpu if device.type == "cpu" else "fp16"
+    if precision not in DTYPES:
+        raise EngineError(f"unknown precision '{precision}', expected auto, {', '.join(DTYPES)}")
+    if precision == "fp16" and device.type == "cpu":
+        raise EngineError("precision fp16 needs a GPU; on the CPU use fp32, bf16 or auto")
+    return precision

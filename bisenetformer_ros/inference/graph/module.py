@@ -1,0 +1,50 @@
+"""The whole graph as one module: camera frames in, what the host needs out."""
+
+import torch
+from torch import Tensor, nn
+
+from bisenetformer_ros.errors import ConfigError
+from bisenetformer_ros.inference.graph.contract import MAX_QUERIES
+from bisenetformer_ros.inference.graph.input import FrameInput
+from bisenetformer_ros.inference.graph.network import ExportableNetwork
+from bisenetformer_ros.inference.graph.panoptic_output import PanopticOutput
+from bisenetformer_ros.inference.graph.semantic_output import SemanticOutput
+from bisenetformer_ros.inference.postprocess import SemanticOrder
+from bisenetformer_ros.inference.preprocess import plan_geometry
+from bisenetformer_ros.metadata import ModelMetadata
+from bisenetformer_ros.model.bisenetformer import BiSeNetFormer
+
+MASK_STRIDE = 8
+DTYPES = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16, "int8": torch.float32}
+"""Of the network's weights and activations, by precision; integers come later, see quantization.py."""
+
+
+class SegmentationGraph(nn.Module):
+    """Inputs and outputs as engines/graph.py has them, for frames of (height, width) `frame_size`."""
+
+    def __init__(
+        self,
+        model: BiSeNetFormer,
+        metadata: ModelMetadata,
+        task: str,
+        frame_size: tuple[int, int],
+        precision: str,
+        colours: str,
+        semantic_order: SemanticOrder = "full",
+    ) -> None:
+        super().__init__()
+        geometry = plan_geometry(frame_size, metadata.input_size)
+        height, width = geometry.padded_size
+        mask_size = height // MASK_STRIDE, width // MASK_STRIDE
+        num_classes, num_queries = len(metadata.labels), model.decoder.query_feat.num_embeddings
+        self.frame_input = FrameInput(geometry, metadata.pixel_mean, metadata.pixel_std, colours)
+        self.network = ExportableNetwork(model, geometry.padded_size, DTYPES[precision])
+        self.output: nn.Module = SemanticOutput(num_classes, num_queries, mask_size, geometry, semantic_order)
+        if task == "panoptic":
+            if num_queries > MAX_QUERIES:
+                raise ConfigError(f"a query map has room for {MAX_QUERIES} queries, this network has {num_queries}")
+            self.output = PanopticOutput(num_classes, num_queries, mask_size, geometry)
+
+    def forward(self, frames: Tensor, score_threshold: Tensor | None = None) -> tuple[Tensor, ...]:
+        logits = self.network(self.frame_input(frames))
+        return self.output(*logits) if score_threshold is None else self.output(*logits, score_threshold)

@@ -1,0 +1,123 @@
+"""A model as an ONNX file that does the whole job, for ONNX Runtime, OpenVINO and TensorRT 8.6 to 11.
+
+TensorRT 8.6 reads opset 17, PyTorch's exporter writes 18 or later. Of the operators used here only the reductions and
+Resize differ between the two, so that taking a graph back is a matter of a few attributes; then it is checked.
+"""
+
+import logging
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import onnx
+import torch
+from onnx import helper, numpy_helper
+
+from bisenetformer_ros import __version__
+from bisenetformer_ros.inference.graph.cache import sha256_of
+from bisenetformer_ros.inference.graph.contract import INPUTS, MAX_BATCH, OUTPUTS, GraphInfo
+from bisenetformer_ros.inference.graph.int8 import quantize
+from bisenetformer_ros.inference.graph.module import SegmentationGraph
+from bisenetformer_ros.inference.postprocess import SemanticOrder
+from bisenetformer_ros.model.checkpoint import load_checkpoint
+
+OPSET = 17
+IR_VERSION = 8
+"""Of the file format; that of ONNX 1.13, which TensorRT 8.6 is built with."""
+EXPORTERS_OPSET = 18
+SINCE_18 = {"noop_with_empty_axes", "antialias", "keep_aspect_ratio_policy"}
+"""Attributes that opset 17 does not know; the exporter leaves them at what 17 does."""
+
+
+@dataclass(frozen=True)
+class ExportOptions:
+    """frame_size: (height, width) of the camera's frames. precision: "fp32", "fp16" or "int8". colours: "rgb" or "bgr".
+
+    dynamic_batch: one run takes any number of frames, rather than one.
+    """
+
+    task: str
+    frame_size: tuple[int, int]
+    precision: str = "fp32"
+    colours: str = "rgb"
+    dynamic_batch: bool = False
+
+
+def build_onnx(
+    weights: Path,
+    options: ExportOptions,
+    calibration: Sequence[np.ndarray] = (),
+    semantic_order: SemanticOrder = "full",
+) -> onnx.ModelProto:
+    """The graph with its metadata, checked for consistency; raises ModelError for the weights.
+
+    calibration: for int8, RGB frames of the graph's size such as it will see. semantic_order: see
+    `postprocess_semantic`; "coarse" is for comparisons with the authors' SDK.
+    """
+    model, metadata = load_checkpoint(weights)
+    graph = SegmentationGraph(
+        model, metadata, options.task, options.frame_size, options.precision, options.colours, semantic_order
+    ).eval()
+    proto = _trace(graph, options)
+    _remove_traces(proto)
+    _take_back_to_opset_17(proto)
+    info = GraphInfo(
+        metadata,
+        **vars(options),
+        weights_sha256=sha256_of(weights),
+        tools={"bisenetformer_ros": __version__, "torch": torch.__version__, "onnx": onnx.__version__},
+    )
+    helper.set_model_props(proto, info.to_strings())
+    proto.producer_name, proto.producer_version = "bisenetformer_ros", __version__
+    if options.precision == "int8":
+        proto = quantize(proto, calibration)
+    onnx.checker.check_model(proto, full_check=True)
+    return proto
+
+
+def _trace(graph: SegmentationGraph, options: ExportOptions) -> onnx.ModelProto:
+    batch = 2 if options.dynamic_batch else 1  # a batch of one would be taken as a constant
+    frames = torch.zeros(batch, *options.frame_size, 3, dtype=torch.uint8)
+    arguments = (frames, torch.tensor(0.5))[: len(INPUTS[options.task])]
+    shapes = {0: torch.export.Dim("batch", min=1, max=MAX_BATCH)} if options.dynamic_batch else None
+    for noisy in ("torch.onnx", "onnxscript"):
+        logging.getLogger(noisy).setLevel(logging.ERROR)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)  # about PyTorch's own use of itself
+        program = torch.onnx.export(
+            graph,
+            arguments,
+            input_names=INPUTS[options.task],
+            output_names=OUTPUTS[options.task],
+            dynamic_shapes=(shapes, None)[: len(arguments)] if options.dynamic_batch else None,
+            opset_version=EXPORTERS_OPSET,
+            dynamo=True,
+            verbose=False,
+        )
+    return program.model_proto
+
+
+def _remove_traces(proto: onnx.ModelProto) -> None:
+    """What the exporter notes about every node and value: source lines, with paths of this machine."""
+    graph = proto.graph
+    for item in (proto, graph, *graph.node, *graph.value_info, *graph.initializer, *graph.input, *graph.output):
+        del item.metadata_props[:]
+        item.doc_string = ""
+
+
+def _take_back_to_opset_17(proto: onnx.ModelProto) -> None:
+    constants = {tensor.name: tensor for tensor in proto.graph.initializer}
+    for node in proto.graph.node:
+        kept = [attribute for attribute in node.attribute if attribute.name not in SINCE_18]
+        if node.op_type in ("ReduceMax", "ReduceMean", "ReduceMin"):
+            axes = numpy_helper.to_array(constants[node.input.pop()])
+            kept.append(helper.make_attribute("axes", axes.tolist()))
+        del node.attribute[:]
+        node.attribute.extend(kept)
+    used = {name for node in proto.graph.node for name in node.input}
+    initializers = [tensor for tensor in proto.graph.initializer if tensor.name in used]
+    del proto.graph.initializer[:]
+    proto.graph.initializer.extend(initializers)
+    proto.opset_import[0].version, proto.ir_version = OPSET, IR_VERSION

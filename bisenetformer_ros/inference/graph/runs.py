@@ -1,0 +1,105 @@
+"""Frames through an exported graph, whatever runs it: what goes in, and what the outputs mean."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from time import perf_counter
+
+import cv2
+import numpy as np
+
+from bisenetformer_ros.errors import EngineError
+from bisenetformer_ros.inference.graph.contract import (
+    CONFIDENCE,
+    FRAMES,
+    INPUTS,
+    LABEL_MAP,
+    NO_QUERY,
+    QUERY_MAP,
+    QUERY_TABLE,
+    SCORE_THRESHOLD,
+    GraphInfo,
+)
+from bisenetformer_ros.inference.preprocess import check_frames
+from bisenetformer_ros.inference.regions import Region
+from bisenetformer_ros.inference.segments import Queries, describe_segments, merge_regions, number_segments
+from bisenetformer_ros.labels import LabelMap
+from bisenetformer_ros.results import UNLABELED, SegmentationResult, StageTimes
+
+Arrays = Mapping[str, np.ndarray]
+
+
+def segment_frames(
+    run: Callable[[Arrays], Arrays],
+    graph: GraphInfo,
+    max_batch: int,
+    frames: Sequence[np.ndarray],
+    score_threshold: float,
+    overlap_threshold: float,
+) -> list[SegmentationResult]:
+    """`Engine.segment` for an engine whose `run` maps the graph's inputs to its outputs, both by name.
+
+    max_batch: the most frames in one run.
+    """
+    results: list[SegmentationResult] = []
+    _check_size(check_frames(frames), graph)
+    for first in range(0, len(frames), max_batch):
+        start = perf_counter()
+        inputs = graph_inputs(frames[first : first + max_batch], graph, score_threshold)
+        prepared = perf_counter()
+        outputs = run(inputs)
+        inferred = perf_counter()
+        batch = read_results(outputs, graph, overlap_threshold)
+        stages = (prepared - start, inferred - prepared, perf_counter() - inferred)
+        times_ms = StageTimes(*(1e3 * seconds / len(batch) for seconds in stages))
+        results += [replace(result, times_ms=times_ms) for result in batch]
+    return results
+
+
+def graph_inputs(frames: Sequence[np.ndarray], graph: GraphInfo, score_threshold: float) -> Arrays:
+    """frames: RGB images (H, W, 3) uint8, all of the graph's size."""
+    batch = np.stack(frames) if len(frames) > 1 else np.ascontiguousarray(frames[0])[None]
+    if graph.colours == "bgr":
+        batch = np.ascontiguousarray(batch[..., ::-1])
+    values = {FRAMES: batch, SCORE_THRESHOLD: np.array(score_threshold, np.float32)}
+    return {name: values[name] for name in INPUTS[graph.task]}
+
+
+def read_results(outputs: Arrays, graph: GraphInfo, overlap_threshold: float) -> list[SegmentationResult]:
+    """One result per frame of the batch; see engines/graph.py for the outputs."""
+    if graph.task == "semantic":
+        return [SegmentationResult(*pair) for pair in zip(outputs[LABEL_MAP], outputs[CONFIDENCE], strict=True)]
+    per_frame = zip(outputs[QUERY_MAP], outputs[CONFIDENCE], outputs[QUERY_TABLE], strict=True)
+    return [_panoptic(*arrays, graph.metadata.labels, overlap_threshold) for arrays in per_frame]
+
+
+def _check_size(found: tuple[int, int], graph: GraphInfo) -> None:
+    if found != graph.frame_size:
+        command = replace(graph, frame_size=found).export_command(graph.metadata.name, "OUT.onnx")
+        raise EngineError(
+            f"the graph was exported for frames of {'{}x{}'.format(*graph.frame_size)} (height x width), these have "
+            f"{'{}x{}'.format(*found)}; make one for them: {command}"
+        )
+
+
+def _panoptic(
+    query_map: np.ndarray, confidence: np.ndarray, table: np.ndarray, labels: LabelMap, overlap_threshold: float
+) -> SegmentationResult:
+    """One frame's outputs, with N queries: query_map and confidence (H, W) uint8, table (N, 11) float32."""
+    classes, areas = table[:, 0].astype(int), table[:, 2:5].astype(int)
+    queries = Queries(classes, table[:, 1], *areas.T)
+    ids = number_segments(queries, labels, overlap_threshold)
+    ids_by_value = np.zeros(NO_QUERY + 1, np.uint16)
+    ids_by_value[: len(ids)] = ids
+    labels_by_value = np.full(NO_QUERY + 1, UNLABELED, np.uint8)
+    labels_by_value[: len(ids)][ids > 0] = classes[ids > 0]
+    panoptic_map, label_map = cv2.LUT(query_map, ids_by_value), cv2.LUT(query_map, labels_by_value)
+    if ((ids == 0) & (queries.region_areas > 0)).any():
+        confidence = np.where(panoptic_map > 0, confidence, np.uint8(0))
+    regions = merge_regions(ids, [_region(row) for row in table])
+    segments = describe_segments(ids, regions, queries, labels)
+    return SegmentationResult(label_map, confidence, panoptic_map, segments)
+
+
+def _region(row: np.ndarray) -> Region:
+    x_min, y_min, x_max, y_max = (int(value) for value in row[5:9])
+    return Region(int(row[4]), (x_min, y_min, x_max, y_max), (float(row[9]), float(row[10])))

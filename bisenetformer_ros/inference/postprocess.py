@@ -1,0 +1,187 @@
+"""From the logits of the network to a segmentation of the camera image.
+
+Both tasks follow Mask2Former: mask logits are interpolated to the camera's resolution first, then made probabilities
+and compared. Both work on tiles of the image, and leave out of each tile what the bounds of the logits there show to be
+without effect: most queries, and most classes. Masks of camera resolution exist for some tiles at a time, BATCH_BYTES
+of them. For 100 masks of 1024x2048, 800 MiB in full, at most 48 MiB are held, inputs aside; half of that are the
+result and a re-arranged copy of the mask logits.
+
+The authors' SDK makes semantic maps in another order, which is faster and less accurate: `postprocess_semantic` has it
+as "coarse". docs/decisions/semantic-order.md compares the two.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from bisenetformer_ros.inference.regions import measure_regions
+from bisenetformer_ros.inference.segments import Queries, describe_segments, number_segments
+from bisenetformer_ros.inference.tiles import MaskTiles
+from bisenetformer_ros.labels import LabelMap
+from bisenetformer_ros.results import UNLABELED, ImageGeometry, SegmentationResult
+
+BATCH_BYTES = 4 * 2**20
+"""Fits into the caches of a CPU."""
+SCORE_TOLERANCE = 2**-10
+"""How far the class scores of a semantic map may be off; a step of the confidence is four times as large."""
+
+SemanticOrder = Literal["full", "coarse"]
+"""full: masks are interpolated, then made probabilities and summed per class. coarse: they are summed per class as the
+network gives them, at 1/8, and the class scores are interpolated."""
+
+
+@torch.inference_mode()
+def postprocess_semantic(
+    class_logits: Tensor,
+    mask_logits: Tensor,
+    geometry: ImageGeometry,
+    labels: LabelMap,
+    order: SemanticOrder = "full",
+) -> SegmentationResult:
+    """The most probable class of every pixel.
+
+    class_logits: (N, K + 1), the last class is "no object". mask_logits: (N, h, w), covering the padded image.
+    The score of class c at a pixel is Σ_q p_q(c) · sigmoid(mask_q), up to SCORE_TOLERANCE in the order "full"; the
+    confidence is the winner's, clipped to 0..1.
+    """
+    probabilities = class_logits.float().softmax(-1)[:, : len(labels)]
+    if order == "coarse":
+        maps = (probabilities.T @ mask_logits.float().sigmoid().flatten(1)).unflatten(1, mask_logits.shape[1:])
+        tiles = MaskTiles(maps, geometry)
+        best, classes = _best_class(tiles)
+    else:
+        tiles = MaskTiles(mask_logits, geometry)
+        best, classes = _best_sum(tiles, probabilities)
+    return SegmentationResult(tiles.join(classes).cpu().numpy(), tiles.join(best).cpu().numpy())
+
+
+def _best_class(tiles: MaskTiles) -> tuple[Tensor, Tensor]:
+    """tiles: of class scores. Returns the score and the class that is best at every pixel, (T, P) uint8 each."""
+    lowest, highest = tiles.bounds()
+    candidates, counts = _needed_first(highest >= lowest.amax(dim=1, keepdim=True))
+    best, classes = (tiles.new_map(torch.uint8) for _ in range(2))
+    for batch, count in tiles.batches(counts, BATCH_BYTES):
+        chosen = candidates[batch, :count]
+        _keep_best(tiles.logits(batch, chosen), chosen, batch, best, classes)
+    return best, classes
+
+
+def _best_sum(tiles: MaskTiles, probabilities: Tensor) -> tuple[Tensor, Tensor]:
+    """tiles: of mask logits. probabilities: (N, K) of the queries' classes. Returns the same as `_best_class`.
+
+    In most tiles most masks are nearly 0 or nearly 1 everywhere: such a mask counts with the middle of its bounds, as
+    long as the errors sum up to SCORE_TOLERANCE at most. Classes that cannot be the best in a tile are left out.
+    """
+    lowest, highest = (bound.sigmoid() for bound in tiles.bounds())
+    middle = (lowest + highest) / 2
+    errors, queries = ((highest - middle) * probabilities.amax(1)).sort(dim=1, descending=True)
+    counts = (errors.flip(1).cumsum(1) > SCORE_TOLERANCE).sum(1)
+    likely = highest @ probabilities >= (lowest @ probabilities).amax(dim=1, keepdim=True)
+    candidates, class_counts = _needed_first(likely)
+    best, classes = (tiles.new_map(torch.uint8) for _ in range(2))
+    for batch, count in tiles.batches(counts, BATCH_BYTES):
+        summed, chosen = queries[batch, :count], candidates[batch, : int(class_counts[batch].max())]
+        constant = (middle[batch].scatter(1, summed, 0) @ probabilities).gather(1, chosen)
+        weights = probabilities[summed[:, None], chosen[:, :, None]]
+        scores = torch.baddbmm(constant[:, :, None], weights, tiles.logits(batch, summed).sigmoid_())
+        _keep_best(scores, chosen, batch, best, classes)
+    return best, classes
+
+
+def _keep_best(scores: Tensor, of_classes: Tensor, batch: Tensor, best: Tensor, classes: Tensor) -> None:
+    """Writes what is best of `scores` (B, C, P), of the classes (B, C), into the places `batch` (B,) of (T, P) maps."""
+    highest, winner = scores.max(dim=1)
+    best[batch] = _to_uint8(highest)
+    classes[batch] = of_classes.gather(1, winner).to(torch.uint8)
+
+
+@torch.inference_mode()
+def postprocess_panoptic(
+    class_logits: Tensor,
+    mask_logits: Tensor,
+    geometry: ImageGeometry,
+    labels: LabelMap,
+    score_threshold: float = 0.8,
+    overlap_threshold: float = 0.8,
+) -> SegmentationResult:
+    """Things as instances, stuff as one segment per class, the rest unlabeled. Shapes as in `postprocess_semantic`.
+
+    A query takes part if its most probable class is an object, with a probability above `score_threshold`. Every
+    pixel is owned by the query with the largest score · sigmoid(mask), which is the pixel's confidence. A query's
+    region is what it owns where its mask probability is at least 0.5; the region is dropped if the query owns fewer
+    pixels than `overlap_threshold` times those where its mask probability is at least 0.5.
+    Pixels of no region are unlabeled, with confidence 0. The score of stuff that several queries share is the mean of
+    theirs, weighted by area.
+    """
+    best_scores, best_classes = class_logits.float().softmax(-1).max(-1)
+    kept = (best_classes != len(labels)) & (best_scores > score_threshold)
+    pixels = _assign_pixels(best_scores[kept], MaskTiles(mask_logits[kept], geometry))
+    scores, classes = best_scores[kept].cpu().numpy(), best_classes[kept].cpu().numpy()
+    queries = Queries(classes, scores, *pixels.areas)
+    ids = number_segments(queries, labels, overlap_threshold)
+    panoptic_map = np.append(ids, 0).astype(np.uint16)[pixels.owner]
+    label_map = np.append(np.where(ids > 0, classes, UNLABELED), UNLABELED).astype(np.uint8)[pixels.owner]
+    pixels.confidence[panoptic_map == 0] = 0
+    regions = measure_regions(panoptic_map, int(ids.max(initial=0)))
+    segments = describe_segments(ids, [region for region in regions if region is not None], queries, labels)
+    return SegmentationResult(label_map, pixels.confidence, panoptic_map, segments)
+
+
+@dataclass(frozen=True, eq=False)
+class _Pixels:
+    """Which of N queries owns which pixel.
+
+    owner: (H, W) int16, the query in whose region a pixel lies, -1 for none. confidence: (H, W) uint8.
+    areas: (3, N) owned, mask and region areas, as in `Queries`.
+    """
+
+    owner: np.ndarray
+    confidence: np.ndarray
+    areas: np.ndarray
+
+
+def _assign_pixels(scores: Tensor, tiles: MaskTiles) -> _Pixels:
+    count = len(scores)
+    owner, confidence = tiles.new_map(torch.int16).fill_(-1), tiles.new_map(torch.uint8)
+    owned_areas, mask_areas, region_areas = areas = torch.zeros(3, count, dtype=torch.int64, device=scores.device)
+    candidates, counts = _needed_first(_needed_queries(tiles, scores))
+    for batch, most in tiles.batches(counts, BATCH_BYTES) if count else ():
+        chosen = candidates[batch, :most]
+        probabilities = tiles.logits(batch, chosen).sigmoid_()
+        if tiles.inside is not None:
+            probabilities *= tiles.inside[batch, None]
+        solid_areas = (probabilities >= 0.5).sum(2, dtype=torch.int32)
+        mask_areas.index_add_(0, chosen.flatten(), solid_areas.flatten().long())
+        best, winner = probabilities.mul_(scores[chosen, None]).max(dim=1)
+        winner = chosen.gather(1, winner)
+        solid = best >= 0.5 * scores[winner]
+        owned = winner if tiles.inside is None else winner[tiles.inside[batch]]
+        owned_areas += torch.bincount(owned.flatten(), minlength=count)
+        winner = torch.where(solid, winner, -1)
+        region_areas += torch.bincount(winner.flatten() + 1, minlength=count + 1)[1:]
+        owner[batch] = winner.to(torch.int16)
+        confidence[batch] = _to_uint8(best)
+    return _Pixels(tiles.join(owner).cpu().numpy(), tiles.join(confidence).cpu().numpy(), areas.cpu().numpy())
+
+
+def _needed_queries(tiles: MaskTiles, scores: Tensor) -> Tensor:
+    """(T, N) bool: which can own a pixel of a tile, or have a probability of 0.5 in it; the others change nothing.
+
+    Interpolation stays within the bounds of what it interpolates, so a query whose best case is worse than another's
+    worst case owns nothing.
+    """
+    lowest, highest = tiles.bounds()
+    safe_score = (scores * lowest.sigmoid()).sort(dim=1).values[:, -1:]
+    return (scores * highest.sigmoid() >= safe_score) | (highest >= 0)
+
+
+def _needed_first(needed: Tensor) -> tuple[Tensor, Tensor]:
+    """(T, N) bool → (T, N) indices, those needed first, otherwise in their order; (T,) how many are, at least 1."""
+    return needed.sort(dim=1, descending=True, stable=True).indices, needed.sum(dim=1).clamp(min=1)
+
+
+def _to_uint8(probability: Tensor) -> Tensor:
+    return (probability.clamp(0, 1) * 255).round_().to(torch.uint8)

@@ -1,0 +1,88 @@
+"""Parts of the reports about a data set and about files."""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+
+import numpy as np
+
+from bisenetformer_ros.labels import Label
+from bisenetformer_ros.metrics.mean_iou import MeanIoUResult
+from bisenetformer_ros.metrics.panoptic_quality import Matches, PanopticQualityResult
+from bisenetformer_ros.numbers import percent
+from bisenetformer_ros.reports import page
+from bisenetformer_ros.reports.charts import Bar, bar_chart
+from bisenetformer_ros.reports.heat_map import heat_map
+from bisenetformer_ros.reports.page import Html
+
+NUM_CONFUSIONS = 10
+_STUFF, _THING = 3, 4
+_NO_CLASS = "no class"
+
+
+def describe_matches(matches: Matches) -> str:
+    """How many segments were found, missed and invented."""
+    return f"{len(matches.hits)} found, {len(matches.misses)} missed, {len(matches.false_positives)} false"
+
+
+def class_bars_card(labels: Sequence[Label], mean_iou: MeanIoUResult, quality: PanopticQualityResult | None) -> Html:
+    """The classes that occur, best first."""
+    if quality is None:
+        name, shares = "IoU", {label: float(mean_iou.per_class_iou[label.id]) for label in labels}
+    else:
+        name, shares = "PQ", {label: quality.per_class[label.id].pq for label in labels}
+    ranked = sorted((label for label in labels if not np.isnan(shares[label])), key=lambda label: -shares[label])
+    bars = [
+        Bar(label.name, shares[label], shares[label], percent(shares[label]), _THING if label.is_thing else _STUFF)
+        for label in ranked
+    ]
+    legend = page.legend([(_STUFF, "stuff"), (_THING, "things")])
+    absent = len(labels) - len(ranked)
+    note = f"{absent} classes do not occur." if absent else ""
+    return page.card(f"{name} by class, percent", bar_chart(bars, full=1.0), legend, note=note)
+
+
+def segments_card(labels: Iterable[Label], matches: Sequence[Matches]) -> Html:
+    """What PQ is made of: how many segments of each class were found, missed and invented."""
+    found = Counter(hit.class_id for image in matches for hit in image.hits)
+    missed = Counter(class_id for image in matches for class_id in image.misses.values())
+    false = Counter(class_id for image in matches for class_id in image.false_positives.values())
+    rows = [
+        [page.swatch(label.color, label.name), *(str(count[label.id]) for count in (found, missed, false))]
+        for label in labels
+        if found[label.id] + missed[label.id] + false[label.id]
+    ]
+    rows.append(["all", *(str(count.total()) for count in (found, missed, false))])
+    note = (
+        "Found: of the same class with an IoU above 0.5. Predictions that lie mostly in pixels without labels or in a "
+        "crowd of their class count nowhere."
+    )
+    return page.card("Segments", page.table(("class", "found", "missed", "false"), rows, total_rows=1), note=note)
+
+
+def confusion_cards(labels: Sequence[Label], mean_iou: MeanIoUResult) -> Iterator[Html]:
+    """The matrix of the classes that occur, and the largest confusions in words."""
+    confusion = mean_iou.confusion
+    shown = [label for label in labels if confusion[label.id].any() or confusion[:, label.id].any()]
+    names = [label.name for label in shown]
+    ids = [label.id for label in shown]
+    columns, column_names = list(ids), list(names)
+    if confusion[:, -1].any():
+        columns.append(confusion.shape[1] - 1)
+        column_names.append(_NO_CLASS)
+    picture = heat_map(confusion[np.ix_(ids, columns)], names, column_names)
+    note = "Rows: what is there; columns: what was predicted; percent of the row's pixels, from 0.5 on. Blue is right."
+    yield page.card("Confusions", picture, note=note)
+    header = ("there is", "predicted", "of these pixels", "of all wrong pixels")
+    yield page.card("The largest confusions", page.table(header, _largest_confusions(labels, confusion)))
+
+
+def _largest_confusions(labels: Sequence[Label], confusion: np.ndarray) -> Iterator[tuple[str, ...]]:
+    wrong = confusion.copy()
+    np.fill_diagonal(wrong, 0)
+    names = [*(label.name for label in labels), _NO_CLASS]
+    for position in np.argsort(-wrong, axis=None)[:NUM_CONFUSIONS]:
+        true, predicted = np.unravel_index(position, wrong.shape)
+        count = wrong[true, predicted]
+        if count:
+            share, of_errors = count / confusion[true].sum(), count / wrong.sum()
+            yield names[true], names[predicted], f"{percent(share)} %", f"{percent(of_errors)} %"

@@ -1,0 +1,168 @@
+"""Small charts as inline SVG. Colours are variables of the page's style, so that they follow light and dark."""
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from html import escape
+
+from bisenetformer_ros.reports.page import Html
+
+WIDTH = 960
+_LEFT, _RIGHT, _TOP, _BOTTOM = 76, 12, 12, 26
+_LETTER = 7.5
+"""Width of a letter or digit, as wide as they get."""
+
+
+@dataclass(frozen=True)
+class Bar:
+    """A row of `bar_chart`: the bar ends at `value`, the whisker at `whisker` if that is more; `text` stands beside."""
+
+    name: str
+    value: float
+    whisker: float
+    text: str
+    color: int
+
+
+def bar_chart(bars: Sequence[Bar], full: float = 1e-9) -> Html:
+    """Horizontal bars, one below the other, on one scale, which reaches up to `full` at least."""
+    row, left = 30, 130
+    right = 20 + _LETTER * max(len(bar.text) for bar in bars)
+    scale = (WIDTH - left - right) / max(full, *(bar.whisker for bar in bars))
+    parts = []
+    for index, bar in enumerate(bars):
+        y = index * row + row / 2
+        end, whisker = left + bar.value * scale, left + bar.whisker * scale
+        parts += [
+            _text(left - 10, y + 4, bar.name, "end"),
+            _rect(left, y - 9, max(1, end - left), 18, _fill(bar.color)),
+            _text(max(end, whisker) + 10, y + 4, bar.text),
+        ]
+        if whisker > end:
+            parts.append(f'<path class="whisker" d="M{end:.1f} {y:.1f}H{whisker:.1f}M{whisker:.1f} {y - 5:.1f}v10"/>')
+    return _svg(len(bars) * row, parts)
+
+
+def stacked_columns(columns: Sequence[Mapping[int, float] | None], unit: str, duration_s: float | None = None) -> Html:
+    """One column per entry, of parts {colour: height}, bottom up; None is marked as missing.
+
+    duration_s: the time that the columns span, written below instead of their numbers.
+    """
+    highest = max((sum(column.values()) for column in columns if column), default=0.0)
+    axis = _Axis(0, highest or 1.0, unit)
+    step = (WIDTH - _LEFT - _RIGHT) / max(1, len(columns))
+    parts = list(axis.grid())
+    for index, column in enumerate(columns):
+        x = _LEFT + index * step
+        if column is None:
+            parts.append(_rect(x, _TOP, 0.85 * step, axis.height, 'class="missing"'))
+            continue
+        base = 0.0
+        for color, value in column.items():
+            top = axis.y(base + value)
+            parts.append(_rect(x, top, 0.85 * step, axis.y(base) - top, _fill(color)))
+            base += value
+    return _svg(axis.height + _TOP + _BOTTOM, [*parts, *_numbers_or_seconds(len(columns), step, duration_s)])
+
+
+def line_chart(values: Sequence[float | None], marks: Mapping[int, str], duration_s: float | None = None) -> Html:
+    """Values of 0..100 as a line with gaps at None; `marks` names some of the points.
+
+    duration_s: the time that the values span, written below instead of their numbers.
+    """
+    axis = _Axis(0, 100, " %")
+    step = (WIDTH - _LEFT - _RIGHT) / max(1, len(values))
+    points = [(_LEFT + (i + 0.5) * step, axis.y(value), i) for i, value in enumerate(values) if value is not None]
+    path, previous = "", -2
+    for x, y, index in points:
+        path += f"{'L' if index == previous + 1 else 'M'}{x:.1f} {y:.1f}"
+        previous = index
+    parts = [*axis.grid(), f'<path class="line" d="{path}"/>']
+    middle = sum(y for _, y, _ in points) / max(1, len(points))  # names of marks stand on the side away from the line
+    for x, y, index in points:
+        if index in marks:
+            parts.append(f'<circle class="mark" cx="{x:.1f}" cy="{y:.1f}" r="4.5"/>')
+            parts.append(_text(x, y + (20 if y > middle else -10), marks[index], "middle"))
+    return _svg(axis.height + _TOP + _BOTTOM, [*parts, *_numbers_or_seconds(len(values), step, duration_s)])
+
+
+def stacked_areas(
+    shares: Sequence[Sequence[float]], colors: Sequence[Sequence[int]], duration_s: float | None = None
+) -> Html:
+    """Shares that add up to 1, one row per moment, bottom up in the (R, G, B) `colors`.
+
+    duration_s: the time that the moments span, written below instead of their numbers.
+    """
+    axis = _Axis(0, 100, " %")
+    step = (WIDTH - _LEFT - _RIGHT) / max(1, len(shares))
+    edges = [[100 * sum(row[:part]) for part in range(len(colors) + 1)] for row in shares]
+    parts = []
+    for part, (red, green, blue) in enumerate(colors):
+        top = [
+            f"{_LEFT + (i + x) * step:.1f} {axis.y(row[part + 1]):.1f}" for i, row in enumerate(edges) for x in (0, 1)
+        ]
+        base = [f"{_LEFT + (i + x) * step:.1f} {axis.y(row[part]):.1f}" for i, row in enumerate(edges) for x in (0, 1)]
+        parts.append(f'<path d="M{"L".join([*top, *base[::-1]])}Z" fill="rgb({red},{green},{blue})"/>')
+    grid = _numbers_or_seconds(len(shares), step, duration_s)
+    return _svg(axis.height + _TOP + _BOTTOM, [*parts, *axis.grid(), *grid])
+
+
+@dataclass(frozen=True)
+class _Axis:
+    """The vertical axis from `low` to a round number from `high` on."""
+
+    low: float
+    high: float
+    unit: str
+    height: int = 190
+
+    @property
+    def interval(self) -> float:
+        """1, 2 or 5 times a power of ten, for about five lines."""
+        rough = (self.high - self.low) / 5
+        power = 10.0 ** math.floor(math.log10(rough))
+        return next(factor * power for factor in (1, 2, 5, 10) if factor * power >= rough * (1 - 1e-9))
+
+    @property
+    def top(self) -> float:
+        return self.low + self.interval * math.ceil((self.high - self.low) / self.interval - 1e-9)
+
+    def y(self, value: float) -> float:
+        return _TOP + self.height * (1 - (value - self.low) / (self.top - self.low))
+
+    def grid(self) -> Iterator[str]:
+        for line in range(round((self.top - self.low) / self.interval) + 1):
+            value = self.low + line * self.interval
+            yield f'<path class="grid" d="M{_LEFT} {self.y(value):.1f}H{WIDTH - _RIGHT}"/>'
+            yield _text(_LEFT - 8, self.y(value) + 4, f"{value:g}{self.unit if value == self.top else ''}", "end")
+
+
+def _numbers_or_seconds(count: int, step: float, duration_s: float | None) -> Iterator[str]:
+    """What stands below the columns, about ten times: their number, or the seconds since the first."""
+    baseline = _TOP + _Axis(0, 1, "").height + 18
+    if duration_s is not None:
+        axis = _Axis(0, 2 * (duration_s or 1.0), "")  # for its round intervals
+        for line in range(int(duration_s / axis.interval) + 1):
+            seconds = line * axis.interval
+            x = _LEFT + count * step * (seconds / duration_s if duration_s else 0)
+            yield _text(x, baseline, f"{seconds:g} s", "middle")
+        return
+    every = next(n for n in (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, count + 1) if count / n <= 12)
+    for index in range(0, count, every):
+        yield _text(_LEFT + (index + 0.5) * step, baseline, str(index), "middle")
+
+
+def _fill(color: int) -> str:
+    return f'style="fill:var(--series-{color})"'
+
+
+def _rect(x: float, y: float, width: float, height: float, look: str) -> str:
+    return f'<rect x="{x:.2f}" y="{y:.2f}" width="{width:.2f}" height="{height:.2f}" {look}/>'
+
+
+def _text(x: float, y: float, text: str, anchor: str = "start") -> str:
+    return f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}">{escape(text)}</text>'
+
+
+def _svg(height: float, parts: Sequence[str]) -> Html:
+    return Html(f'<svg viewBox="0 0 {WIDTH} {height:g}" role="img">{"".join(parts)}</svg>')

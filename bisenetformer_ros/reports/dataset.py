@@ -1,0 +1,126 @@
+"""The HTML report of an evaluation on a data set, of one file."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from bisenetformer_ros.data.sample import LabeledDataset, panoptic_ground_truth
+from bisenetformer_ros.evaluation.dataset import STAGES, DatasetEvaluation
+from bisenetformer_ros.machine import describe_machine
+from bisenetformer_ros.metrics.panoptic_quality import PanopticQuality
+from bisenetformer_ros.numbers import percent
+from bisenetformer_ros.reports import page
+from bisenetformer_ros.reports.cards import class_bars_card, confusion_cards, describe_matches, segments_card
+from bisenetformer_ros.reports.charts import Bar, bar_chart, line_chart
+from bisenetformer_ros.reports.class_table import class_table
+from bisenetformer_ros.reports.examples import NUM_EXAMPLES, Example, SegmentedImage, error_legend, example_row
+from bisenetformer_ros.reports.page import Html
+from bisenetformer_ros.reports.paper_card import paper_cards
+from bisenetformer_ros.segmenter import Segmenter
+
+SERIES = {stage: number for number, stage in enumerate(STAGES, start=2)} | {"total": 7}
+
+
+@dataclass(frozen=True, eq=False)
+class DatasetReport:
+    """Everything that is told. name: of the data set in the catalog.
+
+    circumstances: (name, text) of how it was made, "model" and "data" among them.
+    """
+
+    name: str
+    evaluation: DatasetEvaluation
+    dataset: LabeledDataset
+    segmenter: Segmenter
+    circumstances: Mapping[str, str]
+
+
+def write_dataset_report(report: DatasetReport, path: Path) -> None:
+    """Writes the page; it refers to no other file. Segments the worst images once more, for their pictures."""
+    evaluation, labels = report.evaluation, report.dataset.labels.labels
+    lead = f"{report.circumstances['data']} · {len(evaluation.images)} images · {report.circumstances['model']}"
+    matches = [image.matches for image in evaluation.images if image.matches is not None]
+    blocks = [
+        page.tiles(_key_figures(evaluation)),
+        *_paper_cards(report),
+        _quality_card(report),
+        class_bars_card(labels, evaluation.mean_iou, evaluation.panoptic_quality),
+        *([segments_card(labels, matches)] if matches else []),
+        *confusion_cards(labels, evaluation.mean_iou),
+        *([_images_card(evaluation), _examples_card(report)] if evaluation.ranked() else []),
+        *([_latency_card(evaluation)] if evaluation.latency.count else []),
+        page.card("How it was made", page.facts({**report.circumstances, **describe_machine()}.items())),
+    ]
+    path.write_text(page.page(f"BiSeNetFormer on {report.name}", lead, blocks), encoding="utf-8")
+
+
+def _key_figures(evaluation: DatasetEvaluation) -> Iterator[tuple[str, str]]:
+    quality, latency = evaluation.panoptic_quality, evaluation.latency
+    if quality is not None:
+        yield percent(quality.all.pq), "PQ, percent"
+        yield f"{percent(quality.things.pq)} · {percent(quality.stuff.pq)}", "PQ of things · of stuff"
+    yield percent(evaluation.mean_iou.miou), "mIoU, percent"
+    yield percent(evaluation.mean_iou.pixel_accuracy), "pixels right, percent"
+    if latency.count:
+        yield f"{latency.p50_ms:.0f} ms", f"per image, median (95\N{NO-BREAK SPACE}%: {latency.p95_ms:.0f} ms)"
+
+
+def _paper_cards(report: DatasetReport) -> Iterator[Html]:
+    evaluation, segmenter = report.evaluation, report.segmenter
+    measured = {"miou": 100 * evaluation.mean_iou.miou}
+    if evaluation.latency.count:
+        measured["fps"] = 1000 / evaluation.latency.p50_ms
+    if evaluation.panoptic_quality is not None:
+        quality = evaluation.panoptic_quality
+        parts = {"pq": quality.all, "pq_things": quality.things, "pq_stuff": quality.stuff}
+        measured |= {name: 100 * part.pq for name, part in parts.items()}
+    return paper_cards(report.name, segmenter.task, segmenter.engine.metadata.architecture, measured)
+
+
+def _quality_card(report: DatasetReport) -> Html:
+    evaluation = report.evaluation
+    note = "Percent, at the size of the labels; ignored pixels count nowhere. A dash: the class does not occur."
+    if evaluation.panoptic_quality and not report.dataset.has_instances:
+        note += " Connected components of the labels stand in for instances: objects that touch count as one."
+    table = class_table(report.dataset.labels, evaluation.mean_iou, evaluation.panoptic_quality)
+    return page.card("Quality", table, note=note)
+
+
+def _images_card(evaluation: DatasetEvaluation) -> Html:
+    worst, best = evaluation.ranked()[0], evaluation.ranked()[-1]
+    values = [None if score is None else 100 * score for score in evaluation.scores()]
+    name = "mIoU" if evaluation.panoptic_quality is None else "PQ"
+    chart = line_chart(values, {worst: "worst", best: "best"})
+    return page.card(f"{name} image by image", chart, note="Over the classes in that image alone.")
+
+
+def _latency_card(evaluation: DatasetEvaluation) -> Html:
+    bars = [
+        Bar(name, s.p50_ms, s.p99_ms, f"{s.p50_ms:.1f} · {s.p95_ms:.1f} · {s.p99_ms:.1f} ms", SERIES[name])
+        for name, s in evaluation.latencies().items()
+        if s.count
+    ]
+    note = "Of each image, without reading it. Bar: median, whisker: 99 %; the numbers are p50 · p95 · p99."
+    return page.card("Where the time goes", bar_chart(bars), note=note)
+
+
+def _examples_card(report: DatasetReport) -> Html:
+    indices = report.evaluation.ranked()[:NUM_EXAMPLES]
+    examples = [_load_example(report, index) for index in indices]
+    rows = [example_row(example, report.dataset.labels.labels) for example in examples]
+    return page.card("Worst images", *rows, error_legend(report.evaluation.panoptic_quality is not None))
+
+
+def _load_example(report: DatasetReport, index: int) -> Example:
+    sample, score = report.dataset[index], report.evaluation.images[index]
+    result = report.segmenter(sample.rgb)
+    title = f"{sample.name}: mIoU {percent(score.miou)}"
+    if result.panoptic_map is None or score.pq is None:
+        prediction, truth = (SegmentedImage.of_labels(labels) for labels in (result.label_map, sample.label_map))
+        return Example(title, sample.rgb, prediction, truth)
+    found = {segment.id: segment.class_id for segment in result.segments}
+    gt_map, gt_classes, crowd_ids = panoptic_ground_truth(sample.label_map, sample.instance_map, report.dataset.labels)
+    matches = PanopticQuality(report.dataset.labels).update(result.panoptic_map, found, gt_map, gt_classes, crowd_ids)
+    title += f", PQ {percent(score.pq)}, {describe_matches(matches)}"
+    prediction, truth = SegmentedImage(result.panoptic_map, found), SegmentedImage(gt_map, gt_classes)
+    return Example(title, sample.rgb, prediction, truth, crowd_ids, matches)

@@ -1,0 +1,67 @@
+"""Pictures of a recording: overlays and label images as files, and an animation of the whole drive."""
+
+import io
+from collections.abc import Callable
+from pathlib import Path
+
+import cv2
+import numpy as np
+from PIL import Image
+
+from bisenetformer_ros.images.draw import colorize, overlay
+from bisenetformer_ros.replay.recording import Recording
+
+PICTURES = 6
+ANIMATION_FRAMES = 60
+ANIMATION_HEIGHT = 270
+ANIMATION_BYTES = 5_000_000
+ANIMATION_FRAME_MS = 140
+ALPHA = 0.55
+
+
+def overlay_of(recording: Recording, stamp: int) -> np.ndarray:
+    """(H, W, 3) uint8 RGB: the camera image under what the node said about it."""
+    return overlay(recording.camera_rgb(stamp), recording.result(stamp), recording.labels, ALPHA)
+
+
+def spread(stamps: list[int], count: int) -> list[int]:
+    """At most `count` of them, evenly spaced, the first and the last included."""
+    if len(stamps) <= count:
+        return stamps
+    return [stamps[index] for index in np.linspace(0, len(stamps) - 1, count).round().astype(int)]
+
+
+def write_pictures(recording: Recording, directory: Path) -> list[Path]:
+    """overlay_N.png, label_N.png (class ids as they came) and colors_N.png of frames from all over the drive."""
+    paths = []
+    for number, stamp in enumerate(spread(recording.complete(), PICTURES), start=1):
+        label_map = recording.map("mask", stamp)
+        colors = colorize(label_map, recording.labels)
+        for name, pixels in (("overlay", overlay_of(recording, stamp)), ("colors", colors), ("label", label_map)):
+            path = directory / f"{name}_{number}.png"
+            cv2.imwrite(str(path), pixels[..., ::-1] if pixels.ndim == 3 else pixels)
+            paths.append(path)
+    return paths
+
+
+def write_animation(recording: Recording, path: Path, on_frame: Callable[[], None]) -> None:
+    """An animated WebP, camera on the left and overlay on the right, of at most ANIMATION_BYTES."""
+    frames: list[Image.Image] = []
+    for stamp in spread(recording.complete(), ANIMATION_FRAMES):
+        pair = np.hstack([recording.camera_rgb(stamp), overlay_of(recording, stamp)])
+        height = min(ANIMATION_HEIGHT, pair.shape[0])
+        size = frames[0].size if frames else (round(pair.shape[1] * height / pair.shape[0]), height)
+        frames.append(Image.fromarray(cv2.resize(pair, size, interpolation=cv2.INTER_AREA)))
+        on_frame()
+    content = _encode(frames)
+    while len(content) > ANIMATION_BYTES:
+        frames = frames[::2]
+        content = _encode(frames)
+    path.write_bytes(content)
+
+
+def _encode(frames: list[Image.Image]) -> bytes:
+    buffer = io.BytesIO()
+    options = {"duration": ANIMATION_FRAME_MS, "loop": 0, "quality": 70, "method": 3}
+    frames[0].save(buffer, "WEBP", save_all=True, append_images=frames[1:], **options)
+    return buffer.getvalue()

@@ -1,0 +1,69 @@
+"""SETTINGS as the parameters of a node: declared, watched over, read."""
+
+from collections.abc import Callable
+from typing import Any
+
+from rcl_interfaces.msg import FloatingPointRange, ParameterDescriptor, SetParametersResult
+from rclpy.node import Node
+from rclpy.parameter import Parameter
+
+from bisenetformer_ros.ros.node.settings import SETTINGS, Changes, Setting
+
+
+class Parameters:
+    """Declares SETTINGS on a node, refuses wrong changes with a reason, and gives the current values.
+
+    A call that sets several changes either all of them or none.
+    """
+
+    def __init__(self, node: Node, is_configured: Callable[[], bool]) -> None:
+        """Raises rclpy's ParameterException if the node was started with a wrong value."""
+        self._node = node
+        self._is_configured = is_configured
+        self._started = False
+        node.add_on_set_parameters_callback(self._check)
+        for setting in SETTINGS:
+            _declare(node, setting)
+        self._started = True
+
+    def __getitem__(self, name: str) -> Any:
+        """May be called from any thread."""
+        return self._node.get_parameter(name).value
+
+    def _check(self, parameters: list[Parameter]) -> SetParametersResult:
+        known = {setting.name: setting for setting in SETTINGS}
+        problems = [self._problem(known[p.name], p.value) for p in parameters if p.name in known]
+        reason = "; ".join(problem for problem in problems if problem)
+        return SetParametersResult(successful=not reason, reason=reason)
+
+    def _problem(self, setting: Setting, value: Any) -> str:
+        if value is None:  # an array is declared before it has a value
+            return ""
+        problem = setting.problem(value)
+        if problem or not self._started or value == self[setting.name]:
+            return problem
+        if setting.changes is Changes.AT_START:
+            return f"{setting.name} is read at start: restart the node with `-p {setting.name}:={value}`"
+        if setting.changes is Changes.UNCONFIGURED and self._is_configured():
+            name = self._node.get_fully_qualified_name()
+            return (
+                f"{setting.name} is read when the node is configured: run `ros2 lifecycle set {name} deactivate` and "
+                "`… cleanup`, set it, then `… configure` and `… activate`"
+            )
+        return ""
+
+
+def _declare(node: Node, setting: Setting) -> None:
+    limits = [FloatingPointRange(from_value=setting.limits[0], to_value=setting.limits[1])] if setting.limits else []
+    descriptor = ParameterDescriptor(
+        description=f"{setting.description} Can be set {setting.changes.value}.",
+        additional_constraints=f"one of: {setting.allowed}" if setting.choices else "",
+        floating_point_range=limits,
+    )
+    if not isinstance(setting.default, tuple):
+        node.declare_parameter(setting.name, setting.default, descriptor)
+        return
+    # rclpy takes an empty list for an array of bytes, so that type and default are given one after the other.
+    kind = Parameter.Type.STRING_ARRAY
+    if node.declare_parameter(setting.name, kind, descriptor).value is None:
+        node.set_parameters([Parameter(setting.name, kind, list(setting.default))])

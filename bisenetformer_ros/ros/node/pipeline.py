@@ -1,0 +1,174 @@
+"""One frame's way through the node: arrival, slot, decode, segment, publish; and the reason if it ends before that."""
+
+import contextlib
+import time
+import traceback
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from rclpy.node import Node
+from sensor_msgs.msg import CompressedImage, Image
+
+from bisenetformer_ros.images.raw import BadFrameError
+from bisenetformer_ros.images.stamp_order import Order
+from bisenetformer_ros.results import SegmentationResult
+from bisenetformer_ros.ros.health.statistics import FrameLatency
+from bisenetformer_ros.ros.node.camera import Camera
+from bisenetformer_ros.ros.node.latest_frames import LatestFramesWorker
+from bisenetformer_ros.ros.node.outputs import SegmentedFrame
+from bisenetformer_ros.ros.node.parameters import Parameters
+from bisenetformer_ros.segmenter import Segmenter
+
+LOG_PERIOD_S = 10.0
+"""A reason for dropping frames of a camera is logged at most this often; /diagnostics has the counts."""
+
+
+@dataclass(frozen=True)
+class Frame:
+    """An image on its way. arrival: time.monotonic(). transport_ms: age by its stamp at that moment."""
+
+    camera: Camera
+    message: Image | CompressedImage
+    arrival: float
+    transport_ms: float
+
+
+@dataclass(frozen=True)
+class DecodedFrame:
+    """rgb: (H, W, 3) uint8."""
+
+    frame: Frame
+    rgb: np.ndarray
+    decode_ms: float
+
+
+class FramePipeline:
+    """`on_image` is the executor's and returns at once; the worker's thread does the rest, for all cameras.
+
+    That thread alone uses the segmenter and publishes frames while the pipeline runs. Every round takes the newest
+    frame of each camera; frames of one size go through the engine together.
+    """
+
+    def __init__(self, node: Node, segmenter: Segmenter, parameters: Parameters) -> None:
+        """Starts the worker's thread."""
+        self._node = node
+        self._segmenter = segmenter
+        self._parameters = parameters
+        self._formats: dict[Camera, tuple] = {}
+        self._last_logged: dict[tuple[Camera, str], float] = {}
+        self._worker = LatestFramesWorker(self._process, name="segmentation")
+
+    def on_image(self, camera: Camera, message: Image | CompressedImage) -> None:
+        stamp = message.header.stamp
+        is_valid = stamp.nanosec < 10**9
+        order = camera.statistics.frame_received(stamp.sec + stamp.nanosec * 1e-9 if is_valid else None)
+        if order in (Order.WENT_BACK, Order.INVALID):
+            wrong = "lies before the previous one" if is_valid else "is not a time: nanosec is 10^9 or more"
+            kind = "time_went_back" if is_valid else "invalid_stamp"
+            self._drop(camera, f"bad_input.{kind}", f"stamp {stamp.sec}.{stamp.nanosec:09d} {wrong}")
+            return
+        if order is Order.LEAPT:
+            camera.statistics.note("stamp_leaps")
+        if self._worker.put(camera, Frame(camera, message, time.monotonic(), self._age_ms(message))):
+            camera.statistics.frame_dropped("replaced_by_newer")
+
+    def stop(self) -> None:
+        """Returns when the frames in work are done; those that wait already are dropped."""
+        for frame in self._worker.stop():
+            frame.camera.statistics.frame_dropped("deactivated")
+
+    def _process(self, frames: Sequence[Frame]) -> None:
+        """One round."""
+        batches: dict[tuple[int, ...], list[DecodedFrame]] = defaultdict(list)
+        for frame in frames:
+            refusal = self._refuse(frame)
+            if refusal:
+                frame.camera.statistics.frame_dropped(*refusal)
+                continue
+            with self._dropping([frame]):
+                decoded = self._decode(frame)
+                batches[decoded.rgb.shape].append(decoded)
+        for batch in batches.values():
+            self._segment(batch)
+
+    def _refuse(self, frame: Frame) -> tuple[str, str] | None:
+        """The reason and detail if this frame is not to be segmented now."""
+        if not self._parameters["enable"]:
+            return "disabled", ""
+        limit, age = self._parameters["max_age_ms"], self._age_ms(frame.message)
+        if 0 < limit < age:
+            return "too_old", f"{age:.0f} ms, max_age_ms is {limit:g}"
+        if not frame.camera.outputs.have_listeners():
+            return "no_listener", ""
+        return None
+
+    def _decode(self, frame: Frame) -> DecodedFrame:
+        begin = time.monotonic()
+        rgb = frame.camera.input.transport.decode(frame.message)
+        decode_ms = 1e3 * (time.monotonic() - begin)
+        form = (rgb.shape, getattr(frame.message, "encoding", ""))
+        if self._formats.setdefault(frame.camera, form) != form:
+            self._formats[frame.camera] = form
+            frame.camera.statistics.note("format_changes")
+        return DecodedFrame(frame, rgb, decode_ms)
+
+    def _segment(self, batch: Sequence[DecodedFrame]) -> None:
+        with self._dropping([decoded.frame for decoded in batch]):
+            results = self._segmenter.engine.segment(
+                [decoded.rgb for decoded in batch],
+                self._parameters["score_threshold"],
+                self._parameters["overlap_threshold"],
+            )
+            for decoded, result in zip(batch, results, strict=True):
+                with self._dropping([decoded.frame]):
+                    self._publish(decoded, result)
+
+    def _publish(self, decoded: DecodedFrame, result: SegmentationResult) -> None:
+        frame, camera = decoded.frame, decoded.frame.camera
+        header = frame.message.header
+        camera.check_calibration(decoded.rgb.shape[:2])
+        begin = time.monotonic()
+        alpha = self._parameters["overlay_alpha"]
+        segmented = SegmentedFrame(header, decoded.rgb, result, self._segmenter.labels, alpha, camera.camera_info)
+        published = camera.outputs.publish(segmented)
+        end = time.monotonic()
+        latency = FrameLatency(
+            transport=frame.transport_ms,
+            decode=decoded.decode_ms,
+            preprocess=result.times_ms.preprocess,
+            inference=result.times_ms.inference,
+            postprocess=result.times_ms.postprocess,
+            publish=1e3 * (end - begin),
+            total=1e3 * (end - frame.arrival),
+        )
+        camera.outputs.publish_latency(header, latency, camera.statistics.total_dropped)
+        camera.statistics.frame_segmented(latency, self._age_ms(frame.message), published)
+
+    def _age_ms(self, message: Image | CompressedImage) -> float:
+        """By the stamp and the node's clock, which is the simulation's with use_sim_time."""
+        stamp = message.header.stamp  # not a rclpy Time, which refuses what a broken camera may send
+        return (self._node.get_clock().now().nanoseconds - stamp.sec * 10**9 - stamp.nanosec) * 1e-6
+
+    @contextlib.contextmanager
+    def _dropping(self, frames: Sequence[Frame]) -> Iterator[None]:
+        """Turns an error into dropped frames: none of them may end the node; it is counted, logged, in diagnostics."""
+        try:
+            yield
+        except BadFrameError as error:
+            for frame in frames:
+                self._drop(frame.camera, f"bad_input.{error.kind}", str(error))
+        except Exception as error:
+            if self._node.context.ok():  # on Ctrl-C the publishers are gone before this thread is
+                for frame in frames:
+                    self._drop(frame.camera, f"failed.{type(error).__name__}", str(error), traceback.format_exc())
+
+    def _drop(self, camera: Camera, reason: str, detail: str, more: str = "") -> None:
+        """Counts a frame that something is wrong with, and logs it now and then. more: for the log alone."""
+        camera.statistics.frame_dropped(reason, detail)
+        now = time.monotonic()
+        if now - self._last_logged.get((camera, reason), -LOG_PERIOD_S) >= LOG_PERIOD_S:
+            self._last_logged[camera, reason] = now
+            text = f"image of {camera.input.topic} dropped ({reason}): {detail}\n{more}"
+            self._node.get_logger().warning(text.rstrip())

@@ -1,0 +1,105 @@
+import sys
+import zlib
+from collections.abc import Callable
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from PIL import Image
+
+from bisenetformer_ros.errors import DataError
+from bisenetformer_ros.images.files import read_label_image, read_label_images, read_rgb
+
+INDICES = np.arange(48, dtype=np.uint8).reshape(6, 8) % 5
+NOISE = np.random.default_rng(0).integers(0, 256, (60, 80, 3), dtype=np.uint8)
+
+
+def test_pictures_are_rgb(tmp_path: Path, write_images: Callable) -> None:
+    write_images(tmp_path, {"a.png": NOISE, "grey.png": NOISE[..., 0]})
+    np.testing.assert_array_equal(read_rgb(tmp_path / "a.png"), NOISE)
+    np.testing.assert_array_equal(read_rgb(tmp_path / "grey.png"), np.repeat(NOISE[..., :1], 3, axis=2))
+
+
+def test_labels_are_numbers_of_8_or_16_bits(tmp_path: Path, write_images: Callable) -> None:
+    large = INDICES.astype(np.uint16) * 9000
+    write_images(tmp_path, {"small.png": INDICES, "large.png": large})
+    for name, expected in (("small.png", INDICES), ("large.png", large)):
+        image = read_label_image(tmp_path / name)
+        np.testing.assert_array_equal(image, expected)
+        assert image.dtype == expected.dtype
+
+
+def test_a_palette_png_gives_its_indices(tmp_path: Path) -> None:
+    image = Image.fromarray(INDICES, mode="P")
+    image.putpalette(
+        [value for color in ((0, 0, 0), (128, 0, 0), (0, 128, 0), (128, 128, 0), (0, 0, 128)) for value in color]
+    )
+    for bits in (8, 4):
+        image.save(tmp_path / "voc.png", bits=bits)
+        np.testing.assert_array_equal(read_label_image(tmp_path / "voc.png"), INDICES)
+
+
+def test_without_pillow_a_palette_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    Image.fromarray(INDICES, mode="P").save(tmp_path / "voc.png")
+    monkeypatch.setitem(sys.modules, "PIL", None)
+    with pytest.raises(DataError, match=r"voc.png has a palette, .* pip install pillow"):
+        read_label_image(tmp_path / "voc.png")
+
+
+def test_colours_are_rgb_without_alpha(tmp_path: Path, write_images: Callable) -> None:
+    write_images(tmp_path, {"colors.png": NOISE})
+    np.testing.assert_array_equal(read_label_image(tmp_path / "colors.png"), NOISE)
+    rgba = np.dstack([NOISE, NOISE[..., 0]])
+    Image.fromarray(rgba).save(tmp_path / "alpha.png")
+    np.testing.assert_array_equal(read_label_image(tmp_path / "alpha.png"), NOISE)
+
+
+@pytest.mark.parametrize(
+    ("share", "message"), [(0.0, "is empty$"), (0.1, "is cut short"), (0.6, "is cut short"), (0.999, "is cut short")]
+)
+@pytest.mark.parametrize("suffix", [".jpg", ".png", "_palette.png"])
+def test_a_file_that_is_cut_short_is_refused(tmp_path: Path, suffix: str, share: float, message: str) -> None:
+    path = tmp_path / f"a{suffix}"
+    if suffix == "_palette.png":
+        Image.fromarray(NOISE[..., 0], mode="P").save(path)
+    else:
+        assert cv2.imwrite(str(path), NOISE)
+    whole = path.read_bytes()
+    path.write_bytes(whole[: int(share * len(whole))])
+    for read in (read_rgb, read_label_image):
+        with pytest.raises(DataError, match=f"a{suffix} {message}"):
+            read(path)
+
+
+def test_bytes_behind_the_end_do_no_harm(tmp_path: Path) -> None:
+    path = tmp_path / "a.jpg"
+    assert cv2.imwrite(str(path), NOISE)
+    expected = read_rgb(path)
+    path.write_bytes(path.read_bytes() + b"\0" * 2000)
+    np.testing.assert_array_equal(read_rgb(path), expected)
+
+
+def test_pixels_that_are_damaged_are_refused(tmp_path: Path) -> None:
+    """A PNG with an end and without sense: the compressed pixels are too few."""
+    path = tmp_path / "a.png"
+    Image.fromarray(INDICES, mode="P").save(path)
+    whole = path.read_bytes()
+    start = whole.index(b"IDAT")
+    length = int.from_bytes(whole[start - 4 : start], "big")
+    few = zlib.compress(b"\0\0\0")
+    chunk = b"IDAT" + few
+    checksum = zlib.crc32(chunk).to_bytes(4, "big")
+    rest = whole[start + 8 + length :]
+    path.write_bytes(whole[: start - 4] + len(few).to_bytes(4, "big") + chunk + checksum + rest)
+    with pytest.raises(DataError, match=r"a.png cannot be read"):
+        read_label_image(path)
+
+
+def test_everything_unreadable_is_told_at_once(tmp_path: Path, write_images: Callable) -> None:
+    (tmp_path / "text.png").write_text("no picture", encoding="utf-8")
+    with pytest.raises(DataError, match=r"missing.png cannot be read: No such file.*; .*text.png cannot be read"):
+        read_label_images(tmp_path / "missing.png", tmp_path / "text.png")
+    write_images(tmp_path, {"wide.png": INDICES, "high.png": np.ascontiguousarray(INDICES.T)})
+    with pytest.raises(DataError, match=r"high.png is 6x8, .*wide.png is 8x6"):
+        read_label_images(tmp_path / "wide.png", tmp_path / "high.png")

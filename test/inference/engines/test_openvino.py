@@ -1,0 +1,33 @@
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from small_graph import write_graph
+
+pytest.importorskip("openvino", reason="OpenVINO is not installed")
+
+
+def test_nothing_is_told_to_its_makers(tmp_path: Path) -> None:
+    """Before it sends anything, OpenVINO's telemetry writes an id of this user to the home directory."""
+    script = "from bisenetformer_ros.inference.engines.openvino import load_openvino; load_openvino()"
+    environment = os.environ | {"HOME": str(tmp_path)}
+    subprocess.run([sys.executable, "-c", script], env={**environment, "CI": ""}, check=True)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_signals_are_survived_when_an_engine_goes_in_another_thread(tmp_path: Path) -> None:
+    """OpenVINO gives the thread that loads it a stack for signals, and may free it from any other one."""
+    graph = write_graph(tmp_path / "red.onnx", "fp32", dynamic_batch=False, task="semantic")
+    script = (
+        "import os, signal, sys, threading\n"
+        "from bisenetformer_ros.inference.engines import open_engine\n"
+        "engines = [open_engine(sys.argv[1], 'semantic', 'openvino')]\n"
+        "thread = threading.Thread(target=engines.clear)\n"
+        "thread.start(), thread.join()\n"
+        "signal.signal(signal.SIGTERM, lambda *_: print('alive'))\n"
+        "os.kill(os.getpid(), signal.SIGTERM)\n"
+    )
+    process = subprocess.run([sys.executable, "-c", script, graph], stdout=subprocess.PIPE, text=True, check=True)
+    assert process.stdout == "alive\n"

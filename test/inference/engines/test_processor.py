@@ -1,0 +1,24 @@
+from pathlib import Path
+
+import pytest
+
+from bisenetformer_ros.inference.engines.processor import computes_bf16
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        ("flags\t\t: fpu avx2 avx512f avx512_bf16 avx512_vnni", True),  # AMD Zen 4, Intel Cooper Lake
+        ("flags\t\t: fpu avx512f amx_bf16 amx_tile", True),
+        ("flags\t\t: fpu avx2 avx512f avx512bw", False),  # Skylake: no products of bf16
+        ("Features\t: fp asimd evtstrm aes", False),  # ARM
+    ],
+)
+def test_the_kernel_tells(tmp_path: Path, line: str, expected: bool) -> None:
+    cpuinfo = tmp_path / "cpuinfo"
+    cpuinfo.write_text(f"processor\t: 0\nmodel name\t: any\n{line}\n\nprocessor\t: 1\n")
+    assert computes_bf16(cpuinfo) is expected
+
+
+def test_a_system_without_that_file_computes_none(tmp_path: Path) -> None:
+    assert not computes_bf16(tmp_path / "cpuinfo")

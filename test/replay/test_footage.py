@@ -1,0 +1,62 @@
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from bisenetformer_ros.errors import InputError
+from bisenetformer_ros.labels import LabelMap
+from bisenetformer_ros.replay.footage import DEFAULT_SEEDS, drive_seeds, find_footage, render_drives
+from bisenetformer_ros.streets import StreetDrive
+
+
+def test_seeds_of_a_drive() -> None:
+    assert drive_seeds("drive") == DEFAULT_SEEDS
+    assert drive_seeds("drive:7") == (7,)
+    assert drive_seeds("drive:7, 12,3") == (7, 12, 3)
+    assert drive_seeds("driveway.mp4") is None
+    assert max(DEFAULT_SEEDS) < 10000  # the training has those from there on
+
+
+@pytest.mark.parametrize("source", ["drive:", "drive:-1", "drive:1,,2", "drive:x", "drive:1.5"])
+def test_wrong_seeds_are_refused(source: str) -> None:
+    with pytest.raises(InputError, match="whole numbers from 0"):
+        drive_seeds(source)
+
+
+def test_a_rendered_drive_has_the_generators_pixels_and_labels(tmp_path: Path) -> None:
+    rendered = []
+    footage = render_drives((5, 9), 3, 4.0, tmp_path, lambda: rendered.append(1))
+    names = sorted(path.stem for path in tmp_path.glob("*.png"))
+    assert names == ["00000_drive5", "00001_drive9", "00002_drive9"]
+    assert len(rendered) == 3
+    expected = StreetDrive(9, 2, frame_rate_hz=4.0)[1]
+    rgb = cv2.imread(str(tmp_path / "00002_drive9.png"))[..., ::-1]
+    label_map, instance_map = footage.truth.load("00002_drive9", LabelMap.load("camvid11"))
+    np.testing.assert_array_equal(rgb, expected.rgb)
+    np.testing.assert_array_equal(label_map, expected.label_map)
+    np.testing.assert_array_equal(instance_map, expected.instance_map)
+
+
+def test_fewer_frames_than_drives(tmp_path: Path) -> None:
+    render_drives((5, 9), 1, 4.0, tmp_path, lambda: None)
+    assert [path.stem for path in tmp_path.glob("*.png")] == ["00000_drive9"]
+
+
+def touch(folder: Path, *names: str) -> Path:
+    folder.mkdir(exist_ok=True)
+    for name in names:
+        (folder / name).touch()
+    return folder
+
+
+def test_labels_are_found_beside_the_images_or_where_they_are_said_to_be(tmp_path: Path) -> None:
+    labelled = touch(tmp_path / "labelled", "a.jpg", "a.png", "b.jpg")
+    plain = touch(tmp_path / "plain", "a.png", "b.png")
+    assert find_footage(str(labelled), None).truth.labels == labelled
+    assert find_footage(str(labelled / "a*.jpg"), None).truth.labels == labelled
+    assert find_footage(str(labelled / "b*.jpg"), None).truth is None
+    assert find_footage(str(plain), None).truth is None
+    assert find_footage(str(tmp_path / "drive.mp4"), plain).truth.labels == plain
+    with pytest.raises(InputError, match=r"label images NAME\.png in '.*labelled/none', found none"):
+        find_footage(str(plain), touch(labelled / "none"))

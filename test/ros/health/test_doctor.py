@@ -1,0 +1,220 @@
+"""What the doctor says of a node in a real graph, for every trouble that real publishers can make."""
+
+import contextlib
+import json
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+
+import pytest
+import rclpy
+from builtin_interfaces.msg import Time
+from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
+from rosgraph_msgs.msg import Clock
+from sensor_msgs.msg import CompressedImage, Image
+from std_msgs.msg import Header
+
+from bisenetformer_ros.cli.__main__ import main
+from bisenetformer_ros.ros.health.doctor import Diagnosis, examine
+from bisenetformer_ros.ros.health.findings import ERROR, OK, WARN
+from bisenetformer_ros.ros.health.observer import Observer
+
+NODE = "/bisenetformer"
+LIMIT_S = 120.0
+BEST_EFFORT = QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
+
+
+@pytest.fixture(scope="module")
+def process(graph, start_node, weights):
+    process = start_node({"model": str(weights), "task": "semantic", "engine": "torch"})
+    graph.wait_until_active(process)
+    return process
+
+
+@pytest.fixture(scope="module")
+def observer(domain, process) -> Iterator[Observer]:
+    context = rclpy.Context()
+    rclpy.init(context=context, domain_id=domain)
+    observer = Observer(context)
+    assert observer.find() == [NODE]
+    yield observer
+    observer.close()
+    rclpy.shutdown(context=context)
+
+
+@pytest.fixture
+def says(observer) -> Callable[..., Diagnosis]:
+    """Lets the doctor look again and again until a diagnosis of the level has all the words in it."""
+
+    def says(level: int, subject: str, *words: str) -> Diagnosis:
+        deadline, diagnoses = time.monotonic() + LIMIT_S, []
+        while time.monotonic() < deadline:
+            diagnoses = examine(observer, NODE, seconds=0.6)
+            for diagnosis in diagnoses:
+                if (diagnosis.level, diagnosis.subject) == (level, subject) and all(w in diagnosis.text for w in words):
+                    return diagnosis
+        pytest.fail(f"nothing with {words} of {subject}, but {diagnoses}")
+
+    return says
+
+
+@pytest.fixture
+def exit_code(domain, monkeypatch) -> Callable[[], int]:
+    """Of the command, run now."""
+    monkeypatch.setenv("ROS_DOMAIN_ID", str(domain))
+    return lambda: main(["doctor", "--node", NODE, "--seconds", "1"])
+
+
+@contextlib.contextmanager
+def steadily(send: Callable[[int], object], period_s: float = 0.1) -> Iterator[None]:
+    """Calls `send` with 0, 1, 2, … in a thread, as a camera works whatever the others do."""
+    end = threading.Event()
+
+    def run() -> None:
+        number = 0
+        while not end.wait(period_s):
+            send(number)
+            number += 1
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    try:
+        yield
+    finally:
+        end.set()
+        thread.join()
+
+
+def test_all_is_well(graph, says, process, domain, monkeypatch, capsys, tmp_path):
+    monkeypatch.setenv("ROS_DOMAIN_ID", str(domain))
+    report = tmp_path / "report.json"
+    with graph.camera() as camera, steadily(lambda _: camera.send(), period_s=0.5):
+        says(OK, "outputs", "frames were segmented")
+        says(OK, "/image_raw", "segmenting")
+        assert main(["doctor", "--seconds", "1.5", "--json", str(report)]) == 0
+    written = json.loads(report.read_text())
+    assert written["healthy"] is True
+    assert {"model", "/image_raw", "outputs"} == {diagnosis["subject"] for diagnosis in written["nodes"][NODE]}
+    printed = capsys.readouterr().out
+    assert printed.startswith(f"{NODE}\n  well   ")
+    assert "nobody listens to an output" in " ".join(printed.split())
+
+
+def test_nobody_publishes_but_others_have_images(graph, says, process, domain, monkeypatch, capsys, tmp_path):
+    monkeypatch.setenv("ROS_DOMAIN_ID", str(domain))
+    report = tmp_path / "report.json"
+    with graph.camera("/front/image_color"), graph.camera("/rear/image_raw"):
+        says(
+            ERROR, "/image_raw", "nobody publishes on /image_raw", "/front/image_color", "-r image_raw:=/rear/image_raw"
+        )
+        assert main(["doctor", "--node", NODE, "--seconds", "1", "--json", str(report)]) == 1
+    assert json.loads(report.read_text())["healthy"] is False
+    assert "wrong  /image_raw: no images: nobody publishes" in capsys.readouterr().out
+
+
+def test_there_is_no_such_node(process, domain, monkeypatch, capsys):
+    monkeypatch.setenv("ROS_DOMAIN_ID", str(domain))
+    assert main(["doctor", "--node", "/nowhere"]) == 1
+    printed = " ".join(capsys.readouterr().out.split())
+    assert "there is no segmentation node /nowhere; nodes that are there: /bisenetformer" in printed
+    assert "ROS_DOMAIN_ID" in printed
+
+
+def test_another_type(graph, says):
+    publisher = graph.node.create_publisher(CompressedImage, "/image_raw", 1)
+    says(ERROR, "/image_raw", "/test publishes sensor_msgs/msg/CompressedImage", "image_transport to compressed")
+    graph.node.destroy_publisher(publisher)
+
+
+def test_incompatible_qos_and_the_override_that_fits(graph, says, exit_code):
+    assert graph.set_parameter("reliability", "reliable") == (True, "")
+    with graph.camera(qos=BEST_EFFORT) as camera, steadily(lambda _: camera.send()):
+        override = "--ros-args -p qos_overrides./image_raw.subscription.reliability:=best_effort"
+        says(ERROR, "/image_raw", "/test offers an incompatible QoS", override)
+        assert exit_code() == 1
+    assert graph.set_parameter("reliability", "auto") == (True, "")
+
+
+def test_unknown_encoding(graph, says, exit_code):
+    with graph.camera() as camera, steadily(lambda _: camera.send(encoding="32FC1")):
+        says(ERROR, "/image_raw", "encoding '32FC1' is not supported; expected one of rgb8,")
+        assert exit_code() == 1
+
+
+def test_frames_that_are_lost_on_the_way(graph, says, exit_code):
+    begin = graph.node.get_clock().now().nanoseconds
+
+    def send_two_of_three(number: int) -> None:
+        stamp = begin + number * 100_000_000
+        if number % 3:
+            header = Header(stamp=Time(sec=stamp // 10**9, nanosec=stamp % 10**9), frame_id="camera")
+            camera.send(header=header)
+
+    with graph.camera() as camera, steadily(send_two_of_three):
+        says(WARN, "/image_raw", "were lost on the way (gaps in their stamps)")
+        assert exit_code() == 1
+
+
+def test_two_publishers(graph, says):
+    with graph.camera() as one, graph.camera() as other, steadily(lambda number: (one, other)[number % 2].send()):
+        says(WARN, "/image_raw", "2 publishers on /image_raw", "the parameter `cameras`")
+
+
+def test_stamps_of_another_time(graph, says):
+    def send_the_past(_: int) -> None:
+        now = graph.node.get_clock().now().nanoseconds - 3600 * 10**9
+        camera.send(header=Header(stamp=Time(sec=now // 10**9, nanosec=now % 10**9), frame_id="camera"))
+
+    with graph.camera() as camera, steadily(send_the_past):
+        says(WARN, "/image_raw", "the stamps are 3600.", "s behind this node's clock", "use_sim_time")
+
+
+def test_clock_and_use_sim_time_at_odds(graph, says, exit_code):
+    with graph.camera() as camera, steadily(lambda _: camera.send()):
+        clock = graph.node.create_publisher(Clock, "/clock", 1)
+        says(WARN, "time", "/test publishes /clock", "ros2 param set /bisenetformer use_sim_time true")
+        assert exit_code() == 1
+        graph.node.destroy_publisher(clock)
+        assert graph.set_parameter("use_sim_time", True) == (True, "")
+        says(ERROR, "time", "use_sim_time is set but nobody publishes /clock", "use_sim_time false")
+        assert exit_code() == 1
+        assert graph.set_parameter("use_sim_time", False) == (True, "")
+        says(OK, "outputs", "frames were segmented")
+
+
+def test_listener_that_asks_for_more_than_is_offered(graph, says):
+    latched = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+    subscription = graph.node.create_subscription(Image, "/bisenetformer/mask", lambda _: None, latched)
+    says(ERROR, "/bisenetformer/mask", "/test hears nothing", "(volatile publisher and transient local subscription)")
+    graph.node.destroy_subscription(subscription)
+
+
+def test_switched_off(graph, says):
+    assert graph.set_parameter("enable", False) == (True, "")
+    says(ERROR, "node", "switched off", "ros2 param set /bisenetformer enable true")
+    assert graph.set_parameter("enable", True) == (True, "")
+
+
+def test_two_nodes_of_one_name(graph, says):
+    twin = rclpy.create_node("bisenetformer", context=graph.context)
+    says(ERROR, "node", "2 nodes are called /bisenetformer", "-r __node:=")
+    twin.destroy_node()
+
+
+def test_inactive_and_unconfigured(graph, says):
+    assert graph.change_state("deactivate")
+    says(ERROR, "node", "the node is inactive", "run `ros2 lifecycle set /bisenetformer activate`")
+    assert graph.change_state("cleanup")
+    says(ERROR, "node", "the node is unconfigured", "set /bisenetformer configure` and `ros2 lifecycle set")
+    assert graph.set_parameter("model", "/nowhere/model.safetensors") == (True, "")
+    assert not graph.change_state("configure")
+    says(ERROR, "model", "could not configure: model '/nowhere/model.safetensors' is neither a file")
+
+
+def test_a_node_that_hangs(process, says):
+    """The last one: the process does not always get over it in time for the next."""
+    process.pause()
+    says(ERROR, "node", "in the graph but its services do not answer")
+    process.resume()
+    assert process.stop(signal.SIGINT) == 0

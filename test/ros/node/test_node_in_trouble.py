@@ -1,0 +1,137 @@
+"""What the node does and says when something outside it is wrong. One process at a time, each in the same domain."""
+
+import re
+import signal
+from pathlib import Path
+
+import pytest
+from diagnostic_msgs.msg import DiagnosticStatus
+from rclpy.qos import QoSProfile, ReliabilityPolicy
+from rclpy.time import Time
+from sensor_msgs.msg import CompressedImage, Image
+
+from bisenetformer_ros.ros.node.segmentation_node import main
+
+BEST_EFFORT = QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
+IMAGE = "/image_raw"
+
+
+@pytest.fixture(scope="module")
+def reluctant(graph, start_node):
+    """A node without a model, and with a QoS override that no best effort camera can serve."""
+    process = start_node(
+        {
+            "model": "/nowhere/model.safetensors",
+            f"qos_overrides.{IMAGE}.subscription.reliability": "reliable",
+            f"qos_overrides.{IMAGE}.subscription.depth": "3",
+        }
+    )
+    graph.wait_for(lambda: graph.status("model") is not None, "diagnostics")
+    return process
+
+
+def test_missing_model_is_said_and_the_node_can_be_configured_again(graph, reluctant, weights):
+    graph.wait_for(lambda: graph.status("model").level == DiagnosticStatus.ERROR, "an error")
+    assert "could not configure: model '/nowhere/model.safetensors' is neither a file" in graph.status("model").message
+    assert "could not configure: model '/nowhere/model.safetensors'" in reluctant.output()
+    assert graph.state() == "unconfigured"
+    assert not graph.change_state("configure")  # still missing
+    assert graph.set_parameter("engine", "tensorrt") == (True, "")
+    assert graph.set_parameter("model", str(weights)) == (True, "")
+    assert not graph.change_state("configure")
+    # It is not installed, sees no GPU, or has no engine file.
+    assert re.search("could not configure: .*tensorrt", reluctant.output(), re.IGNORECASE)
+    assert graph.state() == "unconfigured"
+    assert graph.set_parameter("engine", "torch") == (True, "")
+    assert graph.set_parameter("task", "semantic") == (True, "")
+    assert graph.change_state("configure")
+    assert graph.change_state("activate")
+    graph.wait_for_status("model", DiagnosticStatus.OK, "active")
+
+
+def test_semantic_task_has_no_panoptic_topics(graph, reluctant):
+    graph.wait_for(lambda: graph.node.count_publishers("/bisenetformer/mask") == 1, "the mask's publisher")
+    for topic in ("panoptic", "segments", "detections"):
+        assert graph.node.count_publishers(f"/bisenetformer/{topic}") == 0
+
+
+def silence(graph, *words: str) -> None:
+    """Waits until the status of the images is an error with all the words in it."""
+    graph.wait_for(
+        lambda: all(word in graph.status(IMAGE).message for word in words), f"'{words}' in the status of the images"
+    )
+    assert graph.status(IMAGE).level == DiagnosticStatus.ERROR
+
+
+def test_silence_without_any_camera_is_explained(graph, reluctant):
+    silence(
+        graph, "no images: nobody publishes on /image_raw", "the camera does not run", "ROS_DOMAIN_ID", "LARGE_DATA"
+    )
+
+
+def test_silence_names_topics_that_have_images(graph, reluctant):
+    with graph.camera("/front/image_color"), graph.camera("/rear/image_raw"):
+        silence(graph, "/front/image_color", "-r image_raw:=/rear/image_raw")
+
+
+def test_silence_of_an_incompatible_publisher_is_explained(graph, reluctant):
+    with graph.camera(qos=BEST_EFFORT) as camera:
+        fitting = "-p qos_overrides./image_raw.subscription.reliability:=best_effort"
+        silence(graph, "/test offers an incompatible QoS", fitting)
+        camera.send()
+
+
+def test_silence_of_another_type_is_explained(graph, reluctant):
+    publisher = graph.node.create_publisher(CompressedImage, IMAGE, 1)
+    silence(graph, "/test publishes sensor_msgs/msg/CompressedImage, expected", "set the parameter image_transport to")
+    graph.node.destroy_publisher(publisher)
+
+
+def test_silence_of_a_fitting_publisher_is_a_matter_of_transport(graph, reluctant):
+    with graph.camera():
+        mine = "for this node ('')"
+        silence(graph, "/test publishes on /image_raw, but nothing arrives", "the camera has stopped", mine)
+
+
+def test_qos_overrides_decide(graph, reluctant):
+    subscriptions = graph.node.get_subscriptions_info_by_topic
+    (info,) = graph.wait_for(lambda: subscriptions(IMAGE), "the node's subscription")
+    assert info.qos_profile.reliability == ReliabilityPolicy.RELIABLE
+    assert "well again" not in reluctant.output()
+
+
+def test_sigterm_ends_the_node_without_a_traceback(reluctant):
+    assert reluctant.stop(signal.SIGTERM) == 0
+    assert "Traceback" not in reluctant.output()
+
+
+def test_killed_node_resumes_when_it_is_started_again(graph, start, start_node, weights):
+    start(str(Path(__file__).parents[1] / "camera.py"), "5")
+    parameters = {"model": str(weights), "task": "semantic"}
+    with graph.listening({"mask": Image}) as messages:
+        first = start_node(parameters)
+        graph.wait_for(lambda: len(messages["mask"]) >= 2, "masks of the first node")
+        assert first.stop(signal.SIGKILL) == -signal.SIGKILL
+        killed_at = graph.node.get_clock().now()
+        start_node(parameters)
+        graph.wait_for(
+            lambda: any(Time.from_msg(mask.header.stamp) > killed_at for mask in messages["mask"]),
+            "masks of the second node, of images taken after the first one's end",
+        )
+
+
+@pytest.mark.parametrize(
+    ("parameter", "words"),
+    [
+        ({"score_threshold": "2.0"}, ["score_threshold", "2.0"]),
+        ({"engine": "steam"}, ["engine: expected one of auto, torch", "steam"]),
+        ({f"qos_overrides.{IMAGE}.subscription.reliability": "sometimes"}, ["sometimes", "best_effort"]),
+    ],
+)
+def test_wrong_initial_parameter_is_a_message_and_not_a_traceback(capfd, parameter, words):
+    arguments = [argument for name, value in parameter.items() for argument in ("-p", f"{name}:={value}")]
+    assert main(["--ros-args", *arguments]) == 2
+    message = capfd.readouterr().err
+    assert "Traceback" not in message
+    for word in words:
+        assert word in message

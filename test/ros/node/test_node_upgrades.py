@@ -1,0 +1,113 @@
+"""The node with `engine: auto`: PyTorch serves at once, OpenVINO takes over when its graph has been made."""
+
+import json
+import os
+import re
+from pathlib import Path
+
+import pytest
+from diagnostic_msgs.msg import DiagnosticStatus
+from sensor_msgs.msg import Image
+
+from bisenetformer_ros.cli.__main__ import main
+from bisenetformer_ros.ros.health.findings import WARN
+
+pytest.importorskip("openvino", reason="OpenVINO is not installed, and nothing else is faster than PyTorch on a CPU")
+
+MODEL = "bisenetformer-nano-camvid"
+SIZE = (48, 80)
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory: pytest.TempPathFactory):
+    """The folder in which the node looks for graphs: empty at first."""
+    folder = tmp_path_factory.mktemp("cache")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CACHE_HOME", str(folder))
+        yield folder / "bisenetformer_ros"
+
+
+@pytest.fixture(scope="module")
+def process(graph, start_node, cache):
+    process = start_node({"model": MODEL, "task": "semantic"})
+    graph.wait_until_active(process)
+    return process
+
+
+@pytest.fixture
+def camera(graph):
+    with graph.camera() as camera:
+        yield camera
+
+
+def test_a_missing_graph_is_told_with_the_command_while_pytorch_serves(graph, process, camera, cache):
+    with graph.listening({"mask": Image}) as messages:
+        graph.wait_for(lambda: graph.status("model").level == DiagnosticStatus.WARN, "a warning", camera.send)
+        graph.wait_for(lambda: messages["mask"], "a mask", camera.send)
+    message = graph.status("model").message
+    assert message.startswith("torch serves; openvino does not serve yet: ")
+    assert f"run `bisenetformer export {os.sep}" in message
+    assert f"{cache}{os.sep}{MODEL}-" in message
+    assert "--size 48x80 --task semantic --precision fp32`, or set build_engine" in message
+    assert graph.values("model")["engine"] == "torch"
+    assert not list(cache.glob("*.onnx"))
+
+
+def test_the_doctor_tells_of_a_graph_that_is_missing_and_of_one_that_is_stale(
+    graph, process, cache, domain, monkeypatch, tmp_path
+):
+    monkeypatch.setenv("ROS_DOMAIN_ID", str(domain))
+    report = tmp_path / "report.json"
+
+    def finding() -> str:
+        assert main(["doctor", "--seconds", "1", "--json", str(report)]) == 1
+        findings = json.loads(report.read_text())["nodes"]["/bisenetformer"]
+        (finding,) = [finding for finding in findings if finding["subject"] == "model"]
+        assert finding["level"] == WARN
+        return finding["text"]
+
+    missing = finding()
+    assert missing.startswith("torch serves; openvino does not serve yet: ")
+    path = Path(re.search(rf"{cache}\S+\.onnx", missing).group())
+    path.parent.mkdir(exist_ok=True)
+    path.write_bytes(b"a graph that was not written to its end")
+    try:
+        graph.wait_for_status("model", DiagnosticStatus.WARN, path.name, "damaged or no ONNX file")
+        assert f"run `bisenetformer export {os.sep}" in finding()
+    finally:
+        path.unlink()
+
+
+def test_the_node_makes_the_graph_and_changes_to_it_while_it_works(graph, process, camera, cache):
+    assert graph.set_parameter("build_engine", True) == (True, "")
+    with graph.listening({"mask": Image}) as messages:
+        graph.wait_for(lambda: "has been at work for" in graph.status("model").message, "the command", camera.send)
+        messages["mask"].clear()
+        graph.wait_for(lambda: messages["mask"], "a mask while the graph is made", camera.send)
+        graph.wait_for(lambda: graph.values("model")["engine"] == "openvino", "the new engine", camera.send)
+        messages["mask"].clear()
+        graph.wait_for(lambda: messages["mask"], "a mask of the new engine", camera.send)
+    assert graph.status("model").level == DiagnosticStatus.OK
+    (path,) = cache.iterdir()
+    assert path.suffix == ".onnx"
+    assert "frames of 80x48 go to openvino on cpu" in process.output()
+
+
+def test_frames_of_another_size_are_still_segmented(graph, process, camera):
+    with graph.listening({"mask": Image}) as messages:
+        for size in ((33, 47), SIZE):
+            graph.wait_for(
+                lambda size=size: any((m.height, m.width) == size for m in messages["mask"]),
+                f"a mask of {size}",
+                lambda size=size: camera.send(size=size),
+            )
+
+
+def test_a_graph_that_is_there_serves_without_being_made_again(graph, process, camera, start_node, cache):
+    before = {path: path.stat().st_mtime_ns for path in cache.iterdir()}
+    assert process.stop() == 0
+    graph.forget_diagnostics()
+    graph.wait_until_active(start_node({"model": MODEL, "task": "semantic"}))
+    with graph.listening({"mask": Image}):
+        graph.wait_for(lambda: graph.values("model")["engine"] == "openvino", "the engine of before", camera.send)
+    assert {path: path.stat().st_mtime_ns for path in cache.iterdir()} == before

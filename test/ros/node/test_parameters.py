@@ -1,0 +1,85 @@
+"""The declarations in a node of this process; test_segmentation_node asks the running node over ROS."""
+
+from collections.abc import Iterator
+
+import pytest
+import rclpy
+from rclpy.node import Node
+from rclpy.parameter import Parameter
+
+from bisenetformer_ros.ros.node.parameters import Parameters
+from bisenetformer_ros.ros.node.settings import SETTINGS
+
+
+@pytest.fixture(scope="module")
+def node(domain) -> Iterator[Node]:
+    context = rclpy.Context()
+    overrides = ["--ros-args", "-p", "cameras:=[front,rear]", "-p", "overlay_alpha:=0.25"]
+    rclpy.init(args=overrides, context=context, domain_id=domain)
+    node = rclpy.create_node("parameters", context=context)
+    yield node
+    node.destroy_node()
+    rclpy.shutdown(context=context)
+
+
+@pytest.fixture(scope="module")
+def configured() -> list[str]:
+    """Empty while the node is unconfigured."""
+    return []
+
+
+@pytest.fixture(scope="module")
+def parameters(node, configured) -> Parameters:
+    return Parameters(node, is_configured=lambda: bool(configured))
+
+
+def change(node: Node, **values) -> tuple[bool, str]:
+    result = node.set_parameters_atomically([Parameter(name, value=value) for name, value in values.items()])
+    return result.successful, result.reason
+
+
+def test_what_the_node_was_started_with_comes_before_the_default(parameters):
+    given = {"cameras": ["front", "rear"], "overlay_alpha": 0.25}
+    for setting in SETTINGS:
+        default = list(setting.default) if isinstance(setting.default, tuple) else setting.default
+        assert parameters[setting.name] == given.get(setting.name, default)
+
+
+def test_descriptors_tell_what_the_declaration_says(node, parameters):
+    for setting in SETTINGS:
+        descriptor = node.describe_parameter(setting.name)
+        assert descriptor.description.startswith(setting.description)
+        assert setting.changes.value in descriptor.description
+        assert all(choice in descriptor.additional_constraints for choice in setting.choices)
+        limits = [(limit.from_value, limit.to_value) for limit in descriptor.floating_point_range]
+        assert limits == ([setting.limits] if setting.limits else [])
+
+
+@pytest.mark.parametrize("wrong", [1.5, -0.1, float("nan"), float("inf"), "high", 1])
+def test_a_wrong_value_is_refused_and_the_others_of_the_same_call_with_it(node, parameters, wrong):
+    accepted, reason = change(node, overlay_alpha=0.75, score_threshold=wrong)
+    assert not accepted
+    assert reason
+    assert (parameters["overlay_alpha"], parameters["score_threshold"]) == (0.25, 0.8)
+
+
+def test_every_problem_of_a_call_is_named(node, parameters):
+    _, reason = change(node, reliability="perhaps", image_transport="theora")
+    assert "reliability: expected one of auto, reliable, best_effort, got 'perhaps'" in reason
+    assert "image_transport: expected one of raw, compressed, got 'theora'" in reason
+
+
+def test_what_is_read_once_can_be_set_only_before(node, parameters, configured):
+    assert change(node, cameras=["left", "right"]) == (True, "")
+    configured.append("yes")
+    accepted, reason = change(node, cameras=["front"])
+    assert not accepted
+    assert "ros2 lifecycle set /parameters deactivate" in reason
+    assert change(node, cameras=["left", "right"]) == (True, "")  # nothing changes
+    accepted, reason = change(node, autostart=False)
+    assert not accepted
+    assert "-p autostart:=False" in reason
+    assert parameters["cameras"] == ["left", "right"]
+    assert parameters["autostart"] is True
+    assert change(node, enable=False, max_age_ms=50.0) == (True, "")
+    assert (parameters["enable"], parameters["max_age_ms"]) == (False, 50.0)

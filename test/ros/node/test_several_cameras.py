@@ -1,0 +1,215 @@
+"""Two cameras on one engine, then one that sends JPEG: one process, which is reconfigured on the way."""
+
+import io
+from pathlib import Path
+
+import numpy as np
+import PIL.Image
+import pytest
+from bisenetformer_ros.msg import SegmentArray
+from diagnostic_msgs.msg import DiagnosticStatus
+from sensor_msgs.msg import CameraInfo, CompressedImage, Image
+from std_msgs.msg import Header
+from vision_msgs.msg import LabelInfo
+
+from bisenetformer_ros.segmenter import Segmenter
+
+FRONT, REAR = "/front/image_raw", "/rear/image_raw"
+
+
+CAMERAS = Path(__file__).parents[3] / "config" / "cameras.yaml"
+
+
+@pytest.fixture(scope="module")
+def process(graph, start, weights):
+    """With the file that users begin with; what comes after it on the command line has the last word."""
+    others = {"model": weights, "score_threshold": 0.0, "max_age_ms": 0.0, "diagnostic_updater.period": 0.2}
+    arguments = [part for name, value in others.items() for part in ("-p", f"{name}:={value}")]
+    node = "bisenetformer_ros.ros.node.segmentation_node"
+    process = start("-m", node, "--ros-args", "--params-file", str(CAMERAS), *arguments)
+    graph.wait_until_active(process)
+    return process
+
+
+@pytest.fixture(scope="module")
+def front(graph, process):
+    with graph.camera(FRONT) as camera:
+        yield camera
+
+
+@pytest.fixture(scope="module")
+def rear(graph, process):
+    with graph.camera(REAR) as camera:
+        yield camera
+
+
+def stamp_of(message) -> tuple[int, int]:
+    return message.header.stamp.sec, message.header.stamp.nanosec
+
+
+def test_every_camera_has_topics_and_a_status_of_its_own(graph, front, rear):
+    topics = {"front/mask": Image, "rear/mask": Image, "front/camera_info": CameraInfo, "rear/segments": SegmentArray}
+    header = Header(frame_id="rear_camera")
+    with graph.listening(topics) as messages:
+
+        def send() -> None:
+            front.send(size=(48, 80))
+            header.stamp = graph.node.get_clock().now().to_msg()
+            rear.send(size=(40, 64), header=header)
+
+        def are_well() -> bool:
+            return DiagnosticStatus.ERROR not in (graph.status(FRONT).level, graph.status(REAR).level)
+
+        graph.wait_for(lambda: all(messages.values()) and are_well(), "a message on every topic, all well", send)
+    assert {(m.height, m.width, m.header.frame_id) for m in messages["front/mask"]} == {(48, 80, "front_camera")}
+    assert {(m.height, m.width, m.header.frame_id) for m in messages["rear/mask"]} == {(40, 64, "rear_camera")}
+    assert {m.width for m in messages["front/camera_info"]} == {80}
+    names = [name for name, _ in graph.node.get_topic_names_and_types()]
+    assert "/bisenetformer/mask" not in names
+    graph.wait_for(lambda: graph.node.count_publishers("/bisenetformer/label_info") == 1, "the labels, once")
+
+
+def test_labels_are_the_same_for_all_cameras(graph, process):
+    infos = graph.collect(LabelInfo, "/bisenetformer/label_info", graph.latched)
+    graph.wait_for(lambda: infos, "label_info")
+
+
+def test_pictures_of_one_size_go_through_the_engine_together_and_are_not_mixed_up(graph, weights, front, rear):
+    sent: dict[tuple, Image] = {}
+    with graph.listening({"front/mask": Image, "rear/mask": Image}) as messages:
+
+        def masks(name: str) -> list[tuple[Image, Image]]:
+            """With their pictures, of those that were sent here."""
+            return [
+                (sent[name, stamp], mask)
+                for mask in messages[f"{name}/mask"]
+                if (name, (stamp := stamp_of(mask))) in sent
+            ]
+
+        def send() -> None:
+            for name, camera in (("front", front), ("rear", rear)):
+                message = camera.send(size=(64, 96))
+                sent[name, stamp_of(message)] = message
+
+        graph.wait_for(lambda: all(len(masks(name)) >= 3 for name in ("front", "rear")), "three masks each", send)
+        pairs = masks("front") + masks("rear")
+    segment = Segmenter(weights, score_threshold=0.0)
+    for picture, mask in pairs:
+        expected = segment(np.frombuffer(picture.data, np.uint8).reshape(64, 96, 3)).label_map
+        agreement = np.mean(np.frombuffer(mask.data, np.uint8).reshape(64, 96) == expected)
+        assert agreement > 0.99  # two pictures at once are summed up in another order
+
+
+def test_a_camera_that_floods_the_node_takes_nothing_from_the_other(graph, front, rear):
+    def count(topic: str, key: str) -> int:
+        return int(graph.values(topic).get(key, 0))
+
+    def totals(topic: str) -> list[int]:
+        return [count(topic, f"total_{what}_frames") for what in ("received", "segmented", "dropped")]
+
+    with graph.listening({"front/mask": Image, "rear/mask": Image}) as messages:
+        graph.wait_for(lambda: all(messages.values()), "a mask each", lambda: (front.send(), rear.send()))
+        graph.settle()
+        before = totals(REAR)
+        flooded = count(FRONT, "dropped.replaced_by_newer")
+        for _ in range(5):
+            messages["rear/mask"].clear()
+            rear.send()
+            graph.wait_for(lambda: messages["rear/mask"], "the mask of the slow camera", lambda: flood(front))
+        graph.settle()
+    received, segmented, dropped = (after - b for after, b in zip(totals(REAR), before, strict=True))
+    assert (received, segmented, dropped) == (5, 5, 0)
+    assert count(FRONT, "dropped.replaced_by_newer") > flooded
+    for topic in (FRONT, REAR):
+        received, segmented, dropped = totals(topic)
+        assert received == segmented + dropped
+
+
+def flood(camera) -> None:
+    for _ in range(25):
+        camera.send(size=(240, 320))
+
+
+def test_only_what_somebody_listens_to_is_built(graph, front, rear):
+    def both() -> None:
+        front.send()
+        rear.send()
+
+    def are_idle() -> bool:
+        return all(graph.status(topic).message.startswith("idle") for topic in (FRONT, REAR))
+
+    graph.wait_for(are_idle, "nobody listens any more", both)
+    graph.settle()
+    before_front, before_rear = graph.values(FRONT), graph.values(REAR)
+    with graph.listening({"front/overlay": Image}) as messages:
+        graph.wait_for(lambda: len(messages["front/overlay"]) >= 2, "two overlays", both)
+        graph.settle()
+    after_front, after_rear = graph.values(FRONT), graph.values(REAR)
+    grown = {
+        key for key, value in after_front.items() if key.startswith("published.") and value != before_front.get(key)
+    }
+    assert grown == {"published.overlay"}
+    assert after_rear["total_segmented_frames"] == before_rear["total_segmented_frames"]
+    assert int(after_rear["dropped.no_listener"]) > int(before_rear.get("dropped.no_listener", 0))
+
+
+def test_silence_of_one_camera_is_told_of_that_one(graph, front, rear):
+    with graph.listening({"front/mask": Image, "rear/mask": Image}):
+
+        def levels() -> list[bool]:
+            return [graph.status(topic).level == DiagnosticStatus.ERROR for topic in (FRONT, REAR)]
+
+        graph.wait_for(lambda: levels() == [False, True], "an error of the rear one alone", front.send)
+        assert "publishes on /rear/image_raw, but nothing arrives" in graph.status(REAR).message
+
+
+def test_cameras_are_read_anew_when_the_node_is_configured(graph, process):
+    accepted, reason = graph.set_parameter("cameras", ["left"])
+    assert not accepted
+    assert "cleanup" in reason
+    assert graph.change_state("deactivate")
+    assert graph.change_state("cleanup")
+    accepted, reason = graph.set_parameter("cameras", ["left", "left"])
+    assert (accepted, reason) == (False, "cameras: a name may stand there once only, got left, left")
+    assert graph.set_parameter("cameras", ["left"]) == (True, "")
+    assert graph.set_parameter("image_transport", "compressed") == (True, "")
+    assert graph.change_state("configure")
+    graph.wait_for(lambda: graph.node.count_publishers("/bisenetformer/left/mask") == 1, "the new camera's mask")
+    graph.wait_for(lambda: graph.node.count_publishers("/bisenetformer/front/mask") == 0, "the end of the old one's")
+
+
+def test_jpeg_and_png_are_segmented(graph, process, weights):
+    assert graph.change_state("activate")
+    random = np.random.default_rng(0).integers(0, 255, (48, 80, 3), np.uint8)
+    publisher = graph.node.create_publisher(CompressedImage, "/left/image_raw/compressed", 10)
+    with graph.listening({"left/mask": Image}) as messages:
+        for kind in ("jpeg", "png"):
+            file = io.BytesIO()
+            PIL.Image.fromarray(random).save(file, kind)
+            message = CompressedImage(format=f"rgb8; {kind} compressed bgr8", data=file.getvalue())
+
+            def send(kind: str = kind, message: CompressedImage = message) -> None:
+                message.header = Header(stamp=graph.node.get_clock().now().to_msg(), frame_id=kind)
+                publisher.publish(message)
+
+            def masks(kind: str = kind) -> list[Image]:
+                return [mask for mask in messages["left/mask"] if mask.header.frame_id == kind]
+
+            graph.wait_for(masks, f"the mask of a {kind}", send)
+    mask = masks()[0]
+    assert (mask.height, mask.width) == (48, 80)
+    expected = Segmenter(weights, score_threshold=0.0)(random).label_map
+    assert np.mean(np.frombuffer(mask.data, np.uint8).reshape(48, 80) == expected) > 0.99
+    graph.node.destroy_publisher(publisher)
+
+
+def test_a_camera_that_comes_back_starts_to_count_anew_but_keeps_its_qos_override(graph, process):
+    assert graph.change_state("deactivate")
+    assert graph.change_state("cleanup")
+    assert graph.set_parameter("cameras", ["front", "left"]) == (True, "")
+    assert graph.set_parameter("image_transport", "raw") == (True, "")
+    assert graph.change_state("configure")
+    assert graph.change_state("activate")
+    with graph.camera(FRONT) as camera, graph.listening({"front/mask": Image}) as messages:
+        graph.wait_for(lambda: messages["front/mask"], "a mask", camera.send)
+    assert "Traceback" not in process.output()

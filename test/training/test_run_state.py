@@ -1,0 +1,93 @@
+import json
+import resource
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+import torch
+
+from bisenetformer_ros.errors import ConfigError
+from bisenetformer_ros.training.run_state import Checkpoint, CheckpointError
+
+CPU = torch.device("cpu")
+
+
+@contextmanager
+def files_of_at_most(num_bytes: int) -> Iterator[None]:
+    """As on a full disk, the kernel refuses to let a file grow."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (num_bytes, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+def test_a_kill_at_any_moment_leaves_a_whole_state(tmp_path: Path) -> None:
+    script = Path(__file__).with_name("killed_savers.py")
+    command = [sys.executable, str(script), str(tmp_path / "checkpoint.pt"), "40"]
+    process = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert process.returncode == 0, process.stderr
+    kills = [json.loads(line) for line in process.stdout.splitlines()]
+    assert len(kills) == 40
+    assert all(kill["whole"] for kill in kills)
+    assert any(kill["half_done"] for kill in kills)
+    numbers = [kill["number"] for kill in kills]
+    assert numbers == sorted(numbers)
+    assert numbers[-1] > 0
+    assert [file.name for file in tmp_path.iterdir()] == ["checkpoint.pt"]
+
+
+def test_a_full_disk_leaves_the_state_before(short_run: ModuleType, tmp_path: Path) -> None:
+    checkpoint = Checkpoint(tmp_path / "checkpoint.pt", short_run.config())
+    weights = torch.rand(100_000)
+    with (
+        files_of_at_most(10_000),
+        pytest.raises(CheckpointError, match=r"of 0 MB cannot be .*too large.*none yet\. Make"),
+    ):
+        checkpoint.save({"weights": weights})
+    assert not checkpoint.exists()
+    checkpoint.save({"weights": weights})
+    with files_of_at_most(10_000), pytest.raises(CheckpointError, match="still holds the last state"):
+        checkpoint.save({"weights": weights + 1})
+    assert torch.equal(checkpoint.load(CPU)["weights"], weights)
+    assert [file.name for file in tmp_path.iterdir()] == ["checkpoint.pt"]
+
+
+def test_another_recipe_does_not_continue_a_run(short_run: ModuleType, tmp_path: Path) -> None:
+    path = tmp_path / "checkpoint.pt"
+    Checkpoint(path, short_run.config()).save({})
+    other = Checkpoint(path, short_run.config(iterations=8, crop_size=(64, 96)))
+    with pytest.raises(
+        ConfigError, match=r"iterations 6 \(now 8\), crop_size \(64, 64\) \(now \(64, 96\)\); .*--restart"
+    ):
+        other.load(CPU)
+
+
+@pytest.mark.parametrize("share", [0.0, 0.3, 0.99])
+def test_a_damaged_file_is_told(short_run: ModuleType, tmp_path: Path, share: float) -> None:
+    checkpoint = Checkpoint(tmp_path / "checkpoint.pt", short_run.config())
+    checkpoint.save({"weights": torch.rand(100)})
+    content = checkpoint.path.read_bytes()
+    checkpoint.path.write_bytes(content[: int(share * len(content))])
+    with pytest.raises(CheckpointError, match=r"checkpoint.pt: not a checkpoint of a run, or damaged .*--restart"):
+        checkpoint.load(CPU)
+
+
+def test_a_file_of_something_else_is_told(short_run: ModuleType, tmp_path: Path) -> None:
+    torch.save({"model": torch.rand(3)}, tmp_path / "checkpoint.pt")
+    with pytest.raises(CheckpointError, match="not a checkpoint of a run"):
+        Checkpoint(tmp_path / "checkpoint.pt", short_run.config()).load(CPU)
+
+
+def test_a_removed_one_is_gone_with_all_that_was_left(short_run: ModuleType, tmp_path: Path) -> None:
+    checkpoint = Checkpoint(tmp_path / "checkpoint.pt", short_run.config())
+    checkpoint.remove()
+    checkpoint.save({})
+    (tmp_path / "checkpoint.pt.17.unfinished").write_bytes(b"half")
+    checkpoint.remove()
+    assert list(tmp_path.iterdir()) == []
