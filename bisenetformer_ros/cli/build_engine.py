@@ -6,9 +6,9 @@ import sys
 from concurrent.futures import wait
 from pathlib import Path
 
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
+from rich.progress import Progress, TaskID
 
+from bisenetformer_ros.cli.progress import progress
 from bisenetformer_ros.errors import ConfigError, EngineError
 from bisenetformer_ros.in_thread import in_thread
 from bisenetformer_ros.inference.engines.tensorrt.build import PRECISIONS, build_engine
@@ -77,9 +77,8 @@ def _first_opening(engine: Path, task: str) -> GoldenCheck:
 
 def _build(args: argparse.Namespace) -> Sidecar:
     """Builds in a thread, so that Ctrl-C is heard while TensorRT works."""
-    bars = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
-    with Progress(SpinnerColumn(), *bars, TimeElapsedColumn(), console=Console(stderr=True)) as progress:
-        display = BuildDisplay(progress, f"building {args.engine.name}")
+    with progress() as bar:
+        display = BuildDisplay(bar, f"building {args.engine.name}")
         options = (args.precision, args.workspace_mib, args.timing_cache)
         build = in_thread(lambda: build_engine(args.graph, args.engine, display, *options), "building")
         try:
@@ -95,7 +94,7 @@ def _build(args: argparse.Namespace) -> Sidecar:
 
 
 class BuildDisplay:
-    """The phases of a build as nested bars; where TensorRT tells of none, a spinner with the time."""
+    """The phases of a build as nested bars; where TensorRT reports none, a pulsing bar with the time."""
 
     def __init__(self, progress: Progress, title: str) -> None:
         self.cancelled = False

@@ -5,9 +5,9 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
+from bisenetformer_ros.cli.progress import progress
 from bisenetformer_ros.data.catalog import arguments_of, find_dataset
 from bisenetformer_ros.data.check import Findings, check
 from bisenetformer_ros.data.sample import LabeledDataset
@@ -23,10 +23,9 @@ def check_data(sources: Sequence[Mapping[str, Any]], root: Path | None, labels: 
     Raises ConfigError for a source that is not described as it should be.
     """
     datasets, problems = _find(sources, root, labels)
-    columns = (TextColumn("checking"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True)) as progress:
-        task = progress.add_task("", total=sum(len(dataset) for dataset in datasets))
-        findings = check(datasets, lambda: progress.advance(task))
+    with progress() as bar:
+        task = bar.add_task("checking", total=sum(len(dataset) for dataset in datasets))
+        findings = check(datasets, lambda: bar.advance(task))
     problems += findings.problems
     for problem in problems:
         print(problem)

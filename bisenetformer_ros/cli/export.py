@@ -8,11 +8,10 @@ from typing import Any
 
 import cv2
 import numpy as np
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from bisenetformer_ros.atomic_write import write_atomically
 from bisenetformer_ros.cli.argument_types import frame_size
+from bisenetformer_ros.cli.progress import progress
 from bisenetformer_ros.errors import ConfigError, ModelError
 from bisenetformer_ros.images.sources import open_source
 from bisenetformer_ros.inference.engines import TASKS
@@ -76,14 +75,13 @@ def run(args: argparse.Namespace) -> int:
     options = ExportOptions(args.task, args.size, args.precision, "bgr" if args.bgr else "rgb", args.dynamic_batch)
     frames = read_frames(args.verify_with, args.size, MAX_FRAMES) if args.verify_with else drive_frames(args.size)
     calibration = read_frames(args.calibrate, args.size, MAX_CALIBRATION) if args.calibrate else []
-    columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
-    with Progress(*columns, TimeElapsedColumn(), console=Console(stderr=True)) as progress:
-        building = progress.add_task("building the graph", total=1)
+    with progress() as bar:
+        building = bar.add_task("building the graph", total=None)
         proto = build_onnx(weights, options, calibration)
         graph = proto.SerializeToString()
-        progress.update(building, completed=1)
-        comparing = progress.add_task("comparing with PyTorch", total=len(frames))
-        verification = verify(graph, weights, frames, lambda: progress.advance(comparing))
+        bar.update(building, total=1, completed=1)
+        comparing = bar.add_task("comparing with PyTorch", total=len(frames))
+        verification = verify(graph, weights, frames, lambda: bar.advance(comparing))
     print(f"graph:     {len(proto.graph.node)} operators of opset {OPSET}, {len(graph) / 1e6:.1f} MB")
     print(f"agreement: {verification}")
     if args.json:
