@@ -1,1 +1,1 @@
-"""rosbag2 without ROS: reading images and labels, writing results; mcap and sqlite3, plain or compressed with zstd."""
+"""Reading and writing rosbag2 without ROS: mcap and sqlite3, uncompressed or compressed with zstd."""

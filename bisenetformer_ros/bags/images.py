@@ -1,4 +1,4 @@
-"""The pictures and label images of a bag, decoded as the node decodes them."""
+"""Images and label images of a bag, decoded by the node's decoders."""
 
 import struct
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
@@ -8,36 +8,42 @@ from typing import Any
 
 import numpy as np
 
-from bisenetformer_ros.bags.damage import Topic, list_topics
 from bisenetformer_ros.bags.message_types import message_types
 from bisenetformer_ros.bags.reader import Bag, BagMessage
+from bisenetformer_ros.bags.topics import Topic, list_topics
 from bisenetformer_ros.errors import InputError
-from bisenetformer_ros.images import compressed as compressed_decoder
-from bisenetformer_ros.images import raw as image_decoder
-from bisenetformer_ros.images.raw import BadFrameError
+from bisenetformer_ros.images.compressed import decode_compressed, decode_compressed_values
+from bisenetformer_ros.images.raw import BadFrameError, decode_image, decode_values
 from bisenetformer_ros.images.sources import Frame, FrameSource
 
 IMAGE = "sensor_msgs/msg/Image"
 COMPRESSED = "sensor_msgs/msg/CompressedImage"
 
 _Decoders = Mapping[str, Callable[[Any], np.ndarray]]
-PICTURES: _Decoders = {IMAGE: image_decoder.decode_image, COMPRESSED: compressed_decoder.decode_compressed}
-LABELS: _Decoders = {IMAGE: image_decoder.decode_values, COMPRESSED: compressed_decoder.decode_compressed_values}
+IMAGE_DECODERS: _Decoders = {IMAGE: decode_image, COMPRESSED: decode_compressed}
+LABEL_DECODERS: _Decoders = {IMAGE: decode_values, COMPRESSED: decode_compressed_values}
 
 _STAMP_END = 12
-"""Bytes of a serialized message up to the end of its stamp: 4 of encapsulation, 4 of seconds, 4 of nanoseconds."""
+"""Offset in bytes behind the stamp of a serialized message: 4 of encapsulation, 4 of seconds, 4 of nanoseconds."""
 
 
 def choose_image_topic(bag: Bag, topic: str | None, option: str, others: Collection[str | None] = ()) -> Topic:
-    """`topic`, or the only image topic there is besides `others`.
+    """Return `topic`, or the bag's only image topic if it is None.
 
-    Raises InputError; option: what would have named the topic.
+    Args:
+        bag: Bag to look in.
+        topic: Name of the topic.
+        option: Command-line option that names the topic, for the error message.
+        others: Topics that are not candidates.
+
+    Raises:
+        InputError: The topic is missing, has another type or no messages, or the bag has several image topics.
     """
     if topic is not None:
-        return bag.find(topic, PICTURES, option)
-    images = [candidate for candidate in bag.topics if candidate.type in PICTURES and candidate.name not in others]
+        return bag.find(topic, IMAGE_DECODERS, option)
+    images = [found for found in bag.topics if found.type in IMAGE_DECODERS and found.name not in others]
     if len(images) == 1:
-        return bag.find(images[0].name, PICTURES, option)
+        return bag.find(images[0].name, IMAGE_DECODERS, option)
     raise InputError(
         f"{bag.path}: the bag has {len(images) or 'no'} image topics; expected one, or its name in {option}. "
         f"{list_topics(bag.topics)}"
@@ -45,15 +51,18 @@ def choose_image_topic(bag: Bag, topic: str | None, option: str, others: Collect
 
 
 def neighbour(image_topic: str, name: str) -> str:
-    """/camera/image_raw and /camera/image_raw/compressed → /camera/`name`."""
+    """Return the sibling `name` of an image topic: /camera/`name` for /camera/image_raw[/compressed]."""
     return f"{image_topic.removesuffix('/compressed').rpartition('/')[0]}/{name}"
 
 
 @dataclass(frozen=True)
 class BagImage:
-    """A message with an image, decoded when asked for. name: of the bag, with the message's number in its topic.
+    """An image message, decoded on demand.
 
-    decoders: PICTURES or LABELS.
+    Attributes:
+        name: Name of the bag and number of the message in its topic.
+        message: The serialized message.
+        decoders: IMAGE_DECODERS or LABEL_DECODERS.
     """
 
     name: str
@@ -62,41 +71,51 @@ class BagImage:
 
     @property
     def stamp_ns(self) -> int:
-        """Of the header, with which every type of image begins. Raises BadFrameError."""
+        """Stamp of the header, read without parsing the image. Raises BadFrameError for truncated data."""
         data = self.message.data
         if len(data) < _STAMP_END:
-            raise BadFrameError("damaged_message", f"{self.name}: {len(data)} bytes are no {self.message.type}")
+            raise BadFrameError("damaged_message", f"{self.name}: {len(data)} bytes are not a {self.message.type}")
         seconds, nanoseconds = struct.unpack_from("<iI" if data[1] & 1 else ">iI", data, _STAMP_END - 8)
         return seconds * 1_000_000_000 + nanoseconds
 
     def parse(self) -> Any:
-        """The message with its fields. Raises BadFrameError for data that is not of its type."""
+        """Return the deserialized message. Raises BadFrameError for data that does not match its type."""
         try:
             return message_types().deserialize_cdr(self.message.data, self.message.type)
-        except Exception as error:  # besides its own SerdeError, whatever wrong lengths lead to
+        except Exception as error:  # SerdeError, or any error that wrong lengths cause
             raise BadFrameError("damaged_message", f"{self.name}: not a {self.message.type}: {error}") from error
 
     def decode(self, parsed: Any) -> np.ndarray:
-        """What `parse` returned → (H, W, 3) uint8 RGB of PICTURES, (H, W) integers of LABELS. Raises BadFrameError."""
+        """Decode the result of `parse`: to (H, W, 3) uint8 RGB, or for labels to (H, W) integers.
+
+        Raises:
+            BadFrameError: The image cannot be decoded.
+        """
         return self.decoders[self.message.type](parsed)
 
     def read(self) -> np.ndarray:
-        """Parsed and decoded."""
+        """Parse and decode the message; see `decode`."""
         return self.decode(self.parse())
 
 
-def bag_images(path: Path, messages: Iterable[BagMessage], decoders: _Decoders = PICTURES) -> Iterator[BagImage]:
-    """Messages of one topic of the bag `path`, numbered from 0."""
+def bag_images(path: Path, messages: Iterable[BagMessage], decoders: _Decoders = IMAGE_DECODERS) -> Iterator[BagImage]:
+    """Yield the images of one topic of the bag `path`, numbered from 0."""
     for number, message in enumerate(messages):
         yield BagImage(f"{path.stem}_{number:06d}", message, decoders)
 
 
 def open_bag(path: Path, topic: str | None = None) -> FrameSource:
-    """Frames in order of recording. topic: may be left out if there is one image topic only.
+    """Open an image topic of a bag as frames in order of recording.
 
-    Raises InputError for a bag that cannot be read or has no such topic, ConfigError without the package rosbags.
+    Args:
+        path: Bag.
+        topic: Name of the topic; None for the bag's only image topic.
+
+    Raises:
+        InputError: The bag cannot be read or lacks the topic.
+        ConfigError: rosbags is not installed.
     """
-    bag = Bag(path)  # open as long as its frames are read
+    bag = Bag(path)  # stays open while its frames are read
     chosen = choose_image_topic(bag, topic, "--topic")
     images = bag_images(path, bag.messages([chosen.name]))
     return FrameSource(chosen.count, (Frame(image.name, image.read) for image in images))

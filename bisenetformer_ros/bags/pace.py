@@ -1,13 +1,13 @@
-"""How fast a bag is played."""
+"""Playback rate of a bag."""
 
 import argparse
 
 LOCKSTEP = "lockstep"
-"""Each image when the result of the one before is there."""
+"""Publish each image when the result of the previous one has arrived."""
 
 
 def pace(text: str) -> float | str:
-    """An argument of the command line: a factor above 0, where 1 is as recorded, or LOCKSTEP."""
+    """Parse a playback rate: a factor above 0, where 1 is the recorded rate, or LOCKSTEP."""
     if text == LOCKSTEP:
         return text
     try:

@@ -1,23 +1,28 @@
-"""A rosbag2, open for reading: its topics and their messages. Errors list what the bag holds."""
+"""Reading a rosbag2: its topics and their messages."""
 
 from collections.abc import Collection, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
-from bisenetformer_ros.bags.damage import Topic, list_topics, surviving_topics
+from bisenetformer_ros.bags.topics import Topic, list_topics, surviving_topics
 from bisenetformer_ros.errors import ConfigError, InputError
 
 STORAGE_SUFFIXES = (".mcap", ".db3")
-_ZSTD = b"\x28\xb5\x2f\xfd"
-"""No serialized message begins like this."""
+_ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
+"""No CDR message starts with these bytes."""
 
 
 @dataclass(frozen=True)
 class BagMessage:
-    """One serialized message. time_ns: when it was recorded. data: CDR. connection: rosbags' record of its topic."""
+    """A serialized message.
+
+    Attributes:
+        connection: The rosbags record of its topic.
+        time_ns: Time of recording.
+        data: CDR.
+    """
 
     connection: Any
     time_ns: int
@@ -33,14 +38,16 @@ class BagMessage:
 
 
 def is_bag(path: Path) -> bool:
-    """Whether `path` looks like a bag: a directory with metadata.yaml, or a single .mcap or .db3 file."""
+    """Return whether `path` is a directory with metadata.yaml or is named like an .mcap or .db3 file."""
     return (path / "metadata.yaml").is_file() or path.suffix in STORAGE_SUFFIXES
 
 
 class Bag:
-    """A directory with metadata.yaml, or a single .mcap or .db3 file; a context manager.
+    """An open rosbag2: a directory with metadata.yaml, or a single .mcap or .db3 file. A context manager.
 
-    Raises InputError for what cannot be read, with the topics that are known of it, and ConfigError without rosbags.
+    Raises:
+        InputError: The bag cannot be read. The message lists the topics that are known.
+        ConfigError: rosbags is not installed.
     """
 
     def __init__(self, path: Path) -> None:
@@ -49,34 +56,32 @@ class Bag:
         except ModuleNotFoundError as error:
             raise ConfigError("reading a rosbag2 needs rosbags: `pip install bisenetformer_ros[bags]`") from error
         self.path = path
-        _check_is_there(path)
+        _check_exists(path)
         try:
             self._reader = Reader(path)
             self._reader.open()
-        except Exception as error:  # a damaged file makes the libraries below fail in ways that they do not declare
+        except Exception as error:  # rosbags and the libraries below it declare no set of errors for damaged files
             raise self._damaged(error) from error
         self._connections = {c.id: c._replace(msgtype=_full_name(c.msgtype)) for c in self._reader.connections}
 
     @property
     def connections(self) -> Collection[Any]:
-        """rosbags' record of every topic and publisher."""
+        """The rosbags records of all topics, one per recorded publisher."""
         return self._connections.values()
 
     def __enter__(self) -> "Bag":
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *exception: object) -> None:
         self.close()
 
     def close(self) -> None:
-        with suppress(Exception):  # a reader that failed half-way may not close
+        with suppress(Exception):  # a reader that failed part-way may fail to close
             self._reader.close()
 
     @property
     def topics(self) -> list[Topic]:
-        """Ordered by name; one entry per type where a topic has several."""
+        """Topics ordered by name, one entry for each type of a topic."""
         counts: dict[tuple[str, str], int] = {}
         for connection in self.connections:
             key = connection.topic, connection.msgtype
@@ -84,9 +89,15 @@ class Bag:
         return [Topic(name, kind, count) for (name, kind), count in sorted(counts.items())]
 
     def find(self, topic: str, types: Collection[str], option: str) -> Topic:
-        """The topic of this name; raises InputError if it is missing, is of none of `types`, or has no messages.
+        """Return the topic of this name.
 
-        option: how the user named it, for the message.
+        Args:
+            topic: Name.
+            types: Accepted message types.
+            option: Command-line option that named the topic, for the error message.
+
+        Raises:
+            InputError: The topic is missing, has another type, or has no messages.
         """
         of_name = [candidate for candidate in self.topics if candidate.name == topic]
         of_type = [candidate for candidate in of_name if candidate.type in types]
@@ -101,9 +112,14 @@ class Bag:
         raise InputError(f"{self.path}: {problem} ({option}). {list_topics(self.topics)}")
 
     def messages(self, topics: Collection[str] | None = None, at_ns: int | None = None) -> Iterator[BagMessage]:
-        """The messages of these topics, or of all, in order of recording; one iteration at a time.
+        """Yield messages in order of recording. Only one such iteration may run at a time.
 
-        at_ns: only those recorded at this time. Raises InputError where the bag is damaged.
+        Args:
+            topics: Names of topics; None for all.
+            at_ns: Restrict to messages recorded at exactly this time.
+
+        Raises:
+            InputError: The bag is damaged.
         """
         chosen = [c for c in self._reader.connections if topics is None or c.topic in topics]
         end_ns = None if at_ns is None else at_ns + 1
@@ -112,43 +128,40 @@ class Bag:
         while True:
             try:
                 connection, time_ns, data = next(stream)
-                message = BagMessage(self._connections[connection.id], time_ns, _plain(bytes(data)))
+                message = BagMessage(self._connections[connection.id], time_ns, _decompressed(bytes(data)))
             except StopIteration:
                 return
-            except Exception as error:  # as above
-                raise self._damaged(error, f"after {count} messages") from error
+            except Exception as error:  # see __init__
+                raise self._damaged(error, f" after {count} messages") from error
             yield message
             count += 1
 
     def _damaged(self, error: Exception, where: str = "") -> InputError:
-        reason = str(error) or type(error).__name__
-        where = f" {where}" if where else ""
-        return InputError(
-            f"{self.path}: the bag cannot be read{where}: {reason.rstrip('.')}. {surviving_topics(self.path)}"
-        )
+        reason = (str(error) or type(error).__name__).rstrip(".")
+        return InputError(f"{self.path}: the bag cannot be read{where}: {reason}. {surviving_topics(self.path)}")
 
 
 def _full_name(name: str) -> str:
-    """sensor_msgs/Image, as some writers have it → sensor_msgs/msg/Image."""
+    """Expand sensor_msgs/Image, which some writers use, to sensor_msgs/msg/Image."""
     package, _, kind = name.partition("/")
     return f"{package}/msg/{kind}" if kind and "/" not in kind else name
 
 
-def _plain(data: bytes) -> bytes:
-    """The file of a bag whose messages are compressed does not tell so when it is read without its metadata.yaml."""
-    if not data.startswith(_ZSTD):
+def _decompressed(data: bytes) -> bytes:
+    """Undo message compression, which only metadata.yaml declares: a file read without it looks uncompressed."""
+    if not data.startswith(_ZSTD_MAGIC):
         return data
     from zstandard import ZstdDecompressor
 
     return ZstdDecompressor().decompressobj().decompress(data)
 
 
-def _check_is_there(path: Path) -> None:
+def _check_exists(path: Path) -> None:
     if path.is_dir() and not (path / "metadata.yaml").is_file():
         files = sorted(file.name for file in path.iterdir() if file.suffix in STORAGE_SUFFIXES)
-        hint = f"read one of its files alone ({', '.join(files)}) or run `ros2 bag reindex`" if files else "no bag"
+        hint = f"read one of its files alone ({', '.join(files)}) or run `ros2 bag reindex`" if files else "not a bag"
         raise InputError(f"{path}: the directory has no metadata.yaml: {hint}")
     if not is_bag(path):
-        raise InputError(f"{path}: no rosbag2; expected a directory with metadata.yaml, or an .mcap or .db3 file")
+        raise InputError(f"{path}: not a rosbag2; expected a directory with metadata.yaml, or an .mcap or .db3 file")
     if path.suffix in STORAGE_SUFFIXES and not path.exists():
         raise InputError(f"{path}: no such file")

@@ -1,8 +1,8 @@
-"""Pictures and their labels → a bag, as if a camera and a labeller had been recorded."""
+"""Writing images and their labels to a bag, as the recording of a camera."""
 
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
+from typing import Any
 
 import cv2
 import numpy as np
@@ -25,8 +25,13 @@ JPEG_QUALITY = 95
 
 @dataclass(frozen=True)
 class BagFormat:
-    """storage, compression: of `BagWriter`. encoding: of the images, one of ENCODINGS; labels are compressed as PNG
-    where images are compressed."""
+    """Format of a bag.
+
+    Attributes:
+        storage: See `BagWriter`.
+        compression: See `BagWriter`.
+        encoding: Encoding of the images, one of ENCODINGS. Labels are PNG unless it is "raw".
+    """
 
     storage: str = "mcap"
     compression: str = "none"
@@ -34,13 +39,21 @@ class BagFormat:
 
 
 class DriveRecorder:
-    """A new bag with a camera and its labels; a context manager.
-
-    labels: the classes of the label images; without them the bag has none.
-    """
+    """A new bag with a camera and its labels; a context manager."""
 
     def __init__(self, path: Path, form: BagFormat, labels: LabelMap | None, has_instances: bool) -> None:
-        """Raises InputError if `path` exists, ConfigError for a format that does not exist."""
+        """Prepare the bag.
+
+        Args:
+            path: Directory to create.
+            form: Format.
+            labels: Classes of the label images; None for a bag without labels.
+            has_instances: Whether the bag gets a topic of instance ids.
+
+        Raises:
+            InputError: `path` exists.
+            ConfigError: Storage and compression do not fit.
+        """
         self._writer = BagWriter(path, form.storage, form.compression)
         self._encoding = form.encoding
         self._labels = labels
@@ -63,18 +76,20 @@ class DriveRecorder:
                 self._writer.add_topic(self.instance_topic, kind)
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._writer.__exit__(kind, error, trace)
+    def __exit__(self, *exception: Any) -> None:
+        self._writer.__exit__(*exception)
 
     def add(self, stamp_ns: int, rgb: np.ndarray, label_map: np.ndarray | None, instances: np.ndarray | None) -> None:
-        """rgb: (H, W, 3) uint8. label_map: (H, W) uint8, 255 = ignored; None for a frame without labels.
+        """Write one frame.
 
-        instances: (H, W) integers of 0..65535, 0 = none; left out where the bag has none.
+        Args:
+            stamp_ns: Stamp of the headers and time of recording.
+            rgb: (H, W, 3) uint8.
+            label_map: (H, W) uint8, 255 = ignored; None for a frame without labels.
+            instances: (H, W) integers of 0..65535, 0 = none; None or ignored if the bag has no instances.
         """
         head = messages.header(stamp_ns, FRAME_ID)
-        # The calibration comes first: whoever reads in order has it for this image, and not for the next one.
+        # Calibration first, so that sequential readers have it before the image.
         self._writer.write(CAMERA_INFO_TOPIC, stamp_ns, messages.camera_info(head, *rgb.shape[:2]))
         self._write_image(self.camera_topic, stamp_ns, head, rgb, self._encoding)
         if self._labels is None or label_map is None:

@@ -1,9 +1,8 @@
-"""A copy of a bag with everything added that the node would have published."""
+"""A copy of a bag with the results that the node would have published."""
 
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 import numpy as np
@@ -18,7 +17,7 @@ from bisenetformer_ros.labels import LabelMap
 from bisenetformer_ros.results import SegmentationResult
 
 NAMESPACE = "/bisenetformer"
-"""The node's default name: the topics in the bag are those of a live node."""
+"""The node's default name."""
 
 _CAMERA_INFO = "sensor_msgs/msg/CameraInfo"
 _SEMANTIC = dict.fromkeys(("mask", "confidence", "color_mask", "overlay"), IMAGE)
@@ -31,15 +30,28 @@ _LATCHED = {"label_info": "vision_msgs/msg/LabelInfo", "label_map": "bisenetform
 
 
 class AnnotatedBag:
-    """mcap with compressed chunks; a context manager. Results carry the stamp and frame_id of their image, and are
-    recorded at its time. Topics that an earlier run of a node left in the bag make way for the new ones.
+    """An mcap bag with compressed chunks that holds a copy of another bag and results; a context manager.
 
-    left_out: topics that could not be copied, since nobody knows how their type is defined.
+    Results carry the stamp and frame_id of their image and its time of recording. They replace topics of the same name
+    in the source.
+
+    Attributes:
+        left_out: Topics that cannot be copied because the definition of their type is unknown.
     """
 
     def __init__(self, path: Path, source: Bag, image_topic: str, labels: LabelMap, task: str) -> None:
-        """image_topic: its neighbour camera_info is passed on. Raises InputError if `path` exists."""
-        self.path = path
+        """Prepare the bag.
+
+        Args:
+            path: Directory to create.
+            source: Bag to copy.
+            image_topic: Topic of the segmented images; its sibling camera_info is republished with the results.
+            labels: Classes of the results.
+            task: "semantic" or "panoptic".
+
+        Raises:
+            InputError: `path` exists.
+        """
         self.left_out: list[str] = []
         self._source = source
         self._labels = labels
@@ -68,24 +80,29 @@ class AnnotatedBag:
                 self.left_out.append(connection.topic)
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._writer.__exit__(kind, error, trace)
+    def __exit__(self, *exception: Any) -> None:
+        self._writer.__exit__(*exception)
 
     def copy(self, message: BagMessage) -> None:
-        """To be called with every message of the source, in order."""
+        """Copy a message; to be called with every message of the source, in order."""
         if (message.topic, message.type) in self._copied:
             self._writer.copy(message)
         if (message.topic, message.type) == (self._camera_info_topic, _CAMERA_INFO):
             self._camera_info = message_types().deserialize_cdr(message.data, message.type)
 
     def drop(self) -> None:
-        """Counts an image that cannot be segmented."""
+        """Count an image that cannot be segmented."""
         self._dropped += 1
 
     def add(self, image: BagImage, rgb: np.ndarray, result: SegmentationResult, times_ms: Mapping[str, float]) -> None:
-        """rgb: (H, W, 3) uint8, decoded from `image`. times_ms: stage → time."""
+        """Write the results of an image.
+
+        Args:
+            image: The image.
+            rgb: Its pixels, (H, W, 3) uint8.
+            result: Result of the segmentation.
+            times_ms: Stage → milliseconds.
+        """
         head = image.parse().header
         time_ns = image.message.time_ns
         if not self._has_labels:

@@ -14,17 +14,24 @@ from bisenetformer_ros.errors import ConfigError, InputError
 
 STORAGES = ("mcap", "sqlite3")
 COMPRESSIONS = ("none", "chunk", "message", "file")
-"""What zstd compresses: nothing, the chunks within an mcap, every message, or the finished file."""
+"""What zstd compresses: nothing, the chunks of an mcap file, each message, or the finished file."""
 
 _VERSION: Literal[8] = 8
-"""Of metadata.yaml. From 9 on (ROS 2 Jazzy), the QoS of topics is written in a way that older distributions refuse."""
+"""Version of metadata.yaml. Since 9 (ROS 2 Jazzy), it stores QoS in a form that older distributions reject."""
 
 
 class BagWriter:
-    """A new bag in the directory `path`; a context manager, which removes the directory if it ends with an error.
+    """A new bag; a context manager that removes the bag's directory if it exits with an error.
 
-    Raises InputError if the path exists, ConfigError for chunk compression of sqlite3 and without rosbags, OSError if
-    the disk is full.
+    Args:
+        path: Directory to create.
+        storage: One of STORAGES.
+        compression: One of COMPRESSIONS; "chunk" needs mcap.
+
+    Raises:
+        InputError: `path` exists.
+        ConfigError: Storage and compression do not fit, or rosbags is not installed.
+        OSError: The disk is full.
     """
 
     def __init__(self, path: Path, storage: str = "mcap", compression: str = "none") -> None:
@@ -33,9 +40,9 @@ class BagWriter:
         except ModuleNotFoundError as error:
             raise ConfigError("writing a rosbag2 needs rosbags: `pip install bisenetformer_ros[bags]`") from error
         if (storage, compression) == ("sqlite3", "chunk"):
-            raise ConfigError("compression chunk is mcap's own; for sqlite3 take none, message or file")
+            raise ConfigError("sqlite3 has no chunk compression; expected none, message or file, or --storage mcap")
         if path.exists():
-            raise InputError(f"{path} exists already; expected the name of a new directory for the bag")
+            raise InputError(f"{path} already exists; expected the name of a new directory for the bag")
         modes = {"none": "NONE", "chunk": "STORAGE", "message": "MESSAGE", "file": "FILE"}
         self.path = path
         self._writer = Writer(path, version=_VERSION, storage_plugin=StoragePlugin[storage.upper()])
@@ -51,7 +58,7 @@ class BagWriter:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         with self._removing_what_fails():
-            self._writer.__exit__(kind, error, trace)  # writes what is left, for which a full disk has no room
+            self._writer.__exit__(kind, error, trace)  # flushes, which fails on a full disk
         if error is not None:
             shutil.rmtree(self.path, ignore_errors=True)
 
@@ -66,20 +73,20 @@ class BagWriter:
             raise
 
     def add_topic(self, topic: str, kind: str, latched: bool = False) -> None:
-        """Latched messages are played as transient local, so that who comes late gets the last one."""
+        """Add a topic of type `kind`. Its messages are played as transient local if it is latched."""
         self._connections[topic, kind] = self._writer.add_connection(
             topic, kind, typestore=message_types(), offered_qos_profiles=[_latched_qos()] if latched else []
         )
 
     def write(self, topic: str, time_ns: int, message: Any) -> None:
-        """message: of `message_types()`. time_ns: when it is played, relative to the other messages."""
+        """Write a message, an object of `message_types()`, with its time of recording."""
         kind = message.__msgtype__
         self._write(self._connections[topic, kind], time_ns, message_types().serialize_cdr(message, kind))
 
     def copy_topic(self, connection: Any) -> bool:
-        """Takes over a topic of another bag; False if neither that bag nor rosbags knows how its type is defined."""
+        """Add a topic of another bag. Returns False if neither that bag nor rosbags has the definition of its type."""
         key = connection.topic, connection.msgtype
-        if key in self._connections:  # several publishers may have been recorded one by one
+        if key in self._connections:  # each publisher of a topic has a connection
             return True
         definition = _definition(connection)
         if definition is None:
@@ -95,7 +102,7 @@ class BagWriter:
         return True
 
     def copy(self, message: BagMessage) -> None:
-        """Writes a message of another bag, whose topic was taken over, as it is."""
+        """Write a serialized message of another bag, whose topic was added by `copy_topic`."""
         self._write(self._connections[message.topic, message.type], message.time_ns, message.data)
 
     def _write(self, connection: Any, time_ns: int, data: Any) -> None:
@@ -104,7 +111,7 @@ class BagWriter:
 
 
 def _definition(connection: Any) -> tuple[str, str] | None:
-    """The definition of the connection's type with all that it contains, and its REP-2011 hash."""
+    """Return the full definition of the connection's type and its REP-2011 hash."""
     from rosbags.interfaces import MessageDefinitionFormat
     from rosbags.typesys import Stores, get_types_from_idl, get_types_from_msg, get_typestore
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from bisenetformer_ros.bags.images import LABELS, choose_image_topic
+from bisenetformer_ros.bags.images import LABEL_DECODERS, choose_image_topic
 from bisenetformer_ros.bags.pace import LOCKSTEP, pace
 from bisenetformer_ros.bags.reader import Bag
 from bisenetformer_ros.cli.argument_types import share
@@ -109,12 +109,12 @@ def _check(args: argparse.Namespace) -> BagTopics:
         if name in _NEED_SEGMENTS and args.task != "panoptic":
             raise ConfigError(f"--fail-under {name} needs --task panoptic")
     if args.write_bag and args.write_bag.exists():
-        raise InputError(f"--write-bag {args.write_bag} exists already; expected the name of a new directory")
+        raise InputError(f"--write-bag {args.write_bag} already exists; expected the name of a new directory")
     with Bag(args.bag) as bag:
         image = choose_image_topic(bag, args.image_topic, "--image-topic", (args.label_topic, args.instance_topic))
         for topic, option in ((args.label_topic, "--label-topic"), (args.instance_topic, "--instance-topic")):
             if topic:
-                bag.find(topic, LABELS, option)
+                bag.find(topic, LABEL_DECODERS, option)
     return BagTopics(image.name, args.label_topic, args.instance_topic)
 
 

@@ -11,9 +11,9 @@ import numpy as np
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from bisenetformer_ros.bags.damage import list_topics
 from bisenetformer_ros.bags.reader import Bag
 from bisenetformer_ros.bags.recorder import ENCODINGS, BagFormat, DriveRecorder
+from bisenetformer_ros.bags.topics import list_topics
 from bisenetformer_ros.bags.writer import COMPRESSIONS, STORAGES
 from bisenetformer_ros.errors import DataError, InputError
 from bisenetformer_ros.images.sources import Frame, open_source

@@ -8,10 +8,10 @@ from time import perf_counter
 
 import numpy as np
 
-from bisenetformer_ros.bags.damage import Topic
 from bisenetformer_ros.bags.images import BagImage, bag_images, choose_image_topic
 from bisenetformer_ros.bags.reader import Bag, BagMessage
 from bisenetformer_ros.bags.results import AnnotatedBag
+from bisenetformer_ros.bags.topics import Topic
 from bisenetformer_ros.data.sample import panoptic_ground_truth
 from bisenetformer_ros.errors import DataError, InputError
 from bisenetformer_ros.evaluation.bag_frames import BagEvaluation, FrameRecord

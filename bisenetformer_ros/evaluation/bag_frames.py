@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from bisenetformer_ros.bags.damage import Topic
+from bisenetformer_ros.bags.topics import Topic
 from bisenetformer_ros.images.stamps import count_missing
 from bisenetformer_ros.labels import LabelMap
 from bisenetformer_ros.metrics.latency import LatencySummary, summarize

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from bisenetformer_ros.bags.images import COMPRESSED, PICTURES
+from bisenetformer_ros.bags.images import COMPRESSED, IMAGE_DECODERS
 from bisenetformer_ros.bags.reader import Bag
 from bisenetformer_ros.evaluation.bag_frames import FrameRecord
 from bisenetformer_ros.numbers import without_nan
@@ -41,7 +41,7 @@ def play_bag(
     played, DemoError if a process ends early or no results come.
     """
     with Bag(path) as bag:
-        kind = bag.find(topic, PICTURES, "--image-topic").type
+        kind = bag.find(topic, IMAGE_DECODERS, "--image-topic").type
     parameters = {**node_parameters, "image_transport": "compressed" if kind == COMPRESSED else "raw"}
     player = Player("bisenetformer_ros.ros.replay.bag_player", [str(path), "--topic", topic, "--rate", str(rate)])
     session = DemoSession(player, parameters, directory, log_directory)

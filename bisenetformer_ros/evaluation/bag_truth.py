@@ -6,7 +6,7 @@ from types import TracebackType
 
 import numpy as np
 
-from bisenetformer_ros.bags.images import LABELS, BagImage, bag_images, neighbour
+from bisenetformer_ros.bags.images import LABEL_DECODERS, BagImage, bag_images, neighbour
 from bisenetformer_ros.bags.message_types import message_types
 from bisenetformer_ros.bags.reader import Bag
 from bisenetformer_ros.data.instances import connected_instances
@@ -81,11 +81,11 @@ class _StampedImages:
         self.topic = topic
         self._bag = Bag(path)
         try:
-            self._bag.find(topic, LABELS, option)
+            self._bag.find(topic, LABEL_DECODERS, option)
         except Exception:
             self._bag.close()
             raise
-        self._images = bag_images(path, self._bag.messages([topic]), LABELS)
+        self._images = bag_images(path, self._bag.messages([topic]), LABEL_DECODERS)
         self._next = next(self._images, None)
 
     def __enter__(self) -> "_StampedImages":

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from rosbags.rosbag2 import CompressionMode, StoragePlugin
 
-from bisenetformer_ros.bags.images import LABELS, BagImage, bag_images, choose_image_topic, neighbour, open_bag
+from bisenetformer_ros.bags.images import LABEL_DECODERS, BagImage, bag_images, choose_image_topic, neighbour, open_bag
 from bisenetformer_ros.bags.reader import Bag, BagMessage, is_bag
 from bisenetformer_ros.errors import InputError
 from bisenetformer_ros.images.raw import BadFrameError
@@ -70,7 +70,7 @@ def test_labels_keep_their_values(write_bag, request, kind, dtype) -> None:
     labels = np.array([[0, 1, 255], [3, np.iinfo(dtype).max, 5]], dtype)
     path = write_bag({"/labels": [request.getfixturevalue(kind)(0, labels)]})
     with Bag(path) as bag:
-        (read,) = bag_images(path, bag.messages(), LABELS)
+        (read,) = bag_images(path, bag.messages(), LABEL_DECODERS)
         assert read.read().dtype == dtype
         np.testing.assert_array_equal(read.read(), labels)
 
@@ -101,7 +101,7 @@ def test_a_message_that_is_cut_is_no_image_and_says_so(write_bag, image, length)
         BagImage(whole.name, message, whole.decoders).read()
     assert refusal.value.kind == "damaged_message"
     if length < 12:
-        with pytest.raises(BadFrameError, match=f"{length} bytes are no sensor_msgs/msg/Image"):
+        with pytest.raises(BadFrameError, match=f"{length} bytes are not a sensor_msgs/msg/Image"):
             _ = BagImage(whole.name, message, whole.decoders).stamp_ns
 
 

@@ -10,7 +10,7 @@ from mcap.writer import CompressionType, IndexType, Writer
 from mcap_ros2._dynamic import serialize_dynamic
 from rosbags.rosbag2 import CompressionMode, StoragePlugin
 
-from bisenetformer_ros.bags.images import PICTURES, bag_images
+from bisenetformer_ros.bags.images import IMAGE_DECODERS, bag_images
 from bisenetformer_ros.bags.reader import Bag, is_bag
 from bisenetformer_ros.errors import InputError
 
@@ -119,7 +119,7 @@ def test_a_cut_mcap_alone_is_refused_with_what_precedes_the_damage(write_bag, im
     file = data_file(write_bag({"/camera": list(map(image, range(20), pictures))}, StoragePlugin.MCAP, compression))
     os.truncate(file, int(share * file.stat().st_size))
     with pytest.raises(
-        InputError, match=r"Before the damage there are:\n  /camera +sensor_msgs/msg/Image +(\d+)"
+        InputError, match=r"Readable before the damage:\n  /camera +sensor_msgs/msg/Image +(\d+)"
     ) as refusal:
         read_all(file)
     count = int(str(refusal.value).rsplit("sensor_msgs/msg/Image", 1)[1].split()[0])
@@ -130,11 +130,11 @@ def test_a_cut_database_alone_is_refused_with_the_topics_that_can_be_read(drive)
     file = data_file(drive(StoragePlugin.SQLITE3))
     os.truncate(file, int(0.5 * file.stat().st_size))
     with pytest.raises(
-        InputError, match=r"What can be read of it holds:\n  /camera +sensor_msgs/msg/Image +(\d+|\?) messages"
+        InputError, match=r"The readable part holds:\n  /camera +sensor_msgs/msg/Image +(\d+|\?) messages"
     ):
         read_all(file)
     os.truncate(file, 100)
-    with pytest.raises(InputError, match=r"drive\.db3: the bag cannot be read.*Nothing can be read of it\."):
+    with pytest.raises(InputError, match=r"drive\.db3: the bag cannot be read.*No part of it is readable\."):
         read_all(file)
 
 
@@ -167,24 +167,28 @@ def test_a_directory_without_description_names_the_files_that_can_be_read(drive)
 
 @pytest.mark.parametrize(
     ("name", "problem"),
-    [("missing.mcap", "no such file"), ("missing", "no rosbag2; expected a directory"), ("film.mp4", "no rosbag2")],
+    [
+        ("missing.mcap", "no such file"),
+        ("missing", "not a rosbag2; expected a directory"),
+        ("film.mp4", "not a rosbag2"),
+    ],
 )
 def test_what_is_no_bag_is_refused(tmp_path: Path, name, problem) -> None:
     with pytest.raises(InputError, match=f"{name}: {problem}"):
         Bag(tmp_path / name)
     (tmp_path / "empty").mkdir()
     assert not is_bag(tmp_path / "empty")
-    with pytest.raises(InputError, match=r"empty: the directory has no metadata\.yaml: no bag"):
+    with pytest.raises(InputError, match=r"empty: the directory has no metadata\.yaml: not a bag"):
         Bag(tmp_path / "empty")
 
 
 def test_a_topic_that_does_not_fit_is_refused_with_those_there_are(drive) -> None:
     with Bag(drive()) as bag:
-        assert bag.find("/camera", PICTURES, "--image-topic").count == 20
+        assert bag.find("/camera", IMAGE_DECODERS, "--image-topic").count == 20
         with pytest.raises(InputError, match=rf"there is no topic /rear \(--image-topic\)\. The bag holds:\n{LISTED}"):
-            bag.find("/rear", PICTURES, "--image-topic")
+            bag.find("/rear", IMAGE_DECODERS, "--image-topic")
         with pytest.raises(InputError, match=rf"/chatter is of type std_msgs/msg/Header, expected .*\n{LISTED}"):
-            bag.find("/chatter", PICTURES, "--image-topic")
+            bag.find("/chatter", IMAGE_DECODERS, "--image-topic")
 
 
 def test_messages_of_one_moment_can_be_asked_for(drive) -> None:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from rosbags.rosbag2 import Reader
 
-from bisenetformer_ros.bags.images import LABELS, bag_images
+from bisenetformer_ros.bags.images import LABEL_DECODERS, bag_images
 from bisenetformer_ros.bags.message_types import message_types
 from bisenetformer_ros.bags.reader import Bag
 from bisenetformer_ros.bags.recorder import BagFormat, DriveRecorder
@@ -24,8 +24,8 @@ def test_camera_and_labels_of_one_stamp(tmp_path, encoding) -> None:
         recorder.add(2_500_000_000, RGB, None, None)
     with Bag(path) as bag:
         first, second = bag_images(path, bag.messages([recorder.camera_topic]))
-        (mask,) = bag_images(path, bag.messages([recorder.label_topic]), LABELS)
-        (instances,) = bag_images(path, bag.messages([recorder.instance_topic]), LABELS)
+        (mask,) = bag_images(path, bag.messages([recorder.label_topic]), LABEL_DECODERS)
+        (instances,) = bag_images(path, bag.messages([recorder.instance_topic]), LABEL_DECODERS)
         counts = {topic.name: topic.count for topic in bag.topics}
     assert (first.stamp_ns, second.stamp_ns, mask.stamp_ns, instances.stamp_ns) == (
         1_500_000_000,

@@ -92,9 +92,9 @@ def test_a_disk_that_becomes_full_under_way_leaves_no_half_of_a_bag(tmp_path: Pa
 
 def test_nothing_is_overwritten_and_impossible_forms_are_refused(tmp_path: Path) -> None:
     (tmp_path / "bag").mkdir()
-    with pytest.raises(InputError, match="bag exists already"):
+    with pytest.raises(InputError, match="bag already exists"):
         BagWriter(tmp_path / "bag")
-    with pytest.raises(ConfigError, match="chunk is mcap's own"):
+    with pytest.raises(ConfigError, match="sqlite3 has no chunk compression"):
         BagWriter(tmp_path / "other", "sqlite3", "chunk")
 
 

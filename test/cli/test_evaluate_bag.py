@@ -100,7 +100,7 @@ def test_results_are_added_to_a_copy_of_the_bag(drive, evaluate, tmp_path) -> No
         (["--image-topic", "/rear"], "there is no topic /rear (--image-topic). The bag holds:"),
         (["--image-topic", "/camera/camera_info"], "is of type sensor_msgs/msg/CameraInfo, expected"),
         (["--label-topic", "/truth", "--image-topic", "/camera/image_raw"], "no topic /truth (--label-topic)"),
-        (["--image-topic", "/camera/image_raw", "--write-bag", "."], "exists already"),
+        (["--image-topic", "/camera/image_raw", "--write-bag", "."], "already exists"),
     ],
 )
 def test_misuse_is_refused_before_the_model_is_loaded(drive, capsys, arguments, problem) -> None:

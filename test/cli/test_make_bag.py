@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import pytest
 
-from bisenetformer_ros.bags.images import LABELS, bag_images
+from bisenetformer_ros.bags.images import LABEL_DECODERS, bag_images
 from bisenetformer_ros.bags.reader import Bag
 from bisenetformer_ros.cli.__main__ import main
 from bisenetformer_ros.streets import StreetDrive
@@ -39,7 +39,7 @@ def test_a_folder_with_labels_beside_the_images(folder, tmp_path, capsys) -> Non
     (first_ns, first), (second_ns, _) = read(bag, "/camera/image_raw")
     np.testing.assert_array_equal(first, cv2.imread(str(folder / "a.jpg"))[..., ::-1])
     assert second_ns - first_ns == 250_000_000
-    ((label_ns, labels),) = read(bag, "/labels/mask", LABELS)
+    ((label_ns, labels),) = read(bag, "/labels/mask", LABEL_DECODERS)
     assert label_ns == first_ns
     assert labels[0, :12].tolist() == [*range(11), 255]
     output = capsys.readouterr().out
@@ -63,9 +63,9 @@ def test_a_generated_drive_has_exact_labels_and_instances(tmp_path) -> None:
     expected = list(StreetDrive(3, 2, frame_rate_hz=5.0))
     for (_, rgb), frame in zip(read(bag, "/camera/image_raw/compressed"), expected, strict=True):
         np.testing.assert_array_equal(rgb, frame.rgb)
-    for (_, labels), frame in zip(read(bag, "/labels/mask/compressed", LABELS), expected, strict=True):
+    for (_, labels), frame in zip(read(bag, "/labels/mask/compressed", LABEL_DECODERS), expected, strict=True):
         np.testing.assert_array_equal(labels, frame.label_map)
-    for (_, instances), frame in zip(read(bag, "/labels/instances/compressed", LABELS), expected, strict=True):
+    for (_, instances), frame in zip(read(bag, "/labels/instances/compressed", LABEL_DECODERS), expected, strict=True):
         np.testing.assert_array_equal(instances, frame.instance_map)
 
 
@@ -74,7 +74,10 @@ def test_a_generated_drive_has_exact_labels_and_instances(tmp_path) -> None:
     [
         (["drive:3,4"], "a bag holds one drive; expected drive:SEED, got 'drive:3,4'"),
         (["drive:3", "--label-map", "cityscapes19"], "a generated drive has the classes of camvid11"),
-        (["drive:3", "--storage", "sqlite3", "--compression", "chunk", "--frames", "1"], "chunk is mcap's own"),
+        (
+            ["drive:3", "--storage=sqlite3", "--compression=chunk", "--frames=1"],
+            "sqlite3 has no chunk compression",
+        ),
         (["nowhere"], "nowhere: no such file or folder"),
     ],
 )

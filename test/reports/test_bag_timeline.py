@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from bisenetformer_ros.bags.damage import Topic
+from bisenetformer_ros.bags.topics import Topic
 from bisenetformer_ros.evaluation.bag_frames import STAGES, BagEvaluation, FrameRecord
 from bisenetformer_ros.labels import LabelMap
 from bisenetformer_ros.metrics.temporal_consistency import ConsistencyResult

@@ -1,4 +1,4 @@
-"""What a bag holds, as far as it can be told of a damaged one, in words for an error message."""
+"""Topics of a bag, and the text that error messages list them in, also for a damaged bag."""
 
 import sqlite3
 from collections import Counter
@@ -12,7 +12,13 @@ import yaml
 
 @dataclass(frozen=True)
 class Topic:
-    """count: of its messages; None if a damaged bag does not tell."""
+    """A topic of a bag.
+
+    Attributes:
+        name: With leading slash.
+        type: Full message type, such as `sensor_msgs/msg/Image`.
+        count: Number of messages; None if a damaged bag does not tell.
+    """
 
     name: str
     type: str
@@ -20,7 +26,7 @@ class Topic:
 
 
 def list_topics(topics: Iterable[Topic], heading: str = "The bag holds") -> str:
-    """`heading`, and a line per topic with its type and the number of its messages."""
+    """Return `heading` and one line per topic with its type and message count."""
     rows = [(topic.name, topic.type, "?" if topic.count is None else str(topic.count)) for topic in topics]
     if not rows:
         return f"{heading} no topics."
@@ -33,19 +39,23 @@ def list_topics(topics: Iterable[Topic], heading: str = "The bag holds") -> str:
 
 
 def surviving_topics(path: Path) -> str:
-    """What metadata.yaml lists, or else what is found in the file up to the damage."""
+    """Return a best-effort topic list of a damaged bag, for error messages.
+
+    Args:
+        path: Directory of the bag, whose metadata.yaml is read, or a storage file, which is read up to the damage.
+    """
     if path.is_dir():
         with suppress(OSError, ValueError, KeyError, TypeError, yaml.YAMLError):
-            return list_topics(_from_metadata(path / "metadata.yaml"), "Its metadata.yaml lists")
+            return list_topics(_topics_in_metadata(path / "metadata.yaml"), "Its metadata.yaml lists")
         return "Its metadata.yaml cannot be read."
     if path.suffix == ".mcap":
-        return list_topics(_from_mcap(path), "Before the damage there are")
+        return list_topics(_topics_in_mcap(path), "Readable before the damage")
     with suppress(sqlite3.Error):
-        return list_topics(_from_sqlite(path), "What can be read of it holds")
-    return "Nothing can be read of it."
+        return list_topics(_topics_in_sqlite(path), "The readable part holds")
+    return "No part of it is readable."
 
 
-def _from_metadata(path: Path) -> list[Topic]:
+def _topics_in_metadata(path: Path) -> list[Topic]:
     content = yaml.safe_load(path.read_text(encoding="utf-8"))["rosbag2_bagfile_information"]
     return [
         Topic(entry["topic_metadata"]["name"], entry["topic_metadata"]["type"], int(entry["message_count"]))
@@ -53,15 +63,15 @@ def _from_metadata(path: Path) -> list[Topic]:
     ]
 
 
-def _from_mcap(path: Path) -> list[Topic]:
-    """Goes through the records from the beginning, for the index is at the end, which a cut file does not have."""
+def _topics_in_mcap(path: Path) -> list[Topic]:
+    """Scan the records from the start: the index is at the end, which a truncated file lacks."""
     from mcap.records import Channel, Message, Schema
     from mcap.stream_reader import StreamReader
 
     schemas: dict[int, str] = {}
     channels: dict[int, tuple[str, str]] = {}
     counts: Counter[tuple[str, str]] = Counter()
-    with open(path, "rb") as stream, suppress(Exception):  # the damage ends it, in whatever way it shows
+    with open(path, "rb") as stream, suppress(Exception):  # mcap declares no set of errors for damaged files
         for record in StreamReader(stream).records:
             if isinstance(record, Schema):
                 schemas[record.id] = record.name
@@ -73,9 +83,9 @@ def _from_mcap(path: Path) -> list[Topic]:
     return [Topic(name, kind, count) for (name, kind), count in sorted(counts.items())]
 
 
-def _from_sqlite(path: Path) -> list[Topic]:
+def _topics_in_sqlite(path: Path) -> list[Topic]:
     with closing(sqlite3.connect(f"{path.absolute().as_uri()}?immutable=1", uri=True)) as database:
-        database.execute("PRAGMA writable_schema = ON")  # else SQLite refuses a file that is shorter than it should be
+        database.execute("PRAGMA writable_schema = ON")  # otherwise SQLite rejects a truncated file
         rows = database.execute("SELECT id, name, type FROM topics ORDER BY name").fetchall()
         return [Topic(name, kind, _count(database, topic_id)) for topic_id, name, kind in rows]
 
