@@ -7,7 +7,7 @@
 # test-slow  trainings of half an hour
 # lint    style and types
 # format  rewrites the style
-# docs    rewrites what the documents take from the source: the table of the node's parameters
+# docs    rewrites the table of the node's parameters in the documents and builds the site, out/site/index.html
 # bench   every engine at 512x1024 and 1024x2048, both tasks, ROUNDS=10 frames each; figures go to out/bench/
 # soak    two cameras at twice the rate that can be served, for DURATION=1200 seconds; the curve goes to out/soak/
 # bench-ros  what ROS adds to the inference
@@ -43,8 +43,15 @@ lint: setup
 format: setup
 	@$(IN_WORKSPACE) ruff format .; ruff check --fix .
 
-docs: setup
+docs: setup .venv-docs/installed
 	@$(IN_WORKSPACE) python tools/parameter_tables.py
+	@NO_MKDOCS_2_WARNING=1 .venv-docs/bin/python -m mkdocs --quiet build && echo "built out/site/index.html"
+
+# A venv of its own, so that `make setup` does not install what only the site needs.
+.venv-docs/installed: tools/requirements/docs.txt
+	'$(PYTHON)' -m venv --clear .venv-docs
+	.venv-docs/bin/python -m pip install --quiet --disable-pip-version-check -r $<
+	@touch $@
 
 bench: setup
 	@mkdir -p out/bench; $(IN_WORKSPACE) for task in semantic panoptic; do \
@@ -60,4 +67,4 @@ bench-ros: setup
 	@$(IN_WORKSPACE) python tools/ros_overhead
 
 clean:
-	rm -rf .venv build install
+	rm -rf .venv .venv-docs build install
