@@ -14,7 +14,7 @@ from bisenetformer_ros.bags.topics import Topic, list_topics
 from bisenetformer_ros.errors import InputError
 from bisenetformer_ros.images.compressed import decode_compressed, decode_compressed_values
 from bisenetformer_ros.images.raw import BadFrameError, decode_image, decode_values
-from bisenetformer_ros.images.sources import Frame, FrameSource
+from bisenetformer_ros.images.sources import FrameSource, SourceFrame
 
 IMAGE = "sensor_msgs/msg/Image"
 COMPRESSED = "sensor_msgs/msg/CompressedImage"
@@ -118,4 +118,4 @@ def open_bag(path: Path, topic: str | None = None) -> FrameSource:
     bag = Bag(path)  # stays open while its frames are read
     chosen = choose_image_topic(bag, topic, "--topic")
     images = bag_images(path, bag.messages([chosen.name]))
-    return FrameSource(chosen.count, (Frame(image.name, image.read) for image in images))
+    return FrameSource(chosen.count, (SourceFrame(image.name, image.read) for image in images))

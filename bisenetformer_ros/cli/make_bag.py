@@ -16,7 +16,7 @@ from bisenetformer_ros.bags.recorder import ENCODINGS, BagFormat, DriveRecorder
 from bisenetformer_ros.bags.topics import list_topics
 from bisenetformer_ros.bags.writer import COMPRESSIONS, STORAGES
 from bisenetformer_ros.errors import DataError, InputError
-from bisenetformer_ros.images.sources import Frame, open_source
+from bisenetformer_ros.images.sources import SourceFrame, open_source
 from bisenetformer_ros.labels import LabelMap
 from bisenetformer_ros.replay.footage import DRIVE, DRIVE_LABELS, Footage, drive_seeds, find_footage, render_drives
 
@@ -91,7 +91,7 @@ def _has_instances(footage: Footage) -> bool:
 
 
 def _samples(
-    footage: Footage, labels: LabelMap | None, frames: Iterable[Frame], rate_hz: float
+    footage: Footage, labels: LabelMap | None, frames: Iterable[SourceFrame], rate_hz: float
 ) -> Iterator[tuple[int, np.ndarray, np.ndarray | None, np.ndarray | None]]:
     """Stamp in ns, image, label map and instances of every frame; the first one is of this moment."""
     begin_ns = time.time_ns()

@@ -14,9 +14,10 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from bisenetformer_ros.cli.model_arguments import add_model_arguments, open_segmenter
 from bisenetformer_ros.errors import InputError
-from bisenetformer_ros.images.coco_panoptic import CocoPanopticWriter, write_png
+from bisenetformer_ros.images.coco_panoptic import CocoPanopticWriter
 from bisenetformer_ros.images.draw import draw_names, overlay
-from bisenetformer_ros.images.sources import Frame, open_source
+from bisenetformer_ros.images.files import write_image
+from bisenetformer_ros.images.sources import SourceFrame, open_source
 from bisenetformer_ros.inference.engines.auto import explain_choice
 from bisenetformer_ros.metrics.latency import LatencyWindow
 from bisenetformer_ros.segmenter import Segmenter
@@ -78,7 +79,7 @@ class Report:
         }
 
 
-def segment_frames(frames: Iterable[Frame], segmenter: Segmenter, folder: Path, with_names: bool) -> Report:
+def segment_frames(frames: Iterable[SourceFrame], segmenter: Segmenter, folder: Path, with_names: bool) -> Report:
     """Writes the files of every frame into `folder`; a frame that cannot be read is reported, the others go on."""
     report = Report(LatencyWindow())
     coco = CocoPanopticWriter(folder, segmenter.labels) if segmenter.task == "panoptic" else None
@@ -95,8 +96,8 @@ def segment_frames(frames: Iterable[Frame], segmenter: Segmenter, folder: Path, 
         picture = overlay(rgb, result, segmenter.labels)
         if with_names:
             picture = draw_names(picture, result, segmenter.labels)
-        write_png(folder / f"{name}_label.png", result.label_map)
-        write_png(folder / f"{name}_overlay.png", picture)
+        write_image(folder / f"{name}_label.png", result.label_map)
+        write_image(folder / f"{name}_overlay.png", picture)
         if coco is not None:
             coco.add(name, result)
         report.num_segmented += 1

@@ -13,7 +13,6 @@ from bisenetformer_ros.data.file_search import first_of, state_of
 from bisenetformer_ros.data.labeled_images import LabeledImage, LabeledImages
 from bisenetformer_ros.errors import ConfigError, DataError
 from bisenetformer_ros.images.coco_panoptic import read_ids
-from bisenetformer_ros.images.files import require_whole
 from bisenetformer_ros.labels import Label, LabelMap
 from bisenetformer_ros.results import UNLABELED
 
@@ -123,7 +122,6 @@ def find_absent_segments(png: Path, segments: Sequence[Mapping[str, Any]]) -> li
 
 def _read_positions(png: Path, segments: Sequence[Mapping[str, Any]]) -> tuple[np.ndarray, np.ndarray]:
     """The ids of void and of the segments, ascending, and each pixel's position among them."""
-    require_whole(png)
     id_map = read_ids(png)
     listed = np.array(sorted({_VOID, *(segment["id"] for segment in segments)}), np.uint32)
     if len(listed) != len(segments) + 1:

@@ -1,4 +1,4 @@
-"""Pictures of a segmentation, for people."""
+"""Visualization of segmentation results."""
 
 import cv2
 import numpy as np
@@ -12,9 +12,9 @@ _FONT = cv2.FONT_HERSHEY_DUPLEX
 
 
 def colorize(label_map: np.ndarray, labels: LabelMap, out: np.ndarray | None = None) -> np.ndarray:
-    """(H, W) uint8 class ids → (H, W, 3) uint8 RGB in the colours of the classes; unlabeled is black.
+    """Paint (H, W) uint8 class ids in their class colours: (H, W, 3) uint8 RGB, written to `out` if given.
 
-    out: an array to draw into; what is returned then.
+    Unlabeled pixels are black.
     """
     return _paint(label_map, labels.palette, out)
 
@@ -26,10 +26,17 @@ def overlay(
     alpha: float = 0.5,
     out: np.ndarray | None = None,
 ) -> np.ndarray:
-    """The image with class colours blended in and thing instances outlined, each in a shade of its own.
+    """Blend class colours into an image; things get a shade of their own and an outline.
 
-    rgb: (H, W, 3) uint8, the image that `result` belongs to. alpha: 0 (image only) .. 1 (colours only).
-    Unlabeled pixels stay as they are. Returns (H, W, 3) uint8 RGB, in `out` if that is given.
+    Args:
+        rgb: (H, W, 3) uint8, the image that `result` belongs to. Its unlabeled pixels stay as they are.
+        result: Semantic or panoptic.
+        labels: Classes of the result.
+        alpha: 0 (image only) to 1 (colours only).
+        out: (H, W, 3) uint8 array to draw into.
+
+    Returns:
+        (H, W, 3) uint8 RGB; `out` if given.
     """
     if result.panoptic_map is None:
         colors = colorize(result.label_map, labels)
@@ -43,9 +50,9 @@ def overlay(
 
 
 def draw_names(rgb: np.ndarray, result: SegmentationResult, labels: LabelMap) -> np.ndarray:
-    """A copy of `rgb` with the class name of every segment that has room for it; the semantic task has none.
+    """Return a copy of `rgb` with the class name on every segment that has room for it; no names for semantic results.
 
-    Larger segments come first, and a name that would cover another one is left out.
+    Larger segments come first; a name that would cover another one is omitted.
     """
     canvas = rgb.copy()
     if result.panoptic_map is None:
@@ -71,7 +78,7 @@ def draw_names(rgb: np.ndarray, result: SegmentationResult, labels: LabelMap) ->
 
 
 def _paint(ids: np.ndarray, palette: np.ndarray, out: np.ndarray | None = None) -> np.ndarray:
-    """(H, W) integers → (H, W, 3) uint8, the rows of `palette` (largest id + 1 or more, 3)."""
+    """Look up (H, W) ids in the rows of `palette` (largest id + 1 or more, 3): (H, W, 3) uint8."""
     if len(palette) > 256:
         return np.take(palette, ids, axis=0, out=out)
     table = np.zeros((256, 1, 3), np.uint8)
@@ -80,8 +87,8 @@ def _paint(ids: np.ndarray, palette: np.ndarray, out: np.ndarray | None = None) 
 
 
 def _segment_palette(segments: tuple[Segment, ...], labels: LabelMap) -> np.ndarray:
-    """(largest id + 1, 3) uint8: stuff in the class colour, things up to 40 % lighter, neighbouring ids apart."""
-    palette = np.zeros((_largest_id(segments) + 1, 3), np.uint8)
+    """Return (largest id + 1, 3) uint8: stuff in class colours, things up to 40 % lighter, neighbouring ids apart."""
+    palette = np.zeros((max((segment.id for segment in segments), default=0) + 1, 3), np.uint8)
     for segment in segments:
         lightness = 0.4 * (segment.id * _GOLDEN_RATIO % 1) if segment.is_thing else 0
         palette[segment.id] = _lighten(labels[segment.class_id].color, lightness)
@@ -91,16 +98,13 @@ def _segment_palette(segments: tuple[Segment, ...], labels: LabelMap) -> np.ndar
 def _outline_things(
     canvas: np.ndarray, panoptic_map: np.ndarray, segments: tuple[Segment, ...], labels: LabelMap, scratch: np.ndarray
 ) -> None:
-    """Draws the rim of every thing, on its inside, in a light tint of its class.
-
-    scratch: an array like `canvas` that nobody needs any more.
-    """
+    """Draw the inner rim of every thing in a light tint of its class; `scratch`, a second canvas, is overwritten."""
     thickness = max(1, round(min(canvas.shape[:2]) / 400))
     kernel = np.ones((2 * thickness + 1, 2 * thickness + 1), np.uint8)
     for segment in segments:
         if segment.is_thing:
             left, top, right, bottom = segment.box_xyxy
-            # Things take up a small part of the image. What surrounds one is needed to see where it ends.
+            # Things are small: work on the box alone, with a margin that shows where the thing ends.
             around = (
                 slice(max(0, top - thickness), bottom + thickness),
                 slice(max(0, left - thickness), right + thickness),
@@ -112,16 +116,12 @@ def _outline_things(
             cv2.copyTo(scratch[around], rim, canvas[around])  # a third of the time of canvas[around][rim] = tint
 
 
-def _largest_id(segments: tuple[Segment, ...]) -> int:
-    return max((segment.id for segment in segments), default=0)
-
-
 def _lighten(color: tuple[int, int, int], share: float) -> np.ndarray:
     return ((1 - share) * np.array(color) + share * _WHITE).astype(np.uint8)
 
 
 def _innermost_pixel(mask: np.ndarray, box_xyxy: tuple[int, int, int, int]) -> np.ndarray:
-    """(2,) x, y of the pixel farthest from the edge of the mask."""
+    """Return x, y of the pixel farthest from the edge of the mask, (2,)."""
     left, top, right, bottom = box_xyxy
     framed = np.pad(mask[top:bottom, left:right].astype(np.uint8), 1)
     distance = cv2.distanceTransform(framed, cv2.DIST_L2, 3)

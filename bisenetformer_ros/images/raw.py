@@ -1,6 +1,6 @@
-"""sensor_msgs/Image → RGB or labels. Row padding, byte order and odd sizes included.
+"""sensor_msgs/Image → RGB or label values, including row padding, byte order and odd sizes.
 
-The messages may be rclpy's, which the node gets, or those of any other library with the same fields, as from a bag.
+Messages may be rclpy's or those of any library with the same fields, such as one that reads bags.
 """
 
 from collections.abc import Callable
@@ -13,15 +13,15 @@ import numpy as np
 from bisenetformer_ros.errors import InputError
 
 MAX_PIXELS = 2**26
-"""More than any camera has. A message of a few kilobytes may claim to be a picture of gigabytes."""
+"""More than any camera has; a message of a few kilobytes may claim to be a picture of gigabytes."""
 
 _STRIDE = 32
-"""Each side of a picture is filled up to a multiple of this before the network sees it."""
+"""The network pads each side to a multiple of this."""
 _QUOTED = 40
 
 
 class Image(Protocol):
-    """sensor_msgs/Image. data: any buffer of bytes."""
+    """sensor_msgs/Image; `data` is any buffer of bytes."""
 
     height: int
     width: int
@@ -32,7 +32,7 @@ class Image(Protocol):
 
 
 class BadFrameError(InputError):
-    """A message that is not a usable image. `kind` names the fault in drop counters, as in `bad_input.zero_size`."""
+    """A message without a usable image; `kind` names the fault in drop counters, such as `bad_input.zero_size`."""
 
     def __init__(self, kind: str, message: str) -> None:
         super().__init__(message)
@@ -40,26 +40,28 @@ class BadFrameError(InputError):
 
 
 def quoted(text: str) -> str:
-    """For a message: what a sender wrote may be of any length, and hold anything."""
+    """Quote a sender's text for an error message: it may be of any length and contain anything."""
     return repr(text if len(text) <= _QUOTED else f"{text[:_QUOTED]}…")
 
 
 @dataclass(frozen=True)
 class _Packed:
-    """An encoding whose pixels follow one another: `item_bytes` per pixel, `to_rgb` takes the (H, W, …) rows."""
+    """An encoding with interleaved channels: `item_bytes` per pixel; `to_rgb` takes the (H, W, item_bytes) rows."""
 
     item_bytes: int
     to_rgb: Callable[[np.ndarray, Image], np.ndarray]
 
 
 def decode_image(message: Image) -> np.ndarray:
-    """Returns the picture as (H, W, 3) uint8 RGB; for rgb8 a view of the message's data.
+    """Decode a picture; mono16 is scaled from 0..65535 to 0..255.
 
-    mono16 is scaled from 0..65535 to 0..255. Raises BadFrameError (an InputError) for an empty image, an unknown
-    encoding, a `step` shorter than a row, data of another length than `step` and `height` ask for, or a picture that
-    is too large.
+    Returns:
+        (H, W, 3) uint8 RGB; for rgb8 a view of the message's data.
+
+    Raises:
+        BadFrameError: `check_message` rejects the message, or a subsampled image has no colour samples.
     """
-    check_image(message)
+    check_message(message)
     if message.encoding in _SEMI_PLANAR:
         return _decode_semi_planar(message, _SEMI_PLANAR[message.encoding])
     packed = _PACKED[message.encoding]
@@ -68,8 +70,13 @@ def decode_image(message: Image) -> np.ndarray:
     return packed.to_rgb(rows, message)
 
 
-def check_image(message: Image) -> None:
-    """Raises BadFrameError unless the fields fit to one another, and the encoding is one of ENCODINGS."""
+def check_message(message: Image) -> None:
+    """Check that the fields of a message are consistent and its encoding is one of ENCODINGS.
+
+    Raises:
+        BadFrameError: The image is empty or too large, its encoding is unknown, `step` is shorter than a row, or the
+            data does not have the length that `step` and `height` imply.
+    """
     _check_size(message)
     if message.encoding not in ENCODINGS:
         raise BadFrameError(
@@ -87,14 +94,18 @@ def check_image(message: Image) -> None:
     if width * height > MAX_PIXELS:  # a single row of two million pixels is 64 million for the network
         came = f"got {message.width}x{message.height}"
         raise BadFrameError(
-            "too_large", f"expected at most {MAX_PIXELS} pixels with sides filled up to multiples of {_STRIDE}, {came}"
+            "too_large", f"expected at most {MAX_PIXELS} pixels with sides padded to multiples of {_STRIDE}, {came}"
         )
 
 
 def decode_values(message: Image) -> np.ndarray:
-    """Returns the numbers of a label image as they are, (H, W) of an integer type: of mono8 uint8, of mono16 uint16.
+    """Decode the values of a label image, whose encoding is one of VALUE_ENCODINGS.
 
-    Raises BadFrameError as `decode_image` does; its encodings are VALUE_ENCODINGS.
+    Returns:
+        (H, W) of the encoding's integer type, such as uint8 for mono8 and uint16 for mono16.
+
+    Raises:
+        BadFrameError: As `check_message`.
     """
     _check_size(message)
     if message.encoding not in _VALUES:
@@ -121,7 +132,7 @@ def _check_step(message: Image, row_bytes: int) -> None:
     if message.step < row_bytes:
         raise BadFrameError(
             "step_too_small",
-            f"a row of {message.width} pixels {message.encoding} needs {row_bytes} bytes, but step is {message.step}",
+            f"{message.width} {message.encoding} pixels take {row_bytes} bytes per row, but step is {message.step}",
         )
 
 
@@ -129,8 +140,8 @@ def _check_length(message: Image, *accepted: int) -> None:
     if len(message.data) not in accepted:
         raise BadFrameError(
             "wrong_data_length",
-            f"{message.width}x{message.height} {message.encoding} with step {message.step} needs {accepted[0]} bytes "
-            f"of data, got {len(message.data)}",
+            f"{message.width}x{message.height} {message.encoding} with step {message.step} requires "
+            f"{accepted[0]} bytes of data, got {len(message.data)}",
         )
 
 
@@ -146,13 +157,13 @@ def _mono16(rows: np.ndarray, message: Image) -> np.ndarray:
 
 
 def _yuv422(code: int, chroma: int) -> Callable[[np.ndarray, Image], np.ndarray]:
-    """Two pixels share four bytes. `chroma`: position of the chroma byte within a pixel's two bytes."""
+    """Two pixels share four bytes; `chroma` is the offset of the chroma byte within a pixel's two bytes."""
 
     def to_rgb(rows: np.ndarray, _: Image) -> np.ndarray:
         width = rows.shape[1]
         if width % 2 == 0:
             return cv2.cvtColor(rows, code)
-        # The last column of an odd width has no partner: it brings its own U and takes the V of its neighbour.
+        # The last column of an odd width has no partner: it has its own U and takes its neighbour's V.
         even = np.concatenate([rows, rows[:, -1:]], axis=1)
         even[:, -1, chroma] = rows[:, -2, chroma] if width > 1 else 128
         return cv2.cvtColor(even, code)[:, :width]
@@ -164,7 +175,7 @@ def _bayer(code: int) -> Callable[[np.ndarray, Image], np.ndarray]:
     def to_rgb(rows: np.ndarray, message: Image) -> np.ndarray:
         if min(rows.shape[:2]) < 3:
             raise BadFrameError(
-                "too_small", f"a Bayer image needs at least 3x3 pixels, got {message.width}x{message.height}"
+                "too_small", f"expected a Bayer image of at least 3x3 pixels, got {message.width}x{message.height}"
             )
         return cv2.cvtColor(rows, code)
 
@@ -172,9 +183,9 @@ def _bayer(code: int) -> Callable[[np.ndarray, Image], np.ndarray]:
 
 
 def _decode_semi_planar(message: Image, code: int) -> np.ndarray:
-    """NV12 and NV21: a plane of Y, then one of interleaved chroma pairs, half the size each way, both `step` wide.
+    """Decode NV12 and NV21: a Y plane, then interleaved chroma pairs at half the size, both `step` bytes wide.
 
-    Of an odd width or height, the last chroma column or row is taken from its neighbour where the sender left it out.
+    With an odd width or height, senders may omit the last chroma column or row; its neighbour stands in.
     """
     height, width, step = message.height, message.width, message.step
     lines = np.frombuffer(message.data, np.uint8).reshape(-1, step)
@@ -188,7 +199,7 @@ def _decode_semi_planar(message: Image, code: int) -> np.ndarray:
 
 
 def _extend(plane: np.ndarray, rows: int, columns: int) -> np.ndarray:
-    """Repeats the last row and column; `plane` itself where there is nothing to add."""
+    """Repeat the last row and column; return `plane` itself if there is nothing to add."""
     if rows == columns == 0:
         return plane
     return np.pad(plane, ((0, rows), (0, columns)) + ((0, 0),) * (plane.ndim - 2), mode="edge")
@@ -223,4 +234,4 @@ ENCODINGS = (*_PACKED, *_SEMI_PLANAR)
 _VALUES = {"mono8": "u1", "8UC1": "u1", "mono16": "u2", "16UC1": "u2", "16SC1": "i2", "32SC1": "i4"}
 
 VALUE_ENCODINGS = tuple(_VALUES)
-"""Every value of `Image.encoding` that label images may have."""
+"""Every value of `Image.encoding` that a label image may have."""

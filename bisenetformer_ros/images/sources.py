@@ -1,4 +1,4 @@
-"""Pictures from disk, one after the other: an image, a folder of images or a video."""
+"""Pictures on disk, one after the other: an image, a folder of images or a video."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -8,17 +8,19 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from bisenetformer_ros.errors import InputError
+from bisenetformer_ros.errors import DataError, InputError
+from bisenetformer_ros.images.files import read_rgb
 
 IMAGE_SUFFIXES = (".bmp", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff", ".webp")
 
 
 @dataclass(frozen=True)
-class Frame:
-    """A picture that is decoded when asked for.
+class SourceFrame:
+    """A picture that is decoded on demand.
 
-    name: the file's name without its suffix; frames of a video have their number appended.
-    read: returns (H, W, 3) uint8 RGB, or raises InputError that names the file.
+    Attributes:
+        name: File name without suffix; frames of a video have their number appended.
+        read: Returns (H, W, 3) uint8 RGB; raises InputError, which names the file.
     """
 
     name: str
@@ -27,18 +29,24 @@ class Frame:
 
 @dataclass(frozen=True)
 class FrameSource:
-    """Frames in the order of file names or of the video. num_frames: None if the video does not say."""
+    """Frames in the order of file names or of the video.
+
+    Attributes:
+        num_frames: None if the video does not say.
+    """
 
     num_frames: int | None
-    frames: Iterator[Frame]
+    frames: Iterator[SourceFrame]
 
 
 def open_source(path: str | Path) -> FrameSource:
-    """Frames of an image, of all images in a folder, of those that fit a pattern (`DIR/left_*.jpg`), or of a video.
+    """Open an image, a folder of images, a pattern of names in a folder (`DIR/left_*.jpg`), or a video.
 
-    A PNG beside a JPEG of the same name is its label image, as in CamVid's folders, and is left out.
-    Raises InputError if the path does not exist or there are no images. Files that turn out to be unreadable raise it
-    later, from `Frame.read`.
+    A PNG beside a JPEG of the same name is its label image, as in CamVid's folders, and is skipped.
+
+    Raises:
+        InputError: The path does not exist, or no images match. Unreadable files raise it later, from
+            `SourceFrame.read`.
     """
     path = Path(path).expanduser()
     if path.is_dir() or ("*" in path.name and not path.exists()):
@@ -61,29 +69,29 @@ def _find_images(folder: Path, pattern: str) -> list[Path]:
     return sorted(file for file in images if file.suffix.lower() != ".png" or file.stem not in photographs)
 
 
-def _image_frame(path: Path) -> Frame:
-    return Frame(path.stem, partial(_read_image, path))
+def _image_frame(path: Path) -> SourceFrame:
+    return SourceFrame(path.stem, partial(_read_image, path))
 
 
 def _read_image(path: Path) -> np.ndarray:
-    bgr = cv2.imread(str(path), cv2.IMREAD_COLOR)
-    if bgr is None:
-        raise InputError(f"{path}: cannot be read as an image; it is damaged or of an unknown format")
-    return cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB)
+    try:
+        return read_rgb(path)
+    except DataError as error:
+        raise InputError(str(error)) from error
 
 
-def _video_frames(path: Path, video: cv2.VideoCapture) -> Iterator[Frame]:
+def _video_frames(path: Path, video: cv2.VideoCapture) -> Iterator[SourceFrame]:
     number = 0
     while True:
         decoded, bgr = video.read()
         if not decoded:
             break
-        yield Frame(f"{path.stem}_{number:06d}", partial(cv2.cvtColor, bgr, cv2.COLOR_BGR2RGB))
+        yield SourceFrame(f"{path.stem}_{number:06d}", partial(cv2.cvtColor, bgr, cv2.COLOR_BGR2RGB))
         number += 1
     video.release()
     if number == 0:
-        yield Frame(path.stem, partial(_refuse_video, path))
+        yield SourceFrame(path.stem, partial(_refuse_video, path))
 
 
 def _refuse_video(path: Path) -> np.ndarray:
-    raise InputError(f"{path}: cannot be read as an image or a video; it is damaged or of an unknown format")
+    raise InputError(f"{path} cannot be read: it is corrupt, or neither an image nor a video")

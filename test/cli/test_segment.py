@@ -59,7 +59,7 @@ def test_an_unreadable_file_is_named_and_the_others_are_done(
     assert segment(pictures, out=out, model=random_weights, options=("--json", str(report))) == 1
     assert {"a_label.png", "c_label.png"} <= names_in(out)
     assert "b_label.png" not in names_in(out)
-    assert "b.png: cannot be read as an image" in capsys.readouterr().err
+    assert "b.png cannot be read: it is corrupt or not an image" in capsys.readouterr().err
     content = json.loads(report.read_text())
     assert (content["num_segmented"], len(content["failures"]), content["frame_ms"]["count"]) == (2, 1, 2)
     assert (content["model"], content["task"], content["device"]) == ("random", "panoptic", "cpu")

@@ -86,8 +86,8 @@ def test_every_damaged_file_is_told_and_the_rest_is_counted(
     findings = check([find_dataset("camvid", root)], lambda: calls.append(threading.get_ident()), num_threads)
     expected = [
         "train/{name}.png is missing for 1 of 10 names: 1\n",
-        f"{folder}/2.jpg is cut short",
-        f"{folder}/3.jpg cannot be read: it is damaged or not an image; {folder}/3.png is empty",
+        f"{folder}/2.jpg is truncated",
+        f"{folder}/3.jpg cannot be read: it is corrupt or not an image; {folder}/3.png is empty",
         f"{folder}/4.jpg is 80x60, its labels are 81x60",
         f"{folder}/5.png (80x60) has the values 200 (4800 pixels)",
         f"{folder}/6.jpg: no pixel has a class",

@@ -11,7 +11,8 @@ from bisenetformer_ros.errors import ConfigError, DataError
 from bisenetformer_ros.evaluation.dataset import DatasetEvaluation, evaluate
 from bisenetformer_ros.evaluation.panoptic_comparison import compare_panoptic
 from bisenetformer_ros.evaluation.panoptic_files import open_panoptic_files
-from bisenetformer_ros.images.coco_panoptic import CocoPanopticWriter, ids_to_rgb, write_png
+from bisenetformer_ros.images.coco_panoptic import CocoPanopticWriter, ids_to_rgb
+from bisenetformer_ros.images.files import write_image
 from bisenetformer_ros.labels import LabelMap
 from bisenetformer_ros.segmenter import Segmenter
 
@@ -62,7 +63,7 @@ def write_truth(folder: Path, dataset: Noise) -> Path:
     for index in range(len(dataset)):
         sample = dataset[index]
         ids, classes, crowds = panoptic_ground_truth(sample.label_map, sample.instance_map, dataset.labels)
-        write_png(folder / "gt" / f"{index}.png", ids_to_rgb(ids))
+        write_image(folder / "gt" / f"{index}.png", ids_to_rgb(ids))
         segments = [{"id": i, "category_id": c, "iscrowd": int(i in crowds)} for i, c in classes.items()]
         annotations.append({"image_id": index + 1, "file_name": f"{index}.png", "segments_info": segments})
     categories = [{"id": label.id, "name": label.name, "isthing": int(label.is_thing)} for label in dataset.labels]

@@ -183,7 +183,7 @@ def test_a_missing_png_is_named(tmp_path: Path) -> None:
     predictions = write(tmp_path, "pred", [GROUND, GROUND])
     truths = write(tmp_path, "gt", [GROUND, GROUND])
     (tmp_path / "pred" / "12.png").unlink()
-    with pytest.raises(DataError, match=r"image 12 \(12\.png\): .*pred/12\.png is missing"):
+    with pytest.raises(DataError, match=r"image 12 \(12\.png\): .*pred/12\.png cannot be read: No such file"):
         compare_panoptic(open_panoptic_files(truths, predictions))
 
 

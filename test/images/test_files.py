@@ -1,6 +1,5 @@
 import sys
 import zlib
-from collections.abc import Callable
 from pathlib import Path
 
 import cv2
@@ -9,22 +8,23 @@ import pytest
 from PIL import Image
 
 from bisenetformer_ros.errors import DataError
-from bisenetformer_ros.images.files import read_label_image, read_label_images, read_rgb
+from bisenetformer_ros.images.files import read_label_image, read_label_images, read_pixels, read_rgb, write_image
 
 INDICES = np.arange(48, dtype=np.uint8).reshape(6, 8) % 5
 NOISE = np.random.default_rng(0).integers(0, 256, (60, 80, 3), dtype=np.uint8)
 
 
-def test_pictures_are_rgb(tmp_path: Path, write_images: Callable) -> None:
-    write_images(tmp_path, {"a.png": NOISE, "grey.png": NOISE[..., 0]})
+def test_pictures_are_rgb(tmp_path: Path) -> None:
+    Image.fromarray(NOISE).save(tmp_path / "a.png")
+    Image.fromarray(NOISE[..., 0]).save(tmp_path / "grey.png")
     np.testing.assert_array_equal(read_rgb(tmp_path / "a.png"), NOISE)
     np.testing.assert_array_equal(read_rgb(tmp_path / "grey.png"), np.repeat(NOISE[..., :1], 3, axis=2))
 
 
-def test_labels_are_numbers_of_8_or_16_bits(tmp_path: Path, write_images: Callable) -> None:
+def test_labels_are_numbers_of_8_or_16_bits(tmp_path: Path) -> None:
     large = INDICES.astype(np.uint16) * 9000
-    write_images(tmp_path, {"small.png": INDICES, "large.png": large})
     for name, expected in (("small.png", INDICES), ("large.png", large)):
+        Image.fromarray(expected).save(tmp_path / name)
         image = read_label_image(tmp_path / name)
         np.testing.assert_array_equal(image, expected)
         assert image.dtype == expected.dtype
@@ -43,12 +43,12 @@ def test_a_palette_png_gives_its_indices(tmp_path: Path) -> None:
 def test_without_pillow_a_palette_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     Image.fromarray(INDICES, mode="P").save(tmp_path / "voc.png")
     monkeypatch.setitem(sys.modules, "PIL", None)
-    with pytest.raises(DataError, match=r"voc.png has a palette, .* pip install pillow"):
+    with pytest.raises(DataError, match=r"voc.png has a palette; .* pip install pillow"):
         read_label_image(tmp_path / "voc.png")
 
 
-def test_colours_are_rgb_without_alpha(tmp_path: Path, write_images: Callable) -> None:
-    write_images(tmp_path, {"colors.png": NOISE})
+def test_colours_are_rgb_without_alpha(tmp_path: Path) -> None:
+    Image.fromarray(NOISE).save(tmp_path / "colors.png")
     np.testing.assert_array_equal(read_label_image(tmp_path / "colors.png"), NOISE)
     rgba = np.dstack([NOISE, NOISE[..., 0]])
     Image.fromarray(rgba).save(tmp_path / "alpha.png")
@@ -56,10 +56,10 @@ def test_colours_are_rgb_without_alpha(tmp_path: Path, write_images: Callable) -
 
 
 @pytest.mark.parametrize(
-    ("share", "message"), [(0.0, "is empty$"), (0.1, "is cut short"), (0.6, "is cut short"), (0.999, "is cut short")]
+    ("share", "message"), [(0.0, "is empty$"), (0.1, "is truncated"), (0.6, "is truncated"), (0.999, "is truncated")]
 )
 @pytest.mark.parametrize("suffix", [".jpg", ".png", "_palette.png"])
-def test_a_file_that_is_cut_short_is_refused(tmp_path: Path, suffix: str, share: float, message: str) -> None:
+def test_truncated_files_are_rejected(tmp_path: Path, suffix: str, share: float, message: str) -> None:
     path = tmp_path / f"a{suffix}"
     if suffix == "_palette.png":
         Image.fromarray(NOISE[..., 0], mode="P").save(path)
@@ -72,7 +72,7 @@ def test_a_file_that_is_cut_short_is_refused(tmp_path: Path, suffix: str, share:
             read(path)
 
 
-def test_bytes_behind_the_end_do_no_harm(tmp_path: Path) -> None:
+def test_bytes_after_the_end_are_ignored(tmp_path: Path) -> None:
     path = tmp_path / "a.jpg"
     assert cv2.imwrite(str(path), NOISE)
     expected = read_rgb(path)
@@ -80,8 +80,8 @@ def test_bytes_behind_the_end_do_no_harm(tmp_path: Path) -> None:
     np.testing.assert_array_equal(read_rgb(path), expected)
 
 
-def test_pixels_that_are_damaged_are_refused(tmp_path: Path) -> None:
-    """A PNG with an end and without sense: the compressed pixels are too few."""
+def test_corrupt_pixels_are_rejected(tmp_path: Path) -> None:
+    """A complete PNG whose compressed data holds too few pixels."""
     path = tmp_path / "a.png"
     Image.fromarray(INDICES, mode="P").save(path)
     whole = path.read_bytes()
@@ -96,10 +96,20 @@ def test_pixels_that_are_damaged_are_refused(tmp_path: Path) -> None:
         read_label_image(path)
 
 
-def test_everything_unreadable_is_told_at_once(tmp_path: Path, write_images: Callable) -> None:
+def test_all_unreadable_files_are_listed(tmp_path: Path) -> None:
     (tmp_path / "text.png").write_text("no picture", encoding="utf-8")
     with pytest.raises(DataError, match=r"missing.png cannot be read: No such file.*; .*text.png cannot be read"):
         read_label_images(tmp_path / "missing.png", tmp_path / "text.png")
-    write_images(tmp_path, {"wide.png": INDICES, "high.png": np.ascontiguousarray(INDICES.T)})
+    Image.fromarray(INDICES).save(tmp_path / "wide.png")
+    Image.fromarray(INDICES.T).save(tmp_path / "high.png")
     with pytest.raises(DataError, match=r"high.png is 6x8, .*wide.png is 8x6"):
         read_label_images(tmp_path / "wide.png", tmp_path / "high.png")
+
+
+def test_what_is_written_reads_back(tmp_path: Path) -> None:
+    for image in (NOISE, NOISE[..., 0], NOISE[..., 0].astype(np.uint16) * 257):
+        write_image(tmp_path / "a.png", image)
+        expected = image if image.ndim == 2 else image[..., ::-1]
+        np.testing.assert_array_equal(read_pixels(tmp_path / "a.png"), expected)
+    with pytest.raises(OSError, match=r"cannot write .*a.png \(No such file or directory\): check that"):
+        write_image(tmp_path / "missing" / "a.png", NOISE)

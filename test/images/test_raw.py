@@ -194,7 +194,7 @@ def test_unusable_message_is_refused_under_the_name_of_its_fault(kind, message):
 
 
 def test_refusal_says_what_was_expected_and_what_came():
-    with pytest.raises(InputError, match=r"4x2 rgb8 with step 12 needs 24 bytes of data, got 23"):
+    with pytest.raises(InputError, match=r"4x2 rgb8 with step 12 requires 24 bytes of data, got 23"):
         decode_image(BAD["wrong_data_length"][0])
     with pytest.raises(InputError, match=r"'32FC1' is not supported; expected one of rgb8, bgr8, "):
         decode_image(BAD["unknown_encoding"][0])
@@ -232,5 +232,5 @@ def test_label_values_are_kept_as_they_are(encoding, dtype, values, big_endian):
 def test_a_picture_is_no_label_image():
     with pytest.raises(BadFrameError, match=r"encoding 'rgb8' holds no labels; expected one of mono8, "):
         decode_values(image("rgb8", PICTURE.reshape(2, -1), width=3, height=2))
-    with pytest.raises(BadFrameError, match=r"3x2 mono8 with step 4 needs 8 bytes of data, got 7"):
+    with pytest.raises(BadFrameError, match=r"3x2 mono8 with step 4 requires 8 bytes of data, got 7"):
         decode_values(Image(height=2, width=3, encoding="mono8", step=4, data=bytes(7)))

@@ -58,7 +58,7 @@ def test_a_broken_image_is_named_when_read_and_the_next_one_is_fine(tmp_path: Pa
     (tmp_path / "a.png").write_bytes(b"not a picture")
     write_image(tmp_path / "b.png")
     broken, fine = open_source(tmp_path).frames
-    with pytest.raises(InputError, match=r"a\.png: cannot be read"):
+    with pytest.raises(InputError, match=r"a\.png cannot be read: it is corrupt or not an image"):
         broken.read()
     assert fine.read().shape == (6, 8, 3)
 
@@ -80,7 +80,7 @@ def test_a_video_gives_its_frames_in_order(tmp_path: Path) -> None:
 def test_a_file_that_is_no_video_is_one_unreadable_frame(tmp_path: Path) -> None:
     (tmp_path / "drive.mp4").write_bytes(b"not a video")
     (frame,) = open_source(tmp_path / "drive.mp4").frames
-    with pytest.raises(InputError, match=r"drive\.mp4: cannot be read as an image or a video"):
+    with pytest.raises(InputError, match=r"drive\.mp4 cannot be read: it is corrupt, or neither"):
         frame.read()
 
 

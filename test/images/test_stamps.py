@@ -1,6 +1,43 @@
 import pytest
 
-from bisenetformer_ros.images.stamps import count_missing
+from bisenetformer_ros.images.stamps import LEAP_S, Order, StampOrder, count_missing
+
+OK, REPEATED, BACK, LEAPT = Order.IN_ORDER, Order.REPEATED, Order.WENT_BACK, Order.LEAPT
+INVALID = Order.INVALID
+FAR = 10 * LEAP_S
+
+
+@pytest.mark.parametrize(
+    ("stamps", "expected"),
+    [
+        pytest.param([5.0, 5.1, 5.2], [OK, OK, OK], id="a camera"),
+        pytest.param([5.0, 5.0, 5.1], [OK, REPEATED, OK], id="one twice"),
+        pytest.param([0.0, 0.0, 0.0], [OK, REPEATED, REPEATED], id="a camera that does not stamp"),
+        pytest.param([5.0, 1.0, 5.1, 5.2], [OK, BACK, OK, OK], id="one from the past"),
+        pytest.param([5.0, 5.0 + FAR, 5.1, 5.2], [OK, LEAPT, OK, OK], id="one from the future"),
+        pytest.param([5.0, 5.2, 5.1, 5.3], [OK, OK, BACK, OK], id="two in the wrong order"),
+        pytest.param([50.0, 5.0, 5.1, 5.2], [OK, BACK, OK, OK], id="a recording that begins anew"),
+        pytest.param([5.0, 5 + FAR, 5.1 + FAR, 5.2 + FAR], [OK, LEAPT, OK, OK], id="a clock that was set"),
+        pytest.param([5.0, 5 + FAR, 5.1 + FAR, 5.1], [OK, LEAPT, OK, BACK], id="set, and a frame from before"),
+        pytest.param([5.0, None, 5.1], [OK, INVALID, OK], id="one that is no time"),
+        pytest.param([FAR, 2 * FAR, 3 * FAR], [OK, LEAPT, LEAPT], id="a time-lapse recording played fast"),
+        pytest.param([9.0, 8.0, 7.0], [OK, BACK, BACK], id="a recording played backwards"),
+        pytest.param([90.0, 5.0, 90.1, 5.1, 90.2], [OK, BACK, OK, BACK, OK], id="two cameras with different clocks"),
+    ],
+)
+def test_stamps_that_arrive_a_tenth_of_a_second_apart(stamps, expected):
+    order = StampOrder()
+    assert [order.judge(stamp, 0.1 * number) for number, stamp in enumerate(stamps)] == expected
+
+
+def test_a_camera_may_pause_as_long_as_it_likes():
+    order = StampOrder()
+    assert [order.judge(time, time) for time in (1.0, 1.1, 7200.0)] == [OK, OK, OK]
+
+
+def test_a_recording_may_be_played_slowly():
+    order = StampOrder()
+    assert [order.judge(0.1 * number, 20.0 * number) for number in range(3)] == [OK, OK, OK]
 
 
 @pytest.mark.parametrize(

@@ -8,8 +8,7 @@ from dataclasses import dataclass, fields
 
 import numpy as np
 
-from bisenetformer_ros.images.stamp_order import Order, StampOrder
-from bisenetformer_ros.images.stamps import count_missing
+from bisenetformer_ros.images.stamps import Order, StampOrder, count_missing
 
 WINDOW_S = 5.0
 """Rates, percentiles and `recent` counts are of this many seconds."""

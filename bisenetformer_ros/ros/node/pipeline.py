@@ -12,7 +12,7 @@ from rclpy.node import Node
 from sensor_msgs.msg import CompressedImage, Image
 
 from bisenetformer_ros.images.raw import BadFrameError
-from bisenetformer_ros.images.stamp_order import Order
+from bisenetformer_ros.images.stamps import Order
 from bisenetformer_ros.results import SegmentationResult
 from bisenetformer_ros.ros.health.statistics import FrameLatency
 from bisenetformer_ros.ros.node.camera import Camera

@@ -19,7 +19,7 @@ from sensor_msgs.msg import CameraInfo, Image
 from std_msgs.msg import Header
 
 from bisenetformer_ros.errors import BiSeNetFormerError, InputError
-from bisenetformer_ros.images.sources import Frame
+from bisenetformer_ros.images.sources import SourceFrame
 from bisenetformer_ros.ros.messages import image_message
 from bisenetformer_ros.ros.replay.camera_source import open_camera_source
 from bisenetformer_ros.ros.replay.event_stream import emit, nanoseconds
@@ -55,7 +55,7 @@ class CameraPlayer(Node):
                 complete_since = time.monotonic()
             time.sleep(POLL_S)
 
-    def play(self, frames: Iterable[Frame], rate_hz: float) -> None:
+    def play(self, frames: Iterable[SourceFrame], rate_hz: float) -> None:
         """Publishes the frames one period apart; late frames do not make the following ones hurry."""
         due = time.monotonic()
         for frame in frames:

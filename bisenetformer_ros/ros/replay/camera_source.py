@@ -9,7 +9,7 @@ import cv2
 from bisenetformer_ros.bags.images import open_bag
 from bisenetformer_ros.bags.reader import is_bag
 from bisenetformer_ros.errors import InputError
-from bisenetformer_ros.images.sources import Frame, FrameSource, open_source
+from bisenetformer_ros.images.sources import FrameSource, SourceFrame, open_source
 
 WEBCAM = "webcam:"
 
@@ -43,11 +43,11 @@ def _open_webcam(device: str) -> FrameSource:
     return FrameSource(None, _webcam_frames(webcam))
 
 
-def _webcam_frames(webcam: cv2.VideoCapture) -> Iterator[Frame]:
+def _webcam_frames(webcam: cv2.VideoCapture) -> Iterator[SourceFrame]:
     number = 0
     while True:
         taken, bgr = webcam.read()
         if not taken:
             raise InputError(f"the webcam gave no picture after {number} of them; was it unplugged?")
-        yield Frame(f"webcam_{number:06d}", partial(cv2.cvtColor, bgr, cv2.COLOR_BGR2RGB))
+        yield SourceFrame(f"webcam_{number:06d}", partial(cv2.cvtColor, bgr, cv2.COLOR_BGR2RGB))
         number += 1

@@ -1,6 +1,6 @@
 import pytest
 
-from bisenetformer_ros.images.stamp_order import Order
+from bisenetformer_ros.images.stamps import Order
 from bisenetformer_ros.ros.health.statistics import WINDOW_S, FrameLatency, FrameStatistics
 
 
