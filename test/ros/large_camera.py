@@ -1,19 +1,29 @@
 """A camera as a process: `python large_camera.py ROOM FRAMES` publishes full-size images on `large`, best effort.
 
-ROOM is `room` or `none`: with the shared memory that is made for images, or with Fast DDS' own.
+ROOM is `room` or `none`: with shared memory that is made for images, or with Fast DDS's own; its size is printed.
+After every image come small ones with the same number until it is heard on `answer`: then the next image follows.
 """
 
 import array
+import re
 import sys
-import time
+from pathlib import Path
 
 import rclpy
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import Image
+from std_msgs.msg import Int32
 
 from bisenetformer_ros.ros.shared_memory import make_room_for_images
 
 HEIGHT, WIDTH = 1024, 2048
+
+
+def segment_bytes() -> int:
+    """The size of the largest shared memory segment that Fast DDS has mapped into this process."""
+    maps = Path("/proc/self/maps").read_text()
+    ranges = re.findall(r"^(\w+)-(\w+) .*/fast(?:rtps|dds)_\w+$", maps, re.MULTILINE)
+    return max(int(end, 16) - int(begin, 16) for begin, end in ranges)
 
 
 def main() -> None:
@@ -21,16 +31,17 @@ def main() -> None:
         make_room_for_images()
     rclpy.init()
     node = rclpy.create_node("large_camera")
-    publisher = node.create_publisher(Image, "large", QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT))
-    while not publisher.get_subscription_count():
-        time.sleep(0.1)
-    time.sleep(0.5)
-    data = array.array("B", bytes(HEIGHT * WIDTH * 3))
-    for _ in range(int(sys.argv[2])):
-        publisher.publish(Image(height=HEIGHT, width=WIDTH, encoding="rgb8", step=3 * WIDTH, data=data))
-        time.sleep(0.25)
-    publisher.publish(Image(encoding="end"))
-    time.sleep(1.0)
+    print(segment_bytes(), flush=True)
+    images = node.create_publisher(Image, "large", QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT))
+    answers: list[int] = []
+    node.create_subscription(Int32, "answer", lambda message: answers.append(message.data), 10)
+    pixels = array.array("B", bytes(HEIGHT * WIDTH * 3))
+    for number in range(int(sys.argv[2]) + 1):
+        if number:  # the first answer says that the two processes know each other
+            images.publish(Image(height=HEIGHT, width=WIDTH, encoding="rgb8", step=3 * WIDTH, data=pixels))
+        while number not in answers:
+            images.publish(Image(height=number, encoding="end"))
+            rclpy.spin_once(node, timeout_sec=0.1)
 
 
 if __name__ == "__main__":

@@ -4,7 +4,6 @@ import os
 import subprocess
 import sys
 import xml.etree.ElementTree
-from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -12,33 +11,48 @@ import rclpy
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import Image
+from std_msgs.msg import Int32
 
 from bisenetformer_ros.ros.shared_memory import OTHER_VARIABLE, SEGMENT_BYTES, VARIABLE, profile_for
 
 FRAMES = 10
+IMAGE_BYTES = 1024 * 2048 * 3
 
 
-def arrived(domain: int, room: str) -> int:
-    """How many images of the other process arrive here."""
+def send_large_images(domain: int, room: str, frames: int) -> tuple[int, int]:
+    """Return how many images of another process arrive here, and the size of the shared memory it sends them through.
+
+    Every image is waited for, or known to be lost, before the next one is sent.
+    """
     context = rclpy.Context()
     rclpy.init(context=context, domain_id=domain)
     node = rclpy.create_node("listener", context=context)
     executor = SingleThreadedExecutor(context=context)
     executor.add_node(node)
-    seen: Counter[str] = Counter()
-    qos = QoSProfile(depth=10, reliability=ReliabilityPolicy.BEST_EFFORT)
-    node.create_subscription(Image, "large", lambda message: seen.update([message.encoding]), qos)
+    answers = node.create_publisher(Int32, "answer", 10)
+    arrived = 0
+
+    def on_image(message: Image) -> None:
+        nonlocal arrived
+        if message.encoding == "end":
+            answers.publish(Int32(data=message.height))
+        else:
+            arrived += 1
+
+    qos = QoSProfile(depth=1000, reliability=ReliabilityPolicy.BEST_EFFORT)  # room for what waits while this is busy
+    node.create_subscription(Image, "large", on_image, qos)
     script = Path(__file__).with_name("large_camera.py")
-    camera = subprocess.Popen(
-        [sys.executable, script, room, str(FRAMES)], env=os.environ | {"ROS_DOMAIN_ID": str(domain)}
-    )
-    while not seen["end"] and camera.poll() is None:
-        executor.spin_once(timeout_sec=0.1)
-    assert camera.wait() == 0
+    environment = os.environ | {"ROS_DOMAIN_ID": str(domain)}
+    command = [sys.executable, script, room, str(frames)]
+    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as camera:
+        while camera.poll() is None:
+            executor.spin_once(timeout_sec=0.1)
+        assert camera.returncode == 0
+        segment_bytes = int(camera.stdout.read())
     executor.shutdown()
     node.destroy_node()
     rclpy.shutdown(context=context)
-    return seen["rgb8"]
+    return arrived, segment_bytes
 
 
 @pytest.mark.parametrize("discovery_range", ["SUBNET", "LOCALHOST"])
@@ -46,14 +60,17 @@ def test_large_images_arrive_if_the_sender_has_room_for_them(domain, monkeypatch
     for variable in (VARIABLE, OTHER_VARIABLE, "FASTDDS_BUILTIN_TRANSPORTS"):
         monkeypatch.delenv(variable, raising=False)
     monkeypatch.setenv("ROS_AUTOMATIC_DISCOVERY_RANGE", discovery_range)
-    assert arrived(domain, "room") >= FRAMES - 1  # of 40 all arrived when this was measured, of 40 without room 3
+    arrived, segment_bytes = send_large_images(domain, "room", FRAMES)
+    assert arrived == FRAMES
+    assert segment_bytes >= SEGMENT_BYTES
 
 
-def test_large_images_are_lost_without_it(domain, monkeypatch):
-    """If this fails, Fast DDS has a larger segment by now, and large_images.xml may no longer be needed."""
+def test_fast_dds_has_no_room_for_an_image_of_its_own_accord(domain, monkeypatch):
+    """Of 40 images, 3 arrived. If this fails, large_images.xml may no longer be needed."""
     for variable in (VARIABLE, OTHER_VARIABLE, "FASTDDS_BUILTIN_TRANSPORTS"):
         monkeypatch.delenv(variable, raising=False)
-    assert arrived(domain, "none") <= FRAMES // 2
+    _, segment_bytes = send_large_images(domain, "none", frames=0)
+    assert segment_bytes < IMAGE_BYTES
 
 
 @pytest.mark.parametrize(
