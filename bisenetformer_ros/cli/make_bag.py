@@ -18,7 +18,8 @@ from bisenetformer_ros.bags.writer import COMPRESSIONS, STORAGES
 from bisenetformer_ros.errors import DataError, InputError
 from bisenetformer_ros.images.sources import SourceFrame, open_source
 from bisenetformer_ros.labels import LabelMap
-from bisenetformer_ros.replay.footage import DRIVE, DRIVE_LABELS, Footage, drive_seeds, find_footage, render_drives
+from bisenetformer_ros.replay.footage import DRIVE, Footage, drive_seeds, find_footage, render_footage
+from bisenetformer_ros.streets import LABEL_MAP
 
 DESCRIPTION = (
     "Write a rosbag2 with a camera and, where there are labels, their topics: from a folder of images, a video, or a "
@@ -79,11 +80,11 @@ def _prepare(args: argparse.Namespace, scratch: Path, progress: Progress) -> Foo
         return find_footage(args.source, args.labels)
     if len(seeds) > 1 and args.source != DRIVE:
         raise InputError(f"a bag holds one drive; expected drive:SEED, got '{args.source}'")
-    if args.label_map != DRIVE_LABELS:
-        raise InputError(f"a generated drive has the classes of {DRIVE_LABELS}, got --label-map {args.label_map}")
+    if args.label_map != LABEL_MAP:
+        raise InputError(f"a generated drive has the classes of {LABEL_MAP}, got --label-map {args.label_map}")
     count = args.frames or DRIVE_FRAMES
     task = progress.add_task("rendering", total=count)
-    return render_drives(seeds[:1], count, args.rate, scratch, lambda: progress.advance(task))
+    return render_footage(seeds[:1], count, args.rate, scratch, lambda: progress.advance(task))
 
 
 def _has_instances(footage: Footage) -> bool:

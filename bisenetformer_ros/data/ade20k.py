@@ -1,9 +1,9 @@
 """ADE20K, the MIT Scene Parsing benchmark: Zhou et al., CVPR 2017; ADEChallengeData2016.zip, 150 classes.
 
 Two data sets share its images. `ade20k` has the benchmark's labels. In `ade20k-panoptic`, 50 classes are stuff and 100
-are things, whose instances come from the benchmark's annotations_instance.tar and are pasted over the labels, as they
-overlap; things of the labels that have no instance are void. Mask2Former's prepare_ade20k_pan_seg.py does that once
-for all; where its files are, they are read instead.
+are things; instances from the benchmark's annotations_instance.tar are drawn over the labels, and labelled things
+without an instance are void. If Mask2Former's prepare_ade20k_pan_seg.py has prepared a split, its files, which are
+equivalent, are read instead.
 """
 
 from collections.abc import Sequence
@@ -13,10 +13,9 @@ from pathlib import Path
 import numpy as np
 
 from bisenetformer_ros.data.file_search import find_files
-from bisenetformer_ros.data.labeled_images import LabeledImage, LabeledImages, join, require_known
+from bisenetformer_ros.data.labeled_images import LabeledImage, LabeledImages, concatenate_splits, require_known
 from bisenetformer_ros.data.panoptic_labels import in_folder, open_coco_panoptic
-from bisenetformer_ros.data.png_labels import open_png_labels
-from bisenetformer_ros.data.value_table import ValueTable
+from bisenetformer_ros.data.png_labels import ValueTable, open_png_labels
 from bisenetformer_ros.errors import DataError
 from bisenetformer_ros.images.files import read_label_images
 from bisenetformer_ros.labels import LabelMap
@@ -29,17 +28,17 @@ _TABLE = ValueTable({0: UNLABELED, **{class_id + 1: class_id for class_id in ran
 
 
 def open_ade20k(root: Path, splits: Sequence[str] = ("train",)) -> LabeledImages:
-    """All 150 classes; connected components stand in for instances."""
+    """Open all 150 classes; connected components stand in for instances."""
     require_known(splits, tuple(_FOLDERS), "ADE20K")
     labels = LabelMap.load("ade20k150")
-    return join([open_png_labels(root, _patterns(split), labels, _TABLE) for split in splits])
+    return concatenate_splits([open_png_labels(root, _patterns(split), labels, _TABLE) for split in splits])
 
 
 def open_ade20k_panoptic(root: Path, splits: Sequence[str] = ("train",)) -> LabeledImages:
-    """Stuff of the labels and instances of the things."""
+    """Open the stuff of the labels and the instances of the things."""
     require_known(splits, tuple(_FOLDERS), "ADE20K")
     labels = LabelMap.load("ade20k150")
-    return join([_open_panoptic_split(root, split, labels) for split in splits])
+    return concatenate_splits([_open_panoptic_split(root, split, labels) for split in splits])
 
 
 def _patterns(split: str) -> tuple[str, str]:
@@ -49,20 +48,20 @@ def _patterns(split: str) -> tuple[str, str]:
 def _open_panoptic_split(root: Path, split: str, labels: LabelMap) -> LabeledImages:
     prepared = root / f"ade20k_panoptic_{split}.json"
     if prepared.is_file():
-        class_of = {class_id: class_id for class_id in range(_NUM_CLASSES)}  # the names are other synonyms
+        class_of = {class_id: class_id for class_id in range(_NUM_CLASSES)}  # its names are other synonyms than ours
         locate = in_folder(root / "images" / _FOLDERS[split])
         return open_coco_panoptic(prepared, prepared.with_suffix(""), locate, labels, class_of)
     patterns = (*_patterns(split), f"annotations_instance/{_FOLDERS[split]}/{{name}}.png")
     files, problems = find_files(root, patterns)
     images = [
-        LabeledImage(name, image, partial(_read_labels, *label_files, labels.thing_ids))
+        LabeledImage(name, image, partial(_read_labels, labels.thing_ids, *label_files))
         for name, (image, *label_files) in files.items()
     ]
     return LabeledImages(labels, images, has_instances=True, problems=problems)
 
 
-def _read_labels(label_png: Path, instance_png: Path, thing_ids: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:
-    """The instance PNG has the position among the things, from 1, in R, and a number per instance of the image in G."""
+def _read_labels(thing_ids: tuple[int, ...], label_png: Path, instance_png: Path) -> tuple[np.ndarray, np.ndarray]:
+    """R of the instance PNG is the position among the things, from 1; G numbers the instances of the image."""
     values, instances = read_label_images(label_png, instance_png)
     if instances.ndim != 3 or instances[..., 0].max() > len(thing_ids):
         raise DataError(f"{instance_png}: expected colours whose red is at most {len(thing_ids)}")

@@ -1,4 +1,4 @@
-"""Data sets by name, or by the YAML file that describes them, as recipes and the command line ask for them."""
+"""Data sets by name, or by the YAML file that describes them, for recipes and the command line."""
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
@@ -6,14 +6,67 @@ from inspect import signature
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from bisenetformer_ros.data.ade20k import open_ade20k, open_ade20k_panoptic
-from bisenetformer_ros.data.camvid import open_camvid
 from bisenetformer_ros.data.cityscapes import open_cityscapes
 from bisenetformer_ros.data.custom import open_custom
-from bisenetformer_ros.data.generated import RenderedDrives
-from bisenetformer_ros.data.labeled_images import LabeledImages
-from bisenetformer_ros.data.sample import LabeledDataset
+from bisenetformer_ros.data.labeled_images import LabeledImages, concatenate_splits, require_known
+from bisenetformer_ros.data.png_labels import ValueTable, open_png_labels
+from bisenetformer_ros.data.sample import LabeledDataset, Sample
 from bisenetformer_ros.errors import ConfigError, DataError
+from bisenetformer_ros.labels import LabelMap
+from bisenetformer_ros.results import UNLABELED
+from bisenetformer_ros.streets import LABEL_MAP, StreetDrive
+
+
+def open_camvid(root: Path, splits: Sequence[str] = ("train",)) -> LabeledImages:
+    """Open CamVid in the form and the split of SegNet: 480×360 frames in recording order, 11 classes.
+
+    Each split is a folder of NAME.jpg and NAME.png; 11 means unlabelled. CamVid has no instance labels. Source: Brostow
+    et al., "Semantic object classes in video", 2009.
+    """
+    require_known(splits, ("train", "val", "test"), "CamVid")
+    labels = LabelMap.load("camvid11")
+    table = ValueTable({**{label.id: label.id for label in labels}, len(labels): UNLABELED})
+    patterns = ("{split}/{name}.jpg", "{split}/{name}.png")
+    return concatenate_splits(
+        [open_png_labels(root, [p.replace("{split}", split) for p in patterns], labels, table) for split in splits]
+    )
+
+
+class RenderedDrives:
+    """Frames spread evenly over synthetic drives, rendered once and kept in memory.
+
+    Seeds below 10000 are reserved for evaluation and demos, the others are for training.
+
+    Args:
+        first_seed: The drives have the seeds first_seed, first_seed + 1, …
+        num_drives: Number of drives.
+        frames_per_drive: Frames of each.
+        size: (height, width) in pixels.
+    """
+
+    has_instances = True
+
+    def __init__(
+        self, first_seed: int = 0, num_drives: int = 20, frames_per_drive: int = 5, size: tuple[int, int] = (360, 480)
+    ) -> None:
+        self.labels = LabelMap.load(LABEL_MAP)
+        self.samples: list[Sample] = []
+        for seed in range(first_seed, first_seed + num_drives):
+            drive = StreetDrive(seed, size=size)
+            for index in np.linspace(0, len(drive) - 1, frames_per_drive).round().astype(int):
+                frame = drive[int(index)]
+                name = f"drive{seed}_{index:03d}"
+                self.samples.append(Sample(name, frame.rgb, frame.label_map, frame.instance_map.astype(np.int32)))
+
+    def __len__(self) -> int:
+        return len(self.samples)
+
+    def __getitem__(self, index: int) -> Sample:
+        return self.samples[index]
+
 
 SYNTHETIC = "synthetic"
 ON_DISK: Mapping[str, Callable[..., LabeledImages]] = {
@@ -26,10 +79,16 @@ NAMES = (*ON_DISK, SYNTHETIC)
 
 
 def open_dataset(kind: str, root: str | Path | None = None, **options: Any) -> LabeledDataset:
-    """kind: one of NAMES or a YAML file. root: the folder of a data set on disk; a YAML file names its own.
+    """Open a complete data set.
 
-    options: splits=[…], by default ["train"]; for synthetic first_seed, num_drives, frames_per_drive, size.
-    Raises ConfigError for an unknown kind or option, DataError for a folder that is not what it should be.
+    Args:
+        kind: One of `NAMES`, or a YAML file (see docs/datasets.md).
+        root: Folder of a data set on disk; replaces the root in a YAML file.
+        **options: `splits` (default ["train"]); for "synthetic", the arguments of `RenderedDrives`.
+
+    Raises:
+        ConfigError: The kind or an option is unknown, or the YAML file is invalid.
+        DataError: Files are missing or invalid.
     """
     dataset = find_dataset(kind, root, **options)
     if isinstance(dataset, LabeledImages) and dataset.problems:
@@ -38,7 +97,7 @@ def open_dataset(kind: str, root: str | Path | None = None, **options: Any) -> L
 
 
 def find_dataset(kind: str, root: str | Path | None = None, **options: Any) -> LabeledDataset:
-    """What `open_dataset` opens, even if some of its files are missing: `problems` tells which."""
+    """Like `open_dataset`, but accept missing files and list them in `problems`."""
     splits = options.get("splits", ["train"])
     if isinstance(splits, str) or not splits:
         raise ConfigError(f"data set {kind}: splits is {splits!r}, expected a list such as [train]")
@@ -61,17 +120,22 @@ def _opener(kind: str, root: Path | None) -> Callable[..., LabeledDataset]:
         raise ConfigError(f"unknown data set '{kind}', expected {', '.join(NAMES)} or a YAML file")
     description = Path(kind).expanduser()
     if not description.is_file():
-        raise ConfigError(f"data set {kind}: there is no such file")
+        raise ConfigError(f"data set {kind}: file not found")
     return partial(open_custom, description, root)
 
 
 def open_sources(sources: Sequence[Mapping[str, Any]], root: Path | None) -> list[LabeledDataset]:
-    """One data set per source of a training recipe."""
+    """Open the data set of each source of a recipe."""
     return [open_dataset(**arguments_of(source, root)) for source in sources]
 
 
 def arguments_of(source: Mapping[str, Any], root: Path | None) -> dict[str, Any]:
-    """What `open_dataset` takes, from a source of a recipe; `root` is for those on disk that do not name their own."""
+    """Convert a source of a recipe to the arguments of `open_dataset`.
+
+    Args:
+        source: A mapping with `kind`, optional `weight` and the options of the kind.
+        root: Of data sets on disk that do not name their own.
+    """
     arguments = {key: value for key, value in source.items() if key != "weight"}
     if arguments["kind"] in ON_DISK:
         arguments.setdefault("root", root)

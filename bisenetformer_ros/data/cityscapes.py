@@ -1,7 +1,7 @@
 """Cityscapes: Cordts et al., CVPR 2016; 2048×1024 frames, 19 evaluated classes, instances of the 8 things.
 
-Reads leftImg8bit_trainvaltest.zip and gtFine_trainvaltest.zip as they are, unpacked into one folder. Where
-cityscapesScripts' createPanopticImgs has prepared a split, its files are read instead; they say the same.
+Reads leftImg8bit_trainvaltest.zip and gtFine_trainvaltest.zip, unpacked into one folder, as they are. If
+cityscapesScripts' createPanopticImgs has prepared a split, its files, which are equivalent, are read instead.
 """
 
 from collections.abc import Mapping, Sequence
@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 
 from bisenetformer_ros.data.file_search import find_files
-from bisenetformer_ros.data.labeled_images import LabeledImage, LabeledImages, join, require_known
+from bisenetformer_ros.data.labeled_images import LabeledImage, LabeledImages, concatenate_splits, require_known
 from bisenetformer_ros.data.panoptic_labels import open_coco_panoptic
-from bisenetformer_ros.data.value_table import ValueTable
+from bisenetformer_ros.data.png_labels import ValueTable
 from bisenetformer_ros.errors import DataError
 from bisenetformer_ros.images.files import read_label_images
 from bisenetformer_ros.labels import LabelMap
@@ -22,7 +22,7 @@ from bisenetformer_ros.results import UNLABELED
 
 _IDS_OF_CLASSES = (7, 8, 11, 12, 13, 17, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 31, 32, 33)  # in order of trainIds
 _LAST_ID = 33
-_FIRST_INSTANCE = 1000  # instance ids are 1000 · class id + number; below, they are class ids
+_FIRST_INSTANCE = 1000  # instance ids are 1000 · class id + number; lower values are class ids
 
 _TABLE = ValueTable(
     {
@@ -33,12 +33,12 @@ _TABLE = ValueTable(
 
 
 def open_cityscapes(root: Path, splits: Sequence[str] = ("train",)) -> LabeledImages:
-    """Splits train and val; the labels of the test split are not public."""
+    """Open the splits train and val; the labels of the test split are not public."""
     if "test" in splits:
         raise DataError("the labels of Cityscapes' test split are not public: use val")
     require_known(splits, ("train", "val"), "Cityscapes")
     labels = LabelMap.load("cityscapes19")
-    return join([_open_split(root, split, labels) for split in splits])
+    return concatenate_splits([_open_split(root, split, labels) for split in splits])
 
 
 def _open_split(root: Path, split: str, labels: LabelMap) -> LabeledImages:
@@ -52,20 +52,20 @@ def _open_split(root: Path, split: str, labels: LabelMap) -> LabeledImages:
     )
     files, problems = find_files(root, patterns)
     images = [
-        LabeledImage(name.rpartition("/")[2], image, partial(_read_labels, *label_files, labels.thing_ids))
+        LabeledImage(name.rpartition("/")[2], image, partial(_read_labels, labels.thing_ids, *label_files))
         for name, (image, *label_files) in files.items()
     ]
     return LabeledImages(labels, images, has_instances=True, problems=problems)
 
 
 def _locate(root: Path, split: str, entry: Mapping[str, Any]) -> tuple[str, Path]:
-    """By its id: the file name that the preparation writes is no file's."""
+    """By id: createPanopticImgs writes a file name that no file has."""
     city = entry["id"].partition("_")[0]
     return entry["id"], root / "leftImg8bit" / split / city / f"{entry['id']}_leftImg8bit.png"
 
 
-def _read_labels(label_png: Path, instance_png: Path, thing_ids: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:
-    """Instances keep their ids. A thing without a number is a crowd: one region per class, the class id negated."""
+def _read_labels(thing_ids: tuple[int, ...], label_png: Path, instance_png: Path) -> tuple[np.ndarray, np.ndarray]:
+    """Keep the instance ids. Things without a number are one crowd per class, whose id is the negated file id."""
     file_ids, instance_ids = read_label_images(label_png, instance_png)
     label_map = _TABLE.to_classes(file_ids, label_png)
     instance_ids = instance_ids.astype(np.int32)

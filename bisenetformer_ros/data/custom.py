@@ -9,10 +9,9 @@ from typing import Any
 import yaml
 
 from bisenetformer_ros.data.file_search import first_of
-from bisenetformer_ros.data.labeled_images import LabeledImages, join, require_known
+from bisenetformer_ros.data.labeled_images import LabeledImages, concatenate_splits, require_known
 from bisenetformer_ros.data.panoptic_labels import in_folder, open_coco_panoptic
-from bisenetformer_ros.data.png_labels import open_png_labels
-from bisenetformer_ros.data.value_table import ValueTable
+from bisenetformer_ros.data.png_labels import ValueTable, open_png_labels
 from bisenetformer_ros.errors import ConfigError, DataError
 from bisenetformer_ros.labels import LabelMap
 from bisenetformer_ros.results import UNLABELED
@@ -38,7 +37,7 @@ def open_custom(path: Path, root: Path | None = None, splits: Sequence[str] = ("
     labels = _load_labels(description["labels"], name, path.parent) if "labels" in description else name
     class_of = _class_of(description["values"], labels, path) if "values" in description else None
     open_split = _open_coco_split if "panoptic_json" in description else _open_png_split
-    return join([open_split(description, root, split, labels, class_of) for split in splits])
+    return concatenate_splits([open_split(description, root, split, labels, class_of) for split in splits])
 
 
 def _open_png_split(

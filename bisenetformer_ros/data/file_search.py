@@ -12,7 +12,7 @@ from pathlib import Path
 
 from bisenetformer_ros.errors import DataError
 
-_MOST_NAMES, _MOST_FOLDERS = 5, 20
+_MOST_FOLDERS = 20
 
 
 def find_files(
@@ -38,10 +38,10 @@ def find_files(
     return {name: tuple(files[name] for files in found.values()) for name in complete}, problems
 
 
-def first_of(names: Sequence[object]) -> str:
-    """The first few, and how many more there are."""
-    rest = len(names) - _MOST_NAMES
-    return ", ".join(map(str, names[:_MOST_NAMES])) + (f" and {rest} more" if rest > 0 else "")
+def first_of(names: Sequence[object], most: int = 5) -> str:
+    """List the first few names, and how many more there are."""
+    rest = len(names) - most
+    return ", ".join(map(str, names[:most])) + (f" and {rest} more" if rest > 0 else "")
 
 
 def state_of(folder: Path) -> str:

@@ -1,4 +1,4 @@
-"""Images on disk with their labels: what every data set that is not rendered consists of."""
+"""Labelled images on disk."""
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -14,9 +14,13 @@ from bisenetformer_ros.labels import LabelMap
 
 @dataclass(frozen=True)
 class LabeledImage:
-    """read_labels: returns the label map and the instance map of a Sample; its DataErrors name the file.
+    """One image and how to read its labels.
 
-    find_oddities: what is strange about the files and does no harm in training; read once more for it.
+    Attributes:
+        name: Name of the sample.
+        path: The image file.
+        read_labels: Returns the label map and the instance map of a `Sample`, or raises DataError that names the file.
+        find_oddities: Reads the labels and describes what is unusual about them but harmless in training.
     """
 
     name: str
@@ -25,7 +29,7 @@ class LabeledImage:
     find_oddities: Callable[[], list[str]] = list
 
     def read(self) -> Sample:
-        """Raises DataError about everything that is wrong with the files."""
+        """Read image and labels; a DataError lists everything wrong with the files."""
         problems = []
         try:
             rgb = read_rgb(self.path)
@@ -43,9 +47,13 @@ class LabeledImage:
 
 
 class LabeledImages:
-    """A LabeledDataset that reads an image when it is asked for.
+    """A `LabeledDataset` that reads each image on access.
 
-    problems: what is missing or doubtful about the set as a whole; `images` are those that have all their files.
+    Args:
+        labels: The classes.
+        images: Those whose files are all there.
+        has_instances: Whether instances were annotated.
+        problems: What is missing or contradictory in the data set as a whole.
     """
 
     def __init__(
@@ -60,24 +68,24 @@ class LabeledImages:
         return len(self.images)
 
     def __getitem__(self, index: int) -> Sample:
-        """Raises DataError that names the file if it is damaged or its labels are not what they should be."""
+        """Read a sample; raises DataError, naming the file, if it is damaged or its labels are invalid."""
         return self.images[index].read()
 
 
-def join(parts: Sequence[LabeledImages]) -> LabeledImages:
-    """The images of several splits of one data set, in order. Raises DataError if their label maps differ."""
-    if any(part.labels != parts[0].labels for part in parts):
-        raise DataError("the splits have different categories; a label map and values make them one")
+def concatenate_splits(splits: Sequence[LabeledImages]) -> LabeledImages:
+    """Concatenate the splits of one data set; raises DataError if their label maps differ."""
+    if any(split.labels != splits[0].labels for split in splits):
+        raise DataError("the splits have different categories; give the data set labels and values for all of them")
     return LabeledImages(
-        parts[0].labels,
-        [image for part in parts for image in part.images],
-        all(part.has_instances for part in parts),
-        [problem for part in parts for problem in part.problems],
+        splits[0].labels,
+        [image for split in splits for image in split.images],
+        all(split.has_instances for split in splits),
+        [problem for split in splits for problem in split.problems],
     )
 
 
 def require_known(splits: Sequence[str], known: Sequence[str], dataset: str) -> None:
-    """Raises DataError for a split that the data set does not have."""
+    """Raise DataError if a data set does not have one of the splits."""
     for split in splits:
         if split not in known:
             raise DataError(f"{dataset} has the splits {', '.join(known)}, not '{split}'")

@@ -1,45 +1,99 @@
-"""Data sets with a PNG of class values, and perhaps one of instance numbers, beside every image."""
+"""Data sets with a PNG of class values, and optionally one of instance numbers, beside each image."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 
-from bisenetformer_ros.data.file_search import find_files
-from bisenetformer_ros.data.instances import connected_instances
+from bisenetformer_ros.data.file_search import find_files, first_of
 from bisenetformer_ros.data.labeled_images import LabeledImage, LabeledImages
-from bisenetformer_ros.data.value_table import ValueTable
-from bisenetformer_ros.images.files import read_label_image, read_label_images
+from bisenetformer_ros.data.sample import connected_instances
+from bisenetformer_ros.errors import DataError
+from bisenetformer_ros.images.files import read_label_image, read_label_images, size_of
 from bisenetformer_ros.labels import LabelMap
+from bisenetformer_ros.results import UNLABELED
+
+_UNKNOWN = -1
+
+
+class ValueTable:
+    """Converts the values in label images to class ids.
+
+    Args:
+        class_of: Value → class id, 255 = ignore.
+        is_color: Values are colours, 65536 R + 256 G + B, instead of numbers.
+    """
+
+    def __init__(self, class_of: Mapping[int, int], is_color: bool = False) -> None:
+        self.is_color = is_color
+        self._class_of = dict(class_of)
+        self._table = np.full(max(class_of) + 2, _UNKNOWN, np.int16)  # the last entry stands for all larger values
+        self._table[list(class_of)] = list(class_of.values())
+
+    @classmethod
+    def identity(cls, num_classes: int) -> "ValueTable":
+        """The values are the class ids, 255 = ignore."""
+        return cls({**{class_id: class_id for class_id in range(num_classes)}, UNLABELED: UNLABELED})
+
+    def to_classes(self, pixels: np.ndarray, path: Path) -> np.ndarray:
+        """Convert a label image to (H, W) uint8 class ids.
+
+        Raises:
+            DataError: `pixels` has values that are not in the table; the message names `path`.
+        """
+        if (pixels.ndim == 3) != self.is_color:
+            raise DataError(
+                f"{path} has {'three channels, colours' if pixels.ndim == 3 else 'one channel, numbers'}; "
+                f"expected {'colours' if self.is_color else 'numbers'}: {self._expected()}"
+            )
+        values = pixels.astype(np.int32)
+        if self.is_color:
+            values = values @ (65536, 256, 1)
+        classes = self._table[np.minimum(values, len(self._table) - 1)]
+        if (classes == _UNKNOWN).any():
+            unknown, counts = np.unique(values[classes == _UNKNOWN], return_counts=True)
+            found = [f"{self._text(value)} ({count} pixels)" for value, count in zip(unknown, counts, strict=True)]
+            raise DataError(f"{path} ({size_of(pixels)}) has the values {first_of(found)}; expected {self._expected()}")
+        return classes.astype(np.uint8)
+
+    def _text(self, value: int) -> str:
+        return f"#{value:06x}" if self.is_color else str(value)
+
+    def _expected(self) -> str:
+        return first_of([self._text(value) for value in sorted(self._class_of)], most=12)
 
 
 def open_png_labels(
     root: Path, patterns: Sequence[str], labels: LabelMap, table: ValueTable, names: Sequence[str] | None = None
 ) -> LabeledImages:
-    """patterns: of the images, of their class values and, where things were told apart, of their instance numbers.
+    """Open one split.
 
-    Pattern and names are `find_files`'s. Raises DataError if there is no image at all.
+    Args:
+        root: Folder that the patterns are relative to.
+        patterns: For `find_files`: of the images, of their class values and, if things are annotated one by one, of
+            their instance numbers.
+        labels: The classes.
+        table: Meaning of the class values.
+        names: Images to open, by default all.
+
+    Raises:
+        DataError: There are no images.
     """
     files, problems = find_files(root, patterns, names)
     has_instances = len(patterns) == 3
-    images = []
-    for name, (image, *label_files) in files.items():
-        if has_instances:
-            read_labels = partial(_read_numbered, *label_files, table)
-        else:
-            read_labels = partial(_read_components, *label_files, table, labels.thing_ids)
-        images.append(LabeledImage(name, image, read_labels))
+    read = partial(_read_numbered, table) if has_instances else partial(_read_components, table, labels.thing_ids)
+    images = [LabeledImage(name, image, partial(read, *label_files)) for name, (image, *label_files) in files.items()]
     return LabeledImages(labels, images, has_instances, problems)
 
 
-def _read_numbered(values_png: Path, numbers_png: Path, table: ValueTable) -> tuple[np.ndarray, np.ndarray]:
+def _read_numbered(table: ValueTable, values_png: Path, numbers_png: Path) -> tuple[np.ndarray, np.ndarray]:
     values, numbers = read_label_images(values_png, numbers_png)
     if numbers.ndim == 3:
         numbers = numbers.astype(np.int32) @ (1, 256, 65536)
     return table.to_classes(values, values_png), numbers.astype(np.int32)
 
 
-def _read_components(values_png: Path, table: ValueTable, thing_ids: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:
+def _read_components(table: ValueTable, thing_ids: tuple[int, ...], values_png: Path) -> tuple[np.ndarray, np.ndarray]:
     label_map = table.to_classes(read_label_image(values_png), values_png)
     return label_map, connected_instances(label_map, thing_ids)

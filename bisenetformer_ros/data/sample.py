@@ -1,20 +1,28 @@
-"""One labelled image, the form that every data set delivers."""
+"""One labelled image, in the form that every data set delivers."""
 
 from dataclasses import dataclass
 from typing import Protocol
 
+import cv2
 import numpy as np
 
 from bisenetformer_ros.labels import LabelMap
 from bisenetformer_ros.results import UNLABELED
 
+MIN_INSTANCE_AREA = 25
+"""Smaller components, in pixels, are specks of labelling noise."""
+
 
 @dataclass(frozen=True, eq=False)
 class Sample:
-    """rgb: (H, W, 3) uint8. label_map: (H, W) uint8, 255 = ignore. instance_map: (H, W) int32.
+    """One image with its labels.
 
-    instance_map is above 0 on instances, the same number on all pixels of one; below 0 on crowds, regions of many
-    things that nobody told apart; 0 on things too small to count. On stuff and on ignored pixels it means nothing.
+    Attributes:
+        name: Unique within a split.
+        rgb: (H, W, 3) uint8.
+        label_map: (H, W) uint8 class ids, 255 = ignore.
+        instance_map: (H, W) int32. Above 0: the instance id of a thing. Below 0: a crowd, several things labelled as
+            one region. 0: a thing too small to count. Meaningless on stuff and on ignored pixels.
     """
 
     name: str
@@ -24,9 +32,11 @@ class Sample:
 
 
 class LabeledDataset(Protocol):
-    """Random access to samples with one label map.
+    """Random access to samples that share a label map.
 
-    has_instances: whether things were told apart by whoever labelled; else connected components stand in for them.
+    Attributes:
+        labels: The classes.
+        has_instances: Whether instances were annotated; if not, connected components stand in for them.
     """
 
     labels: LabelMap
@@ -37,13 +47,44 @@ class LabeledDataset(Protocol):
     def __getitem__(self, index: int) -> Sample: ...
 
 
+def connected_instances(label_map: np.ndarray, thing_ids: tuple[int, ...]) -> np.ndarray:
+    """Number the 8-connected components of each thing class from 1, as a stand-in for instance labels.
+
+    Touching objects of a class become one.
+
+    Args:
+        label_map: (H, W) uint8.
+        thing_ids: Class ids of the things.
+
+    Returns:
+        (H, W) int32, 0 elsewhere and on components smaller than `MIN_INSTANCE_AREA`.
+    """
+    instances = np.zeros(label_map.shape, np.int32)
+    next_id = 1
+    for class_id in thing_ids:
+        count, components, stats, _ = cv2.connectedComponentsWithStats(
+            (label_map == class_id).astype(np.uint8), connectivity=8
+        )
+        for component in range(1, count):
+            if stats[component, cv2.CC_STAT_AREA] >= MIN_INSTANCE_AREA:
+                instances[components == component] = next_id
+                next_id += 1
+    return instances
+
+
 def panoptic_ground_truth(
     label_map: np.ndarray, instance_map: np.ndarray, labels: LabelMap
 ) -> tuple[np.ndarray, dict[int, int], frozenset[int]]:
-    """(H, W) int32 segment ids, 0 = void; {id: class id} of all segments; the ids of those that are crowds.
+    """Split an image into segments: stuff classes, instances of things, and crowds.
 
-    A segment is a stuff class, an instance of a thing, or a crowd. Pixels that are ignored, and pixels of things that
-    belong to no instance, are void.
+    Args:
+        label_map: As in `Sample`.
+        instance_map: As in `Sample`.
+        labels: The classes.
+
+    Returns:
+        (H, W) int32 segment ids, 0 = void (ignored pixels, and things without an instance); the class id of each
+        segment; the ids of the segments that are crowds.
     """
     segment_map = np.zeros(label_map.shape, np.int32)
     segments: dict[int, int] = {}

@@ -1,26 +1,71 @@
-"""What the camera of the demo plays: generated drives, which are rendered first, or what the user has."""
+"""The footage that a demo plays or a bag records, with its ground truth."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-import cv2
+import numpy as np
 
-from bisenetformer_ros.data.label_folder import LabelFolder
-from bisenetformer_ros.errors import InputError
+from bisenetformer_ros.data.sample import connected_instances
+from bisenetformer_ros.errors import DataError, InputError
+from bisenetformer_ros.images.files import read_label_images
 from bisenetformer_ros.labels import LabelMap
-from bisenetformer_ros.streets import StreetDrive
+from bisenetformer_ros.results import UNLABELED
+from bisenetformer_ros.streets import LABEL_MAP, render_drives
 
 DRIVE = "drive"
 DEFAULT_SEEDS = (6, 17, 29)
-"""Below 10000: these streets are in no training data."""
-DRIVE_LABELS = "camvid11"
-FAST_PNG = [cv2.IMWRITE_PNG_COMPRESSION, 1]
+"""Below 10000: no training data contains these streets."""
+
+
+@dataclass(frozen=True)
+class LabelFolder:
+    """Ground truth as label PNGs in a folder.
+
+    Attributes:
+        labels: Folder with NAME.png for frame NAME.
+        instances: Folder with 16-bit NAME.png, 0 on stuff, or None.
+        class_names: Meaning of the ids, or None if they are the model's own.
+    """
+
+    labels: Path
+    instances: Path | None = None
+    class_names: tuple[str, ...] | None = None
+
+    def load(self, name: str, labels: LabelMap) -> tuple[np.ndarray, np.ndarray] | None:
+        """Return the label map and the instance map of a frame, or None if it is not labelled.
+
+        Without instance PNGs, connected components of things stand in for instances.
+
+        Returns:
+            (H, W) uint8 class ids of `labels`, 255 = ignore, and (H, W) instance ids, 0 = none.
+
+        Raises:
+            DataError: A file is damaged or not a label image.
+        """
+        paths = [folder / f"{name}.png" for folder in (self.labels, self.instances) if folder is not None]
+        if not paths[0].is_file():
+            return None
+        label_map, *instance_maps = read_label_images(*paths)
+        if label_map.ndim != 2 or label_map.dtype != np.uint8:
+            raise DataError(
+                f"label image {paths[0]} has {label_map.dtype} pixels of shape {label_map.shape}, expected an 8-bit "
+                "image with one channel that holds the model's class ids; other values are ignored (as in CamVid's "
+                "label images)"
+            )
+        label_map = np.where(label_map < len(labels), label_map, np.uint8(UNLABELED))
+        return label_map, instance_maps[0] if instance_maps else connected_instances(label_map, labels.thing_ids)
 
 
 @dataclass(frozen=True)
 class Footage:
-    """path: for the player. truth: None if there are no labels. description: for people."""
+    """What to play.
+
+    Attributes:
+        path: An image, folder or video for `open_source`.
+        truth: None without labels.
+        description: For people.
+    """
 
     path: str
     truth: LabelFolder | None
@@ -28,9 +73,10 @@ class Footage:
 
 
 def drive_seeds(source: str) -> tuple[int, ...] | None:
-    """`drive` → the default seeds, `drive:3,8` → 3 and 8, anything else → None.
+    """Parse `drive` (the default seeds) or `drive:3,8`; return None for any other source.
 
-    Raises InputError for seeds that are no numbers from 0.
+    Raises:
+        InputError: A seed is not a whole number of at least 0.
     """
     kind, _, seeds = source.partition(":")
     if kind != DRIVE:
@@ -42,33 +88,26 @@ def drive_seeds(source: str) -> tuple[int, ...] | None:
     return tuple(int(seed) for seed in seeds.split(","))
 
 
-def render_drives(
+def render_footage(
     seeds: tuple[int, ...], num_frames: int, rate_hz: float, directory: Path, on_frame: Callable[[], None]
 ) -> Footage:
-    """Writes `num_frames` frames, spread over one drive per seed, into the empty `directory`, with exact labels."""
-    labels, instances = directory / "labels", directory / "instances"
-    labels.mkdir()
-    instances.mkdir()
-    shares = [num_frames * (i + 1) // len(seeds) - num_frames * i // len(seeds) for i in range(len(seeds))]
-    number = 0
-    for seed, share in zip(seeds, shares, strict=True):
-        for frame in StreetDrive(seed, max(1, share), frame_rate_hz=rate_hz) if share else ():
-            name = f"{number:05d}_drive{seed}.png"
-            cv2.imwrite(str(directory / name), cv2.cvtColor(frame.rgb, cv2.COLOR_RGB2BGR), FAST_PNG)
-            cv2.imwrite(str(labels / name), frame.label_map, FAST_PNG)
-            cv2.imwrite(str(instances / name), frame.instance_map, FAST_PNG)
-            number += 1
-            on_frame()
-    names = tuple(label.name for label in LabelMap.load(DRIVE_LABELS).labels)
-    seed_list = ", ".join(map(str, seeds))
-    description = f"{len(seeds)} generated drive{'s' * (len(seeds) > 1)} (seed {seed_list}), exact labels and instances"
-    return Footage(str(directory), LabelFolder(labels, instances, names), description)
+    """Render drives into an empty folder; arguments as in `render_drives`."""
+    render_drives(seeds, num_frames, rate_hz, directory, on_frame)
+    names = tuple(label.name for label in LabelMap.load(LABEL_MAP))
+    truth = LabelFolder(directory / "labels", directory / "instances", names)
+    drives = f"{len(seeds)} generated drive{'s' * (len(seeds) > 1)} (seed {', '.join(map(str, seeds))})"
+    return Footage(str(directory), truth, f"{drives}, exact labels and instances")
 
 
 def find_footage(source: str, labels: Path | None) -> Footage:
-    """The user's own source; label images in `labels`, or NAME.png beside NAME.jpg in a folder of images.
+    """Describe the user's own source.
 
-    Raises InputError if `labels` is not a folder with PNG images.
+    Args:
+        source: An image, folder, pattern or video.
+        labels: Folder with label images NAME.png. None looks for NAME.png beside NAME.jpg.
+
+    Raises:
+        InputError: `labels` contains no PNGs.
     """
     if labels is not None:
         if not any(labels.glob("*.png")):

@@ -2,8 +2,7 @@
 
 import numpy as np
 
-from bisenetformer_ros.streets.canvas import Canvas
-from bisenetformer_ros.streets.classes import BUILDING
+from bisenetformer_ros.streets.canvas import BUILDING, Canvas
 from bisenetformer_ros.streets.items import Item
 from bisenetformer_ros.streets.textures import Texture
 

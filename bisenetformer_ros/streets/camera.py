@@ -8,7 +8,7 @@ NEAR_M = 0.5
 
 
 @dataclass(frozen=True)
-class Camera:
+class StreetCamera:
     """A pinhole that looks along the tangent of the road, with its horizon at row `center_y`.
 
     Road coordinates (u, y, s) in metres: u to the right of the road's middle, y up from the ground, s along the road.

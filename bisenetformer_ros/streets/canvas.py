@@ -5,9 +5,13 @@ import math
 import cv2
 import numpy as np
 
-from bisenetformer_ros.streets.camera import NEAR_M, Camera, clip_near
+from bisenetformer_ros.streets.camera import NEAR_M, StreetCamera, clip_near
 from bisenetformer_ros.streets.light import Light
 from bisenetformer_ros.streets.textures import Texture
+
+LABEL_MAP = "camvid11"
+"""Name of the label map that the class ids below belong to."""
+SKY, BUILDING, POLE, ROAD, PAVEMENT, TREE, SIGN_SYMBOL, FENCE, CAR, PEDESTRIAN, BICYCLIST = range(11)
 
 SHIFT = 3
 """Fractional bits of polygon corners."""
@@ -23,7 +27,7 @@ def fixed_point(pixels: np.ndarray) -> np.ndarray:
 class Canvas:
     """rgb: (H, W, 3) uint8. codes: (H, W) uint16, a class id for stuff or the code of a thing (see street)."""
 
-    def __init__(self, camera: Camera, light: Light):
+    def __init__(self, camera: StreetCamera, light: Light):
         self.camera = camera
         self.light = light
         self.rgb = np.zeros((*camera.size, 3), np.uint8)

@@ -4,8 +4,7 @@ import cv2
 import numpy as np
 
 from bisenetformer_ros.streets.camera import clip_near
-from bisenetformer_ros.streets.canvas import SHIFT, Canvas, fixed_point
-from bisenetformer_ros.streets.classes import PAVEMENT, ROAD, TREE
+from bisenetformer_ros.streets.canvas import PAVEMENT, ROAD, SHIFT, TREE, Canvas, fixed_point
 from bisenetformer_ros.streets.layout import PERIOD_M, Layout
 from bisenetformer_ros.streets.pavement import ACROSS, HALF_WIDTH_M, SHAPE, GroundPainter
 from bisenetformer_ros.streets.shadows import Shadow

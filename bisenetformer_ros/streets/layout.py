@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from bisenetformer_ros.streets.camera import Camera
+from bisenetformer_ros.streets.camera import StreetCamera
 from bisenetformer_ros.streets.textures import generator
 
 PERIOD_M = 96.0
@@ -63,11 +63,11 @@ class Layout:
     aim_ratio: float
     bob: float
 
-    def camera(self, size: tuple[int, int], time_s: float) -> Camera:
+    def camera(self, size: tuple[int, int], time_s: float) -> StreetCamera:
         height, width = size
         wobble = self.bob * (np.sin(2 * np.pi * 1.3 * time_s) + 0.6 * np.sin(2 * np.pi * 2.9 * time_s + 1.0))
         focal = self.focal_ratio * width
-        return Camera(
+        return StreetCamera(
             size=size,
             focal=focal,
             center_x=(0.5 + self.aim_ratio) * width,

@@ -2,8 +2,7 @@
 
 import numpy as np
 
-from bisenetformer_ros.streets.canvas import Canvas
-from bisenetformer_ros.streets.classes import BUILDING, SKY, TREE
+from bisenetformer_ros.streets.canvas import BUILDING, SKY, TREE, Canvas
 from bisenetformer_ros.streets.layout import Layout
 from bisenetformer_ros.streets.light import Light
 from bisenetformer_ros.streets.textures import generator, noise, rough, to_uint8

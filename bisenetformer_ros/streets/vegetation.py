@@ -3,8 +3,7 @@
 import cv2
 import numpy as np
 
-from bisenetformer_ros.streets.canvas import Canvas
-from bisenetformer_ros.streets.classes import TREE
+from bisenetformer_ros.streets.canvas import TREE, Canvas
 from bisenetformer_ros.streets.items import Item
 from bisenetformer_ros.streets.textures import Texture, noise, to_uint8
 

@@ -1,3 +1,4 @@
+import os
 from pathlib import Path
 from typing import Any
 
@@ -5,11 +6,12 @@ import cv2
 import numpy as np
 import pytest
 
-from bisenetformer_ros.data.catalog import find_dataset, open_dataset, open_sources
-from bisenetformer_ros.data.generated import RenderedDrives
+from bisenetformer_ros.data.catalog import RenderedDrives, find_dataset, open_camvid, open_dataset, open_sources
 from bisenetformer_ros.errors import ConfigError, DataError
 from bisenetformer_ros.streets import StreetDrive
 
+ROAD, CAR = 3, 8
+REAL = Path(os.environ.get("BISENETFORMER_CAMVID", Path(__file__).resolve().parents[3] / "shared/data/camvid"))
 TINY = {"first_seed": 5, "num_drives": 2, "frames_per_drive": 2, "size": (36, 48)}
 
 
@@ -43,7 +45,7 @@ def test_sources_of_a_recipe_are_opened_in_order() -> None:
         ({"kind": "camvid", "root": Path("nowhere"), "splits": []}, ConfigError, r"splits is \[\], expected a list"),
         ({"kind": "camvid", "root": Path("nowhere")}, DataError, "in nowhere, which is not a folder"),
         ({"kind": "synthetic", "drives": 3}, ConfigError, "data set synthetic: .*drives"),
-        ({"kind": "nowhere/mine.yaml"}, ConfigError, "nowhere/mine.yaml: there is no such file"),
+        ({"kind": "nowhere/mine.yaml"}, ConfigError, "nowhere/mine.yaml: file not found"),
     ],
 )
 def test_what_cannot_be_opened_is_told(arguments: dict[str, Any], error: type[Exception], message: str) -> None:
@@ -70,3 +72,66 @@ def test_an_incomplete_data_set_is_found_and_not_opened(tmp_path: Path) -> None:
     assert [image.name for image in found.images] == ["a"]
     with pytest.raises(DataError, match=r"(?s)data set camvid: train/{name}.png is missing for 1 of 2 names: b\n"):
         open_dataset("camvid", tmp_path)
+
+
+def write_pair(folder: Path, name: str, label_map: np.ndarray) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    red = np.zeros((*label_map.shape, 3), np.uint8)
+    red[..., 2] = 200  # OpenCV writes BGR
+    cv2.imwrite(str(folder / f"{name}.jpg"), red)
+    cv2.imwrite(str(folder / f"{name}.png"), label_map)
+
+
+@pytest.fixture
+def camvid(tmp_path: Path) -> Path:
+    """Two images in train/, one in val/."""
+    label_map = np.full((24, 32), ROAD, np.uint8)
+    label_map[:, 30:] = 11
+    label_map[4:12, 2:10] = CAR
+    for split, name in (("train", "b"), ("train", "a"), ("val", "c")):
+        write_pair(tmp_path / split, name, label_map)
+    return tmp_path
+
+
+def test_splits_of_camvid_are_read_in_order(camvid: Path) -> None:
+    dataset = open_camvid(camvid, ("val", "train"))
+    assert [dataset[index].name for index in range(len(dataset))] == ["c", "a", "b"]
+    assert len(open_camvid(camvid)) == 2
+
+
+def test_a_sample_of_camvid_is_rgb_with_labels_and_instances(camvid: Path) -> None:
+    sample = open_camvid(camvid, ("val",))[0]
+    assert (sample.rgb.shape, sample.rgb.dtype) == ((24, 32, 3), np.uint8)
+    np.testing.assert_allclose(sample.rgb.reshape(-1, 3).mean(axis=0), [200, 0, 0], atol=3)
+    assert (sample.label_map.dtype, sample.instance_map.dtype) == (np.uint8, np.int32)
+    assert np.unique(sample.label_map).tolist() == [ROAD, CAR, 255]
+    assert bool((sample.label_map[:, 30:] == 255).all())
+    np.testing.assert_array_equal(sample.instance_map == 1, sample.label_map == CAR)
+
+
+def test_a_missing_split_is_told(camvid: Path) -> None:
+    with pytest.raises(DataError, match=r"no test/\{name\}.jpg in .*, which holds train/, val/"):
+        open_camvid(camvid, ("test",))
+    with pytest.raises(DataError, match="CamVid has the splits train, val, test, not 'trainval'"):
+        open_camvid(camvid, ("trainval",))
+
+
+def test_images_without_labels_are_named(camvid: Path) -> None:
+    (camvid / "train" / "b.png").unlink()
+    (problem,) = open_camvid(camvid).problems
+    assert problem.startswith("train/{name}.png is missing for 1 of 2 names: b\n")
+
+
+def test_eleven_means_unlabelled_and_twelve_is_refused(camvid: Path) -> None:
+    cv2.imwrite(str(camvid / "val" / "c.png"), np.full((24, 32), 12, np.uint8))
+    with pytest.raises(DataError, match=r"c.png \(32x24\) has the values 12 \(768 pixels\); expected 0, 1, .* 11$"):
+        open_camvid(camvid, ("val",))[0]
+
+
+@pytest.mark.skipif(not REAL.is_dir(), reason="CamVid is not here; BISENETFORMER_CAMVID names its folder")
+def test_the_real_camvid_is_complete() -> None:
+    sizes = [len(open_camvid(REAL, (split,))) for split in ("train", "val", "test")]
+    assert sizes == [367, 101, 233]
+    sample = open_camvid(REAL, ("test",))[0]
+    assert sample.rgb.shape == (360, 480, 3)
+    assert set(np.unique(sample.label_map)) <= {*range(11), 255}

@@ -5,9 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bisenetformer_ros.data.catalog import find_dataset
+from bisenetformer_ros.data.catalog import RenderedDrives, find_dataset
 from bisenetformer_ros.data.check import check, inspect
-from bisenetformer_ros.data.generated import RenderedDrives
 from bisenetformer_ros.data.sample import Sample
 from bisenetformer_ros.labels import LabelMap
 

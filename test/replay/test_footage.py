@@ -4,10 +4,13 @@ import cv2
 import numpy as np
 import pytest
 
-from bisenetformer_ros.errors import InputError
+from bisenetformer_ros.errors import DataError, InputError
 from bisenetformer_ros.labels import LabelMap
-from bisenetformer_ros.replay.footage import DEFAULT_SEEDS, drive_seeds, find_footage, render_drives
+from bisenetformer_ros.replay.footage import DEFAULT_SEEDS, LabelFolder, drive_seeds, find_footage, render_footage
 from bisenetformer_ros.streets import StreetDrive
+
+LABELS = LabelMap.load("camvid11")
+CAR, ROAD = 8, 3
 
 
 def test_seeds_of_a_drive() -> None:
@@ -26,20 +29,20 @@ def test_wrong_seeds_are_refused(source: str) -> None:
 
 def test_a_rendered_drive_has_the_generators_pixels_and_labels(tmp_path: Path) -> None:
     rendered = []
-    footage = render_drives((5, 9), 3, 4.0, tmp_path, lambda: rendered.append(1))
+    footage = render_footage((5, 9), 3, 4.0, tmp_path, lambda: rendered.append(1))
     names = sorted(path.stem for path in tmp_path.glob("*.png"))
     assert names == ["00000_drive5", "00001_drive9", "00002_drive9"]
     assert len(rendered) == 3
     expected = StreetDrive(9, 2, frame_rate_hz=4.0)[1]
     rgb = cv2.imread(str(tmp_path / "00002_drive9.png"))[..., ::-1]
-    label_map, instance_map = footage.truth.load("00002_drive9", LabelMap.load("camvid11"))
+    label_map, instance_map = footage.truth.load("00002_drive9", LABELS)
     np.testing.assert_array_equal(rgb, expected.rgb)
     np.testing.assert_array_equal(label_map, expected.label_map)
     np.testing.assert_array_equal(instance_map, expected.instance_map)
 
 
 def test_fewer_frames_than_drives(tmp_path: Path) -> None:
-    render_drives((5, 9), 1, 4.0, tmp_path, lambda: None)
+    render_footage((5, 9), 1, 4.0, tmp_path, lambda: None)
     assert [path.stem for path in tmp_path.glob("*.png")] == ["00000_drive9"]
 
 
@@ -60,3 +63,34 @@ def test_labels_are_found_beside_the_images_or_where_they_are_said_to_be(tmp_pat
     assert find_footage(str(tmp_path / "drive.mp4"), plain).truth.labels == plain
     with pytest.raises(InputError, match=r"label images NAME\.png in '.*labelled/none', found none"):
         find_footage(str(plain), touch(labelled / "none"))
+
+
+def test_values_that_are_no_class_are_ignored_and_cars_that_do_not_touch_are_two(tmp_path: Path) -> None:
+    pixels = np.full((20, 30), ROAD, np.uint8)
+    pixels[2:10, 2:10] = pixels[2:10, 15:23] = CAR
+    pixels[19] = 11
+    pixels[18] = 255
+    cv2.imwrite(str(tmp_path / "a.b.png"), pixels)
+    label_map, instances = LabelFolder(tmp_path).load("a.b", LABELS)
+    np.testing.assert_array_equal(label_map, np.where(pixels == 11, 255, pixels))
+    assert instances[5, 5] != instances[5, 18]
+    assert np.count_nonzero(instances) == 2 * 8 * 8
+
+
+def test_a_frame_without_labels_has_no_truth(tmp_path: Path) -> None:
+    assert LabelFolder(tmp_path).load("a", LABELS) is None
+
+
+@pytest.mark.parametrize("pixels", [np.zeros((4, 4, 3), np.uint8), np.zeros((4, 4), np.uint16)])
+def test_pictures_that_are_no_label_maps_are_refused(tmp_path: Path, pixels: np.ndarray) -> None:
+    cv2.imwrite(str(tmp_path / "a.png"), pixels)
+    with pytest.raises(
+        DataError, match=r"a\.png has uint\d+ pixels of shape \(4, 4.*expected an 8-bit image with one channel"
+    ):
+        LabelFolder(tmp_path).load("a", LABELS)
+
+
+def test_a_damaged_file_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "a.png").write_bytes(b"nothing")
+    with pytest.raises(DataError, match=r"a\.png cannot be read: it is corrupt or not an image"):
+        LabelFolder(tmp_path).load("a", LABELS)

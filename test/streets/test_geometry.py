@@ -7,7 +7,7 @@ import pytest
 
 from bisenetformer_ros.labels import LabelMap
 from bisenetformer_ros.streets import StreetDrive
-from bisenetformer_ros.streets.camera import Camera
+from bisenetformer_ros.streets.camera import StreetCamera
 from bisenetformer_ros.streets.canvas import Canvas
 from bisenetformer_ros.streets.items import Item
 from bisenetformer_ros.streets.layout import PERIOD_M, random_layout
@@ -32,7 +32,7 @@ def light():
 
 @pytest.fixture
 def camera():
-    return Camera(
+    return StreetCamera(
         size=(90, 120), focal=110.0, center_x=60.0, center_y=40.0, height=1.4, lateral=0.0, station=0.0, curvature=0.0
     )
 

@@ -3,7 +3,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bisenetformer_ros.data.value_table import ValueTable
+from bisenetformer_ros.data.png_labels import ValueTable
 from bisenetformer_ros.errors import DataError
 
 FILE = Path("labels/a.png")

@@ -1,0 +1,134 @@
+"""A drive along one street, frame by frame.
+
+Each frame is painted far to near with NumPy and OpenCV; every stroke sets colours and labels of the same pixels.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from bisenetformer_ros.errors import InputError
+from bisenetformer_ros.images.files import write_image
+from bisenetformer_ros.streets.camera import NEAR_M, StreetCamera
+from bisenetformer_ros.streets.canvas import Canvas
+from bisenetformer_ros.streets.ground import Ground
+from bisenetformer_ros.streets.items import Item
+from bisenetformer_ros.streets.layout import random_layout
+from bisenetformer_ros.streets.light import Lens, random_light
+from bisenetformer_ros.streets.shadows import Shadows
+from bisenetformer_ros.streets.sky import Sky
+from bisenetformer_ros.streets.street import Street, class_table, is_thing
+from bisenetformer_ros.streets.textures import generator
+
+_CLASSES = class_table()
+_FAST_PNG = [cv2.IMWRITE_PNG_COMPRESSION, 1]
+
+
+@dataclass(frozen=True, eq=False)
+class SyntheticFrame:
+    """One frame of a drive.
+
+    Attributes:
+        rgb: (H, W, 3) uint8.
+        label_map: (H, W) uint8 class ids of the label map `LABEL_MAP`; every pixel is labelled.
+        instance_map: (H, W) uint16, 0 on stuff, else the id of the thing, which is constant over the drive.
+    """
+
+    rgb: np.ndarray
+    label_map: np.ndarray
+    instance_map: np.ndarray
+
+
+class StreetDrive:
+    """A drive along one random street, as a sequence of `SyntheticFrame`s.
+
+    Frame i depends on seed, i, size and frame_rate_hz only, so any order of access gives the same pixels. Single pixels
+    may differ between versions of OpenCV. The first access is slow: it paints the textures of the street.
+
+    Args:
+        seed: At least 0.
+        num_frames: At least 1.
+        size: (height, width) in pixels, at least 1 each.
+        frame_rate_hz: Above 0.
+
+    Raises:
+        InputError: An argument is out of range.
+    """
+
+    def __init__(
+        self, seed: int, num_frames: int = 60, size: tuple[int, int] = (360, 480), frame_rate_hz: float = 10.0
+    ):
+        if seed < 0 or num_frames < 1 or min(size) < 1 or not frame_rate_hz > 0:
+            raise InputError(
+                "a drive needs a seed of at least 0, at least one frame, a size of at least 1x1 and a positive frame "
+                f"rate, got seed={seed}, num_frames={num_frames}, size={size}, frame_rate_hz={frame_rate_hz}"
+            )
+        self.size = (int(size[0]), int(size[1]))
+        self._num_frames = num_frames
+        self._frame_rate_hz = frame_rate_hz
+        self._layout = random_layout(seed)
+        self._light = random_light(generator(seed, 7))
+        self._sky = Sky(self._layout, self._light, self.size)
+        self._ground = Ground(self._layout)
+        self._street = Street(self._layout, self._light)
+        self._shadows = Shadows(self._light)
+        self._lens = Lens(self._light, self.size, seed)
+
+    def __len__(self) -> int:
+        return self._num_frames
+
+    def __iter__(self) -> Iterator[SyntheticFrame]:
+        return (self[index] for index in range(len(self)))
+
+    def __getitem__(self, index: int) -> SyntheticFrame:
+        camera, items = self.scene(index)
+        canvas = Canvas(camera, self._light)
+        self._sky.draw(canvas)
+        self._ground.draw(canvas, self._shadows.on_ground(items, camera.station))
+        for item in items:
+            item.model.draw(canvas, item)
+        return SyntheticFrame(
+            rgb=self._lens.expose(canvas.rgb, index % self._num_frames),
+            label_map=_CLASSES[canvas.codes],
+            instance_map=np.where(is_thing(canvas.codes), canvas.codes, np.uint16(0)),
+        )
+
+    def scene(self, index: int) -> tuple[StreetCamera, list[Item]]:
+        """Return the camera of frame `index` and the visible objects in painting order.
+
+        The code of a thing is its id in `instance_map`. Raises IndexError outside the drive.
+        """
+        if not -self._num_frames <= index < self._num_frames:
+            raise IndexError(f"frame {index} of a drive with {self._num_frames} frames")
+        time_s = index % self._num_frames / self._frame_rate_hz
+        camera = self._layout.camera(self.size, time_s)
+        items = [item for item in self._street.items(time_s) if item.far_end > camera.station + NEAR_M]
+        return camera, sorted(items, key=lambda item: item.depth_order(camera.lateral), reverse=True)
+
+
+def render_drives(
+    seeds: Sequence[int], num_frames: int, rate_hz: float, directory: Path, on_frame: Callable[[], None]
+) -> None:
+    """Render one drive per seed to PNGs: NAME.png, labels/NAME.png and instances/NAME.png (16 bit).
+
+    Args:
+        seeds: Of the drives, which share the frames evenly.
+        num_frames: In total.
+        rate_hz: Frames per second of the drives.
+        directory: An existing, empty folder.
+        on_frame: Called after each frame.
+    """
+    folders = (directory, directory / "labels", directory / "instances")
+    for folder in folders[1:]:
+        folder.mkdir()
+    ends = [num_frames * (i + 1) // len(seeds) for i in range(len(seeds))]
+    number = 0
+    for seed, end in zip(seeds, ends, strict=True):
+        for frame in StreetDrive(seed, end - number, frame_rate_hz=rate_hz) if end > number else ():
+            for folder, image in zip(folders, (frame.rgb, frame.label_map, frame.instance_map), strict=True):
+                write_image(folder / f"{number:05d}_drive{seed}.png", image, _FAST_PNG)
+            number += 1
+            on_frame()
