@@ -19,7 +19,9 @@ from bisenetformer_ros.labels import LabelMap
 from bisenetformer_ros.segmenter import Segmenter
 
 SIZE = (64, 96)
-needs_ros = pytest.mark.skipif(find_spec("rclpy") is None, reason="ROS 2 is not sourced")
+needs_ros = pytest.mark.skipif(
+    find_spec("bisenetformer_ros.msg") is None, reason="ROS 2 is not sourced: source tools/env.sh"
+)
 LABELED = ("--label-topic", "/labels/mask", "--instance-topic", "/labels/instances")
 
 

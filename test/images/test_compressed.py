@@ -7,6 +7,9 @@ import zlib
 import numpy as np
 import PIL.Image
 import pytest
+
+pytest.importorskip("bisenetformer_ros.msg", reason="ROS 2 is not sourced: source tools/env.sh")
+
 from sensor_msgs.msg import CompressedImage
 
 from bisenetformer_ros.images.compressed import decode_compressed, decode_compressed_values

@@ -4,6 +4,9 @@ import array
 
 import numpy as np
 import pytest
+
+pytest.importorskip("bisenetformer_ros.msg", reason="ROS 2 is not sourced: source tools/env.sh")
+
 from sensor_msgs.msg import Image
 
 from bisenetformer_ros.errors import InputError
