@@ -1,4 +1,4 @@
-"""`bisenetformer train --check-data`: reads all data of a recipe once and lists what is wrong."""
+"""`bisenetformer train --check-data`: read all data of a recipe once and list every problem."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -18,9 +18,18 @@ from bisenetformer_ros.results import UNLABELED
 
 
 def check_data(sources: Sequence[Mapping[str, Any]], root: Path | None, labels: LabelMap) -> int:
-    """Prints problems, then what the data sets of a recipe contain. Returns 0, or 1 if there are problems.
+    """Print problems, then what the data sets of a recipe contain.
 
-    Raises ConfigError for a source that is not described as it should be.
+    Args:
+        sources: Sources of the recipe.
+        root: Of data sets on disk that do not name their own.
+        labels: The label map of the recipe.
+
+    Returns:
+        The exit code: 0, or 1 if there are problems.
+
+    Raises:
+        ConfigError: A source is invalid.
     """
     datasets, problems = _find(sources, root, labels)
     with progress() as bar:
@@ -55,13 +64,13 @@ def _find(
 
 def _table(findings: Findings, labels: LabelMap) -> Table:
     table = Table("class")
-    for column in ("% of pixels", "pictures", "instances", "crowds"):
+    for column in ("% of pixels", "images", "instances", "crowds"):
         table.add_column(column, justify="right")
-    labelled = max(1, findings.pixels[:UNLABELED].sum())
+    num_labeled = max(1, findings.pixels[:UNLABELED].sum())
     for label in labels:
-        share = percent(findings.pixels[label.id] / labelled)
+        share = percent(findings.pixels[label.id] / num_labeled)
         counts = (findings.instances[label.id], findings.crowds[label.id]) if label.is_thing else ("", "")
-        table.add_row(label.name, share, *map(str, (findings.pictures[label.id], *counts)))
+        table.add_row(label.name, share, *map(str, (findings.images[label.id], *counts)))
     return table
 
 
@@ -69,8 +78,8 @@ def _summary(findings: Findings, datasets: Sequence[LabeledDataset]) -> str:
     sizes = [f"{count} of {size}" for size, count in findings.sizes.most_common(3)]
     rest = len(findings.sizes) - len(sizes)
     ignored = findings.pixels[UNLABELED] / max(1, findings.pixels.sum())
-    text = f"{findings.num_pictures} pictures: {', '.join(sizes)}{f' and {rest} more sizes' * (rest > 0)}; "
-    text += f"{percent(ignored)} % of the pixels are to be ignored"
+    text = f"{findings.num_images} images: {', '.join(sizes)}{f' and {rest} more sizes' * (rest > 0)}; "
+    text += f"{percent(ignored)} % of the pixels are ignored"
     if not all(dataset.has_instances for dataset in datasets):
-        text += "\nwhere things were not told apart, connected components stand in for instances"
+        text += "\nwhere instances are not annotated, connected components stand in for them"
     return text

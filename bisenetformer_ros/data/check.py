@@ -1,4 +1,4 @@
-"""Reads every picture of some data sets once, counts what is in them and tells what is wrong with which file."""
+"""Read every image of some data sets once, count what they contain and report every problem with its file."""
 
 import hashlib
 import os
@@ -19,59 +19,68 @@ from bisenetformer_ros.results import UNLABELED
 
 @dataclass(eq=False)
 class Findings:
-    """About one picture or many; the counts are of those that could be read.
+    """Statistics of one or more readable images, and problems.
 
-    problems: what is wrong, with the files. sizes: pictures of each size. pixels, pictures: (256,), pixels of each
-    label value, and pictures that have some. instances, crowds: class id → number.
+    Attributes:
+        problems: What is wrong, with the files.
+        num_images: Number of readable images.
+        sizes: Number of images per size.
+        pixels: (256,) number of pixels per label value.
+        images: (256,) number of images that contain each label value.
+        instances: Number of instances per class id.
+        crowds: Number of crowds per class id.
     """
 
     problems: list[str] = field(default_factory=list)
-    num_pictures: int = 0
+    num_images: int = 0
     sizes: Counter[str] = field(default_factory=Counter)
     pixels: np.ndarray = field(default_factory=lambda: np.zeros(256, np.int64))
-    pictures: np.ndarray = field(default_factory=lambda: np.zeros(256, np.int64))
+    images: np.ndarray = field(default_factory=lambda: np.zeros(256, np.int64))
     instances: Counter[int] = field(default_factory=Counter)
     crowds: Counter[int] = field(default_factory=Counter)
 
     def add(self, other: "Findings") -> None:
         self.problems += other.problems
-        self.num_pictures += other.num_pictures
+        self.num_images += other.num_images
         self.sizes += other.sizes
         self.pixels += other.pixels
-        self.pictures += other.pictures
+        self.images += other.images
         self.instances += other.instances
         self.crowds += other.crowds
 
 
 def check(
     datasets: Sequence[LabeledDataset],
-    on_picture: Callable[[], None] = lambda: None,
+    on_image: Callable[[], None] = lambda: None,
     num_threads: int = os.cpu_count() or 1,
 ) -> Findings:
-    """Everything about all pictures; `on_picture` is called after each of them.
+    """Inspect all images, and report images that occur more than once.
 
-    The data sets have one label map in common. Pictures that occur twice are a problem, too.
+    Args:
+        datasets: Data sets with the same label map.
+        on_image: Called in this thread after each image.
+        num_threads: Number of images read in parallel.
     """
     findings = Findings([problem for dataset in datasets for problem in getattr(dataset, "problems", ())])
     seen: dict[bytes, str] = {}
     todo = [(dataset, index) for dataset in datasets for index in range(len(dataset))]
     with ThreadPoolExecutor(num_threads) as pool:
         try:
-            for name, digest, of_picture in pool.map(lambda item: _check_picture(*item), todo):
-                findings.add(of_picture)
+            for name, digest, of_image in pool.map(lambda item: _check_image(*item), todo):
+                findings.add(of_image)
                 if digest in seen:
-                    same = "is read twice" if seen[digest] == name else f"shows the same as {seen[digest]}"
+                    same = "is read twice" if seen[digest] == name else f"is identical to {seen[digest]}"
                     findings.problems.append(f"{name} {same}")
                 elif digest is not None:
                     seen[digest] = name
-                on_picture()
+                on_image()
         finally:
-            pool.shutdown(cancel_futures=True)  # an interruption does not wait for the rest
+            pool.shutdown(cancel_futures=True)  # so that Ctrl-C does not wait for the remaining images
     return findings
 
 
-def _check_picture(dataset: LabeledDataset, index: int) -> tuple[str, bytes | None, Findings]:
-    """Its file, or its name if it has none, and a digest that equal pictures share; None if it cannot be read."""
+def _check_image(dataset: LabeledDataset, index: int) -> tuple[str, bytes | None, Findings]:
+    """Return its file (or a name), a digest of its pixels (None if it cannot be read) and what it contains."""
     image = dataset.images[index] if isinstance(dataset, LabeledImages) else None
     name = str(image.path) if image else f"{type(dataset).__name__} {index}"
     try:
@@ -81,35 +90,41 @@ def _check_picture(dataset: LabeledDataset, index: int) -> tuple[str, bytes | No
         return name, None, Findings([str(error)])
     findings = inspect(sample, dataset.labels, dataset.has_instances)
     findings.problems = [*oddities, *(f"{name}: {problem}" for problem in findings.problems)]
-    return name, hashlib.blake2b(np.ascontiguousarray(sample.rgb), digest_size=16).digest(), findings
+    return name, hashlib.blake2b(np.ascontiguousarray(sample.rgb).data, digest_size=16).digest(), findings
 
 
 def inspect(sample: Sample, labels: LabelMap, has_instances: bool) -> Findings:
-    """What one sample contains. has_instances: whether all things should belong to one."""
+    """Count what one sample contains.
+
+    Args:
+        sample: The image and its labels.
+        labels: The classes.
+        has_instances: Whether each pixel of a thing should belong to an instance.
+    """
     pixels = np.bincount(sample.label_map.ravel(), minlength=256)
     areas = _areas_of_instances(sample)
     problems = [] if pixels[:UNLABELED].any() else ["no pixel has a class"]
     for instance, classes in areas.items():
         if instance > 0 and len(classes) > 1 and any(labels[class_id].is_thing for class_id in classes):
             on = " and ".join(f"{labels[class_id].name} ({area} pixels)" for class_id, area in classes.items())
-            problems.append(f"instance {instance} lies on {on}")
+            problems.append(f"instance {instance} covers {on}")
     for class_id, area in areas.get(0, {}).items():
         if has_instances and labels[class_id].is_thing:
-            problems.append(f"{area} pixels of {labels[class_id].name} are in no instance")
+            problems.append(f"{area} pixels of {labels[class_id].name} belong to no instance")
     things = [(instance, key) for instance, classes in areas.items() for key in classes if labels[key].is_thing]
     return Findings(
         problems,
-        num_pictures=1,
+        num_images=1,
         sizes=Counter([size_of(sample.rgb)]),
         pixels=pixels,
-        pictures=(pixels > 0).astype(np.int64),
+        images=(pixels > 0).astype(np.int64),
         instances=Counter(class_id for instance, class_id in things if instance > 0),
         crowds=Counter(class_id for instance, class_id in things if instance < 0),
     )
 
 
 def _areas_of_instances(sample: Sample) -> dict[int, dict[int, int]]:
-    """instance → class id → pixels; pixels to be ignored do not count."""
+    """Instance → class id → pixels, without ignored pixels."""
     counted = sample.label_map != UNLABELED
     pairs = sample.instance_map[counted].astype(np.int64) * 256 + sample.label_map[counted]
     areas: dict[int, dict[int, int]] = {}

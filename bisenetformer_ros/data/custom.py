@@ -1,4 +1,4 @@
-"""A data set of one's own, described by one YAML file; docs/datasets.md explains it."""
+"""Custom data sets, each described by one YAML file; see docs/datasets.md."""
 
 import re
 from collections import Counter
@@ -17,7 +17,7 @@ from bisenetformer_ros.labels import LabelMap
 from bisenetformer_ros.results import UNLABELED
 
 IGNORE = "ignore"
-"""Stands for "no class" among the `values`."""
+"""The "no class" among the `values`."""
 
 _PNG_KEYS = ("images", "label_images", "instance_images")
 _COCO_KEYS = ("images", "panoptic_images", "panoptic_json")
@@ -26,18 +26,28 @@ _COLOR = re.compile("#[0-9a-fA-F]{6}")
 
 
 def open_custom(path: Path, root: Path | None = None, splits: Sequence[str] = ("train",)) -> LabeledImages:
-    """path: of the YAML file. root: takes the place of the root in the file, which is by default the file's folder.
+    """Open splits of a custom data set.
 
-    Raises ConfigError about everything that is wrong with the file, DataError about the folders that it describes.
+    Args:
+        path: The YAML file.
+        root: Replaces the root in the file, whose default is the file's folder.
+        splits: Names of splits.
+
+    Raises:
+        ConfigError: The YAML file is invalid; the message lists every problem.
+        DataError: A split does not exist, or its files are missing or invalid.
     """
     description = _load(path)
     name = str(description.get("name", path.stem))
     require_known(splits, tuple(description["splits"]), name)
     root = root or path.parent / Path(description.get("root", ".")).expanduser()
-    labels = _load_labels(description["labels"], name, path.parent) if "labels" in description else name
-    class_of = _class_of(description["values"], labels, path) if "values" in description else None
-    open_split = _open_coco_split if "panoptic_json" in description else _open_png_split
-    return concatenate_splits([open_split(description, root, split, labels, class_of) for split in splits])
+    labels = _load_labels(description["labels"], name, path.parent) if "labels" in description else None
+    class_of = _class_of(description["values"], labels, path) if labels and "values" in description else None
+    if labels is None or "panoptic_json" in description:
+        return concatenate_splits(
+            [_open_coco_split(description, root, split, labels or name, class_of) for split in splits]
+        )
+    return concatenate_splits([_open_png_split(description, root, split, labels, class_of) for split in splits])
 
 
 def _open_png_split(
@@ -64,17 +74,17 @@ def _read_names(path: Path) -> list[str]:
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
     except OSError as error:
-        raise DataError(f"the list of a split, {path}, cannot be read: {error.strerror}") from error
+        raise DataError(f"the split file {path} cannot be read: {error.strerror}") from error
     names = [line.strip() for line in lines if line.strip()]
     twice = [name for name, count in Counter(names).items() if count > 1]
     if twice or not names:
-        fault = f"names several times {first_of(twice)}" if twice else "is empty"
-        raise DataError(f"the list of a split, {path}, {fault}; expected a line for each picture, its {{name}}")
+        fault = f"has duplicates: {first_of(twice)}" if twice else "is empty"
+        raise DataError(f"the split file {path} {fault}; expected one line per image, its {{name}}")
     return names
 
 
 def _load_labels(content: list[Any] | str, name: str, folder: Path) -> LabelMap:
-    """A list of labels in the file itself, the path of a label map beside it, or the name of a shipped one."""
+    """Load labels listed in the file itself, a label map beside it, or a shipped one."""
     if isinstance(content, list):
         return LabelMap.from_dict({"name": name, "labels": content})
     beside = folder / content
@@ -85,7 +95,7 @@ def _class_of(values: Mapping[int | str, str], labels: LabelMap, path: Path) -> 
     class_ids = {IGNORE: UNLABELED, **{label.name: label.id for label in labels}}
     strange = sorted({str(name) for name in values.values()} - class_ids.keys())
     if strange:
-        raise ConfigError(f"{path}: values has {', '.join(strange)}; expected {', '.join(class_ids)}")
+        raise ConfigError(f"{path}: values contains {', '.join(strange)}; expected {', '.join(class_ids)}")
     numbers = (int(value[1:], 16) if isinstance(value, str) else value for value in values)
     return dict(zip(numbers, (class_ids[name] for name in values.values()), strict=True))
 
@@ -116,14 +126,14 @@ def _problems(content: Mapping[str, Any]) -> list[str]:
     if not (isinstance(values, Mapping) and values and (_are_numbers(values) or (_are_colors(values) and not is_coco))):
         problems.append('values: expected {7: road, 0: ignore}, or colours as in {"#804080": road}')
     if "values" in content and "labels" not in content:
-        problems.append("values need labels")
+        problems.append("values requires labels")
     return problems
 
 
 def _path_problems(paths: Mapping[str, Any], is_coco: bool) -> list[str]:
     names = 0 if is_coco else 1
     return [
-        f"{key} is {path!r}, expected a path below root{'' if is_coco else ' with one {name}, the same in all'}"
+        f"{key} is {path!r}, expected a path relative to root{'' if is_coco else ' with one {name}, the same in all'}"
         for key, path in paths.items()
         if not isinstance(path, str) or path.count("{name}") != names
     ]
@@ -134,7 +144,7 @@ def _split_problems(splits: Any, is_coco: bool) -> list[str]:
         return []
     if isinstance(splits, Mapping) and splits and not is_coco and all(isinstance(f, str) for f in splits.values()):
         return []
-    lists = "" if is_coco else ", or a list of names for each, {train: train.txt, val: val.txt}"
+    lists = "" if is_coco else ", or one file of names per split, {train: train.txt, val: val.txt}"
     return [f"splits is {splits!r}, expected the values of {{split}} in the paths, [train, val]{lists}"]
 
 

@@ -1,7 +1,7 @@
-"""Finds the files of a data set by path patterns and shows what is missing.
+"""Find the files of a data set by path patterns and show what is missing.
 
-A pattern is a path below the root in which {name} stands for what the files of one picture have in common, subfolders
-included: `images/{name}.jpg` and `labels/{name}_ids.png`.
+A pattern is a path relative to the root, such as `images/{name}.jpg` or `labels/{name}_ids.png`. {name} is what the
+files of one image have in common; it may contain subfolders.
 """
 
 import os
@@ -18,10 +18,18 @@ _MOST_FOLDERS = 20
 def find_files(
     root: Path, patterns: Sequence[str], names: Sequence[str] | None = None
 ) -> tuple[dict[str, tuple[Path, ...]], list[str]]:
-    """{name: one path per pattern} of all complete pictures, and what is wrong with the others.
+    """Find the images that have all their files.
 
-    The first pattern is the image's. names: the pictures to look for, in this order, each once; by default all, sorted.
-    Raises DataError that shows the expected tree if there is no image at all.
+    Args:
+        root: Folder of the data set.
+        patterns: The first one is the image's.
+        names: Distinct names to look for, in this order. By default all, sorted.
+
+    Returns:
+        {name: one path per pattern} of the complete images, and a description of what is missing.
+
+    Raises:
+        DataError: There are no images; the message shows the expected tree.
     """
     found = _find(root, patterns)
     if not found[patterns[0]]:
@@ -45,15 +53,15 @@ def first_of(names: Sequence[object], most: int = 5) -> str:
 
 
 def state_of(folder: Path) -> str:
-    """What is in a folder, as the end of a sentence about it."""
+    """Describe the content of a folder, as a relative clause."""
     if not folder.is_dir():
         return ", which is not a folder"
     entries = sorted(entry.name + "/" * entry.is_dir() for entry in folder.iterdir())
-    return f", which holds {first_of(entries) if entries else 'nothing'}"
+    return f", which contains {first_of(entries) if entries else 'nothing'}"
 
 
 def _find(root: Path, patterns: Sequence[str]) -> dict[str, dict[str, Path]]:
-    """pattern → {name: path}. A file that fits several, as a_ids.png does {name}.png, belongs to the longest."""
+    """Return pattern → {name: path}. The longest pattern wins: a_ids.png matches {name}_ids.png, not {name}.png."""
     found: dict[str, dict[str, Path]] = {pattern: {} for pattern in patterns}
     taken: set[str] = set()
     for pattern in sorted(patterns, key=len, reverse=True):
@@ -67,14 +75,14 @@ def _find(root: Path, patterns: Sequence[str]) -> dict[str, dict[str, Path]]:
 
 
 def _files_below(root: Path, folder: str) -> Iterator[str]:
-    """Paths relative to root; hidden files, such as the ._NAME that some archives contain, are left out."""
+    """Yield paths relative to root, without hidden files such as the ._NAME that some archives contain."""
     for directory, _, files in os.walk(root / folder, followlinks=True):
         prefix = Path(directory).relative_to(root)
         yield from ((prefix / file).as_posix() for file in files if not file.startswith("."))
 
 
 def _tree(root: Path, found: Mapping[str, Mapping[str, Path]]) -> str:
-    """The patterns with the number of files that fit, and the folders in which the numbers differ."""
+    """Count the matches of each pattern, and list the folders where the counts differ."""
     width = max(map(len, found))
     lines = [f"expected in {root}:"]
     lines += [f"  {pattern:{width}}  {len(files)} found" for pattern, files in found.items()]
@@ -88,7 +96,7 @@ def _tree(root: Path, found: Mapping[str, Mapping[str, Path]]) -> str:
 
 
 def _hint(root: Path, pattern: str) -> str:
-    """Where the tree begins, if that is one folder above or below the root."""
+    """Point to the tree if it starts one folder above or below the root."""
     first = pattern.split("/")[0]
     if "{" in first or not root.is_dir() or (root / first).is_dir():
         return ""

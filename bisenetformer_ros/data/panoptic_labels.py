@@ -1,4 +1,4 @@
-"""Data sets in the COCO panoptic format: a JSON file of segments, and a PNG of segment ids per image."""
+"""Data sets in the COCO panoptic format: one JSON file of segments, and a PNG of segment ids per image."""
 
 import json
 from collections import Counter
@@ -26,12 +26,18 @@ def open_coco_panoptic(
     labels: LabelMap | str,
     class_of: Mapping[int, int] | None = None,
 ) -> LabeledImages:
-    """Pictures are joined with their segments by image id.
+    """Open a data set; images and segments are matched by image id.
 
-    locate: the name and the file of the picture that an entry of "images" describes. labels: the classes, or the name
-    of a label map to be made of the categories. class_of: category id → class id or 255 = ignore, by default the class
-    of the same name.
-    Raises DataError for a file that is not of this format and ConfigError for categories without a class.
+    Args:
+        json_path: The JSON file.
+        png_folder: Folder of the PNGs.
+        locate: Converts an entry of "images" to the name and the path of the image.
+        labels: The classes, or the name of a label map to build from the categories.
+        class_of: Category id → class id, 255 = ignore. By default, the class of the same name.
+
+    Raises:
+        DataError: The JSON file is missing or has another format.
+        ConfigError: A category has no class.
     """
     content = read_json(json_path, ("images", "annotations", "categories"))
     try:
@@ -54,7 +60,7 @@ def open_coco_panoptic(
                 image = LabeledImage(name, path, read_labels, partial(find_absent_segments, png, segments))
                 images += [] if absent else [image]
     except (KeyError, TypeError, AttributeError) as error:
-        raise DataError(f"{json_path}: an entry is not as the format has it ({error!r})") from error
+        raise DataError(f"{json_path}: invalid entry ({error!r}); expected the COCO panoptic format") from error
     if missing:
         problems.append(_describe_missing(missing, json_path))
     if not content["annotations"]:
@@ -63,17 +69,25 @@ def open_coco_panoptic(
 
 
 def in_folder(folder: Path) -> Callable[[Mapping[str, Any]], tuple[str, Path]]:
-    """Locates pictures by their file names."""
+    """Locate images by their file names in a folder."""
     return lambda entry: (Path(entry["file_name"]).with_suffix("").as_posix(), folder / entry["file_name"])
 
 
 def read_json(path: Path, lists: Sequence[str]) -> dict[str, list[dict[str, Any]]]:
-    """Raises DataError if the file is missing, damaged or without one of the lists, such as "annotations"."""
+    """Read a file in the COCO panoptic format.
+
+    Args:
+        path: The JSON file.
+        lists: Keys that must hold lists, such as "annotations".
+
+    Raises:
+        DataError: The file is missing or corrupt, or lacks one of the lists.
+    """
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         nearest = next(folder for folder in path.absolute().parents if folder.is_dir())
-        raise DataError(f"there is no {path}; the nearest folder is {nearest}{state_of(nearest)}") from None
+        raise DataError(f"{path} does not exist; the nearest folder is {nearest}{state_of(nearest)}") from None
     except (OSError, ValueError) as error:
         raise DataError(f"{path} cannot be read: {error}") from error
     missing = [key for key in lists if not isinstance(content, dict) or not isinstance(content.get(key), list)]
@@ -83,7 +97,7 @@ def read_json(path: Path, lists: Sequence[str]) -> dict[str, list[dict[str, Any]
 
 
 def labels_of(categories: Sequence[Mapping[str, Any]], name: str) -> LabelMap:
-    """The categories as a label map, in the order of their ids."""
+    """Build a label map from the categories, in the order of their ids."""
     spare = LabelMap.anonymous(len(categories))
     ordered = sorted(categories, key=lambda category: category["id"])
     return LabelMap(
@@ -98,9 +112,19 @@ def labels_of(categories: Sequence[Mapping[str, Any]], name: str) -> LabelMap:
 def read_segments(
     png: Path, segments: Sequence[Mapping[str, Any]], class_of: Mapping[int, int], thing_ids: Sequence[int]
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The label map and the instance map of a Sample; instances have the ids of their segments, crowds negative ones.
+    """Read one PNG.
 
-    Raises DataError for ids in the PNG that the segments do not list.
+    Args:
+        png: Segment ids.
+        segments: Entries of "segments_info".
+        class_of: Category id → class id, 255 = ignore.
+        thing_ids: Class ids of the things.
+
+    Returns:
+        The label map and the instance map of a `Sample`. Instances keep their segment ids, crowds have negative ones.
+
+    Raises:
+        DataError: The PNG contains ids that are not in `segments`.
     """
     listed, position = _read_positions(png, segments)
     classes = np.full(len(listed), UNLABELED, np.uint8)
@@ -114,22 +138,22 @@ def read_segments(
 
 
 def find_absent_segments(png: Path, segments: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Segments without a pixel. Mask2Former's preparation of ADE20K leaves some behind, which things cover wholly."""
+    """Report segments without pixels. Mask2Former's preparation of ADE20K leaves some: things cover them completely."""
     listed, position = _read_positions(png, segments)
     absent = listed[1:][np.bincount(position.ravel(), minlength=len(listed))[1:] == 0]
     return [f"{png} lacks the ids {first_of(absent.tolist())}, which the JSON lists"] if absent.size else []
 
 
 def _read_positions(png: Path, segments: Sequence[Mapping[str, Any]]) -> tuple[np.ndarray, np.ndarray]:
-    """The ids of void and of the segments, ascending, and each pixel's position among them."""
+    """Return the ids of void and of the segments, ascending, and the position of each pixel's id among them."""
     id_map = read_ids(png)
     listed = np.array(sorted({_VOID, *(segment["id"] for segment in segments)}), np.uint32)
     if len(listed) != len(segments) + 1:
-        raise DataError(f"{png}: its {len(segments)} segments in the JSON have {len(listed) - 1} different ids above 0")
+        raise DataError(f"{png}: its {len(segments)} segments in the JSON have {len(listed) - 1} distinct ids above 0")
     position = np.minimum(np.searchsorted(listed, id_map), len(listed) - 1)
     strange = np.unique(id_map[listed[position] != id_map])
     if strange.size:
-        raise DataError(f"{png} has the ids {first_of(strange.tolist())}, which the JSON does not list")
+        raise DataError(f"{png} has the ids {first_of(strange.tolist())}, which are not in the JSON")
     return listed, position
 
 
@@ -138,20 +162,20 @@ def _classes_by_name(categories: Sequence[Mapping[str, Any]], labels: LabelMap, 
     strange = [f"{category['id']} {category['name']}" for category in categories if category["name"] not in class_ids]
     if strange:
         raise ConfigError(
-            f"{json_path} has categories that are no class of the label map {labels.name}: {first_of(strange)}; "
-            "say for each category id which class it is, or ignore, as in values: {7: road, 8: ignore}"
+            f"{json_path} has categories that are not in the label map {labels.name}: {first_of(strange)}; assign "
+            "a class or ignore to each category id, as in values: {7: road, 8: ignore}"
         )
     return {category["id"]: class_ids[category["name"]] for category in categories}
 
 
 def _find_contradictions(content: Mapping[str, Any], json_path: Path) -> list[str]:
-    """What the JSON says twice, or refers to and does not have."""
+    """Find duplicate and dangling image ids."""
     image_ids = Counter(entry["id"] for entry in content["images"])
     annotated = Counter(annotation["image_id"] for annotation in content["annotations"])
     findings = {
         "several images have the id": [image_id for image_id, count in image_ids.items() if count > 1],
-        "several annotations are of the image id": [image_id for image_id, count in annotated.items() if count > 1],
-        "there is no image with the id": [image_id for image_id in annotated if image_id not in image_ids],
+        "several annotations have the image id": [image_id for image_id, count in annotated.items() if count > 1],
+        "annotations refer to the missing image id": [image_id for image_id in annotated if image_id not in image_ids],
     }
     return [f"{json_path}: {finding} {first_of(ids)}" for finding, ids in findings.items() if ids]
 
@@ -161,4 +185,4 @@ def _describe_missing(files: Sequence[Path], json_path: Path) -> str:
     counts = [
         f"{count} in {folder}{'' if folder.is_dir() else ' (no such folder)'}" for folder, count in folders.items()
     ]
-    return f"{json_path} names {len(files)} files that are missing, {first_of(counts)}: {first_of(files)}"
+    return f"{json_path} lists {len(files)} files that are missing, {first_of(counts)}: {first_of(files)}"

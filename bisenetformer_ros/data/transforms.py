@@ -1,6 +1,6 @@
 """Augmentation: random scale, crop, flip, the colour jitter of SSD (Liu et al., ECCV 2016) and gamma.
 
-Every function takes the generator that it draws from, so a sample depends on its seed alone.
+Each random function draws from the generator it is given, so a sample depends on its seed only.
 """
 
 from dataclasses import replace
@@ -11,9 +11,9 @@ import numpy as np
 from bisenetformer_ros.data.sample import Sample
 from bisenetformer_ros.results import UNLABELED
 
-_MAX_CLASS_SHARE = 0.75  # a crop of nothing but road teaches little; try again, but not forever
+_MAX_CLASS_SHARE = 0.75  # a crop of nothing but road teaches little: retry, at most _CROP_TRIES times
 _CROP_TRIES = 10
-_NEAREST = cv2.INTER_NEAREST_EXACT  # OpenCV's INTER_NEAREST shifts the labels by up to half a pixel against the image
+_NEAREST = cv2.INTER_NEAREST_EXACT  # INTER_NEAREST shifts labels by up to half a pixel
 
 
 def augment(
@@ -24,9 +24,15 @@ def augment(
     balanced_share: float = 0.0,
     gamma_range: tuple[float, float] = (1.0, 1.0),
 ) -> Sample:
-    """Random scale (log-uniform), crop to (height, width), padding where needed, flip, colour jitter and gamma.
+    """Apply random scale, crop, flip, colour jitter and gamma.
 
-    balanced_share: of the crops that show a pixel of a class drawn evenly among those in the image.
+    Args:
+        sample: The sample, which is not modified.
+        rng: Source of all randomness.
+        crop_size: (height, width); smaller images are padded.
+        scale_range: Smallest and largest scale, drawn log-uniformly.
+        balanced_share: Fraction of crops that are `balanced_crop`s, 0..1.
+        gamma_range: Smallest and largest gamma, drawn log-uniformly.
     """
     scale = float(np.exp(rng.uniform(*np.log(scale_range))))
     sample = rescale(sample, scale)
@@ -39,7 +45,7 @@ def augment(
 
 
 def rescale(sample: Sample, scale: float) -> Sample:
-    """Both sides times `scale`; labels take the nearest pixel."""
+    """Scale both sides; labels take the nearest pixel."""
     height, width = sample.label_map.shape
     size = (max(1, round(width * scale)), max(1, round(height * scale)))
     return replace(
@@ -51,7 +57,7 @@ def rescale(sample: Sample, scale: float) -> Sample:
 
 
 def random_crop(sample: Sample, rng: np.random.Generator, crop_size: tuple[int, int]) -> Sample:
-    """A (height, width) window; pads right and bottom with mid-grey, ignored pixels where the image is smaller."""
+    """Cut a random (height, width) window, padded at the right and bottom where the image is smaller."""
     sample = pad(sample, crop_size)
     height, width = sample.label_map.shape
     for _ in range(_CROP_TRIES):
@@ -65,7 +71,7 @@ def random_crop(sample: Sample, rng: np.random.Generator, crop_size: tuple[int, 
 
 
 def balanced_crop(sample: Sample, rng: np.random.Generator, crop_size: tuple[int, int]) -> Sample:
-    """A window like `random_crop`'s around a random pixel of a random class: rare classes as often as road and sky."""
+    """Crop like `random_crop`, but around a random pixel of a random class: rare classes as often as road and sky."""
     classes = np.unique(sample.label_map[sample.label_map != UNLABELED])
     if not classes.size:
         return random_crop(sample, rng, crop_size)
@@ -79,7 +85,7 @@ def balanced_crop(sample: Sample, rng: np.random.Generator, crop_size: tuple[int
 
 
 def pad(sample: Sample, least: tuple[int, int]) -> Sample:
-    """At least `least` (height, width): mid-grey and ignored pixels are added right and below."""
+    """Add mid-grey, ignored pixels at the right and bottom up to `least` (height, width)."""
     height, width = sample.label_map.shape
     below, right = max(0, least[0] - height), max(0, least[1] - width)
     return replace(
@@ -91,7 +97,7 @@ def pad(sample: Sample, least: tuple[int, int]) -> Sample:
 
 
 def cut(sample: Sample, top: int, left: int, size: tuple[int, int]) -> Sample:
-    """The window of `size` (height, width) at (top, left), which lies within the sample."""
+    """Cut the window of `size` (height, width) at (top, left), which must lie inside the sample."""
     window = (slice(top, top + size[0]), slice(left, left + size[1]))
     return replace(
         sample,
@@ -102,7 +108,7 @@ def cut(sample: Sample, top: int, left: int, size: tuple[int, int]) -> Sample:
 
 
 def flip(sample: Sample) -> Sample:
-    """Mirrors left and right."""
+    """Mirror left and right."""
     return replace(
         sample,
         rgb=sample.rgb[:, ::-1],
@@ -112,7 +118,7 @@ def flip(sample: Sample) -> Sample:
 
 
 def jitter_colors(rgb: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Brightness, contrast, saturation and hue, each with probability 1/2; (H, W, 3) uint8 → the same."""
+    """Change brightness, contrast, saturation and hue of (H, W, 3) uint8 RGB, each with probability 1/2."""
     image = rgb.astype(np.float32)
     if rng.random() < 0.5:
         image += rng.uniform(-32, 32)
@@ -123,7 +129,7 @@ def jitter_colors(rgb: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     if rng.random() < 0.5:
         hsv[..., 1] *= rng.uniform(0.5, 1.5)
     if rng.random() < 0.5:
-        hsv[..., 0] = (hsv[..., 0] + rng.uniform(-9, 9)) % 180  # OpenCV's hue is in units of 2 degrees
+        hsv[..., 0] = (hsv[..., 0] + rng.uniform(-9, 9)) % 180  # hue in units of 2 degrees
     image = cv2.cvtColor(np.clip(hsv, 0, 255).astype(np.uint8), cv2.COLOR_HSV2RGB).astype(np.float32)
     if not contrast_first and rng.random() < 0.5:
         image *= rng.uniform(0.5, 1.5)
@@ -131,6 +137,6 @@ def jitter_colors(rgb: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 
 
 def adjust_gamma(rgb: np.ndarray, gamma: float) -> np.ndarray:
-    """255 · (rgb / 255) ** gamma: above 1 darkens, dusk; below 1 brightens. (H, W, 3) uint8 → the same."""
+    """Return 255 · (rgb / 255) ** gamma as (H, W, 3) uint8; above 1 darkens, below 1 brightens."""
     table = 255 * (np.arange(256) / 255) ** gamma
     return cv2.LUT(rgb, np.round(table).astype(np.uint8))

@@ -43,8 +43,8 @@ def test_sound_data_are_counted(tmp_path: Path, capsys: pytest.CaptureFixture[st
     assert re.search(r"│ road +│ +96\.1 │ +3 │ +│ +│", printed)
     assert re.search(r"│ car +│ +3\.9 │ +3 │ +3 │ +0 │", printed)
     assert re.search(r"│ sky +│ +0\.0 │ +0 │", printed)
-    assert "3 pictures: 3 of 64x48; 16.7 % of the pixels are to be ignored" in printed
-    assert "connected components stand in for instances" in printed
+    assert "3 images: 3 of 64x48; 16.7 % of the pixels are ignored" in printed
+    assert "connected components stand in for them" in printed
     assert printed.endswith("no problems\n")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["recipe.yaml", "train", "val"]
 
@@ -64,10 +64,10 @@ def test_problems_of_all_sources_are_told(tmp_path: Path, capsys: pytest.Capture
     assert check(tmp_path, sources=sources, validation={"kind": "camvid", "splits": ["val"]}) == 1
     printed = capsys.readouterr().out
     for problem in (
-        f"data set camvid: no test/{{name}}.jpg in {tmp_path}, which holds recipe.yaml, train/, two.yaml, val/\n",
+        f"data set camvid: no test/{{name}}.jpg in {tmp_path}, which contains recipe.yaml, train/, two.yaml, val/\n",
         f"data set {tmp_path / 'two.yaml'} has the labels two, not camvid11\n",
         f"{tmp_path}/train/b.png is empty\n",
-        f"{tmp_path}/val/c.jpg shows the same as {tmp_path}/train/a.jpg\n",
+        f"{tmp_path}/val/c.jpg is identical to {tmp_path}/train/a.jpg\n",
     ):
         assert problem in printed
     assert printed.endswith("4 problems\n")

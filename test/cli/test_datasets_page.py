@@ -62,7 +62,7 @@ def test_the_yaml_files_say_what_the_page_says(streets: dict[str, np.ndarray]) -
     seen = {int(value): names.get(int(sample.label_map[streets["values"] == value][0])) for value in (1, 11, 41, 61, 0)}
     assert seen == {1: "sky", 11: "building", 41: "pole or sign", 61: "person", 0: None}
     np.testing.assert_array_equal(sample.instance_map, streets["numbers"])
-    with pytest.raises(DataError, match=r"there is no nowhere/annotations/panoptic_val2017.json; "):
+    with pytest.raises(DataError, match=r"nowhere/annotations/panoptic_val2017.json does not exist; "):
         open_dataset("coco.yaml", splits=["val"], root=Path("nowhere"))
 
 

@@ -110,7 +110,7 @@ def test_a_sample_of_camvid_is_rgb_with_labels_and_instances(camvid: Path) -> No
 
 
 def test_a_missing_split_is_told(camvid: Path) -> None:
-    with pytest.raises(DataError, match=r"no test/\{name\}.jpg in .*, which holds train/, val/"):
+    with pytest.raises(DataError, match=r"no test/\{name\}.jpg in .*, which contains train/, val/"):
         open_camvid(camvid, ("test",))
     with pytest.raises(DataError, match="CamVid has the splits train, val, test, not 'trainval'"):
         open_camvid(camvid, ("trainval",))

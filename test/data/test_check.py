@@ -32,7 +32,7 @@ def test_a_sample_is_counted() -> None:
         PEDESTRIAN: 4,
         255: 4,
     }
-    assert findings.pictures.tolist() == [int(value in (ROAD, CAR, PEDESTRIAN, 255)) for value in range(256)]
+    assert findings.images.tolist() == [int(value in (ROAD, CAR, PEDESTRIAN, 255)) for value in range(256)]
     assert (dict(findings.instances), dict(findings.crowds)) == ({CAR: 2, PEDESTRIAN: 1}, {CAR: 1})
 
 
@@ -40,10 +40,10 @@ def test_a_sample_is_counted() -> None:
     ("label_map", "instance_map", "problems"),
     [
         ([255, 255], [0, 0], ["no pixel has a class"]),
-        ([CAR, CAR, PEDESTRIAN], [5, 5, 5], ["instance 5 lies on car (8 pixels) and pedestrian (4 pixels)"]),
-        ([ROAD, CAR], [5, 5], ["instance 5 lies on road (4 pixels) and car (4 pixels)"]),
+        ([CAR, CAR, PEDESTRIAN], [5, 5, 5], ["instance 5 covers car (8 pixels) and pedestrian (4 pixels)"]),
+        ([ROAD, CAR], [5, 5], ["instance 5 covers road (4 pixels) and car (4 pixels)"]),
         ([ROAD, SKY, CAR], [2, 2, 1], []),  # numbers on stuff alone mean nothing
-        ([ROAD, CAR, CAR], [0, 0, 1], ["4 pixels of car are in no instance"]),
+        ([ROAD, CAR, CAR], [0, 0, 1], ["4 pixels of car belong to no instance"]),
         ([CAR, PEDESTRIAN], [-1, -1], []),  # a crowd of both
         ([CAR, 255], [4, 4], []),
     ],
@@ -90,15 +90,15 @@ def test_every_damaged_file_is_told_and_the_rest_is_counted(
         f"{folder}/4.jpg is 80x60, its labels are 81x60",
         f"{folder}/5.png (80x60) has the values 200 (4800 pixels)",
         f"{folder}/6.jpg: no pixel has a class",
-        f"{folder}/8.jpg shows the same as {folder}/7.jpg",
+        f"{folder}/8.jpg is identical to {folder}/7.jpg",
     ]
     assert len(findings.problems) == len(expected)
     for problem, start in zip(findings.problems, expected, strict=True):
         assert problem.startswith(start)
-    assert (findings.num_pictures, dict(findings.sizes)) == (5, {"80x60": 5})
+    assert (findings.num_images, dict(findings.sizes)) == (5, {"80x60": 5})
     assert findings.instances[CAR] == 4
     assert findings.pixels[CAR] == sum(10 * (10 + number) for number in (0, 7, 8, 9))
-    assert findings.pictures[[ROAD, CAR, 255, SKY]].tolist() == [4, 4, 1, 0]
+    assert findings.images[[ROAD, CAR, 255, SKY]].tolist() == [4, 4, 1, 0]
     assert calls == [threading.get_ident()] * 9
 
 
@@ -110,8 +110,8 @@ def test_a_set_that_is_read_twice_is_told(root: Path) -> None:
 
 def test_rendered_drives_are_without_fault() -> None:
     findings = check([RenderedDrives(first_seed=5, num_drives=1, frames_per_drive=2, size=(36, 48))])
-    assert (findings.problems, findings.num_pictures) == ([], 2)
-    assert check([]).num_pictures == 0
+    assert (findings.problems, findings.num_images) == ([], 2)
+    assert check([]).num_images == 0
 
 
 def test_an_interruption_does_not_wait_for_the_rest(root: Path) -> None:

@@ -195,7 +195,7 @@ def test_what_is_missing_is_told_with_the_tree(root: Path, removed: str, expecte
     ("start", "expected"),
     [
         (".", r"leftImg8bit/ is in .*/data: is that the root\?"),
-        ("data/gtFine", r"which holds train/, val/\n(?s:.*)leftImg8bit/ is in .*/data: is that the root\?"),
+        ("data/gtFine", r"which contains train/, val/\n(?s:.*)leftImg8bit/ is in .*/data: is that the root\?"),
         ("elsewhere", "elsewhere, which is not a folder"),
     ],
 )
@@ -210,7 +210,7 @@ def test_prepared_files_without_their_pngs_are_told(root: Path, write_images: Ca
     prepare(root, write_images)
     shutil.rmtree(root / "gtFine" / "cityscapes_panoptic_val")
     (problem,) = open_cityscapes(root, ("val",)).problems
-    assert re.search(r"names 3 files that are missing, 3 in .*cityscapes_panoptic_val \(no such folder\)", problem)
+    assert re.search(r"lists 3 files that are missing, 3 in .*cityscapes_panoptic_val \(no such folder\)", problem)
 
 
 def other_class(ids: np.ndarray) -> np.ndarray:

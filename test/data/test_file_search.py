@@ -65,10 +65,10 @@ def test_the_tree_counts_per_folder_where_the_counts_differ(tmp_path: Path) -> N
 @pytest.mark.parametrize(
     ("made", "root", "message"),
     [
-        ("l/a.png", ".", r"no i/\{name\}.jpg in .*, which holds l/\nexpected in .*:\n  .* 0 found\n  .* 1 found$"),
-        ("data/i/a.jpg", ".", r"which holds data/\n(?s:.*)i/ is in .*/data: is that the root\?$"),
-        ("data/i/a.jpg", "data/i", r"which holds a.jpg\n(?s:.*)i/ is in .*/data: is that the root\?$"),
-        ("i/a.JPG", ".", "which holds i/\n"),
+        ("l/a.png", ".", r"no i/\{name\}.jpg in .*, which contains l/\nexpected in .*:\n  .* 0 found\n  .* 1 found$"),
+        ("data/i/a.jpg", ".", r"which contains data/\n(?s:.*)i/ is in .*/data: is that the root\?$"),
+        ("data/i/a.jpg", "data/i", r"which contains a.jpg\n(?s:.*)i/ is in .*/data: is that the root\?$"),
+        ("i/a.JPG", ".", "which contains i/\n"),
         ("empty/i.txt", "nowhere", "nowhere, which is not a folder\n"),
     ],
 )

@@ -78,7 +78,7 @@ def open_set(root: Path, content: object, labels: LabelMap | str = LABELS, **opt
     return open_coco_panoptic(root / "set.json", root / "pngs", in_folder(root / "images"), labels, **options)
 
 
-def test_pictures_and_segments_are_joined_by_image_id(root: Path) -> None:
+def test_images_and_segments_are_matched_by_image_id(root: Path) -> None:
     dataset = open_set(root, content())
     night, day = dataset
     assert dataset.problems == ()
@@ -112,7 +112,7 @@ def test_categories_can_be_assigned_and_ignored(root: Path) -> None:
     toys = content()
     toys["categories"] = [*CATEGORIES, {"id": TOY, "name": "toy", "isthing": 1}]
     toys["annotations"][1]["segments_info"][3]["category_id"] = TOY
-    with pytest.raises(ConfigError, match=r"no class of the label map yard: 90 toy; say .* values: \{7: road"):
+    with pytest.raises(ConfigError, match=r"not in the label map yard: 90 toy; assign .* values: \{7: road"):
         open_set(root, toys)
     sample = open_set(root, toys, class_of={GRASS: 0, DOG: 1, TOY: 255})[1]
     assert sample.label_map[50, 50] == 255
@@ -123,7 +123,7 @@ def test_ids_that_are_not_listed_are_refused(root: Path, write_images: Callable)
     strange = ids()
     strange[5, 5:8] = 77, 78, 77
     write_images(root, {"pngs/two.png": as_png(strange)})
-    with pytest.raises(DataError, match=r"two.png has the ids 77, 78, which the JSON does not list"):
+    with pytest.raises(DataError, match=r"two.png has the ids 77, 78, which are not in the JSON"):
         open_set(root, content())[1]
 
 
@@ -149,9 +149,12 @@ def change(path: list[Any], value: Any) -> dict[str, Any]:
     [
         (change(["images", 0, "id"], 4), "set.json: several images have the id 4"),
         (change(["annotations"], []), "set.json has no annotations"),
-        (change(["annotations", 0, "image_id"], 31), "set.json: several annotations are of the image id 31"),
-        (change(["annotations", 0, "image_id"], 9), "set.json: there is no image with the id 9"),
-        (change(["annotations", 0, "file_name"], "x.png"), "names 1 files that are missing, 1 in .*pngs: .*x.png"),
+        (change(["annotations", 0, "image_id"], 31), "set.json: several annotations have the image id 31"),
+        (
+            change(["annotations", 0, "image_id"], 9),
+            "set.json: annotations refer to the missing image id 9",
+        ),
+        (change(["annotations", 0, "file_name"], "x.png"), "lists 1 files that are missing, 1 in .*pngs: .*x.png"),
         (change(["images", 0, "file_name"], "by day/b.jpg"), r"1 in .*by day \(no such folder\): .*by day/b.jpg"),
         (change(["annotations", 1, "segments_info", 0, "category_id"], 8), "two.png: .* unknown category ids 8"),
     ],
@@ -169,8 +172,8 @@ def test_what_does_not_fit_together_is_told(root: Path, changed: dict[str, Any],
             " is not in the COCO panoptic format: it has no list images and no list annotations and no list categories",
         ),
         ({"images": [], "annotations": []}, " is not in the COCO panoptic format: it has no list categories$"),
-        (change(["annotations", 0], {"image_id": 4}), ": an entry is not as .*KeyError.*file_name"),
-        (change(["images", 0], "b.jpg"), ": an entry is not as the format has it"),
+        (change(["annotations", 0], {"image_id": 4}), ": invalid entry .*KeyError.*file_name"),
+        (change(["images", 0], "b.jpg"), ": invalid entry .*; expected the COCO panoptic format"),
     ],
 )
 def test_other_files_are_refused(root: Path, changed: object, message: str) -> None:
@@ -180,7 +183,7 @@ def test_other_files_are_refused(root: Path, changed: object, message: str) -> N
 
 def test_the_same_id_twice_is_refused(root: Path) -> None:
     twice = open_set(root, change(["annotations", 1, "segments_info", 0, "id"], SHADE))
-    with pytest.raises(DataError, match=r"two.png: its 4 segments in the JSON have 3 different ids above 0"):
+    with pytest.raises(DataError, match=r"two.png: its 4 segments in the JSON have 3 distinct ids above 0"):
         twice[1]
 
 
@@ -193,6 +196,6 @@ def test_a_json_that_cannot_be_read_is_named(root: Path, text: str) -> None:
 
 def test_a_json_that_is_missing_is_told_with_what_is_there(root: Path) -> None:
     with pytest.raises(
-        DataError, match=f"there is no .*a/b/set.json; the nearest .* {root}, which holds images/, pngs/$"
+        DataError, match=f"a/b/set.json does not exist; the nearest .* {root}, which contains images/, pngs/$"
     ):
         open_coco_panoptic(root / "a" / "b" / "set.json", root / "pngs", in_folder(root / "images"), LABELS)

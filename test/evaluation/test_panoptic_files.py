@@ -50,10 +50,10 @@ def test_images_without_a_prediction_are_named(tmp_path: Path, truth: Path) -> N
 
 
 def test_missing_files_and_folders_are_named(tmp_path: Path, truth: Path) -> None:
-    with pytest.raises(DataError, match=r"there is no .*none\.json"):
+    with pytest.raises(DataError, match=r"none\.json does not exist; the nearest folder"):
         open_panoptic_files(truth, tmp_path / "none.json")
     (tmp_path / "bare.json").write_text('{"annotations": []}')
-    with pytest.raises(DataError, match=r"there is no folder .*bare with the PNGs of .*bare\.json: name it"):
+    with pytest.raises(DataError, match=r"no folder .*bare with the PNGs of .*bare\.json; pass --pred-dir"):
         open_panoptic_files(truth, tmp_path / "bare.json")
 
 
@@ -71,5 +71,5 @@ def test_what_is_not_of_the_format_is_refused(tmp_path: Path, truth: Path) -> No
 
 
 def test_nothing_to_compare_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="has no annotations: there is nothing to compare with"):
+    with pytest.raises(DataError, match="has no annotations to compare with"):
         open_panoptic_files(write(tmp_path, "gt", []), write(tmp_path, "pred", []))
