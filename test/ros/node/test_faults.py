@@ -195,23 +195,27 @@ def test_a_calibration_of_another_size_is_passed_on_and_counted(raw, camera):
 
 
 def test_a_burst(raw):
+    """Repeated until a frame is dropped by the node: the middleware may drop all but the last of a burst itself."""
     before, held = raw.count(faults.BURST.key), raw.holdings()
-    for _ in range(40):
-        raw.send(size=(240, 320))
-    raw.has(counted=faults.BURST.key, after=before)
+
+    def burst() -> None:
+        for _ in range(40):
+            raw.send(size=(240, 320))
+
+    raw.graph.wait_for(lambda: raw.count(faults.BURST.key) > before, "a frame of a burst is dropped", burst)
     raw.graph.settle()
     raw.is_well()
     raw.holds_no_more_than(held)
 
 
 def test_frames_that_come_too_late(raw):
-    assert raw.graph.set_parameter("max_age_ms", 10_000.0) == (True, "")
+    assert raw.graph.set_parameter("max_age_ms", 60_000.0) == (True, "")
     before = raw.count(faults.TOO_OLD.key)
-    a_minute_ago = stamped(raw.graph.node.get_clock().now().nanoseconds // 10**9 - 60)
+    an_hour_ago = stamped(raw.graph.node.get_clock().now().nanoseconds // 10**9 - 3600)
     raw.graph.wait_for(
         lambda: raw.count(faults.TOO_OLD.key) > before,
         "it is counted",
-        lambda: raw.send(**a_minute_ago),  # the first one goes back in time, and is dropped for that
+        lambda: raw.send(**an_hour_ago),  # the first one goes back in time, and is dropped for that
     )
     raw.graph.settle()
     raw.is_well()

@@ -200,13 +200,15 @@ def test_thresholds_and_alpha_change_live(graph, camera):
     with graph.listening({"segments": SegmentArray, "overlay": Image, "color_mask": Image}) as messages:
 
         def after_setting(name: str, value: float) -> dict:
+            """The outputs of a frame that was sent after the change."""
             assert graph.set_parameter(name, value) == (True, "")
-            for found in messages.values():
-                found.clear()
-            graph.wait_for(lambda: complete_set(messages), "a frame", camera.send)
-            for found in messages.values():  # the first one may have been in work while the parameter changed
-                found.clear()
-            return graph.wait_for(lambda: complete_set(messages), "another frame", camera.send)
+            earliest = stamp_of(camera.send())
+
+            def found() -> dict | None:
+                new = {topic: [m for m in of_topic if stamp_of(m) >= earliest] for topic, of_topic in messages.items()}
+                return complete_set(new)
+
+            return graph.wait_for(found, "a frame on every topic", camera.send)
 
         assert after_setting("score_threshold", 0.0)["segments"].segments
         assert not after_setting("score_threshold", 1.0)["segments"].segments
@@ -246,12 +248,15 @@ def test_enable_service_switches_off_and_on(graph, camera):
         response = graph.call(SetBool, "enable", data=False)
         assert (response.success, response.message) == (True, "disabled")
         before = int(graph.values("/image_raw").get("dropped.disabled", 0))
+        sent = [stamp_of(camera.send())]
         graph.wait_for(
-            lambda: int(graph.values("/image_raw").get("dropped.disabled", 0)) >= before + 2, "two dropped", camera.send
+            lambda: int(graph.values("/image_raw").get("dropped.disabled", 0)) >= before + 2,
+            "two dropped",
+            lambda: sent.append(stamp_of(camera.send())),
         )
-        messages["mask"].clear()
         graph.wait_for(lambda: graph.status("/image_raw").message.startswith("disabled"), "the status", camera.send)
-        assert not messages["mask"]
+        assert not {stamp_of(mask) for mask in messages["mask"]} & {*sent}
+        messages["mask"].clear()
         assert graph.call(SetBool, "enable", data=True).success
         graph.wait_for(lambda: messages["mask"], "a mask again", camera.send)
 
@@ -323,13 +328,18 @@ def test_nothing_is_published_while_inactive(graph, camera):
         graph.forget_diagnostics()  # the newest may be of an earlier time without activity
         graph.wait_for(lambda: graph.values("model").get("state") == "inactive", "the state")
         graph.wait_for(lambda: graph.node.count_subscribers("image_raw") == 0, "the subscription is gone")
-        messages["mask"].clear()
         received = graph.values("/image_raw")["total_received_frames"]
+        sent = []
         for _ in range(2):
             graph.forget_diagnostics()
-            graph.wait_for(lambda: graph.status("/image_raw"), "diagnostics while images are sent", camera.send)
+            graph.wait_for(
+                lambda: graph.status("/image_raw"),
+                "diagnostics while images are sent",
+                lambda: sent.append(stamp_of(camera.send())),
+            )
         assert graph.values("/image_raw")["total_received_frames"] == received
-        assert not messages["mask"]
+        assert not {stamp_of(mask) for mask in messages["mask"]} & {*sent}
+        messages["mask"].clear()
         assert graph.change_state("activate")
         graph.wait_for(lambda: messages["mask"], "a mask again", camera.send)
 
