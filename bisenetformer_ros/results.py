@@ -1,6 +1,6 @@
 """What goes in and comes out of a segmentation, as plain immutable records."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 
 import numpy as np
 
@@ -45,6 +45,10 @@ class StageTimes:
     preprocess: float
     inference: float
     postprocess: float
+
+
+STAGES = tuple(stage.name for stage in fields(StageTimes))
+"""The stages that `StageTimes` measures, in order."""
 
 
 @dataclass(frozen=True, eq=False)

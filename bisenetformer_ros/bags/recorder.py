@@ -7,8 +7,8 @@ from typing import Any
 import cv2
 import numpy as np
 
-from bisenetformer_ros.bags import messages
 from bisenetformer_ros.bags.images import COMPRESSED, IMAGE
+from bisenetformer_ros.bags.message_types import messages
 from bisenetformer_ros.bags.writer import BagWriter
 from bisenetformer_ros.labels import LabelMap
 

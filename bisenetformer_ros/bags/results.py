@@ -7,9 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from bisenetformer_ros.bags import messages
 from bisenetformer_ros.bags.images import IMAGE, BagImage, neighbour
-from bisenetformer_ros.bags.message_types import message_types
+from bisenetformer_ros.bags.message_types import message_types, messages
 from bisenetformer_ros.bags.reader import Bag, BagMessage
 from bisenetformer_ros.bags.writer import BagWriter
 from bisenetformer_ros.images.draw import colorize, overlay

@@ -64,14 +64,14 @@ def check_frames(frames: Sequence[np.ndarray]) -> tuple[int, int]:
     if not len(frames):
         raise InputError("expected at least one frame, got none")
     for frame in frames:
-        check_image(frame)
+        check_rgb(frame)
     sizes = {frame.shape[:2] for frame in frames}
     if len(sizes) > 1:
         raise InputError(f"expected frames of one (height, width), got {', '.join(map(str, sorted(sizes)))}")
     return sizes.pop()
 
 
-def check_image(rgb: np.ndarray) -> None:
+def check_rgb(rgb: np.ndarray) -> None:
     """Raises InputError unless `rgb` is a (H, W, 3) uint8 array with at least one pixel."""
     if not isinstance(rgb, np.ndarray):
         raise InputError(f"expected an image as a numpy array (H, W, 3) of uint8, got {type(rgb).__name__}")

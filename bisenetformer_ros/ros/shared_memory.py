@@ -1,4 +1,4 @@
-"""Room for images in the shared memory that Fast DDS sends them through; see config/fastdds/large_images.xml."""
+"""Shared memory large enough for images in Fast DDS; see config/fastdds/large_images.xml."""
 
 import os
 import shutil
@@ -11,19 +11,19 @@ from bisenetformer_ros.resources import share_dir
 VARIABLE, OTHER_VARIABLE = "FASTDDS_DEFAULT_PROFILES_FILE", "FASTRTPS_DEFAULT_PROFILES_FILE"
 if int(metadata.version("rclpy").split(".")[0]) < 9:  # up to Jazzy, which has Fast DDS 2
     VARIABLE, OTHER_VARIABLE = OTHER_VARIABLE, VARIABLE
-"""What the Fast DDS of this ROS 2 reads, and what those of other distributions read."""
+"""The variable that the Fast DDS of this distribution reads, and that of others."""
 LARGE_IMAGES = Path("config/fastdds/large_images.xml")
-"""Below the share directory."""
+"""Path below the share directory."""
 SEGMENT_BYTES = 32 * 2**20
-"""Of the profiles. Two full-HD cameras with all their label images are 50 MB per round, read while they are sent."""
+"""Segment size of the profiles. Two full-HD cameras with all outputs send 50 MB per round."""
 SHARED_MEMORY = Path("/dev/shm")
 
 
-def make_room_for_images() -> None:
-    """Gives this process the large segment; to be called before rclpy.init. Other middlewares do not mind.
+def use_large_shared_memory() -> None:
+    """Select the profile with the large segment for this process; call it before rclpy.init.
 
-    Leaves everything as it is where somebody has chosen a profile, or where the machine has little shared memory, as
-    a container with Docker's default of 64 MiB.
+    No-op if the user has chosen a profile, if shared memory is scarce (Docker's default is 64 MiB), and for other
+    middleware.
     """
     profile = profile_for(os.environ)
     free = shutil.disk_usage(SHARED_MEMORY).free if SHARED_MEMORY.is_dir() else 0
@@ -32,7 +32,7 @@ def make_room_for_images() -> None:
 
 
 def profile_for(environment: Mapping[str, str]) -> Path | None:
-    """The file that fits to the environment of a process; None if it names one itself."""
+    """Return the profile for the environment of a process; None if the environment names one itself."""
     if environment.get(VARIABLE):
         return None
     range_limit, localhost_only = "ROS_AUTOMATIC_DISCOVERY_RANGE", "ROS_LOCALHOST_ONLY"

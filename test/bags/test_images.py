@@ -11,7 +11,7 @@ from bisenetformer_ros.bags.images import LABEL_DECODERS, BagImage, bag_images, 
 from bisenetformer_ros.bags.reader import Bag, BagMessage, is_bag
 from bisenetformer_ros.errors import InputError
 from bisenetformer_ros.images.raw import BadFrameError
-from bisenetformer_ros.ros.replay.camera_source import open_camera_source
+from bisenetformer_ros.ros.replay.camera_player import open_camera_source
 
 PICTURES = [np.full((4, 6, 3), (10 * n, 100, 200), np.uint8) for n in range(3)]
 FORMATS = [

@@ -8,7 +8,7 @@ from mcap.reader import make_reader
 from rosbags.interfaces import QosDurability
 from rosbags.rosbag2 import Reader
 
-from bisenetformer_ros.bags import messages as result_messages
+from bisenetformer_ros.bags.message_types import messages as result_messages
 from bisenetformer_ros.bags.message_types import message_types
 from bisenetformer_ros.bags.reader import Bag
 from bisenetformer_ros.bags.writer import BagWriter

@@ -14,7 +14,7 @@ from rclpy.qos import QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import Image
 from std_msgs.msg import Int32
 
-from bisenetformer_ros.ros.shared_memory import make_room_for_images
+from bisenetformer_ros.ros.shared_memory import use_large_shared_memory
 
 HEIGHT, WIDTH = 1024, 2048
 
@@ -28,7 +28,7 @@ def segment_bytes() -> int:
 
 def main() -> None:
     if sys.argv[1] == "room":
-        make_room_for_images()
+        use_large_shared_memory()
     rclpy.init()
     node = rclpy.create_node("large_camera")
     print(segment_bytes(), flush=True)

@@ -17,9 +17,9 @@ from rclpy.signals import SignalHandlerOptions
 from sensor_msgs.msg import Image
 from std_msgs.msg import Header
 
-from bisenetformer_ros.ros.messages import image_message
+from bisenetformer_ros.ros.message_types import messages
 from bisenetformer_ros.ros.replay.event_stream import emit
-from bisenetformer_ros.ros.shared_memory import make_room_for_images
+from bisenetformer_ros.ros.shared_memory import use_large_shared_memory
 
 BAD_EVERY = 20
 PICTURES = 8
@@ -27,7 +27,7 @@ PICTURES = 8
 
 def main() -> None:
     topic, rate, size = sys.argv[1], float(sys.argv[2]), (int(sys.argv[3]), int(sys.argv[4]))
-    make_room_for_images()
+    use_large_shared_memory()
     rclpy.init(args=[], signal_handler_options=SignalHandlerOptions.NO)
     node = rclpy.create_node(f"camera_{topic.split('/')[1]}")
     publisher = node.create_publisher(Image, topic, QoSProfile(depth=1, reliability=ReliabilityPolicy.RELIABLE))
@@ -40,7 +40,7 @@ def main() -> None:
             time.sleep(0.1)
         due, report_due = time.monotonic(), 0.0
         while True:
-            message = image_message(_header(), next(pictures))
+            message = messages.image(_header(), next(pictures))
             if sent % BAD_EVERY == BAD_EVERY - 1:
                 message = _spoil(message, next(faults).changes)
                 bad += 1

@@ -1,4 +1,4 @@
-"""A camera whose pictures cost nothing to make: `camera.py HEIGHT WIDTH RATE_HZ FRAMES`, rgb8 on image_raw."""
+"""A camera that publishes the same rgb8 image on image_raw: `camera.py HEIGHT WIDTH RATE_HZ FRAMES`."""
 
 import array
 import sys
@@ -11,14 +11,14 @@ from rclpy.signals import SignalHandlerOptions
 from sensor_msgs.msg import Image
 
 from bisenetformer_ros.ros.replay.event_stream import emit
-from bisenetformer_ros.ros.shared_memory import make_room_for_images
+from bisenetformer_ros.ros.shared_memory import use_large_shared_memory
 
 SETTLED_S = 1.0
 
 
 def main() -> None:
     height, width, rate, frames = int(sys.argv[1]), int(sys.argv[2]), float(sys.argv[3]), int(sys.argv[4])
-    make_room_for_images()
+    use_large_shared_memory()
     rclpy.init(args=[], signal_handler_options=SignalHandlerOptions.NO)
     node = rclpy.create_node("camera")
     publisher = node.create_publisher(Image, "image_raw", QoSProfile(depth=1, reliability=ReliabilityPolicy.RELIABLE))

@@ -14,7 +14,7 @@ from std_msgs.msg import Header
 from bisenetformer_ros.inference.engines.allocator import keep_freed_memory
 from bisenetformer_ros.labels import LabelMap
 from bisenetformer_ros.results import StageTimes
-from bisenetformer_ros.ros.node.outputs import PANOPTIC_OUTPUTS, SEMANTIC_OUTPUTS, SegmentedFrame
+from bisenetformer_ros.ros.node.outputs import SegmentedFrame, frame_outputs
 from bisenetformer_ros.ros.replay.event_stream import emit
 
 STEPS = ("draw", "serialize", "deserialize")
@@ -28,10 +28,9 @@ def main() -> None:
     labels = LabelMap.load("camvid11")
     rgb = np.random.default_rng(0).integers(0, 256, (*size, 3), np.uint8)
     frame = SegmentedFrame(Header(), rgb, street_result(size, labels, StageTimes(0.0, 0.0, 0.0)), labels, 0.5, None)
-    outputs = SEMANTIC_OUTPUTS | PANOPTIC_OUTPUTS
+    outputs = frame_outputs("panoptic")
     for topic in IMAGES:
-        _, prepare = outputs[topic]
-        build = prepare()
+        build = outputs[topic].build
         message = build(frame)
         data = serialize_message(message)
         steps: dict[str, Callable[[], object]] = {

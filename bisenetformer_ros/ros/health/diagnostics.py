@@ -1,28 +1,53 @@
-"""/diagnostics: one status per camera, one for the model, one for the machine if it is a Jetson."""
+"""/diagnostics: one status per camera, one for the model, and one for the machine if it is a Jetson."""
 
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from rclpy.node import Node
 from std_msgs.msg import Header
 
-from bisenetformer_ros.ros.health.findings import ERROR, OK, WARN, Finding, judge_frames, silent
+from bisenetformer_ros.ros.cv_bridge_decoder import open_bridge
+from bisenetformer_ros.ros.health.connectivity import (
+    ImageSubscription,
+    explain_lost_images,
+    explain_no_images,
+    node_name,
+)
+from bisenetformer_ros.ros.health.findings import ERROR, OK, WARN, Finding, frame_findings, frames_overdue
 from bisenetformer_ros.ros.health.jetson import read_jetson
-from bisenetformer_ros.ros.health.silence import explain_loss, explain_silence, node_name
 from bisenetformer_ros.ros.health.statistics import FrameReport
-from bisenetformer_ros.ros.node.camera import Camera
-from bisenetformer_ros.ros.node.cv_bridge_decoder import open_bridge
 from bisenetformer_ros.segmenter import Segmenter
 
 
 @dataclass(frozen=True)
-class NodeState:
-    """What the node is doing. lifecycle: name of its primary state. fault: why the last transition failed, or empty.
+class CameraState:
+    """One camera at the moment of a report.
 
-    missing_upgrade: why an engine that would be faster does not serve yet, or empty.
-    active_since: time.monotonic() of the activation, None unless active.
+    Attributes:
+        subscription: Where its images come from.
+        report: Statistics of its frames.
+        has_subscribers: Whether any of its outputs has a subscriber.
+    """
+
+    subscription: ImageSubscription
+    report: FrameReport
+    has_subscribers: bool
+
+
+@dataclass(frozen=True)
+class NodeState:
+    """The node at the moment of a report.
+
+    Attributes:
+        lifecycle: Name of the primary state.
+        fault: Why the last transition failed; empty if it did not.
+        segmenter: None unless configured.
+        missing_upgrade: Why a faster engine is not in use yet; empty if there is none to wait for.
+        active_since: time.monotonic() of the activation; None unless active.
+        enabled: Value of the parameter `enable`.
+        cameras: State of every camera.
     """
 
     lifecycle: str
@@ -31,49 +56,50 @@ class NodeState:
     missing_upgrade: str
     active_since: float | None
     enabled: bool
+    cameras: Sequence[CameraState]
 
 
 class Diagnostics:
-    """Publishes the state of the node, and logs when its level changes."""
+    """Publishes the state of the node, and logs when the level of a camera changes."""
 
     def __init__(self, node: Node) -> None:
         self._node = node
         self._publisher = node.create_publisher(DiagnosticArray, "/diagnostics", 1)
         self._logged_levels: dict[str, int] = {}
 
-    def publish(self, state: NodeState, cameras: Iterable[Camera]) -> None:
-        statuses = [self._camera_status(state, camera) for camera in cameras]
-        statuses.append(self._status("model", _judge_model(state), _model_values(state)))
+    def publish(self, state: NodeState) -> None:
+        statuses = [self._camera_status(state, camera) for camera in state.cameras]
+        statuses.append(self._status("model", _model_finding(state), _model_values(state)))
         jetson = read_jetson()
         if jetson:
-            statuses.append(self._status("jetson", _judge_jetson(jetson), jetson))
+            statuses.append(self._status("jetson", _jetson_finding(jetson), jetson))
         stamp = self._node.get_clock().now().to_msg()
         self._publisher.publish(DiagnosticArray(header=Header(stamp=stamp), status=statuses))
 
-    def _camera_status(self, state: NodeState, camera: Camera) -> DiagnosticStatus:
-        report = camera.statistics.report()
-        finding = self._judge_camera(state, camera, report)
-        self._log(camera.input.topic, finding)
-        return self._status(camera.input.topic, finding, _camera_values(report, len(camera.input.publishers())))
+    def _camera_status(self, state: NodeState, camera: CameraState) -> DiagnosticStatus:
+        finding = self._camera_finding(state, camera)
+        self._log(camera.subscription.topic, finding)
+        return self._status(camera.subscription.topic, finding, _camera_values(camera))
 
-    def _judge_camera(self, state: NodeState, camera: Camera, report: FrameReport) -> Finding:
-        """All findings in one; its level is the highest of theirs."""
+    def _camera_finding(self, state: NodeState, camera: CameraState) -> Finding:
+        """All findings in one, at their highest level."""
+        report = camera.report
         if state.active_since is None:
-            return Finding(OK, f"{state.lifecycle}: not listening")
-        if silent(report, time.monotonic() - state.active_since):
-            return Finding(ERROR, "no images: " + explain_silence(self._node, camera.input))
+            return Finding(OK, f"{state.lifecycle}: not subscribed")
+        if frames_overdue(report, time.monotonic() - state.active_since):
+            return Finding(ERROR, "no images: " + explain_no_images(self._node, camera.subscription))
         if not state.enabled:
-            return Finding(OK, "disabled: every image is dropped; call ~/enable to go on")
-        if not camera.outputs.have_listeners():
-            return Finding(OK, "idle: nobody listens to an output")
-        advice = explain_loss(camera.input.publishers(), camera.input.qos)
-        findings = [*judge_frames(report, advice), *_judge_publishers(camera)]
+            return Finding(OK, "disabled: all images are dropped; call ~/enable to resume")
+        if not camera.has_subscribers:
+            return Finding(OK, "idle: no subscribers")
+        advice = explain_lost_images(camera.subscription)
+        findings = [*frame_findings(report, advice), *_publisher_findings(camera.subscription)]
         if findings:
             level = max(finding.level for finding in findings)
             return Finding(level, "; ".join(finding.text for finding in findings))
         if not report.output_rate:
-            return Finding(OK, "listening")
-        return Finding(OK, f"segmenting {report.output_rate:.1f} images per second")
+            return Finding(OK, "waiting for results")
+        return Finding(OK, f"segmenting at {report.output_rate:.1f} Hz")
 
     def _status(self, name: str, finding: Finding, values: Mapping[str, object]) -> DiagnosticStatus:
         return DiagnosticStatus(
@@ -85,50 +111,48 @@ class Diagnostics:
         )
 
     def _log(self, topic: str, finding: Finding) -> None:
-        """Not everybody looks at /diagnostics: a change of the level is logged, once."""
+        """Log changes of the level, for users who do not watch /diagnostics."""
         if finding.level == self._logged_levels.get(topic, OK):
             return
         self._logged_levels[topic] = finding.level
         if finding.level == OK:
-            self._node.get_logger().info(f"{topic} is well again: {finding.text}")
+            self._node.get_logger().info(f"{topic} recovered: {finding.text}")
         else:
             self._node.get_logger().warning(f"{topic}: {finding.text}")
 
 
-def _judge_publishers(camera: Camera) -> list[Finding]:
-    publishers = camera.input.publishers()
-    if len(publishers) < 2:
-        return []
-    names = ", ".join(sorted(node_name(info) for info in publishers))
-    return [
-        Finding(
+def _publisher_findings(subscription: ImageSubscription) -> Iterator[Finding]:
+    count = len(subscription.publishers)
+    if count > 1:
+        names = ", ".join(sorted(node_name(info) for info in subscription.publishers))
+        yield Finding(
             WARN,
-            f"{len(publishers)} publishers on {camera.input.topic} ({names}), whose images are mixed: give each camera "
-            "a topic of its own, and all of them to this node with the parameter `cameras`",
+            f"{count} publishers on {subscription.topic} ({names}), so their images are mixed: give each camera its "
+            "own topic, and list all cameras in the parameter `cameras`",
         )
-    ]
 
 
-def _judge_model(state: NodeState) -> Finding:
+def _model_finding(state: NodeState) -> Finding:
     if state.fault:
         return Finding(ERROR, state.fault)
-    if state.missing_upgrade:
+    if state.segmenter is not None and state.missing_upgrade:
         return Finding(WARN, f"{state.segmenter.engine.name} serves; {state.missing_upgrade}")
     return Finding(OK, state.lifecycle)
 
 
-def _judge_jetson(values: Mapping[str, str]) -> Finding:
+def _jetson_finding(values: Mapping[str, str]) -> Finding:
     if values.get("throttling", "none") != "none":
-        return Finding(WARN, f"throttled ({values['throttling']}) and therefore slow; improve cooling or power supply")
+        return Finding(WARN, f"throttled ({values['throttling']}): improve the cooling or the power supply")
     return Finding(OK, "not throttled")
 
 
-def _camera_values(report: FrameReport, publishers: int) -> dict[str, object]:
+def _camera_values(camera: CameraState) -> dict[str, object]:
+    report = camera.report
     values: dict[str, object] = {
         "frame_rate_node": f"{report.arrival_rate:.2f}",
         "frame_rate_msg": f"{report.stamp_rate:.2f}",
         "frame_rate_output": f"{report.output_rate:.2f}",
-        "num_publishers": publishers,
+        "num_publishers": len(camera.subscription.publishers),
         "num_non_increasing_msg": report.non_increasing,
         **{f"num_{name}": count for name, count in sorted(report.noted.items())},
         "total_received_frames": report.received,
@@ -156,5 +180,5 @@ def _model_values(state: NodeState) -> dict[str, object]:
         "precision": engine.precision,
         "task": state.segmenter.task,
         "label_map": f"{labels.name} ({len(labels)} classes)",
-        "image_decoder": open_bridge(),
+        "image_decoder": open_bridge()[2],
     }

@@ -1,69 +1,76 @@
-"""What is worth telling about the frames of the last seconds: the judgement behind /diagnostics."""
+"""Problems with the frames of the last seconds, for /diagnostics."""
 
 from dataclasses import dataclass
 
 from bisenetformer_ros.ros.health.statistics import WINDOW_S, FrameReport
 
 OK, WARN, ERROR = 0, 1, 2
-"""The levels of diagnostic_msgs/DiagnosticStatus, with REP-107's meaning."""
+"""The levels of diagnostic_msgs/DiagnosticStatus, as defined by REP-107."""
 
 FIRST_FRAME_S = 2.0
-"""So long after activation nothing is said about frames that do not come."""
-MISSING_SHARE = 0.05
-REPLACED_SHARE = 0.1
-CLOCK_AHEAD_MS = -1000.0
-CLOCK_BEHIND_MS = 10_000.0
+"""Grace period after activation before missing frames are reported."""
+MIN_LOST_FRACTION = 0.05
+MIN_REPLACED_FRACTION = 0.1
+MIN_DELAY_MS = -1000.0
+MAX_DELAY_MS = 10_000.0
 
 
 @dataclass(frozen=True)
 class Finding:
-    """level: OK, WARN or ERROR. text: what is the case and, unless it is well, what to do."""
+    """A level and its reason.
+
+    Attributes:
+        level: OK, WARN or ERROR.
+        text: The state or the problem and, above OK, how to fix it.
+    """
 
     level: int
     text: str
 
 
-def silent(report: FrameReport, seconds_active: float) -> bool:
-    """Whether frames are overdue in an active node."""
+def frames_overdue(report: FrameReport, seconds_active: float) -> bool:
+    """Return whether an active node should have received a frame by now."""
     if report.seconds_since_frame is None or report.seconds_since_frame > seconds_active:
         return seconds_active > FIRST_FRAME_S
     return report.seconds_since_frame > WINDOW_S
 
 
-def judge_frames(report: FrameReport, transport_advice: str) -> list[Finding]:
-    """Everything that is wrong with the frames that do arrive, the worst first.
+def frame_findings(report: FrameReport, transport_advice: str) -> list[Finding]:
+    """Return every problem with the frames that arrive, most severe first.
 
-    transport_advice: what to do if some are lost on the way. Under overload that is not asked: a machine that is busy
-    loses frames in many places.
+    Args:
+        report: Statistics of one camera.
+        transport_advice: How to fix frames lost in transport. Not used under overload, when a busy machine loses frames
+            in many places.
     """
     findings = [
-        *_judge_failures(report),
-        *_judge_bad_input(report),
-        *_judge_age(report),
-        *(_judge_overload(report) or _judge_missing(report, transport_advice)),
-        *_judge_clock(report),
+        *_failures(report),
+        *_bad_input(report),
+        *_too_old(report),
+        *(_overload(report) or _lost(report, transport_advice)),
+        *_clock(report),
     ]
     return sorted(findings, key=lambda finding: -finding.level)
 
 
-def _judge_failures(report: FrameReport) -> list[Finding]:
+def _failures(report: FrameReport) -> list[Finding]:
     return [
-        Finding(ERROR, f"segmenting failed, {count} times in {WINDOW_S:g} s: {report.details[reason]}")
+        Finding(ERROR, f"segmentation failed {count} times in {WINDOW_S:g} s: {report.details[reason]}")
         for reason, count in report.recent_dropped.items()
         if reason.startswith("failed.")
     ]
 
 
-def _judge_bad_input(report: FrameReport) -> list[Finding]:
+def _bad_input(report: FrameReport) -> list[Finding]:
     level = WARN if report.output_rate else ERROR
     return [
-        Finding(level, f"unusable images, {count} in {WINDOW_S:g} s: {report.details[reason]}")
+        Finding(level, f"{count} unusable images in {WINDOW_S:g} s: {report.details[reason]}")
         for reason, count in report.recent_dropped.items()
         if reason.startswith("bad_input.")
     ]
 
 
-def _judge_age(report: FrameReport) -> list[Finding]:
+def _too_old(report: FrameReport) -> list[Finding]:
     count = report.recent_dropped.get("too_old", 0)
     if not count:
         return []
@@ -71,42 +78,42 @@ def _judge_age(report: FrameReport) -> list[Finding]:
         Finding(
             WARN if report.output_rate else ERROR,
             f"{count} of {report.recent_received} frames in {WINDOW_S:g} s were too old: {report.details['too_old']}; "
-            "raise max_age_ms, or compare the camera's clock with this machine's",
+            "raise max_age_ms, or synchronize the camera's clock with this machine's",
         )
     ]
 
 
-def _judge_missing(report: FrameReport, transport_advice: str) -> list[Finding]:
+def _lost(report: FrameReport, transport_advice: str) -> list[Finding]:
     sent = report.recent_received + report.missing
-    if report.missing < 2 or report.missing < MISSING_SHARE * sent:
+    if report.missing < 2 or report.missing < MIN_LOST_FRACTION * sent:
         return []
-    text = f"about {report.missing} of {sent} frames in {WINDOW_S:g} s were lost on the way (gaps in their stamps)"
+    text = f"about {report.missing} of {sent} frames in {WINDOW_S:g} s were lost in transport (gaps in their stamps)"
     return [Finding(WARN, f"{text}: {transport_advice}")]
 
 
-def _judge_overload(report: FrameReport) -> list[Finding]:
+def _overload(report: FrameReport) -> list[Finding]:
     count = report.recent_dropped.get("replaced_by_newer", 0)
-    if count < 2 or count < REPLACED_SHARE * report.recent_received or not report.output_rate:
+    if count < 2 or count < MIN_REPLACED_FRACTION * report.recent_received or not report.output_rate:
         return []
     return [
         Finding(
             WARN,
-            f"overload: the camera sends {report.arrival_rate:.1f} Hz, {report.output_rate:.1f} Hz can be segmented; "
-            "the newest frame is always taken, so the delay stays bounded; lower the camera's rate or size, or take a "
-            "smaller model or a faster device",
+            f"overload: the camera publishes at {report.arrival_rate:.1f} Hz, the node segments at "
+            f"{report.output_rate:.1f} Hz; it always takes the newest frame, so latency stays bounded; lower the "
+            "camera's rate or resolution, or use a smaller model or a faster device",
         )
     ]
 
 
-def _judge_clock(report: FrameReport) -> list[Finding]:
-    if report.delay_ms is None or not report.latency_ms or CLOCK_AHEAD_MS < report.delay_ms < CLOCK_BEHIND_MS:
+def _clock(report: FrameReport) -> list[Finding]:
+    if report.delay_ms is None or not report.latency_ms or MIN_DELAY_MS < report.delay_ms < MAX_DELAY_MS:
         return []
     where = "behind" if report.delay_ms > 0 else "ahead of"
     return [
         Finding(
             WARN,
             f"the stamps are {abs(report.delay_ms) / 1000:.1f} s {where} this node's clock: the camera does not stamp "
-            "its images, or the clocks of two machines differ, or a recording is played (play it with --clock and set "
-            "use_sim_time)",
+            "its images, the clocks of two machines differ, or a recording is being played (play it with --clock and "
+            "set use_sim_time)",
         )
     ]

@@ -1,13 +1,15 @@
-"""Temperatures, throttling and power mode of a Jetson, from the files that its kernel and nvpmodel keep."""
+"""Temperatures, throttling and power mode of a Jetson, from the files of its kernel and nvpmodel."""
 
 import re
 from pathlib import Path
 
 
 def read_jetson(root: Path = Path("/")) -> dict[str, str]:
-    """Key → value as shown in diagnostics; empty on any other machine.
+    """Read the key-value pairs for diagnostics.
 
-    temperature_<zone>_c: degrees Celsius. throttling: the alerts that are on, or `none`. power_mode: its name.
+    Returns:
+        `temperature_<zone>_c` (degrees Celsius), `throttling` (active alerts, or "none") and `power_mode` (its name),
+        as far as the machine has them; empty on other machines.
     """
     if not (root / "etc/nv_tegra_release").exists():
         return {}
@@ -29,7 +31,7 @@ def read_jetson(root: Path = Path("/")) -> dict[str, str]:
 
 
 def _read_power_mode(root: Path) -> str:
-    """The name of the mode that nvpmodel last set, its number if the name is not listed, or nothing."""
+    """The name of the mode that nvpmodel set last, its number if it is not listed, or an empty string."""
     current = re.search(r"pmode:(\d+)", _read(root / "var/lib/nvpmodel/status"))
     if current is None:
         return ""
@@ -41,5 +43,5 @@ def _read_power_mode(root: Path) -> str:
 def _read(path: Path) -> str:
     try:
         return path.read_text().strip()
-    except OSError:  # a zone that is powered down refuses to be read
+    except OSError:  # a zone that is powered down cannot be read
         return ""

@@ -1,4 +1,4 @@
-"""What can be seen of a segmentation node from another process: its services, its diagnostics, its topics."""
+"""Observes a segmentation node from another process: its services, diagnostics and topics."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -20,9 +20,9 @@ from rclpy.time import Time
 from bisenetformer_ros.msg import Latency
 
 OBSERVER = "/doctor"
-"""The node that looks."""
+"""Full name of the observing node."""
 DISCOVERY_S = 5.0
-"""How long it may take until other processes and their topics are known."""
+"""Time limit for the discovery of other processes and their topics."""
 ANSWER_S = 3.0
 RELIABLE = QoSProfile(depth=10, reliability=ReliabilityPolicy.RELIABLE)
 NOT_PER_FRAME = ("label_info", "label_map", "transition_event")
@@ -31,26 +31,31 @@ PARAMETERS = ("use_sim_time", "enable", "image_transport")
 
 @dataclass(frozen=True)
 class Observation:
-    """A node during a few seconds.
+    """A segmentation node over a few seconds.
 
-    name: with its namespace. twins: how many nodes have it. state: of the lifecycle, None if the node does not answer.
-    parameters: empty if it does not answer. statuses: its newest diagnostics, by what they are about.
-    clock_ahead_s: the node's clock minus that of this machine; None without diagnostics.
-    outputs: its topics that come once per frame. results: frames segmented meanwhile.
+    Attributes:
+        name: Full name.
+        num_nodes: Nodes with this name.
+        state: Lifecycle state; None if the node does not respond.
+        parameters: Values of PARAMETERS; empty if the node does not respond.
+        statuses: Subject → latest diagnostic status.
+        clock_ahead_s: Clock of the node minus clock of this machine; None without diagnostics.
+        outputs: Topics that are published once per frame.
+        num_results: Frames segmented during the observation.
     """
 
     name: str
-    twins: int
+    num_nodes: int
     state: str | None
     parameters: dict[str, Any]
     statuses: dict[str, DiagnosticStatus]
     clock_ahead_s: float | None
     outputs: tuple[str, ...]
-    results: int
+    num_results: int
 
 
-class Observer:
-    """A node of its own in the graph, which it leaves as it found it, but for listening to `~/latency` for a while."""
+class NodeObserver:
+    """A node that observes others. It subscribes to their ~/latency, but does not change them otherwise."""
 
     def __init__(self, context: rclpy.Context) -> None:
         self.node: Node = rclpy.create_node(OBSERVER.strip("/"), context=context, start_parameter_services=False)
@@ -64,16 +69,17 @@ class Observer:
         self.node.destroy_node()
 
     def find(self) -> list[str]:
-        """The names of all segmentation nodes, sorted, as soon as there is one; empty after DISCOVERY_S."""
+        """Return the names of all segmentation nodes as soon as one is found; an empty list after DISCOVERY_S."""
         self._spin(DISCOVERY_S, until=lambda: bool(self._segmentation_nodes()))
-        self._spin(0.3)  # one node rarely comes alone
+        self._spin(0.3)  # others may be discovered right after the first
         return self._segmentation_nodes()
 
     def other_nodes(self) -> list[str]:
+        """Return the names of all nodes of the graph but the observer."""
         return sorted({_join(*names) for names in self.node.get_node_names_and_namespaces()} - {OBSERVER})
 
     def observe(self, name: str, seconds: float) -> Observation:
-        """Takes `seconds`, and more if the node does not answer."""
+        """Observe a node for `seconds`, and a few more if its services do not respond."""
         state = self._call(GetState, f"{name}/get_state")
         values = self._call(GetParameters, f"{name}/get_parameters", names=list(PARAMETERS))
         self._diagnostics.clear()
@@ -84,13 +90,13 @@ class Observer:
         known = map(parameter_value_to_python, values.values if values else [])
         return Observation(
             name=name,
-            twins=[_join(*names) for names in self.node.get_node_names_and_namespaces()].count(name),
+            num_nodes=[_join(*names) for names in self.node.get_node_names_and_namespaces()].count(name),
             state=state and state.current_state.label,
             parameters=dict(zip(PARAMETERS, known, strict=False)),
             statuses={status.name.partition(": ")[2]: status for status in newest.status},
             clock_ahead_s=clock_ahead_s,
             outputs=tuple(self._frame_topics(name)),
-            results=len(results),
+            num_results=len(results),
         )
 
     def _segmentation_nodes(self) -> list[str]:
@@ -106,7 +112,7 @@ class Observer:
 
     @contextmanager
     def _counting_results(self, name: str) -> Iterator[list[Latency]]:
-        """Somebody who listens makes the node work."""
+        """Collect ~/latency; the node segments as long as it has a subscriber."""
         results: list[Latency] = []
         topics = [topic for topic in self._frame_topics(name) if topic.endswith("/latency")]
         subscriptions = [self.node.create_subscription(Latency, topic, results.append, RELIABLE) for topic in topics]
@@ -117,7 +123,7 @@ class Observer:
                 self.node.destroy_subscription(subscription)
 
     def _call(self, kind: type, name: str, **fields: Any) -> Any | None:
-        """The response of a service; None if it does not come."""
+        """The response of a service; None on timeout."""
         client = self.node.create_client(kind, name)
         try:
             if not self._spin(ANSWER_S, until=client.service_is_ready):
@@ -128,7 +134,7 @@ class Observer:
             self.node.destroy_client(client)
 
     def _spin(self, seconds: float, until: Callable[[], bool] = lambda: False) -> bool:
-        """Whether `until` came true within the time; returns as soon as it does."""
+        """Spin until `until` returns true, for at most `seconds`; return whether it did."""
         deadline = time.monotonic() + seconds
         while not (reached := until()) and time.monotonic() < deadline:
             self._executor.spin_once(timeout_sec=0.05)

@@ -1,4 +1,4 @@
-"""Counts frames and keeps the times of the last few seconds. Knows no ROS; safe to use from several threads."""
+"""Frame counts, and timing of the last few seconds. Independent of ROS; thread-safe."""
 
 import threading
 import time
@@ -11,15 +11,21 @@ import numpy as np
 from bisenetformer_ros.images.stamps import Order, StampOrder, count_missing
 
 WINDOW_S = 5.0
-"""Rates, percentiles and `recent` counts are of this many seconds."""
+"""Window of rates, percentiles and `recent` counts."""
 
 
 @dataclass(frozen=True)
 class FrameLatency:
-    """Where the time of one frame went, in milliseconds.
+    """Latency of one frame by stage, in milliseconds.
 
-    transport: age by its stamp when it arrived; negative if the camera's clock is ahead.
-    total: arrival to the last output published, waiting included.
+    Attributes:
+        transport: Age of the frame on arrival, by its stamp; negative if the camera's clock is ahead.
+        decode: Message to RGB.
+        preprocess: RGB to the network's input.
+        inference: The network alone.
+        postprocess: The network's output to a result.
+        publish: Building and publishing the outputs.
+        total: Arrival to the last output published, including the wait for the worker.
     """
 
     transport: float
@@ -33,15 +39,25 @@ class FrameLatency:
 
 @dataclass(frozen=True)
 class FrameReport:
-    """What is known at one moment. `received` = `segmented` + the sum of `dropped` + the frames still in work.
+    """Statistics of one camera. `received` = `segmented` + the sum of `dropped` + frames in progress.
 
-    arrival_rate, stamp_rate, output_rate: Hz, by the node's clock, by the stamps, of the results; 0 if unknown.
-    missing: frames that gaps in the stamps tell of, within the window. `recent_*` are counts within the window.
-    details: reason → the newest explanation that came with it.
-    noted: peculiarity → how often it was met; such frames are segmented all the same.
-    published: topic → messages of it that were built and sent.
-    delay_ms: age by its stamp of the last result when it was published; None before the first one.
-    seconds_since_frame: None before the first frame. latency_ms: stage → (p50, p95, p99), empty without results.
+    Attributes:
+        received: Frames since the start.
+        segmented: Frames since the start.
+        dropped: Reason → frames since the start.
+        details: Reason → explanation of the latest frame dropped for it.
+        noted: Anomaly that does not cost the frame → occurrences since the start.
+        published: Topic → messages since the start.
+        non_increasing: Stamps that did not increase, since the start.
+        arrival_rate: Hz by the node's clock; 0 if unknown.
+        stamp_rate: Hz by the stamps; 0 if unknown.
+        output_rate: Hz of the results; 0 if unknown.
+        missing: Frames that gaps in the stamps reveal, within the window.
+        recent_received: Frames within the window.
+        recent_dropped: Reason → frames within the window.
+        delay_ms: Age of the latest result when it was published, by its stamp; None before the first result.
+        seconds_since_frame: None before the first frame.
+        latency_ms: Stage → (p50, p95, p99) within the window; empty without results.
     """
 
     received: int
@@ -63,10 +79,10 @@ class FrameReport:
 
 
 class FrameStatistics:
-    """One counter for every frame: it was segmented, or it was dropped for a named reason."""
+    """Counts every frame once: as segmented, or as dropped for a named reason."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        """clock: seconds, steady."""
+        """clock: Monotonic, in seconds."""
         self._clock = clock
         self._lock = threading.Lock()
         self._received = self._segmented = self._non_increasing = 0
@@ -87,7 +103,7 @@ class FrameStatistics:
             return self._dropped.total()
 
     def frame_received(self, stamp_s: float | None) -> Order:
-        """stamp_s: None if it is no valid time. Returns how it follows those before it."""
+        """Count a frame; return the order of its stamp, which is None if it is invalid."""
         with self._lock:
             self._last_arrival = self._clock()
             self._received += 1
@@ -97,20 +113,25 @@ class FrameStatistics:
             self._non_increasing += order in (Order.REPEATED, Order.WENT_BACK)
             return order
 
-    def note(self, peculiarity: str) -> None:
-        """Counts something odd that costs no frame."""
+    def note(self, anomaly: str) -> None:
+        """Count an anomaly that does not cost the frame."""
         with self._lock:
-            self._noted[peculiarity] += 1
+            self._noted[anomaly] += 1
 
     def frame_dropped(self, reason: str, detail: str = "") -> None:
-        """reason: a short name, the key it is counted under. detail: what was wrong with this frame, for people."""
+        """Count a dropped frame.
+
+        Args:
+            reason: Key that it is counted under.
+            detail: Explanation for users.
+        """
         with self._lock:
             self._dropped[reason] += 1
             self._details[reason] = detail
             self._drops.append((self._clock(), reason))
 
     def frame_segmented(self, latency: FrameLatency, delay_ms: float, published: Iterable[str] = ()) -> None:
-        """published: the topics that somebody listened to."""
+        """Count a segmented frame, and one message on each of the `published` topics."""
         with self._lock:
             self._segmented += 1
             self._published.update(published)

@@ -1,4 +1,4 @@
-"""One camera of the node: where its images come in, its results go out, and its frames are counted."""
+"""One camera of the node: its input, its outputs, its calibration and its statistics."""
 
 import math
 from collections.abc import Callable, Iterable
@@ -9,25 +9,38 @@ from rclpy.qos import QoSProfile, ReliabilityPolicy
 from rclpy.subscription import Subscription
 from sensor_msgs.msg import CameraInfo
 
+from bisenetformer_ros.ros.health.diagnostics import CameraState
 from bisenetformer_ros.ros.health.statistics import FrameStatistics
 from bisenetformer_ros.ros.node.input import TOPIC, ImageInput
-from bisenetformer_ros.ros.node.outputs import Outputs
+from bisenetformer_ros.ros.node.outputs import OutputPublishers
 from bisenetformer_ros.ros.node.parameters import Parameters
 
-# Best effort hears every publisher, and these messages are small.
+# Best effort is compatible with every publisher, and these messages are too small to be lost.
 INFO_QOS = QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
 
 
 class Camera:
-    """Its statistics last as long as it does; topics are opened and closed with the node's transitions.
+    """Topics are opened and closed by the node's transitions; statistics last as long as the camera.
 
-    camera_info: the latest usable calibration, None before the first one. outputs: None while not configured.
+    Attributes:
+        name: First part of the names of its topics; empty for the only camera.
+        statistics: Of its frames.
+        input: Subscription to its images.
+        outputs: None while the node is not configured.
+        camera_info: Latest finite calibration; None before the first one.
     """
 
     def __init__(self, node: Node, name: str, settings: Parameters, on_image: Callable[["Camera", Any], None]) -> None:
-        """name: the first part of all its topics' names; empty for the only camera.
+        """Declare the QoS override of the image topic.
 
-        Raises ConfigError for a wrong QoS override.
+        Args:
+            node: Owner of the topics.
+            name: First part of the topics' names; empty for the only camera.
+            settings: Parameters of the node.
+            on_image: Called with the camera and every image message.
+
+        Raises:
+            ConfigError: Invalid QoS override.
         """
         self._node = node
         self._prefix = f"{name}/" if name else ""
@@ -41,31 +54,36 @@ class Camera:
             callback=lambda message: on_image(self, message),
             wanted_reliability=lambda: settings["reliability"],
         )
-        self.outputs: Outputs | None = None
+        self.outputs: OutputPublishers | None = None
         self.camera_info: CameraInfo | None = None
 
+    def state(self) -> CameraState:
+        """Return what /diagnostics reports."""
+        has_subscribers = self.outputs is not None and self.outputs.have_subscribers()
+        return CameraState(self.input.state(), self.statistics.report(), has_subscribers)
+
     def open_outputs(self, task: str) -> None:
-        self.outputs = Outputs(self._node, self._prefix, task)
+        self.outputs = OutputPublishers(self._node, self._prefix, task)
 
     def close_outputs(self) -> None:
         if self.outputs is not None:
             self.outputs.close()
         self.outputs = None
 
-    def listen(self) -> None:
+    def subscribe(self) -> None:
         topic = f"{self._prefix}camera_info"
         self._info_subscription = self._node.create_subscription(CameraInfo, topic, self._on_camera_info, INFO_QOS)
         self.input.update()
 
-    def stop_listening(self) -> None:
+    def unsubscribe(self) -> None:
         self.input.close()
         if self._info_subscription is not None:
             self._node.destroy_subscription(self._info_subscription)
         self._info_subscription = self.camera_info = None
 
     def check_calibration(self, image_size: tuple[int, int]) -> None:
-        """Counts a calibration that is of another (height, width). It is passed on: either of the two may be right."""
-        if self.camera_info is not None and not _is_of(self.camera_info, image_size):
+        """Count a calibration for another (height, width). It is republished all the same: either may be right."""
+        if self.camera_info is not None and not _has_size(self.camera_info, image_size):
             self.statistics.note("other_camera_info")
 
     def _on_camera_info(self, message: CameraInfo) -> None:
@@ -75,8 +93,8 @@ class Camera:
             self.statistics.note("bad_camera_info")
 
 
-def _is_of(info: CameraInfo, image_size: tuple[int, int]) -> bool:
-    """A region of interest and binning make the image smaller than the sensor. 0 stands for unknown, and for none."""
+def _has_size(info: CameraInfo, image_size: tuple[int, int]) -> bool:
+    """Whether the size fits after region of interest and binning; a size of 0 is unknown, a binning of 0 is none."""
     sides = (info.height, info.roi.height, info.binning_y), (info.width, info.roi.width, info.binning_x)
     sizes = [(part or whole) // max(binning, 1) for whole, part, binning in sides]
     return all(expected in (0, side) for expected, side in zip(sizes, image_size, strict=True))

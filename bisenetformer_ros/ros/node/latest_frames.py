@@ -1,4 +1,4 @@
-"""One slot per camera, one thread: the newest frames are worked on next, whatever waited before is handed back."""
+"""A worker thread with one slot per camera, which always holds the newest frame."""
 
 import threading
 from collections.abc import Callable, Hashable, Sequence
@@ -8,14 +8,14 @@ Frame = TypeVar("Frame")
 
 
 class LatestFramesWorker(Generic[Frame]):
-    """Runs `process` in a thread of its own, each time with the newest frame of every camera that has one waiting.
+    """Calls `process` in its own thread, each time with the newest waiting frame of every camera.
 
-    A camera therefore has its turn in every round in which it has a frame, however many frames the others send; and
-    under overload a frame waits no longer than one round takes.
+    So every camera is served in every round, however many frames the others send, and under overload a frame waits for
+    at most one round.
     """
 
     def __init__(self, process: Callable[[Sequence[Frame]], None], name: str) -> None:
-        """process: must not raise; it is only ever called from the worker's thread."""
+        """process: Must not raise; called from the worker's thread only."""
         self._process = process
         self._wake = threading.Condition()
         self._waiting: dict[Hashable, Frame] = {}
@@ -25,7 +25,7 @@ class LatestFramesWorker(Generic[Frame]):
         self._thread.start()
 
     def put(self, camera: Hashable, frame: Frame) -> Frame | None:
-        """Makes `frame` the next one of `camera` and returns the one it replaces, if that had not been begun."""
+        """Put `frame` into the slot of `camera`; return the waiting frame that it replaces, if any."""
         with self._wake:
             replaced = self._waiting.get(camera)
             self._waiting[camera] = frame

@@ -1,6 +1,6 @@
-"""The topics that the node publishes, drawn and built only for those who listen."""
+"""The topics that the node publishes; a message is built only while its topic has a subscriber."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,8 +16,7 @@ from bisenetformer_ros import msg
 from bisenetformer_ros.images.draw import colorize, overlay
 from bisenetformer_ros.labels import LabelMap
 from bisenetformer_ros.results import SegmentationResult
-from bisenetformer_ros.ros import messages
-from bisenetformer_ros.ros.health.statistics import FrameLatency
+from bisenetformer_ros.ros.message_types import messages
 
 # Reliable, so that RViz's default subscriber gets the images; depth 1, since only the newest is of use.
 FRAME_QOS = QoSProfile(depth=1, reliability=ReliabilityPolicy.RELIABLE)
@@ -26,7 +25,16 @@ LATCHED_QOS = QoSProfile(depth=1, reliability=ReliabilityPolicy.RELIABLE, durabi
 
 @dataclass(frozen=True)
 class SegmentedFrame:
-    """One camera image with everything that the outputs are made of. rgb: (H, W, 3) uint8. alpha: 0..1."""
+    """One camera image with everything that the outputs are made of.
+
+    Attributes:
+        header: Header of the camera image, which every output carries.
+        rgb: (H, W, 3) uint8.
+        result: Segmentation of `rgb`.
+        labels: Classes of the model.
+        overlay_alpha: Weight of the colors in the overlay, 0 to 1.
+        camera_info: Latest calibration of the camera; None if none has arrived.
+    """
 
     header: Header
     rgb: np.ndarray
@@ -36,100 +44,121 @@ class SegmentedFrame:
     camera_info: CameraInfo | None
 
 
-_Build = Callable[[SegmentedFrame], Any]
-"""Makes the message of a topic; None if there is nothing to publish."""
-_Draw = Callable[[SegmentedFrame, np.ndarray], Any]
-"""Draws into an array of the frame's height and width."""
+class Output:
+    """A topic's message type, and how a message is built from a frame."""
+
+    def __init__(self, kind: type, build: Callable[[SegmentedFrame], Any]) -> None:
+        """build: Returns a message of type `kind`, or None if there is nothing to publish."""
+        self.kind = kind
+        self.build = build
 
 
-def _image(draw: _Draw, dtype: type = np.uint8, channels: tuple[int, ...] = ()) -> Callable[[], _Build]:
-    def prepare() -> _Build:
-        canvas = messages.ImageCanvas()
+class ImageOutput(Output):
+    """An image drawn into the same message every time, which saves allocating one per frame.
 
-        def build(frame: SegmentedFrame) -> Image:
-            draw(frame, canvas.pixels(frame.rgb.shape[:2] + channels, dtype))
-            return canvas.message(frame.header)
+    The message must have been published before the next frame is built.
+    """
 
-        return build
+    def __init__(
+        self,
+        draw: Callable[[SegmentedFrame, np.ndarray], Any],
+        dtype: type = np.uint8,
+        channels: tuple[int, ...] = (),
+    ) -> None:
+        """draw: Draws a frame into an array of shape (H, W, *channels) of `dtype`."""
+        super().__init__(Image, self._build)
+        self._draw = draw
+        self._dtype = dtype
+        self._channels = channels
+        self._message = Image()
+        self._pixels = np.zeros(0, dtype)
 
-    return prepare
+    def _build(self, frame: SegmentedFrame) -> Image:
+        shape = frame.rgb.shape[:2] + self._channels
+        if self._pixels.shape != shape:
+            self._message = messages.image(frame.header, np.zeros(shape, self._dtype))
+            self._pixels = np.frombuffer(self._message.data, self._dtype).reshape(shape)
+        self._draw(frame, self._pixels)
+        self._message.header = frame.header
+        return self._message
 
 
-def _restamped(frame: SegmentedFrame) -> CameraInfo | None:
+def frame_outputs(task: str) -> dict[str, Output]:
+    """Return the outputs of one camera: topic → output, in the order of publishing, the cheap ones first.
+
+    The semantic task has no panoptic topics at all.
+    """
+    panoptic = {
+        "segments": Output(msg.SegmentArray, lambda f: messages.segment_array(f.header, f.result)),
+        "detections": Output(Detection2DArray, lambda f: messages.detection_array(f.header, f.result)),
+        "panoptic": ImageOutput(lambda f, out: np.copyto(out, f.result.panoptic_map), np.uint16),
+    }
+    semantic = {
+        "camera_info": Output(CameraInfo, _restamped_camera_info),
+        "mask": ImageOutput(lambda f, out: np.copyto(out, f.result.label_map)),
+        "confidence": ImageOutput(lambda f, out: np.copyto(out, f.result.confidence)),
+        "color_mask": ImageOutput(lambda f, out: colorize(f.result.label_map, f.labels, out), channels=(3,)),
+        "overlay": ImageOutput(lambda f, out: overlay(f.rgb, f.result, f.labels, f.overlay_alpha, out), channels=(3,)),
+    }
+    return (panoptic if task == "panoptic" else {}) | semantic
+
+
+def _restamped_camera_info(frame: SegmentedFrame) -> CameraInfo | None:
     if frame.camera_info is not None:
         frame.camera_info.header = frame.header
     return frame.camera_info
 
 
-# topic → type, and what gives its builder. In this order they are published: those that are cheap come first.
-_Outputs = dict[str, tuple[type, Callable[[], _Build]]]
-SEMANTIC_OUTPUTS: _Outputs = {
-    "camera_info": (CameraInfo, lambda: _restamped),
-    "mask": (Image, _image(lambda f, out: np.copyto(out, f.result.label_map))),
-    "confidence": (Image, _image(lambda f, out: np.copyto(out, f.result.confidence))),
-    "color_mask": (Image, _image(lambda f, out: colorize(f.result.label_map, f.labels, out), channels=(3,))),
-    "overlay": (
-        Image,
-        _image(lambda f, out: overlay(f.rgb, f.result, f.labels, f.overlay_alpha, out), channels=(3,)),
-    ),
-}
-PANOPTIC_OUTPUTS: _Outputs = {
-    "segments": (msg.SegmentArray, lambda: lambda f: messages.segment_array_message(f.header, f.result)),
-    "detections": (Detection2DArray, lambda: lambda f: messages.detections_message(f.header, f.result)),
-    "panoptic": (Image, _image(lambda f, out: np.copyto(out, f.result.panoptic_map), np.uint16)),
-}
-
-
-class Outputs:
-    """The publishers of one camera. With `semantic` the panoptic topics do not exist, rather than stay silent."""
+class OutputPublishers:
+    """The publishers of one camera's outputs and of ~/latency."""
 
     def __init__(self, node: Node, prefix: str, task: str) -> None:
-        """prefix: of every topic's name, after the node's own."""
+        """prefix: Precedes the topics' names, after the node's name."""
         self._node = node
-        outputs = (PANOPTIC_OUTPUTS if task == "panoptic" else {}) | SEMANTIC_OUTPUTS
-        self._builds = {topic: prepare() for topic, (_, prepare) in outputs.items()}
-        self._publishers: dict[str, Publisher] = {
-            topic: node.create_publisher(kind, f"~/{prefix}{topic}", FRAME_QOS) for topic, (kind, _) in outputs.items()
+        self._outputs: dict[str, tuple[Output, Publisher]] = {
+            topic: (output, node.create_publisher(output.kind, f"~/{prefix}{topic}", FRAME_QOS))
+            for topic, output in frame_outputs(task).items()
         }
         self._latency = node.create_publisher(msg.Latency, f"~/{prefix}latency", FRAME_QOS)
 
-    def have_listeners(self) -> bool:
-        """Whether anybody listens to a topic that comes once per frame, ~/latency included."""
-        return any(p.get_subscription_count() for p in (*self._publishers.values(), self._latency))
+    def have_subscribers(self) -> bool:
+        """Return whether any topic that is published once per frame has a subscriber, ~/latency included."""
+        return any(publisher.get_subscription_count() for publisher in self._all())
 
     def publish(self, frame: SegmentedFrame) -> list[str]:
-        """Builds and publishes what has a listener at this moment; returns the topics.
+        """Build and publish the outputs that have a subscriber; return their topics.
 
-        The middleware has its own copy of a message when `publish` comes back, so that the next frame may be drawn into
-        the same one.
+        The middleware has copied a message when its `publish` returns, so the next frame may reuse it.
         """
         published = []
-        for topic, publisher in self._publishers.items():
-            if publisher.get_subscription_count():
-                message = self._builds[topic](frame)
-                if message is not None:
-                    publisher.publish(message)
-                    published.append(topic)
+        for topic, (output, publisher) in self._outputs.items():
+            if publisher.get_subscription_count() and (message := output.build(frame)) is not None:
+                publisher.publish(message)
+                published.append(topic)
         return published
 
-    def publish_latency(self, header: Header, latency: FrameLatency, dropped_frames: int) -> None:
-        self._latency.publish(messages.latency_message(header, latency, dropped_frames))
+    def publish_latency(self, header: Header, times_ms: Mapping[str, float], dropped_frames: int) -> None:
+        """Publish the latency of one frame; arguments as of `MessageFactory.latency`."""
+        self._latency.publish(messages.latency(header, times_ms, dropped_frames))
 
     def close(self) -> None:
-        for publisher in (*self._publishers.values(), self._latency):
+        for publisher in self._all():
             self._node.destroy_publisher(publisher)
 
+    def _all(self) -> list[Publisher]:
+        return [*(publisher for _, publisher in self._outputs.values()), self._latency]
 
-class LabelOutputs:
-    """What the values of all masks mean; latched, so that it is sent once and those who come late get it."""
+
+class LabelPublishers:
+    """~/label_info and ~/label_map: what the values of all masks mean. Latched, for late subscribers."""
 
     def __init__(self, node: Node, labels: LabelMap) -> None:
         self._node = node
+        header = Header(stamp=node.get_clock().now().to_msg())
         self._label_info = node.create_publisher(LabelInfo, "~/label_info", LATCHED_QOS)
         self._label_map = node.create_publisher(msg.LabelMap, "~/label_map", LATCHED_QOS)
-        stamp = node.get_clock().now().to_msg()
-        self._label_info.publish(messages.label_info_message(stamp, labels))
-        self._label_map.publish(messages.label_map_message(stamp, labels))
+        self._label_info.publish(messages.label_info(header, labels))
+        self._label_map.publish(messages.label_map(header, labels))
 
     def close(self) -> None:
         self._node.destroy_publisher(self._label_info)

@@ -1,11 +1,11 @@
-"""One frame's way through the node: arrival, slot, decode, segment, publish; and the reason if it ends before that."""
+"""From an image message to published results: decode, segment, publish, or drop for a named reason."""
 
 import contextlib
 import time
 import traceback
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 import numpy as np
 from rclpy.node import Node
@@ -22,12 +22,19 @@ from bisenetformer_ros.ros.node.parameters import Parameters
 from bisenetformer_ros.segmenter import Segmenter
 
 LOG_PERIOD_S = 10.0
-"""A reason for dropping frames of a camera is logged at most this often; /diagnostics has the counts."""
+"""Minimum time between two logs of the same reason and camera; /diagnostics has the counts."""
 
 
 @dataclass(frozen=True)
-class Frame:
-    """An image on its way. arrival: time.monotonic(). transport_ms: age by its stamp at that moment."""
+class PendingFrame:
+    """A received image.
+
+    Attributes:
+        camera: Where it comes from.
+        message: The image.
+        arrival: time.monotonic() on arrival.
+        transport_ms: Age on arrival, by its stamp.
+    """
 
     camera: Camera
     message: Image | CompressedImage
@@ -37,22 +44,22 @@ class Frame:
 
 @dataclass(frozen=True)
 class DecodedFrame:
-    """rgb: (H, W, 3) uint8."""
+    """A decoded image; rgb: (H, W, 3) uint8."""
 
-    frame: Frame
+    frame: PendingFrame
     rgb: np.ndarray
     decode_ms: float
 
 
 class FramePipeline:
-    """`on_image` is the executor's and returns at once; the worker's thread does the rest, for all cameras.
+    """Segments the frames of all cameras in one worker thread; `on_image` returns at once.
 
-    That thread alone uses the segmenter and publishes frames while the pipeline runs. Every round takes the newest
-    frame of each camera; frames of one size go through the engine together.
+    While the pipeline runs, only that thread uses the segmenter and publishes results. Each round takes the newest
+    frame of every camera; frames of the same size form a batch.
     """
 
     def __init__(self, node: Node, segmenter: Segmenter, parameters: Parameters) -> None:
-        """Starts the worker's thread."""
+        """Start the worker thread."""
         self._node = node
         self._segmenter = segmenter
         self._parameters = parameters
@@ -61,31 +68,32 @@ class FramePipeline:
         self._worker = LatestFramesWorker(self._process, name="segmentation")
 
     def on_image(self, camera: Camera, message: Image | CompressedImage) -> None:
+        """Queue an image, or drop it if its stamp is unusable."""
         stamp = message.header.stamp
         is_valid = stamp.nanosec < 10**9
         order = camera.statistics.frame_received(stamp.sec + stamp.nanosec * 1e-9 if is_valid else None)
         if order in (Order.WENT_BACK, Order.INVALID):
-            wrong = "lies before the previous one" if is_valid else "is not a time: nanosec is 10^9 or more"
+            wrong = "is before the previous one" if is_valid else "is invalid: nanosec is 10^9 or more"
             kind = "time_went_back" if is_valid else "invalid_stamp"
             self._drop(camera, f"bad_input.{kind}", f"stamp {stamp.sec}.{stamp.nanosec:09d} {wrong}")
             return
         if order is Order.LEAPT:
             camera.statistics.note("stamp_leaps")
-        if self._worker.put(camera, Frame(camera, message, time.monotonic(), self._age_ms(message))):
+        if self._worker.put(camera, PendingFrame(camera, message, time.monotonic(), self._age_ms(message))):
             camera.statistics.frame_dropped("replaced_by_newer")
 
     def stop(self) -> None:
-        """Returns when the frames in work are done; those that wait already are dropped."""
+        """Finish the frames in progress and drop those that wait."""
         for frame in self._worker.stop():
             frame.camera.statistics.frame_dropped("deactivated")
 
-    def _process(self, frames: Sequence[Frame]) -> None:
+    def _process(self, frames: Sequence[PendingFrame]) -> None:
         """One round."""
         batches: dict[tuple[int, ...], list[DecodedFrame]] = defaultdict(list)
         for frame in frames:
-            refusal = self._refuse(frame)
-            if refusal:
-                frame.camera.statistics.frame_dropped(*refusal)
+            reason = self._reason_to_skip(frame)
+            if reason:
+                frame.camera.statistics.frame_dropped(*reason)
                 continue
             with self._dropping([frame]):
                 decoded = self._decode(frame)
@@ -93,24 +101,24 @@ class FramePipeline:
         for batch in batches.values():
             self._segment(batch)
 
-    def _refuse(self, frame: Frame) -> tuple[str, str] | None:
-        """The reason and detail if this frame is not to be segmented now."""
+    def _reason_to_skip(self, frame: PendingFrame) -> tuple[str, str] | None:
+        """Why a frame is not segmented: reason and detail."""
         if not self._parameters["enable"]:
             return "disabled", ""
         limit, age = self._parameters["max_age_ms"], self._age_ms(frame.message)
         if 0 < limit < age:
             return "too_old", f"{age:.0f} ms, max_age_ms is {limit:g}"
-        if not frame.camera.outputs.have_listeners():
+        if not frame.camera.outputs.have_subscribers():
             return "no_listener", ""
         return None
 
-    def _decode(self, frame: Frame) -> DecodedFrame:
+    def _decode(self, frame: PendingFrame) -> DecodedFrame:
         begin = time.monotonic()
         rgb = frame.camera.input.transport.decode(frame.message)
         decode_ms = 1e3 * (time.monotonic() - begin)
-        form = (rgb.shape, getattr(frame.message, "encoding", ""))
-        if self._formats.setdefault(frame.camera, form) != form:
-            self._formats[frame.camera] = form
+        image_format = (rgb.shape, getattr(frame.message, "encoding", ""))
+        if self._formats.setdefault(frame.camera, image_format) != image_format:
+            self._formats[frame.camera] = image_format
             frame.camera.statistics.note("format_changes")
         return DecodedFrame(frame, rgb, decode_ms)
 
@@ -143,32 +151,32 @@ class FramePipeline:
             publish=1e3 * (end - begin),
             total=1e3 * (end - frame.arrival),
         )
-        camera.outputs.publish_latency(header, latency, camera.statistics.total_dropped)
+        camera.outputs.publish_latency(header, asdict(latency), camera.statistics.total_dropped)
         camera.statistics.frame_segmented(latency, self._age_ms(frame.message), published)
 
     def _age_ms(self, message: Image | CompressedImage) -> float:
-        """By the stamp and the node's clock, which is the simulation's with use_sim_time."""
-        stamp = message.header.stamp  # not a rclpy Time, which refuses what a broken camera may send
+        """Age by the stamp and the node's clock, which is simulated with use_sim_time."""
+        stamp = message.header.stamp  # rclpy's Time rejects stamps that a broken camera may send
         return (self._node.get_clock().now().nanoseconds - stamp.sec * 10**9 - stamp.nanosec) * 1e-6
 
     @contextlib.contextmanager
-    def _dropping(self, frames: Sequence[Frame]) -> Iterator[None]:
-        """Turns an error into dropped frames: none of them may end the node; it is counted, logged, in diagnostics."""
+    def _dropping(self, frames: Sequence[PendingFrame]) -> Iterator[None]:
+        """Turn an error into dropped frames that are counted and logged, so that it does not end the worker."""
         try:
             yield
         except BadFrameError as error:
             for frame in frames:
                 self._drop(frame.camera, f"bad_input.{error.kind}", str(error))
         except Exception as error:
-            if self._node.context.ok():  # on Ctrl-C the publishers are gone before this thread is
+            if self._node.context.ok():  # on Ctrl-C the publishers are destroyed before this thread ends
                 for frame in frames:
                     self._drop(frame.camera, f"failed.{type(error).__name__}", str(error), traceback.format_exc())
 
     def _drop(self, camera: Camera, reason: str, detail: str, more: str = "") -> None:
-        """Counts a frame that something is wrong with, and logs it now and then. more: for the log alone."""
+        """Count a faulty frame and log it, throttled; `more` is for the log alone."""
         camera.statistics.frame_dropped(reason, detail)
         now = time.monotonic()
         if now - self._last_logged.get((camera, reason), -LOG_PERIOD_S) >= LOG_PERIOD_S:
             self._last_logged[camera, reason] = now
-            text = f"image of {camera.input.topic} dropped ({reason}): {detail}\n{more}"
+            text = f"dropped an image of {camera.input.topic} ({reason}): {detail}\n{more}"
             self._node.get_logger().warning(text.rstrip())

@@ -1,4 +1,4 @@
-"""How the player and the recorder report to the process that started them: one JSON object per line on stdout."""
+"""Events from a child process to its parent: one JSON object per line on stdout."""
 
 import json
 from typing import Any
@@ -7,10 +7,10 @@ from builtin_interfaces.msg import Time
 
 
 def emit(event: str, **values: Any) -> None:
-    """Writes {"event": event, …values} at once; to be called from one thread."""
+    """Write {"event": event, **values} and flush; not thread-safe."""
     print(json.dumps({"event": event, **values}), flush=True)
 
 
 def nanoseconds(stamp: Time) -> int:
-    """A stamp as one number, by which the events of both processes are joined."""
+    """Return a stamp in ns, the key by which events of different processes are joined."""
     return stamp.sec * 1_000_000_000 + stamp.nanosec

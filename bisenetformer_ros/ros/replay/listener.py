@@ -1,8 +1,7 @@
-"""Listens to a camera and to a segmentation node: `python -m bisenetformer_ros.ros.replay.listener DIRECTORY`.
+"""Records the outputs of a segmentation node: `python -m bisenetformer_ros.ros.replay.listener DIRECTORY`.
 
-Everything that arrives becomes an event on stdout, named after its topic, with its stamp, frame_id and age on arrival.
-Pictures are written to DIRECTORY as STAMP.TOPIC.png (the camera's as .jpg: it is only looked at). `label_map` and
-`diagnostics` are events too.
+Every message becomes an event on stdout, named after its topic, with its stamp, frame_id and age on arrival. Images are
+written to DIRECTORY as STAMP.TOPIC.png (the camera's as .jpg, since it is only for viewing).
 """
 
 import argparse
@@ -34,11 +33,11 @@ FAST_PNG = [cv2.IMWRITE_PNG_COMPRESSION, 1]
 Values = dict[str, Any]
 
 
-class ResultRecorder(Node):
-    """Callbacks only take the time and queue; a thread writes, so that no message waits for a picture."""
+class Listener(Node):
+    """Subscribes to a camera and a node. A thread writes the images, so that no callback waits for the disk."""
 
     def __init__(self, directory: Path, node: str, image_topic: str) -> None:
-        super().__init__("result_recorder")
+        super().__init__("listener")
         self._directory = directory
         self._arrived: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
         self._writer = threading.Thread(target=self._write_all, name="writer")
@@ -54,7 +53,7 @@ class ResultRecorder(Node):
         self.create_subscription(DiagnosticArray, "/diagnostics", self._on_diagnostics, FRAME_QOS)
 
     def finish(self) -> None:
-        """Returns when everything that has arrived is written."""
+        """Wait until everything that has arrived is written."""
         self._arrived.put(None)
         self._writer.join()
 
@@ -83,7 +82,7 @@ class ResultRecorder(Node):
     def _save_camera(self, name: str, message: Image) -> Values:
         try:
             bgr = cv2.cvtColor(decode_image(message), cv2.COLOR_RGB2BGR)
-        except BadFrameError as error:  # a recorded camera may have had faults; the node is to tell of them
+        except BadFrameError as error:  # recorded images may be corrupt; the node reports them
             return {"unusable": str(error)}
         cv2.imwrite(str(self._directory / f"{name}.jpg"), bgr, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
         return {}
@@ -98,7 +97,7 @@ def _segments(_: str, message: SegmentArray) -> Values:
 
 
 def _segment(segment: Segment) -> Values:
-    """By the names of the package's own record of a segment."""
+    """The fields of `results.Segment`."""
     box = segment.box
     return {
         "id": segment.id,
@@ -134,21 +133,21 @@ def _status(status: DiagnosticStatus) -> Values:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Records until interrupted."""
+    """Record until interrupted."""
     parser = argparse.ArgumentParser(description="Record what a segmentation node publishes.")
-    parser.add_argument("directory", type=Path, help="where the pictures go; it must exist")
+    parser.add_argument("directory", type=Path, help="existing folder for the images")
     parser.add_argument("--node", default="/bisenetformer", help="full name of the node (default: %(default)s)")
     parser.add_argument("--image-topic", default="/camera/image_raw", help="the node's input (default: %(default)s)")
     args = parser.parse_args(argv)
     rclpy.init(args=[], signal_handler_options=SignalHandlerOptions.NO)
-    recorder = ResultRecorder(args.directory, args.node, args.image_topic)
+    listener = Listener(args.directory, args.node, args.image_topic)
     try:
-        rclpy.spin(recorder)
+        rclpy.spin(listener)
     except KeyboardInterrupt:
         return 0
     finally:
-        recorder.finish()
-        recorder.destroy_node()
+        listener.finish()
+        listener.destroy_node()
         rclpy.shutdown()
     return 0
 

@@ -2,10 +2,10 @@ from dataclasses import replace
 
 import pytest
 
-from bisenetformer_ros.ros.health.findings import ERROR, OK, WARN, judge_frames, silent
+from bisenetformer_ros.ros.health.findings import ERROR, OK, WARN, frame_findings, frames_overdue
 from bisenetformer_ros.ros.health.statistics import FrameReport
 
-WELL = FrameReport(
+HEALTHY = FrameReport(
     received=500,
     segmented=500,
     dropped={},
@@ -26,8 +26,8 @@ WELL = FrameReport(
 ADVICE = "take the train"
 
 
-def test_nothing_is_found_where_all_is_well():
-    assert judge_frames(WELL, ADVICE) == []
+def test_healthy_frames_have_no_findings():
+    assert frame_findings(HEALTHY, ADVICE) == []
 
 
 @pytest.mark.parametrize(
@@ -35,11 +35,15 @@ def test_nothing_is_found_where_all_is_well():
     [
         ({"recent_dropped": {"replaced_by_newer": 30}, "output_rate": 4.0}, WARN, ["10.0 Hz", "4.0 Hz", "smaller"]),
         ({"missing": 10}, WARN, ["10 of 60", ADVICE]),
-        ({"recent_dropped": {"bad_input.x": 3}, "details": {"bad_input.x": "got 0x4"}}, WARN, ["3 in 5 s", "0x4"]),
+        (
+            {"recent_dropped": {"bad_input.x": 3}, "details": {"bad_input.x": "got 0x4"}},
+            WARN,
+            ["3 unusable images in 5 s", "0x4"],
+        ),
         (
             {"recent_dropped": {"bad_input.x": 50}, "details": {"bad_input.x": "y"}, "output_rate": 0.0},
             ERROR,
-            ["50 in 5 s"],
+            ["50 unusable images in 5 s"],
         ),
         ({"recent_dropped": {"too_old": 5}, "details": {"too_old": "700 ms"}}, WARN, ["5 of 50", "700 ms", "max_age"]),
         ({"recent_dropped": {"failed.Oops": 1}, "details": {"failed.Oops": "no memory"}}, ERROR, ["no memory"]),
@@ -47,52 +51,52 @@ def test_nothing_is_found_where_all_is_well():
         ({"delay_ms": 1.7e12}, WARN, ["1700000000.0 s behind", "does not stamp", "use_sim_time"]),
     ],
 )
-def test_what_is_wrong_is_told_with_numbers_and_what_to_do(change, level, words):
-    (finding,) = judge_frames(replace(WELL, **change), ADVICE)
+def test_a_finding_has_the_figures_and_the_fix(change, level, words):
+    (finding,) = frame_findings(replace(HEALTHY, **change), ADVICE)
     assert finding.level == level
     for word in words:
         assert word in finding.text
 
 
 @pytest.mark.parametrize("change", [{"recent_dropped": {"replaced_by_newer": 4}}, {"missing": 1}, {"missing": 2}])
-def test_a_few_lost_frames_are_no_finding(change):
-    assert judge_frames(replace(WELL, **change), ADVICE) == []
+def test_a_few_lost_frames_are_ignored(change):
+    assert frame_findings(replace(HEALTHY, **change), ADVICE) == []
 
 
-def test_under_overload_nothing_is_said_about_the_transport():
-    (finding,) = judge_frames(replace(WELL, missing=20, recent_dropped={"replaced_by_newer": 30}), ADVICE)
+def test_overload_suppresses_lost_frames():
+    (finding,) = frame_findings(replace(HEALTHY, missing=20, recent_dropped={"replaced_by_newer": 30}), ADVICE)
     assert finding.text.startswith("overload")
 
 
-def test_before_the_first_result_nothing_is_said_about_overload():
-    assert judge_frames(replace(WELL, recent_dropped={"replaced_by_newer": 9}, output_rate=0.0), ADVICE) == []
+def test_no_overload_before_the_first_result():
+    assert frame_findings(replace(HEALTHY, recent_dropped={"replaced_by_newer": 9}, output_rate=0.0), ADVICE) == []
 
 
-def test_frames_that_were_dropped_on_purpose_are_no_finding():
-    assert judge_frames(replace(WELL, recent_dropped={"disabled": 50, "no_listener": 50}), ADVICE) == []
+def test_frames_dropped_on_purpose_are_ignored():
+    assert frame_findings(replace(HEALTHY, recent_dropped={"disabled": 50, "no_listener": 50}), ADVICE) == []
 
 
-def test_the_worst_comes_first():
+def test_most_severe_first():
     report = replace(
-        WELL, missing=30, recent_dropped={"failed.RuntimeError": 1}, details={"failed.RuntimeError": "boom"}
+        HEALTHY, missing=30, recent_dropped={"failed.RuntimeError": 1}, details={"failed.RuntimeError": "boom"}
     )
-    assert [finding.level for finding in judge_frames(report, ADVICE)] == [ERROR, WARN]
+    assert [finding.level for finding in frame_findings(report, ADVICE)] == [ERROR, WARN]
 
 
 @pytest.mark.parametrize(
     ("since_frame", "seconds_active", "expected"),
     [
-        (None, 1.0, False),  # has only just begun
+        (None, 1.0, False),  # just activated
         (None, 3.0, True),
         (0.1, 60.0, False),
         (4.0, 60.0, False),  # a slow camera
         (6.0, 60.0, True),
-        (30.0, 1.0, False),  # was deactivated in between
+        (30.0, 1.0, False),  # deactivated in between
         (30.0, 3.0, True),
     ],
 )
-def test_silence_is_noticed_after_a_while(since_frame, seconds_active, expected):
-    assert silent(replace(WELL, seconds_since_frame=since_frame), seconds_active) is expected
+def test_frames_are_overdue_after_a_grace_period(since_frame, seconds_active, expected):
+    assert frames_overdue(replace(HEALTHY, seconds_since_frame=since_frame), seconds_active) is expected
 
 
 def test_levels_are_those_of_the_message():

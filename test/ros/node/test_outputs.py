@@ -7,7 +7,7 @@ from std_msgs.msg import Header
 
 from bisenetformer_ros.labels import LabelMap
 from bisenetformer_ros.results import SegmentationResult
-from bisenetformer_ros.ros.node.outputs import Outputs, SegmentedFrame
+from bisenetformer_ros.ros.node.outputs import OutputPublishers, SegmentedFrame
 
 LABELS = LabelMap.load("camvid11")
 SIZE = (240, 320)
@@ -25,8 +25,8 @@ def frame(number: int, value: int) -> SegmentedFrame:
 
 
 @pytest.fixture
-def outputs(graph) -> dict[str, Outputs]:
-    outputs = {prefix: Outputs(graph.node, prefix, "panoptic") for prefix in CAMERAS}
+def outputs(graph) -> dict[str, OutputPublishers]:
+    outputs = {prefix: OutputPublishers(graph.node, prefix, "panoptic") for prefix in CAMERAS}
     yield outputs
     for output in outputs.values():
         output.close()
@@ -39,7 +39,7 @@ def test_a_frame_never_shows_in_the_message_of_another_one_however_late_that_is_
     graph.wait_for(
         lambda: (
             all(graph.node.count_subscribers(f"/test/{prefix}{topic}") for prefix, topic in heard)
-            and all(output.have_listeners() for output in outputs.values())
+            and all(output.have_subscribers() for output in outputs.values())
         ),
         "the listeners are known",
     )

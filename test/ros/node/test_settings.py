@@ -2,7 +2,7 @@ import re
 
 import pytest
 
-from bisenetformer_ros.ros.node.input import TRANSPORTS
+from bisenetformer_ros.ros.transports import TRANSPORTS
 from bisenetformer_ros.ros.node.settings import IMAGE_TRANSPORTS, SETTINGS, markdown_table
 
 BY_NAME = {setting.name: setting for setting in SETTINGS}

@@ -1,0 +1,36 @@
+"""The transports that images may arrive by."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from sensor_msgs.msg import CompressedImage, Image
+
+from bisenetformer_ros.images.compressed import decode_compressed
+from bisenetformer_ros.ros.cv_bridge_decoder import decode
+
+
+@dataclass(frozen=True)
+class Transport:
+    """How images are sent.
+
+    Attributes:
+        kind: Class of the messages.
+        suffix: What the transport appends to the image topic.
+        decode: Message → (H, W, 3) uint8 RGB.
+    """
+
+    kind: type
+    suffix: str
+    decode: Callable[[Any], np.ndarray]
+
+    @property
+    def type_name(self) -> str:
+        return f"sensor_msgs/msg/{self.kind.__name__}"
+
+
+TRANSPORTS = {
+    "raw": Transport(Image, "", decode),
+    "compressed": Transport(CompressedImage, "/compressed", decode_compressed),
+}
