@@ -25,9 +25,10 @@ class Recipe:
     name: str = "none"
 
 
-def save_for_ever(checkpoint: Checkpoint, first: int) -> None:
+def save_for_ever(checkpoint: Checkpoint, first: int, saved: int) -> None:
     for number in count(first):
         checkpoint.save({"number": number, "weights": torch.full((300_000,), number)})
+        os.write(saved, b".")
 
 
 def main(path: Path, num_kills: int) -> None:
@@ -38,14 +39,20 @@ def main(path: Path, num_kills: int) -> None:
     one_save = time.perf_counter() - started
     number = 0
     for kill in range(num_kills):
+        reading, writing = os.pipe()
         child = os.fork()
         if child == 0:
             if kill % 2:
                 os.replace = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
-            save_for_ever(checkpoint, number + 1)
-        time.sleep(random.uniform(0, 4) * one_save)
-        os.kill(child, signal.SIGKILL)
+            save_for_ever(checkpoint, number + 1, writing)
+        os.close(writing)
+        if kill % 2 == 0:
+            for _ in range(kill // 2 % 4):
+                os.read(reading, 1)
+            time.sleep(random.uniform(0, 1) * one_save)
+            os.kill(child, signal.SIGKILL)
         os.waitpid(child, 0)
+        os.close(reading)
         half_done = len(list(path.parent.glob("*.unfinished")))
         state = checkpoint.load(torch.device("cpu"))
         whole = bool((state["weights"] == state["number"]).all())

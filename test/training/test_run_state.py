@@ -35,10 +35,10 @@ def test_a_kill_at_any_moment_leaves_a_whole_state(tmp_path: Path) -> None:
     kills = [json.loads(line) for line in process.stdout.splitlines()]
     assert len(kills) == 40
     assert all(kill["whole"] for kill in kills)
-    assert any(kill["half_done"] for kill in kills)
+    assert all(kill["half_done"] for kill in kills[1::2])
     numbers = [kill["number"] for kill in kills]
     assert numbers == sorted(numbers)
-    assert numbers[-1] > 0
+    assert numbers[-1] >= 30  # twenty processes that were let save 0, 1, 2 or 3 times
     assert [file.name for file in tmp_path.iterdir()] == ["checkpoint.pt"]
 
 
