@@ -5,6 +5,7 @@ import subprocess
 import sys
 
 import pytest
+from patience import LIMIT_S
 
 LEASH = [sys.executable, "-m", "bisenetformer_ros.parent_death"]
 GRANDCHILD = "print('alive', flush=True); import time; time.sleep(600)"
@@ -21,7 +22,7 @@ def test_the_command_ends_with_its_parent_in_whatever_way(how: signal.Signals) -
     parent.send_signal(how)
     assert parent.wait() == -how
     # The pipe has its end only when the last process that could write into it is gone.
-    assert select.select([parent.stdout], [], [], 60)[0]
+    assert select.select([parent.stdout], [], [], LIMIT_S)[0]
     assert parent.stdout.read() == b""
 
 
@@ -31,5 +32,5 @@ def test_it_becomes_the_command_with_its_exit_code() -> None:
 
 
 def test_without_that_parent_nothing_is_started() -> None:
-    result = subprocess.run([*LEASH, "1", sys.executable, "-c", GRANDCHILD], capture_output=True, timeout=60)
+    result = subprocess.run([*LEASH, "1", sys.executable, "-c", GRANDCHILD], capture_output=True, timeout=LIMIT_S)
     assert (result.returncode, result.stdout) == (0, b"")

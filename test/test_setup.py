@@ -16,13 +16,13 @@ import pytest
 import pytorch
 import workspace
 from checks import SetupError, check_build_tools, check_python_is_new_enough, check_wheels_exist
+from patience import LIMIT_S
 from ros import Ros, find_ros
 from state import State, digest
 
 ROOT = Path(__file__).resolve().parents[1]
 VENV = ROOT / ".venv"
 TOOL = ROOT / "tools" / "setup_workspace"
-PATIENCE_S = 100.0
 
 
 def run_setup(checkout: Path, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -157,7 +157,7 @@ class TestPyTorch:
         assert pytorch.has_nvidia_gpu(tmp_path)
 
     def test_without_a_gpu_the_cpu_builds_are_found(self, index: str) -> None:
-        options, choice = pytorch.choose_index(gpu=False, index=index, timeout_s=PATIENCE_S)
+        options, choice = pytorch.choose_index(gpu=False, index=index, timeout_s=LIMIT_S)
         assert options == ["--extra-index-url", index]
         assert choice == "no NVIDIA GPU is here: installing PyTorch's CPU build"
 
@@ -170,13 +170,13 @@ class TestPyTorch:
         with socket.socket() as closed:  # bound and not listening: connections are refused
             closed.bind(("127.0.0.1", 0))
             index = f"http://127.0.0.1:{closed.getsockname()[1]}"
-            options, choice = pytorch.choose_index(gpu=False, index=index, timeout_s=PATIENCE_S)
+            options, choice = pytorch.choose_index(gpu=False, index=index, timeout_s=LIMIT_S)
         assert options == []
         assert f"{index} with PyTorch's CPU builds cannot be reached" in choice
         assert "several GB of CUDA" in choice
 
     def test_an_index_without_torch_is_done_without(self, index: str) -> None:
-        assert not pytorch.is_reachable(f"{index}/none/", timeout_s=PATIENCE_S)
+        assert not pytorch.is_reachable(f"{index}/none/", timeout_s=LIMIT_S)
 
     def test_an_index_that_never_answers_is_given_up(self) -> None:
         with socket.create_server(("127.0.0.1", 0)) as silent:

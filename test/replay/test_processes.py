@@ -3,6 +3,7 @@ import socket
 from pathlib import Path
 
 import pytest
+from patience import LIMIT_S
 
 from bisenetformer_ros.replay import processes
 from bisenetformer_ros.replay.processes import Processes, free_domain_id, private_environment
@@ -25,11 +26,12 @@ def started(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Processes:
     """One process `child` of the module above, which can be imported from tmp_path."""
     (tmp_path / "demo_child.py").write_text(CHILD)
     monkeypatch.setenv("PYTHONPATH", str(tmp_path), prepend=":")
+    monkeypatch.setattr(processes, "STOP_WITHIN_S", LIMIT_S)
     return Processes(tmp_path, private_environment(tmp_path))
 
 
 def wait_for_event(processes: Processes, name: str) -> None:
-    while processes.events.get(timeout=60)["event"] != name:
+    while processes.events.get(timeout=LIMIT_S)["event"] != name:
         pass
 
 

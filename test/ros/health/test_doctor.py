@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterator, Sequence
 import pytest
 import rclpy
 from builtin_interfaces.msg import Time
+from patience import LIMIT_S
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
-from ros_graph import LIMIT_S
 from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import Header
@@ -19,7 +19,7 @@ from std_msgs.msg import Header
 from bisenetformer_ros.cli.__main__ import main
 from bisenetformer_ros.ros.health.doctor import Diagnosis, examine
 from bisenetformer_ros.ros.health.findings import ERROR, OK, WARN
-from bisenetformer_ros.ros.health.observer import Observer
+from bisenetformer_ros.ros.health.observer import NodeObserver
 
 NODE = "/bisenetformer"
 BEST_EFFORT = QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
@@ -33,10 +33,10 @@ def process(graph, start_node, weights):
 
 
 @pytest.fixture(scope="module")
-def observer(domain, process) -> Iterator[Observer]:
+def observer(domain, process) -> Iterator[NodeObserver]:
     context = rclpy.Context()
     rclpy.init(context=context, domain_id=domain)
-    observer = Observer(context)
+    observer = NodeObserver(context)
     until(lambda: observer.find() == [NODE], lambda: "the node is not found")
     yield observer
     observer.close()
@@ -109,9 +109,9 @@ def steadily(send: Callable[[int], object], period_s: float = 0.1) -> Iterator[N
 def test_all_is_well(graph, says, prints, tmp_path):
     report = tmp_path / "report.json"
     with graph.camera() as camera, steadily(lambda _: camera.send(), period_s=0.5):
-        says(OK, "outputs", "frames were segmented")
+        says(OK, "outputs", "frames segmented")
         says(OK, "/image_raw", "segmenting")
-        prints(0, f"{NODE} well ", "nobody listens to an output", arguments=["--json", str(report)])
+        prints(0, f"{NODE} OK ", "idle: no subscribers", arguments=["--json", str(report)])
     written = json.loads(report.read_text())
     assert written["healthy"] is True
     assert {"model", "/image_raw", "outputs"} == {diagnosis["subject"] for diagnosis in written["nodes"][NODE]}
@@ -121,14 +121,14 @@ def test_nobody_publishes_but_others_have_images(graph, says, prints, tmp_path):
     report = tmp_path / "report.json"
     with graph.camera("/front/image_color"), graph.camera("/rear/image_raw"):
         says(
-            ERROR, "/image_raw", "nobody publishes on /image_raw", "/front/image_color", "-r image_raw:=/rear/image_raw"
+            ERROR, "/image_raw", "no publisher on /image_raw", "/front/image_color", "-r image_raw:=/rear/image_raw"
         )
-        prints(1, "wrong /image_raw: no images: nobody publishes", arguments=["--json", str(report)])
+        prints(1, "ERROR /image_raw: no images: no publisher", arguments=["--json", str(report)])
     assert json.loads(report.read_text())["healthy"] is False
 
 
 def test_there_is_no_such_node(process, prints):
-    absence = "there is no segmentation node /nowhere; nodes that are there: /bisenetformer"
+    absence = "no segmentation node /nowhere found; nodes in the graph: /bisenetformer"
     prints(1, absence, "ROS_DOMAIN_ID", arguments=["--node", "/nowhere"])
 
 
@@ -163,7 +163,7 @@ def test_frames_that_are_lost_on_the_way(graph, says, prints):
             camera.send(header=header)
 
     with graph.camera() as camera, steadily(send_two_of_three):
-        says(WARN, "/image_raw", "were lost on the way (gaps in their stamps)")
+        says(WARN, "/image_raw", "were lost in transport (gaps in their stamps)")
         prints(1)
 
 
@@ -188,28 +188,28 @@ def test_clock_and_use_sim_time_at_odds(graph, says, prints):
         prints(1)
         graph.node.destroy_publisher(clock)
         assert graph.set_parameter("use_sim_time", True) == (True, "")
-        says(ERROR, "time", "use_sim_time is set but nobody publishes /clock", "use_sim_time false")
+        says(ERROR, "time", "use_sim_time is set, but /clock has no publisher", "use_sim_time false")
         prints(1)
         assert graph.set_parameter("use_sim_time", False) == (True, "")
-        says(OK, "outputs", "frames were segmented")
+        says(OK, "outputs", "frames segmented")
 
 
 def test_listener_that_asks_for_more_than_is_offered(graph, says):
     latched = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
     subscription = graph.node.create_subscription(Image, "/bisenetformer/mask", lambda _: None, latched)
-    says(ERROR, "/bisenetformer/mask", "/test hears nothing", "(volatile publisher and transient local subscription)")
+    says(ERROR, "/bisenetformer/mask", "/test receives nothing", "(volatile publisher and transient local subscription)")
     graph.node.destroy_subscription(subscription)
 
 
 def test_switched_off(graph, says):
     assert graph.set_parameter("enable", False) == (True, "")
-    says(ERROR, "node", "switched off", "ros2 param set /bisenetformer enable true")
+    says(ERROR, "node", "disabled", "ros2 param set /bisenetformer enable true")
     assert graph.set_parameter("enable", True) == (True, "")
 
 
 def test_two_nodes_of_one_name(graph, says):
     twin = rclpy.create_node("bisenetformer", context=graph.context)
-    says(ERROR, "node", "2 nodes are called /bisenetformer", "-r __node:=")
+    says(ERROR, "node", "2 nodes are named /bisenetformer", "-r __node:=")
     twin.destroy_node()
 
 
@@ -226,6 +226,6 @@ def test_inactive_and_unconfigured(graph, says):
 def test_a_node_that_hangs(process, says):
     """The last one: the process does not always get over it in time for the next."""
     process.pause()
-    says(ERROR, "node", "in the graph but its services do not answer")
+    says(ERROR, "node", "in the graph, but its services do not respond")
     process.resume()
     assert process.stop(signal.SIGINT) == 0

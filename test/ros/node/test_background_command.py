@@ -4,8 +4,8 @@ import threading
 from pathlib import Path
 
 import pytest
-
 from bisenetformer_ros.ros.node.background_command import NICENESS, BackgroundCommand
+from patience import LIMIT_S
 
 
 @pytest.fixture
@@ -14,7 +14,7 @@ def lines() -> list[str]:
 
 
 def finished(command: BackgroundCommand) -> int:
-    command._process.wait(60)
+    command._process.wait(LIMIT_S)
     return command.exit_code()
 
 
@@ -38,7 +38,7 @@ def test_it_gives_way_to_the_node_and_can_be_stopped(
     monkeypatch.setenv("ROS_DOMAIN_ID", str(domain))
     arrived = threading.Event()
     command = BackgroundCommand(["node", "--ros-args", "-p", "model:=/nowhere"], lambda line: arrived.set())
-    assert arrived.wait(120)  # the node's complaint: from then on it waits for ever
+    assert arrived.wait(LIMIT_S)  # the node's complaint: from then on it waits for ever
     assert os.getpriority(os.PRIO_PROCESS, command.pid) == min(19, os.getpriority(os.PRIO_PROCESS, 0) + NICENESS)
     assert command.exit_code() is None
     command.stop()

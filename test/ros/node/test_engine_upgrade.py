@@ -5,12 +5,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-
 from bisenetformer_ros.inference.engines.upgrades import Step, Upgrade
-from bisenetformer_ros.ros.node import engine_upgrade
 from bisenetformer_ros.ros.node.engine_upgrade import EngineUpgrade
+from patience import LIMIT_S
 
-LIMIT_S = 150.0
+from bisenetformer_ros.ros.node import engine_upgrade
 
 
 @pytest.fixture

@@ -1,9 +1,9 @@
 import threading
 from collections.abc import Sequence
 
-from bisenetformer_ros.ros.node.latest_frames import LatestFramesWorker
+from patience import LIMIT_S
 
-LIMIT_S = 10
+from bisenetformer_ros.ros.node.latest_frames import LatestFramesWorker
 
 
 class Bench:
