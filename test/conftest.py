@@ -2,17 +2,18 @@ import signal
 from pathlib import Path
 
 import pytest
-import torch
-
-from bisenetformer_ros.labels import LabelMap
-from bisenetformer_ros.metadata import ModelMetadata
-from bisenetformer_ros.model.builders import build_model
-from bisenetformer_ros.model.checkpoint import save_model
 
 
 @pytest.fixture(scope="session")
 def random_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A weights file of the nano network as it is before any training; the same in every session."""
+    import torch  # here: `colcon test` runs where PyTorch is not installed
+
+    from bisenetformer_ros.labels import LabelMap
+    from bisenetformer_ros.metadata import ModelMetadata
+    from bisenetformer_ros.model.builders import build_model
+    from bisenetformer_ros.model.checkpoint import save_model
+
     torch.manual_seed(0)
     architecture = {"name": "bisenetformer-nano", "num_classes": 11}
     path = tmp_path_factory.mktemp("weights") / "random.safetensors"
