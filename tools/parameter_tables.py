@@ -1,4 +1,4 @@
-"""Writes the table of the node's parameters into every document that has a place for it: `make docs`."""
+"""Writes the table of the node's parameters into every page with a place for it: `make docs`."""
 
 import re
 from pathlib import Path
@@ -10,13 +10,13 @@ PLACE = re.compile(r"(?<=<!-- parameters -->\n).*?(?=<!-- /parameters -->)", re.
 
 
 def documents() -> list[Path]:
-    """Those with a place for the table."""
+    """Return the pages with a place for the table."""
     candidates = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
     return [path for path in candidates if PLACE.search(path.read_text(encoding="utf-8"))]
 
 
 def with_table(text: str) -> str:
-    """The text of a document with the table as it is now."""
+    """Return the text of a page with the current table."""
     return PLACE.sub(lambda _: markdown_table() + "\n", text)
 
 

@@ -20,8 +20,7 @@ DESCRIPTION = (
 )
 EXAMPLE = "bisenetformer doctor\nbisenetformer doctor --node /robot/bisenetformer --json report.json"
 
-WORDS = ("well", "look", "wrong")
-"""For the levels OK, WARN and ERROR."""
+LEVELS = ("OK", "WARN", "ERROR")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -53,6 +52,6 @@ def _diagnose(wanted: str, seconds: float) -> "Mapping[str, Sequence[Diagnosis]]
 def _text(node: str, diagnoses: "Sequence[Diagnosis]") -> str:
     lines = [node]
     for diagnosis in diagnoses:
-        head = f"  {WORDS[diagnosis.level]:<6} {diagnosis.subject}: "
-        lines += textwrap.wrap(head + diagnosis.text, 100, subsequent_indent=" " * 9, break_on_hyphens=False)
+        head = f"  {LEVELS[diagnosis.level]:<5} {diagnosis.subject}: "
+        lines += textwrap.wrap(head + diagnosis.text, 100, subsequent_indent=" " * 8, break_on_hyphens=False)
     return "\n".join(lines)

@@ -1,4 +1,4 @@
-"""SETTINGS as the parameters of a node: declared, watched over, read."""
+"""Declares, validates and reads SETTINGS as the parameters of a node."""
 
 from collections.abc import Callable
 from typing import Any
@@ -11,13 +11,21 @@ from bisenetformer_ros.ros.node.settings import SETTINGS, Changes, Setting
 
 
 class Parameters:
-    """Declares SETTINGS on a node, refuses wrong changes with a reason, and gives the current values.
+    """SETTINGS as parameters of a node. Invalid changes are rejected with a reason.
 
-    A call that sets several changes either all of them or none.
+    A call that sets several parameters changes all of them or none.
     """
 
     def __init__(self, node: Node, is_configured: Callable[[], bool]) -> None:
-        """Raises rclpy's ParameterException if the node was started with a wrong value."""
+        """Declare the parameters.
+
+        Args:
+            node: Gets the parameters.
+            is_configured: Returns whether the node is configured.
+
+        Raises:
+            ParameterException: The node was started with an invalid value.
+        """
         self._node = node
         self._is_configured = is_configured
         self._started = False
@@ -27,7 +35,7 @@ class Parameters:
         self._started = True
 
     def __getitem__(self, name: str) -> Any:
-        """May be called from any thread."""
+        """Return the current value; thread-safe."""
         return self._node.get_parameter(name).value
 
     def _check(self, parameters: list[Parameter]) -> SetParametersResult:
@@ -63,7 +71,7 @@ def _declare(node: Node, setting: Setting) -> None:
     if not isinstance(setting.default, tuple):
         node.declare_parameter(setting.name, setting.default, descriptor)
         return
-    # rclpy takes an empty list for an array of bytes, so that type and default are given one after the other.
+    # rclpy takes an empty list for an array of bytes, so the type is declared first and the default set afterwards.
     kind = Parameter.Type.STRING_ARRAY
     if node.declare_parameter(setting.name, kind, descriptor).value is None:
         node.set_parameters([Parameter(setting.name, kind, list(setting.default))])

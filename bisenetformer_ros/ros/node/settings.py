@@ -1,6 +1,6 @@
-"""Every parameter of the node, declared once: name, default, description, values, and when it may change.
+"""The parameters of the node, declared once: name, default, description, values, and when each may be set.
 
-Imports nothing of ROS, so that `--help` and the documentation can be made from it anywhere.
+Does not import ROS, so that `--help` and the documentation can be generated without it.
 """
 
 import re
@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
 
-from bisenetformer_ros.inference.engines import ENGINES, TASKS
+from bisenetformer_ros.inference.engines.capabilities import ENGINES, TASKS
 from bisenetformer_ros.resources import SHIPPED_MODEL
 
 RELIABILITIES = ("auto", "reliable", "best_effort")
@@ -19,7 +19,7 @@ Value = str | float | bool | Sequence[str]
 
 
 class Changes(Enum):
-    """When a parameter may be set. The value is what a user reads."""
+    """When a parameter may be set; the value is the text for users."""
 
     LIVE = "at any time"
     UNCONFIGURED = "while unconfigured"
@@ -28,9 +28,15 @@ class Changes(Enum):
 
 @dataclass(frozen=True)
 class Setting:
-    """One parameter; its type is that of `default`, a tuple being an array of names.
+    """A parameter; its type is that of `default`, where a tuple stands for an array of names.
 
-    limits: of a number, both included. choices: of a string.
+    Attributes:
+        name: Name of the parameter.
+        default: Default value.
+        description: For `ros2 param describe`, `--help` and the documentation.
+        changes: When it may be set.
+        choices: Valid values of a string; empty if all are.
+        limits: Smallest and largest value of a number.
     """
 
     name: str
@@ -42,38 +48,38 @@ class Setting:
 
     @property
     def type_name(self) -> str:
-        """As ROS calls it."""
+        """ROS name of the type."""
         return {str: "string", float: "double", bool: "bool", tuple: "string array"}[type(self.default)]
 
     @property
     def default_text(self) -> str:
-        """As one writes it on a command line."""
+        """The default as written on a command line."""
         if isinstance(self.default, tuple):
             return f"[{', '.join(self.default)}]"
         return str(self.default).lower() if isinstance(self.default, bool) else str(self.default)
 
     @property
     def allowed(self) -> str:
-        """The values it takes, for people."""
+        """Valid values, as text."""
         if self.choices:
             return ", ".join(self.choices)
         return f"{self.limits[0]:g} to {self.limits[1]:g}" if self.limits else ""
 
     def problem(self, value: Value) -> str:
-        """What is wrong with a value of the right type, or nothing. Limits are left to ROS, which knows them."""
+        """Return why a value of the right type is invalid, or an empty string. ROS checks the limits."""
         if self.choices and value not in self.choices:
             return f"{self.name}: expected one of {self.allowed}, got '{value}'"
         if isinstance(self.default, tuple):
-            return _problem_of_names(self.name, list(value))
+            return _names_problem(self.name, list(value))
         return ""
 
 
-def _problem_of_names(setting: str, names: Sequence[str]) -> str:
+def _names_problem(setting: str, names: Sequence[str]) -> str:
     wrong = [name for name in names if not re.fullmatch(r"[A-Za-z]\w*", name, re.ASCII)]
     if wrong:
-        return f"{setting}: '{wrong[0]}' cannot be a part of a topic's name; expected a letter, then letters, digits, _"
+        return f"{setting}: '{wrong[0]}' is not valid in a topic name; expected a letter, then letters, digits or _"
     if len(set(names)) < len(names):
-        return f"{setting}: a name may stand there once only, got {', '.join(names)}"
+        return f"{setting}: names must be unique, got {', '.join(names)}"
     return ""
 
 
@@ -87,41 +93,41 @@ SETTINGS = (
     Setting(
         "engine",
         "auto",
-        "What runs the network; auto begins with PyTorch and changes to a faster engine whose files are there.",
+        "Inference engine; auto starts with PyTorch and switches to a faster engine once its files exist.",
         Changes.UNCONFIGURED,
         choices=ENGINES,
     ),
     Setting(
         "build_engine",
         False,
-        "With engine auto: makes the files of a faster engine in the background, and changes to it when it is ready.",
+        "With engine auto: build a faster engine in the background, and switch to it when it is ready.",
         Changes.LIVE,
     ),
     Setting(
         "device",
         "auto",
-        "Where the network runs: auto (the first GPU if there is one), cpu, cuda or cuda:N.",
+        "Device of the network: auto (the first GPU, else the CPU), cpu, cuda or cuda:N.",
         Changes.UNCONFIGURED,
     ),
     Setting(
         "precision",
         "auto",
-        "Number format of the network; auto takes the fastest one that the device is good at.",
+        "Number format of the network; auto selects a fast one for the device.",
         Changes.UNCONFIGURED,
         choices=("auto", "fp32", "bf16", "fp16"),
     ),
     Setting(
         "task",
         "panoptic",
-        "semantic: classes only, and no ~/panoptic, ~/segments or ~/detections; panoptic: instances as well.",
+        "semantic: classes only, without ~/panoptic, ~/segments and ~/detections; panoptic: instances as well.",
         Changes.UNCONFIGURED,
         choices=TASKS,
     ),
     Setting(
         "cameras",
         (),
-        "Names of several cameras on one engine; each has its topics under its name: NAME/image_raw, ~/NAME/mask. "
-        "Empty for one camera without a name.",
+        "Names of several cameras that share one engine; NAME subscribes to NAME/image_raw and publishes ~/NAME/mask "
+        "etc. Empty for a single camera without a name.",
         Changes.UNCONFIGURED,
     ),
     Setting(
@@ -134,49 +140,49 @@ SETTINGS = (
     Setting(
         "score_threshold",
         0.8,
-        "Panoptic only: a segment that the network is less sure of is left out. Lower finds more, some of it wrong.",
+        "Panoptic only: drop segments with a lower score. Lower values find more segments, some of them wrong.",
         Changes.LIVE,
         limits=(0.0, 1.0),
     ),
     Setting(
         "overlap_threshold",
         0.8,
-        "Panoptic only: a segment of which others cover more than 1 minus this share is left out.",
+        "Panoptic only: drop a segment if less than this fraction of its mask stays visible.",
         Changes.LIVE,
         limits=(0.0, 1.0),
     ),
     Setting(
         "overlay_alpha",
         0.5,
-        "Weight of the colours in ~/overlay: 0 shows the camera image, 1 hides it.",
+        "Weight of the class colors in ~/overlay: 0 shows only the camera image, 1 only the colors.",
         Changes.LIVE,
         limits=(0.0, 1.0),
     ),
     Setting(
         "reliability",
         "auto",
-        "Of the image subscription; auto is reliable where every publisher offers it, else best effort.",
+        "Reliability of the image subscription; auto is reliable if every publisher is, else best effort.",
         Changes.LIVE,
         choices=RELIABILITIES,
     ),
     Setting(
         "max_age_ms",
         0.0,
-        "Frames whose stamp is older than this are dropped; 0 drops none.",
+        "Maximum age of a frame by its stamp; older frames are dropped. 0 disables the limit.",
         Changes.LIVE,
         limits=(0.0, 60000.0),
     ),
-    Setting("enable", True, "Off drops every frame on arrival; the model stays loaded. See ~/enable.", Changes.LIVE),
+    Setting("enable", True, "false: drop all frames; the model stays loaded. See ~/enable.", Changes.LIVE),
     Setting(
         "autostart",
         True,
-        "The node configures and activates itself. Turn off if a lifecycle manager does that.",
+        "Configure and activate on start. Set to false if a lifecycle manager does that.",
         Changes.AT_START,
     ),
     Setting(
         "diagnostic_updater.period",
         1.0,
-        "Seconds between two messages on /diagnostics.",
+        "Period of /diagnostics in seconds.",
         Changes.AT_START,
         limits=(0.1, 60.0),
     ),
@@ -184,7 +190,7 @@ SETTINGS = (
 
 
 def markdown_table() -> str:
-    """SETTINGS as a Markdown table, the one in the documentation."""
+    """Format SETTINGS as the Markdown table of the documentation."""
     lines = ["| parameter | type | default | values | can be set | what it does |", "| --- " * 6 + "|"]
     for s in SETTINGS:
         cells = [f"`{s.name}`", s.type_name, f"`{s.default_text}`", s.allowed, s.changes.value, s.description]
@@ -193,7 +199,7 @@ def markdown_table() -> str:
 
 
 def help_text(width: int = 100) -> str:
-    """SETTINGS for a terminal."""
+    """Format SETTINGS for a terminal."""
     lines = []
     for s in SETTINGS:
         values = f"; {s.allowed}" if s.allowed else ""

@@ -120,9 +120,7 @@ def test_all_is_well(graph, says, prints, tmp_path):
 def test_nobody_publishes_but_others_have_images(graph, says, prints, tmp_path):
     report = tmp_path / "report.json"
     with graph.camera("/front/image_color"), graph.camera("/rear/image_raw"):
-        says(
-            ERROR, "/image_raw", "no publisher on /image_raw", "/front/image_color", "-r image_raw:=/rear/image_raw"
-        )
+        says(ERROR, "/image_raw", "no publisher on /image_raw", "/front/image_color", "-r image_raw:=/rear/image_raw")
         prints(1, "ERROR /image_raw: no images: no publisher", arguments=["--json", str(report)])
     assert json.loads(report.read_text())["healthy"] is False
 
@@ -197,7 +195,9 @@ def test_clock_and_use_sim_time_at_odds(graph, says, prints):
 def test_listener_that_asks_for_more_than_is_offered(graph, says):
     latched = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
     subscription = graph.node.create_subscription(Image, "/bisenetformer/mask", lambda _: None, latched)
-    says(ERROR, "/bisenetformer/mask", "/test receives nothing", "(volatile publisher and transient local subscription)")
+    says(
+        ERROR, "/bisenetformer/mask", "/test receives nothing", "(volatile publisher and transient local subscription)"
+    )
     graph.node.destroy_subscription(subscription)
 
 

@@ -65,7 +65,7 @@ def silence(graph, *words: str) -> None:
 
 def test_silence_without_any_camera_is_explained(graph, reluctant):
     silence(
-        graph, "no images: nobody publishes on /image_raw", "the camera does not run", "ROS_DOMAIN_ID", "LARGE_DATA"
+        graph, "no images: no publisher on /image_raw", "the camera is not running", "ROS_DOMAIN_ID", "LARGE_DATA"
     )
 
 
@@ -89,7 +89,7 @@ def test_silence_of_another_type_is_explained(graph, reluctant):
 
 def test_silence_of_a_fitting_publisher_is_a_matter_of_transport(graph, reluctant):
     with graph.camera():
-        mine = "for this node ('')"
+        mine = "and this node ('')"
         silence(graph, "/test publishes on /image_raw, but nothing arrives", "the camera has stopped", mine)
 
 
@@ -97,7 +97,7 @@ def test_qos_overrides_decide(graph, reluctant):
     subscriptions = graph.node.get_subscriptions_info_by_topic
     (info,) = graph.wait_for(lambda: subscriptions(IMAGE), "the node's subscription")
     assert info.qos_profile.reliability == ReliabilityPolicy.RELIABLE
-    assert "well again" not in reluctant.output()
+    assert "recovered" not in reluctant.output()
 
 
 def test_sigterm_ends_the_node_without_a_traceback(reluctant):

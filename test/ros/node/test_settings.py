@@ -2,13 +2,13 @@ import re
 
 import pytest
 
-from bisenetformer_ros.ros.transports import TRANSPORTS
 from bisenetformer_ros.ros.node.settings import IMAGE_TRANSPORTS, SETTINGS, markdown_table
+from bisenetformer_ros.ros.transports import TRANSPORTS
 
 BY_NAME = {setting.name: setting for setting in SETTINGS}
 
 
-def test_table_has_a_row_with_everything_for_each_parameter():
+def test_table_has_a_complete_row_for_each_parameter():
     rows = dict(re.findall(r"^\| `([\w.]+)` \| (.*) \|$", markdown_table(), re.MULTILINE))
     assert len(rows) == len(SETTINGS)
     assert rows["score_threshold"].startswith("double | `0.8` | 0 to 1 | at any time | ")
@@ -25,7 +25,7 @@ def test_names_are_those_of_the_interface():
     assert set(interface.split()) <= BY_NAME.keys()
 
 
-def test_every_transport_that_can_be_chosen_is_there():
+def test_image_transports_are_the_transports():
     assert set(IMAGE_TRANSPORTS) == TRANSPORTS.keys()
 
 
@@ -37,19 +37,19 @@ def test_names_of_cameras(names):
 @pytest.mark.parametrize(
     ("names", "words"),
     [
-        (["front", "front"], "once only, got front, front"),
-        (["front/left"], "'front/left' cannot be a part"),
-        (["0"], "'0' cannot"),
-        ([""], "'' cannot"),
-        (["größe"], "'größe' cannot"),
-        (["a\n"], "cannot"),
+        (["front", "front"], "names must be unique, got front, front"),
+        (["front/left"], "'front/left' is not valid in a topic name"),
+        (["0"], "'0' is not valid"),
+        ([""], "'' is not valid"),
+        (["größe"], "'größe' is not valid"),
+        (["a\n"], "is not valid"),
     ],
 )
-def test_names_that_cannot_be_a_part_of_a_topic_are_refused(names, words):
+def test_names_that_are_not_valid_in_a_topic_are_rejected(names, words):
     assert words in BY_NAME["cameras"].problem(names)
 
 
-def test_a_choice_that_is_none_is_refused_with_the_choices():
+def test_an_invalid_choice_is_rejected_with_the_choices():
     assert BY_NAME["image_transport"].problem("theora") == (
         "image_transport: expected one of raw, compressed, got 'theora'"
     )

@@ -175,7 +175,7 @@ def test_cameras_are_read_anew_when_the_node_is_configured(graph, process):
     assert graph.change_state("deactivate")
     assert graph.change_state("cleanup")
     accepted, reason = graph.set_parameter("cameras", ["left", "left"])
-    assert (accepted, reason) == (False, "cameras: a name may stand there once only, got left, left")
+    assert (accepted, reason) == (False, "cameras: names must be unique, got left, left")
     assert graph.set_parameter("cameras", ["left"]) == (True, "")
     assert graph.set_parameter("image_transport", "compressed") == (True, "")
     assert graph.change_state("configure")
