@@ -1,7 +1,4 @@
-import pytest
 import yaml
-
-pytest.importorskip("bisenetformer_ros.msg", reason="ROS 2 is not sourced: source tools/env.sh")
 
 from bisenetformer_ros.resources import share_dir
 from bisenetformer_ros.ros.node.input import TOPIC
