@@ -20,6 +20,8 @@ from bisenetformer_ros.metrics.mean_iou import MeanIoU
 from bisenetformer_ros.replay import session
 from bisenetformer_ros.segmenter import Segmenter
 
+pytest.importorskip("bisenetformer_ros.msg", reason="ROS 2 is not sourced: source tools/env.sh")
+
 SIZE = (96, 128)
 FRAMES = 12
 
