@@ -1,0 +1,36 @@
+# The node on a desktop with an NVIDIA GPU: PyTorch's CUDA build and TensorRT.
+# Not yet built: checked with hadolint only.
+# Needs the NVIDIA Container Toolkit on the host; the driver comes from there, CUDA from the wheels.
+#
+#   docker build --file docker/nvidia.Dockerfile --tag bisenetformer:nvidia .
+#   docker run --rm --gpus all --network host --ipc host --user "$(id -u)" --volume bisenetformer:/cache \
+#     bisenetformer:nvidia ros2 launch bisenetformer_ros segment.launch.py image_topic:=/camera/image_raw
+FROM ros:jazzy-ros-base
+
+ENV NVIDIA_DRIVER_CAPABILITIES=compute,utility \
+    PIP_BREAK_SYSTEM_PACKAGES=1 \
+    PIP_NO_CACHE_DIR=1 \
+    ROS_HOME=/tmp/ros \
+    XDG_CACHE_HOME=/cache
+WORKDIR /ws
+
+# First what changes rarely: the dependencies.
+COPY package.xml src/bisenetformer_ros/
+RUN apt-get update \
+    && apt-get install --yes --no-install-recommends python3-pip \
+    && rosdep update --rosdistro "$ROS_DISTRO" \
+    && rosdep install --from-paths src --rosdistro "$ROS_DISTRO" -y -t buildtool -t build -t exec \
+        --skip-keys python3-pytorch-pip \
+    && rm -rf /var/lib/apt/lists/*
+COPY tools/requirements/constraints.txt /tmp/
+RUN python3 -m pip install --constraint /tmp/constraints.txt \
+        torch safetensors mcap onnx onnxruntime onnxscript tensorrt
+
+COPY . src/bisenetformer_ros
+RUN . "/opt/ros/$ROS_DISTRO/setup.sh" \
+    && colcon build --cmake-args -DBUILD_TESTING=OFF \
+    && install --directory --mode 1777 /cache
+
+USER 1000
+ENTRYPOINT ["/ws/src/bisenetformer_ros/docker/entrypoint.sh"]
+CMD ["ros2", "launch", "bisenetformer_ros", "segment.launch.py"]
