@@ -1,6 +1,6 @@
-"""Every command on the project's pages is one that its program takes, and what the pages point at exists.
+"""Commands on the project's pages parse, and links, paths and quoted messages exist.
 
-test_documented_commands.py in cli/ runs those that need nothing special.
+test/cli/test_documented_commands.py runs the commands that need nothing special.
 """
 
 import argparse
@@ -18,15 +18,19 @@ from bisenetformer_ros.ros.node.settings import SETTINGS
 PARAMETERS = {setting.name: setting for setting in SETTINGS}
 LAUNCH_FILE = (ROOT / "launch" / "segment.launch.py").read_text(encoding="utf-8")
 MAKEFILE = (ROOT / "Makefile").read_text(encoding="utf-8")
+MESSAGE_TABLES = {
+    "docs/troubleshooting.md": "| symptom | message | reported by | fix |",
+    "docs/engines.md": "| problem | message | fix |",
+}
 EVERYTHING = [command for page in PAGES for command in commands(page)]
 
 
-def told_by(*programs: str) -> list[Command]:
+def starting_with(*programs: str) -> list[Command]:
     return [command for command in EVERYTHING if command.words[: len(programs)] == programs]
 
 
 def cli_arguments(command: Command) -> list[str] | None:
-    """What our command line gets, however it is started."""
+    """Return the arguments of `bisenetformer`, whichever way it is started; None for other programs."""
     words = list(command.words)
     if words[0] == "bisenetformer":
         return words[1:]
@@ -34,7 +38,7 @@ def cli_arguments(command: Command) -> list[str] | None:
 
 
 def check_ros_arguments(arguments: list[str]) -> None:
-    """Parameters that the node declares, with values that they take."""
+    """Assert that the node declares the parameters and accepts their values."""
     for flag, value in pairwise(arguments):
         name, assigned, text = value.partition(":=")
         if flag != "-p" or name.startswith("qos_overrides.") or name == "use_sim_time":
@@ -54,7 +58,7 @@ def test_our_command_line_takes_it(command: Command, capsys: pytest.CaptureFixtu
     check_ros_arguments(vars(parsed).get("ros_args", []))
 
 
-@pytest.mark.parametrize("command", told_by("make"), ids=str)
+@pytest.mark.parametrize("command", starting_with("make"), ids=str)
 def test_make_has_the_target(command: Command) -> None:
     targets = re.search(r"^\.PHONY: (.*)$", MAKEFILE, re.MULTILINE)[1].split()
     for word in command.words[1:]:
@@ -62,7 +66,7 @@ def test_make_has_the_target(command: Command) -> None:
         assert f"({name})" in MAKEFILE or f"{name} ?=" in MAKEFILE if is_variable else name in targets
 
 
-@pytest.mark.parametrize("command", told_by("ros2", "launch", "bisenetformer_ros"), ids=str)
+@pytest.mark.parametrize("command", starting_with("ros2", "launch", "bisenetformer_ros"), ids=str)
 def test_the_launch_file_has_the_arguments(command: Command) -> None:
     parameters = re.search(r"^PARAMETERS = \{(.*?)^\}", LAUNCH_FILE, re.MULTILINE | re.DOTALL)[1]
     known = re.findall(r'^    "(\w+)":', parameters, re.MULTILINE)
@@ -72,7 +76,7 @@ def test_the_launch_file_has_the_arguments(command: Command) -> None:
         assert name in known, f"the launch file has no argument {name}, it has {known}"
 
 
-@pytest.mark.parametrize("command", told_by("ros2", "run", "bisenetformer_ros"), ids=str)
+@pytest.mark.parametrize("command", starting_with("ros2", "run", "bisenetformer_ros"), ids=str)
 def test_the_node_has_the_parameters(command: Command) -> None:
     assert command.words[3] == "segmentation_node"
     check_ros_arguments(list(command.words[4:]))
@@ -80,7 +84,7 @@ def test_the_node_has_the_parameters(command: Command) -> None:
 
 @pytest.mark.parametrize("page", PAGES)
 def test_what_is_named_in_the_text_exists(page: str) -> None:
-    """Commands with their options, make's targets, extras to install, files."""
+    """Commands with their options, make targets, extras, files."""
     for code in re.findall(r"`((?:bisenetformer|make) [^`]+)`", prose(page)):
         words = shlex.split(code.replace("\n", " "))
         if words[0] == "make":
@@ -96,7 +100,7 @@ def test_what_is_named_in_the_text_exists(page: str) -> None:
 
 
 def options_of(name: str) -> set[str]:
-    """The options of one of our commands."""
+    """Return the options of a command."""
     subparsers = next(
         action for action in build_parser(selected=name)._actions if isinstance(action, argparse._SubParsersAction)
     )
@@ -111,8 +115,8 @@ def test_links_lead_somewhere(page: str) -> None:
 
 
 @pytest.mark.parametrize("page", PAGES)
-def test_blocks_are_of_a_kind_that_is_looked_at(page: str) -> None:
-    """Commands in an `sh` block would be looked at by nobody."""
+def test_blocks_have_a_known_language(page: str) -> None:
+    """No test would check the commands in an `sh` block."""
     languages = set(re.findall(r"^```(\w+)$", text_of(page), re.MULTILINE))
     assert languages <= {"bash", "console", "python", "yaml", "json", "ini", "text", "xml"}
 
@@ -125,18 +129,18 @@ def test_python_on_a_page_imports_what_exists(page: str) -> None:
         exec(compile(imports, page, "exec"), {})
 
 
-def test_symptoms_are_told_in_the_programs_own_words() -> None:
-    """What the troubleshooting table quotes stands in the source; `…` is where the program fills something in."""
-    section = re.search(r"^## When something is wrong\n(.*?)^## ", text_of("README.md"), re.MULTILINE | re.DOTALL)[1]
-    quoted = [code for row in section.splitlines() for code in re.findall(r"`([^`]+)`", (row.split("|") + [""] * 3)[2])]
-    assert len(quoted) >= 12
-    said = "\n".join(constants())
-    missing = [part for code in quoted for part in code.split("…") if part.strip() and part.strip() not in said]
-    assert missing == []
+@pytest.mark.parametrize(("page", "header"), MESSAGE_TABLES.items())
+def test_tables_of_messages_quote_the_program(page: str, header: str) -> None:
+    """The source contains each message of the column "message"; `…` stands for what the program fills in."""
+    rows = text_of(page).split(header)[1].split("\n\n")[0].splitlines()[2:]
+    quoted = [code for row in rows for code in re.findall(r"`([^`]+)`", row.split("|")[2])]
+    assert len(quoted) >= 9
+    source = "\n".join(constants())
+    assert [part for code in quoted for part in code.split("…") if part.strip() and part.strip() not in source] == []
 
 
 def constants() -> list[str]:
-    """All strings in the source of what a user runs, with line breaks where a program fills something in."""
+    """Return all strings in the source of the programs, with line breaks in place of replacement fields."""
     found = []
     for file in [*(ROOT / "bisenetformer_ros").rglob("*.py"), *(ROOT / "tools").rglob("*.py")]:
         for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):

@@ -1,4 +1,4 @@
-"""Runs the commands of the project's pages, in the pages' order, but for those that are marked with what they need."""
+"""Runs the commands of the project's pages in order, except those marked with what they need."""
 
 import shutil
 from pathlib import Path
@@ -11,13 +11,17 @@ from bisenetformer_ros.cli.__main__ import main
 from bisenetformer_ros.resources import config_file
 from bisenetformer_ros.streets import StreetDrive
 
-RUN_BY_ANOTHER_TEST = {"docs/datasets.md": "test/cli/test_datasets_page.py"}
+RUN_BY_ANOTHER_TEST = {
+    "docs/datasets.md": ("test/cli/test_datasets_page.py", "streets"),
+    "examples/custom_dataset/README.md": ("test/ros/test_examples.py", "yard"),
+}
+"""Page → the test that runs its commands, and a word that each of them contains."""
 SHORTER = {"--frames": "2"}
 
 
 @pytest.fixture(scope="module")
 def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The files that readers have of their own: a picture, a video with labels, a bag."""
+    """Write the files that readers bring: a picture, a video with labels, a bag."""
     folder = tmp_path_factory.mktemp("files")
     frames = list(StreetDrive(7, 2, size=(120, 160)))
     cv2.imwrite(str(folder / "street.jpg"), frames[0].rgb[..., ::-1])
@@ -35,7 +39,7 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.parametrize("page", [page for page in PAGES if commands(page) and page not in RUN_BY_ANOTHER_TEST])
 def test_the_commands_of_a_page_run(page: str, files: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Gates may close: the drives are cut short here, and so are not those that their limits were chosen for."""
+    """Gates may fail: the drives are shorter than those that their limits were chosen for."""
     shutil.copytree(files, tmp_path, dirs_exist_ok=True)
     monkeypatch.chdir(tmp_path)
     for command in commands(page):
@@ -50,13 +54,14 @@ def test_the_commands_of_a_page_run(page: str, files: Path, tmp_path: Path, monk
 
 
 def shorter(arguments: tuple[str, ...]) -> list[str]:
-    """The same command for fewer frames."""
+    """Return the same command for fewer frames."""
     options = ("", *arguments[:-1])
     return [SHORTER.get(option, argument) for option, argument in zip(options, arguments, strict=True)]
 
 
-@pytest.mark.parametrize(("page", "test"), RUN_BY_ANOTHER_TEST.items())
-def test_the_other_test_is_there(page: str, test: str) -> None:
-    """It runs what concerns its example; the page marks everything else."""
-    assert Path(page).name in (ROOT / test).read_text(encoding="utf-8")
-    assert [str(command) for command in commands(page) if not command.needs and "streets" not in str(command)] == []
+@pytest.mark.parametrize(("page", "test", "word"), [(page, *run_by) for page, run_by in RUN_BY_ANOTHER_TEST.items()])
+def test_the_other_test_runs_every_unmarked_command(page: str, test: str, word: str) -> None:
+    source = (ROOT / test).read_text(encoding="utf-8")
+    assert Path(page).name in source
+    assert Path(page).parent.name in source
+    assert [str(command) for command in commands(page) if not command.needs and word not in str(command)] == []

@@ -1,4 +1,4 @@
-"""What the project's pages hold that can be wrong: commands, links, paths, anchors."""
+"""Commands, links, paths and anchors of the project's pages."""
 
 import re
 import shlex
@@ -8,7 +8,10 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 PAGES = tuple(
     page.relative_to(ROOT).as_posix()
-    for page in (ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md")), *sorted((ROOT / "config").rglob("*.md")))
+    for page in (
+        *sorted(ROOT.glob("*.md")),
+        *(page for folder in ("docs", "config", "examples") for page in sorted((ROOT / folder).rglob("*.md"))),
+    )
 )
 
 _BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -18,9 +21,11 @@ _ASSIGNMENT = re.compile(r"(export )?\w+=")
 
 @dataclass(frozen=True)
 class Command:
-    """One command of a page. words: as a shell splits it, without `VARIABLE=value` in front of it.
+    """One command of a page.
 
-    needs: what a reader needs for it that a test does not have, as the page says; empty if a test can run it.
+    Args:
+        words: as a shell splits them, without leading `VARIABLE=value`.
+        needs: what the command needs beyond the test environment, as the page states; empty if a test can run it.
     """
 
     page: str
@@ -36,19 +41,19 @@ def text_of(page: str) -> str:
 
 
 def blocks(page: str, *languages: str) -> list[str]:
-    """The contents of the fenced blocks in one of the languages."""
+    """Return the contents of the fenced blocks in one of the languages."""
     return [content for language, content in _BLOCK.findall(text_of(page)) if language in languages]
 
 
 def prose(page: str) -> str:
-    """The page without its fenced blocks."""
+    """Return the page without its fenced blocks."""
     return _BLOCK.sub("", text_of(page))
 
 
 def commands(page: str) -> list[Command]:
-    """All commands in the page's `bash` blocks, and those after `$ ` in its `console` blocks.
+    """Return all commands in `bash` blocks, and those after `$ ` in `console` blocks.
 
-    `# needs …` behind a command is about this command; on a line of its own it is about those that follow, up to an
+    `# needs …` after a command applies to this command; on a line of its own, to those that follow, up to an
     empty line.
     """
     found = []
@@ -75,13 +80,13 @@ def _words(text: str) -> tuple[str, ...]:
 
 
 def anchors(page: str) -> set[str]:
-    """The anchors of the page's headings, as GitHub makes them."""
+    """Return the anchors of the page's headings, as GitHub generates them."""
     headings = re.findall(r"^#+ (.+)$", prose(page), re.MULTILINE)
     return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 
 def links(page: str) -> list[tuple[str, str]]:
-    """(file, anchor) of every link and picture inside the repository; the file is relative to its root."""
+    """Return (file, anchor) of every link and image inside the repository; the file is relative to the root."""
     found = []
     for target in re.findall(r"\]\(([^)\s]+)\)", prose(page)):
         if "://" in target:
@@ -93,5 +98,7 @@ def links(page: str) -> list[tuple[str, str]]:
 
 
 def paths(page: str) -> set[str]:
-    """Files of the repository that the page names in `code`."""
-    return set(re.findall(r"`((?:bisenetformer_ros|config|docs|launch|test|tools)/[\w./-]*\w\.\w+)`", prose(page)))
+    """Return the files of the repository that the page names in `code`."""
+    return set(
+        re.findall(r"`((?:bisenetformer_ros|config|docs|examples|launch|test|tools)/[\w./-]*\w\.\w+)`", prose(page))
+    )
