@@ -1,13 +1,13 @@
-"""From the logits of the network to a segmentation of the camera image.
+"""From the network's logits to a segmentation of the camera image.
 
-Both tasks follow Mask2Former: mask logits are interpolated to the camera's resolution first, then made probabilities
-and compared. Both work on tiles of the image, and leave out of each tile what the bounds of the logits there show to be
-without effect: most queries, and most classes. Masks of camera resolution exist for some tiles at a time, BATCH_BYTES
-of them. For 100 masks of 1024x2048, 800 MiB in full, at most 48 MiB are held, inputs aside; half of that are the
-result and a re-arranged copy of the mask logits.
+Both tasks follow Mask2Former: mask logits are interpolated to the camera's resolution, converted to probabilities and
+compared. Both work on tiles of the image and skip the queries and classes that the bounds of a tile's logits rule out,
+which are most. Masks at camera resolution exist for BATCH_BYTES worth of tiles at a time: 100 masks of 1024x2048 take
+800 MiB in full, and at most 48 MiB here besides the inputs, half of it for the result and a rearranged copy of the
+logits.
 
-The authors' SDK makes semantic maps in another order, which is faster and less accurate: `postprocess_semantic` has it
-as "coarse". docs/decisions/semantic-order.md compares the two.
+The authors' SDK computes semantic maps in another order, which is faster and less accurate: "coarse" in
+`postprocess_semantic`. docs/decisions/semantic-order.md compares the two.
 """
 
 from dataclasses import dataclass
@@ -17,20 +17,19 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from bisenetformer_ros.inference.regions import measure_regions
-from bisenetformer_ros.inference.segments import Queries, describe_segments, number_segments
+from bisenetformer_ros.inference.segments import Queries, describe_segments, measure_regions, number_segments
 from bisenetformer_ros.inference.tiles import MaskTiles
 from bisenetformer_ros.labels import LabelMap
 from bisenetformer_ros.results import UNLABELED, ImageGeometry, SegmentationResult
 
 BATCH_BYTES = 4 * 2**20
-"""Fits into the caches of a CPU."""
+"""Fits in a CPU's caches."""
 SCORE_TOLERANCE = 2**-10
-"""How far the class scores of a semantic map may be off; a step of the confidence is four times as large."""
+"""Largest error of a semantic map's class scores, a quarter of a step of the confidence."""
 
 SemanticOrder = Literal["full", "coarse"]
-"""full: masks are interpolated, then made probabilities and summed per class. coarse: they are summed per class as the
-network gives them, at 1/8, and the class scores are interpolated."""
+""""full" interpolates masks, then sums probabilities per class. "coarse" sums per class at the masks' resolution, 1/8,
+then interpolates the class scores."""
 
 
 @torch.inference_mode()
@@ -41,11 +40,20 @@ def postprocess_semantic(
     labels: LabelMap,
     order: SemanticOrder = "full",
 ) -> SegmentationResult:
-    """The most probable class of every pixel.
+    """Find the most probable class of every pixel.
 
-    class_logits: (N, K + 1), the last class is "no object". mask_logits: (N, h, w), covering the padded image.
-    The score of class c at a pixel is Σ_q p_q(c) · sigmoid(mask_q), up to SCORE_TOLERANCE in the order "full"; the
-    confidence is the winner's, clipped to 0..1.
+    The score of class c at a pixel is Σ_q p_q(c) · sigmoid(mask_q), within SCORE_TOLERANCE for "full" (semantic
+    inference of Mask2Former, Cheng et al., CVPR 2022).
+
+    Args:
+        class_logits: (N, K + 1); the last class is "no object".
+        mask_logits: (N, h, w), covering the padded image.
+        geometry: How the camera image was brought to the network's size.
+        labels: The K classes.
+        order: See `SemanticOrder`.
+
+    Returns:
+        A result without segments; the confidence is the winner's score, clipped to 0..1.
     """
     probabilities = class_logits.float().softmax(-1)[:, : len(labels)]
     if order == "coarse":
@@ -55,11 +63,11 @@ def postprocess_semantic(
     else:
         tiles = MaskTiles(mask_logits, geometry)
         best, classes = _best_sum(tiles, probabilities)
-    return SegmentationResult(tiles.join(classes).cpu().numpy(), tiles.join(best).cpu().numpy())
+    return SegmentationResult(tiles.assemble(classes).cpu().numpy(), tiles.assemble(best).cpu().numpy())
 
 
 def _best_class(tiles: MaskTiles) -> tuple[Tensor, Tensor]:
-    """tiles: of class scores. Returns the score and the class that is best at every pixel, (T, P) uint8 each."""
+    """Return the best score and class at every pixel of tiles of class scores, (T, P) uint8 each."""
     lowest, highest = tiles.bounds()
     candidates, counts = _needed_first(highest >= lowest.amax(dim=1, keepdim=True))
     best, classes = (tiles.new_map(torch.uint8) for _ in range(2))
@@ -70,10 +78,10 @@ def _best_class(tiles: MaskTiles) -> tuple[Tensor, Tensor]:
 
 
 def _best_sum(tiles: MaskTiles, probabilities: Tensor) -> tuple[Tensor, Tensor]:
-    """tiles: of mask logits. probabilities: (N, K) of the queries' classes. Returns the same as `_best_class`.
+    """Return the same as `_best_class`, from tiles of mask logits and the queries' class probabilities (N, K).
 
-    In most tiles most masks are nearly 0 or nearly 1 everywhere: such a mask counts with the middle of its bounds, as
-    long as the errors sum up to SCORE_TOLERANCE at most. Classes that cannot be the best in a tile are left out.
+    In most tiles, most masks are nearly 0 or nearly 1 throughout. Such masks count with the middle of their bounds, as
+    long as the errors sum to at most SCORE_TOLERANCE. Classes that cannot win in a tile are skipped.
     """
     lowest, highest = (bound.sigmoid() for bound in tiles.bounds())
     middle = (lowest + highest) / 2
@@ -92,7 +100,7 @@ def _best_sum(tiles: MaskTiles, probabilities: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _keep_best(scores: Tensor, of_classes: Tensor, batch: Tensor, best: Tensor, classes: Tensor) -> None:
-    """Writes what is best of `scores` (B, C, P), of the classes (B, C), into the places `batch` (B,) of (T, P) maps."""
+    """Write the best of the scores (B, C, P) of classes (B, C) into the tiles `batch` (B,) of (T, P) maps."""
     highest, winner = scores.max(dim=1)
     best[batch] = _to_uint8(highest)
     classes[batch] = of_classes.gather(1, winner).to(torch.uint8)
@@ -107,14 +115,24 @@ def postprocess_panoptic(
     score_threshold: float = 0.8,
     overlap_threshold: float = 0.8,
 ) -> SegmentationResult:
-    """Things as instances, stuff as one segment per class, the rest unlabeled. Shapes as in `postprocess_semantic`.
+    """Find things as instances and stuff as one segment per class (panoptic inference of Mask2Former).
 
-    A query takes part if its most probable class is an object, with a probability above `score_threshold`. Every
-    pixel is owned by the query with the largest score · sigmoid(mask), which is the pixel's confidence. A query's
-    region is what it owns where its mask probability is at least 0.5; the region is dropped if the query owns fewer
-    pixels than `overlap_threshold` times those where its mask probability is at least 0.5.
-    Pixels of no region are unlabeled, with confidence 0. The score of stuff that several queries share is the mean of
-    theirs, weighted by area.
+    A query takes part if its most probable class is an object with a probability above `score_threshold`. The query
+    with the largest score · sigmoid(mask) owns a pixel; that product is the pixel's confidence. A query's region is the
+    part it owns at a mask probability of at least 0.5.
+
+    Args:
+        class_logits: (N, K + 1); the last class is "no object".
+        mask_logits: (N, h, w), covering the padded image.
+        geometry: How the camera image was brought to the network's size.
+        labels: The K classes.
+        score_threshold: 0 to 1.
+        overlap_threshold: 0 to 1. A region is dropped if its query owns less than this fraction of the pixels at which
+            its mask probability is at least 0.5.
+
+    Returns:
+        A result with segments. Pixels without a region are unlabeled, with confidence 0. The score of stuff that
+        several queries share is their mean, weighted by area.
     """
     best_scores, best_classes = class_logits.float().softmax(-1).max(-1)
     kept = (best_classes != len(labels)) & (best_scores > score_threshold)
@@ -132,10 +150,12 @@ def postprocess_panoptic(
 
 @dataclass(frozen=True, eq=False)
 class _Pixels:
-    """Which of N queries owns which pixel.
+    """Assignment of pixels to N queries.
 
-    owner: (H, W) int16, the query in whose region a pixel lies, -1 for none. confidence: (H, W) uint8.
-    areas: (3, N) owned, mask and region areas, as in `Queries`.
+    Attributes:
+        owner: (H, W) int16, the query whose region contains the pixel, -1 for none.
+        confidence: (H, W) uint8.
+        areas: (3, N) owned, mask and region areas, as in `Queries`.
     """
 
     owner: np.ndarray
@@ -164,14 +184,14 @@ def _assign_pixels(scores: Tensor, tiles: MaskTiles) -> _Pixels:
         region_areas += torch.bincount(winner.flatten() + 1, minlength=count + 1)[1:]
         owner[batch] = winner.to(torch.int16)
         confidence[batch] = _to_uint8(best)
-    return _Pixels(tiles.join(owner).cpu().numpy(), tiles.join(confidence).cpu().numpy(), areas.cpu().numpy())
+    return _Pixels(tiles.assemble(owner).cpu().numpy(), tiles.assemble(confidence).cpu().numpy(), areas.cpu().numpy())
 
 
 def _needed_queries(tiles: MaskTiles, scores: Tensor) -> Tensor:
-    """(T, N) bool: which can own a pixel of a tile, or have a probability of 0.5 in it; the others change nothing.
+    """Return (T, N) bool: queries that can own a pixel of the tile or reach a probability of 0.5 in it.
 
-    Interpolation stays within the bounds of what it interpolates, so a query whose best case is worse than another's
-    worst case owns nothing.
+    Interpolation stays within the bounds of its sources, so a query whose best case is below another's worst case owns
+    nothing.
     """
     lowest, highest = tiles.bounds()
     safe_score = (scores * lowest.sigmoid()).sort(dim=1).values[:, -1:]
@@ -179,7 +199,7 @@ def _needed_queries(tiles: MaskTiles, scores: Tensor) -> Tensor:
 
 
 def _needed_first(needed: Tensor) -> tuple[Tensor, Tensor]:
-    """(T, N) bool → (T, N) indices, those needed first, otherwise in their order; (T,) how many are, at least 1."""
+    """Sort (T, N) bool into indices, needed ones first, in order; also return their count (T,), at least 1."""
     return needed.sort(dim=1, descending=True, stable=True).indices, needed.sum(dim=1).clamp(min=1)
 
 

@@ -1,4 +1,4 @@
-"""From a camera image of any size to the input of the network."""
+"""From camera images of any size to the input of the network."""
 
 from collections.abc import Sequence
 
@@ -10,18 +10,23 @@ from bisenetformer_ros.errors import ConfigError, InputError
 from bisenetformer_ros.results import ImageGeometry
 
 MAX_ASPECT = 4
-"""With an int input size, the longer side becomes at most this many times the shorter one asked for."""
+"""With an int input size, the longer side is limited to this multiple of it."""
 
 
 def plan_geometry(
     image_size: tuple[int, int], input_size: int | tuple[int, int] | None, stride: int = 32
 ) -> ImageGeometry:
-    """Decides how an image reaches the network; the aspect is kept, and padding fills up to multiples of `stride`.
+    """Plan how an image is resized and padded; the aspect ratio is kept.
 
-    image_size: (height, width) in pixels, each at least 1.
-    input_size: None keeps the camera's size; an int is the length of the shorter side (the longer one stays within
-    MAX_ASPECT times that); (height, width) is a box the image is fitted into and padded to.
-    Raises InputError for an empty image and ConfigError for an input size below 1.
+    Args:
+        image_size: (height, width) in pixels, each at least 1.
+        input_size: None keeps the camera's size; an int is the length of the shorter side, with the longer side limited
+            to MAX_ASPECT times that; (height, width) is a box that the image is fitted into and padded to.
+        stride: The padded size is a multiple of this.
+
+    Raises:
+        InputError: The image is empty.
+        ConfigError: The input size is below 1.
     """
     height, width = image_size
     if height < 1 or width < 1:
@@ -40,12 +45,18 @@ def plan_geometry(
 
 
 def preprocess(frames: Sequence[np.ndarray], geometry: ImageGeometry, pixel_mean: Sequence[float]) -> torch.Tensor:
-    """Resizes and pads images as `geometry` says.
+    """Resize and pad images.
 
-    frames: B images (H, W, 3) uint8. pixel_mean: R, G, B, 0..255; it fills the padding, which is therefore zero once
-    the network has normalized its input.
-    Returns (B, 3, padded height, padded width) float32, 0..255, channels last in memory.
-    Raises InputError unless the frames are such images, of the size that the geometry was made for.
+    Args:
+        frames: B images (H, W, 3) uint8 RGB.
+        geometry: Plan for images of this size.
+        pixel_mean: R, G, B, 0..255; fills the padding, so that it is zero after the network's normalization.
+
+    Returns:
+        (B, 3, padded height, padded width) float32, 0..255, channels last in memory.
+
+    Raises:
+        InputError: The frames are not such images, or not of the geometry's size.
     """
     image_size = check_frames(frames)
     if image_size != geometry.image_size:
@@ -60,29 +71,32 @@ def preprocess(frames: Sequence[np.ndarray], geometry: ImageGeometry, pixel_mean
 
 
 def check_frames(frames: Sequence[np.ndarray]) -> tuple[int, int]:
-    """(height, width) of all frames; raises InputError unless there is one, and all are images of one size."""
+    """Return the (height, width) of all frames.
+
+    Raises:
+        InputError: There are no frames, they differ in size, or one is not a non-empty (H, W, 3) uint8 array.
+    """
     if not len(frames):
         raise InputError("expected at least one frame, got none")
     for frame in frames:
-        check_rgb(frame)
+        _check_rgb(frame)
     sizes = {frame.shape[:2] for frame in frames}
     if len(sizes) > 1:
         raise InputError(f"expected frames of one (height, width), got {', '.join(map(str, sorted(sizes)))}")
     return sizes.pop()
 
 
-def check_rgb(rgb: np.ndarray) -> None:
-    """Raises InputError unless `rgb` is a (H, W, 3) uint8 array with at least one pixel."""
+def _check_rgb(rgb: np.ndarray) -> None:
     if not isinstance(rgb, np.ndarray):
         raise InputError(f"expected an image as a numpy array (H, W, 3) of uint8, got {type(rgb).__name__}")
     if rgb.dtype != np.uint8 or rgb.ndim != 3 or rgb.shape[2] != 3 or rgb.size == 0:
         raise InputError(
-            f"expected an RGB image of shape (H, W, 3), uint8 and not empty, got shape {rgb.shape}, {rgb.dtype}"
+            f"expected a non-empty RGB image of shape (H, W, 3) and type uint8, got shape {rgb.shape}, {rgb.dtype}"
         )
 
 
 def _resize(rgb: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """In float32: on bytes, OpenCV's bilinear interpolation is one step off in up to every eighth value."""
+    """Resize in float32: on bytes, OpenCV's bilinear interpolation is off by one in up to every eighth value."""
     if rgb.shape[:2] == size:
         return rgb
     shrinks = size[0] * size[1] < rgb.shape[0] * rgb.shape[1]

@@ -1,7 +1,7 @@
-"""Resizing as weights on one axis, and those weights cut into blocks that are applied as small dense products.
+"""Resizing as one sparse matrix per axis, applied in small dense blocks.
 
-Bilinear and area interpolation act on each axis alone, and are linear: one sparse matrix per axis. `Taps` names its
-entries; `ResizeBlocks` is the same matrix, block by block.
+Bilinear and area interpolation are linear and separable. `Taps` lists the matrix entries; `ResizeBlocks` is the same
+matrix, block by block.
 """
 
 from dataclasses import dataclass
@@ -11,20 +11,20 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Taps:
-    """Output i is the sum over k of weights[i, k] · source[indices[i, k]]; both arrays are (target, K)."""
+    """Output i is Σ_k weights[i, k] · source[indices[i, k]]; both arrays are (target, K)."""
 
     indices: np.ndarray
     weights: np.ndarray
 
     def after(self, inner: "Taps") -> "Taps":
-        """These taps on what `inner` makes of its source, as taps on that source."""
+        """Compose: apply `inner` first, then these taps."""
         target = len(self.indices)
         weights = self.weights[:, :, None] * inner.weights[self.indices]
         return Taps(inner.indices[self.indices].reshape(target, -1), weights.reshape(target, -1))
 
 
 def bilinear_taps(source: int, target: int) -> Taps:
-    """F.interpolate(mode="bilinear", align_corners=False) and cv2.INTER_LINEAR: half-pixel centres, edges repeated."""
+    """Return the taps of F.interpolate(mode="bilinear", align_corners=False), which equals cv2.INTER_LINEAR."""
     position = np.maximum((np.arange(target) + 0.5) * (source / target) - 0.5, 0)
     lower = np.minimum(position.astype(int), source - 1)
     upper = np.minimum(lower + 1, source - 1)
@@ -33,7 +33,7 @@ def bilinear_taps(source: int, target: int) -> Taps:
 
 
 def area_taps(source: int, target: int) -> Taps:
-    """cv2.INTER_AREA, for target ≤ source: the mean of what an output pixel covers, parts of pixels in proportion."""
+    """Return the taps of cv2.INTER_AREA for target ≤ source: the mean over the area that an output pixel covers."""
     scale = source / target
     begin = np.arange(target)[:, None] * scale
     indices = begin.astype(int) + np.arange(int(np.ceil(scale)) + 1)
@@ -45,23 +45,28 @@ def area_taps(source: int, target: int) -> Taps:
 class ResizeBlocks:
     """The resize matrix of one axis: block b of the outputs is weights[b] @ source[first[b] : first[b] + num_taps].
 
-    The last block reaches beyond the outputs where their number is no multiple of the block's; its weights there are 0.
+    If the outputs do not fill the last block, its remaining weights are 0.
+
+    Attributes:
+        first: (blocks,) int.
+        weights: (blocks, block_size, num_taps) float32.
     """
 
-    first: np.ndarray  # (blocks,) int
-    weights: np.ndarray  # (blocks, block_size, num_taps) float32
-
-    @property
-    def block_size(self) -> int:
-        return self.weights.shape[1]
+    first: np.ndarray
+    weights: np.ndarray
 
     @property
     def num_taps(self) -> int:
         return self.weights.shape[2]
 
+    @property
+    def sources(self) -> np.ndarray:
+        """(blocks, num_taps) source index of every tap."""
+        return self.first[:, None] + np.arange(self.num_taps)
+
     @classmethod
     def plan(cls, taps: Taps, source: int, block_size: int) -> "ResizeBlocks":
-        """source: length of the axis that the taps refer to."""
+        """Cut taps on an axis of length `source` into blocks."""
         target = len(taps.indices)
         starts = np.arange(0, target, block_size)
         first = np.minimum.reduceat(taps.indices.min(axis=1), starts)

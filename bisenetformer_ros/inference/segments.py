@@ -1,21 +1,24 @@
-"""From the queries of a panoptic prediction to the segments of its map: the part that needs no pixels."""
+"""Segments of a panoptic map: which queries become segments, and their areas, boxes and centroids."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from bisenetformer_ros.inference.regions import Region
 from bisenetformer_ros.labels import LabelMap
 from bisenetformer_ros.results import Segment
 
 
 @dataclass(frozen=True, eq=False)
 class Queries:
-    """N queries, (N,) arrays. classes: ids of classes. scores: 0..1.
+    """N queries that take part in a panoptic map, as (N,) arrays.
 
-    Counts of pixels: owned_areas at any probability, mask_areas where the query's mask probability is at least 0.5,
-    owned or not, region_areas with both. A query without a region takes no part.
+    Attributes:
+        classes: Class ids.
+        scores: Class probabilities, 0 to 1.
+        owned_areas: Pixels at which the query wins, at any probability.
+        mask_areas: Pixels at which the query's mask probability is at least 0.5, whoever wins.
+        region_areas: Pixels with both. A query without a region is dropped.
     """
 
     classes: np.ndarray
@@ -25,8 +28,28 @@ class Queries:
     region_areas: np.ndarray
 
 
+@dataclass(frozen=True)
+class Region:
+    """Geometry of a region.
+
+    Attributes:
+        area: Pixels.
+        box_xyxy: x_min, y_min, x_max, y_max in pixels, max exclusive.
+        centroid_xy: Mean pixel centre.
+    """
+
+    area: int
+    box_xyxy: tuple[int, int, int, int]
+    centroid_xy: tuple[float, float]
+
+
 def number_segments(queries: Queries, labels: LabelMap, overlap_threshold: float) -> np.ndarray:
-    """(N,) segment id of each query, from 1 in the order of the queries; 0 if dropped. A stuff class has one id."""
+    """Assign segment ids to queries; queries of one stuff class share an id.
+
+    Returns:
+        (N,) ids, from 1 in the order of the queries, 0 if dropped: without a region, or owning fewer pixels than
+        `overlap_threshold` times its mask area.
+    """
     ids = np.zeros(len(queries.classes), int)
     stuff_ids: dict[int, int] = {}
     for query in np.flatnonzero(queries.region_areas):
@@ -38,7 +61,7 @@ def number_segments(queries: Queries, labels: LabelMap, overlap_threshold: float
 
 
 def merge_regions(ids: np.ndarray, regions: Sequence[Region]) -> list[Region]:
-    """Regions of the queries, which share no pixel → regions of the segments 1, 2, …"""
+    """Merge the queries' regions, which are disjoint, into the regions of segments 1, 2, …"""
     return [
         _union([region for region, own_id in zip(regions, ids, strict=True) if own_id == segment_id])
         for segment_id in range(1, int(ids.max(initial=0)) + 1)
@@ -48,7 +71,7 @@ def merge_regions(ids: np.ndarray, regions: Sequence[Region]) -> list[Region]:
 def describe_segments(
     ids: np.ndarray, regions: Sequence[Region], queries: Queries, labels: LabelMap
 ) -> tuple[Segment, ...]:
-    """regions: of the segments 1, 2, … The score of several queries is the mean of theirs, weighted by area."""
+    """Describe segments 1, 2, …, whose regions are given; a shared score is the mean weighted by area."""
     segments = []
     for segment_id, region in enumerate(regions, start=1):
         members = ids == segment_id
@@ -56,6 +79,39 @@ def describe_segments(
         score = float(np.average(queries.scores[members], weights=queries.region_areas[members]))
         segments.append(Segment(segment_id, label.id, label.name, label.is_thing, score, **vars(region)))
     return tuple(segments)
+
+
+def measure_regions(id_map: np.ndarray, num_regions: int) -> list[Region | None]:
+    """Measure the regions 1..num_regions of an (H, W) unsigned integer map; None for a region without pixels.
+
+    Area, box and centroid follow from the number of pixels of each id per row and per column, which takes two passes
+    and 8 · (num_regions + 1) · (H + W) bytes.
+    """
+    per_row = _count_per_line(id_map, num_regions)
+    per_column = _count_per_line(id_map.T, num_regions)
+    return [_region(per_row[:, region], per_column[:, region]) for region in range(1, num_regions + 1)]
+
+
+def _region(rows: np.ndarray, columns: np.ndarray) -> Region | None:
+    occupied_rows, occupied_columns = np.flatnonzero(rows), np.flatnonzero(columns)
+    if not occupied_rows.size:
+        return None
+    left, right = int(occupied_columns[0]), int(occupied_columns[-1]) + 1
+    top, bottom = int(occupied_rows[0]), int(occupied_rows[-1]) + 1
+    area = int(rows.sum())
+    centroid = float(columns @ np.arange(columns.size) / area), float(rows @ np.arange(rows.size) / area)
+    return Region(area, (left, top, right, bottom), centroid)
+
+
+def _count_per_line(lines: np.ndarray, num_regions: int, chunk: int = 32) -> np.ndarray:
+    """Count (lines, num_regions + 1) pixels per id, in chunks since bincount copies its input to 8-byte integers."""
+    counts = np.empty((len(lines), num_regions + 1), np.int64)
+    for start in range(0, len(lines), chunk):
+        part = lines[start : start + chunk]
+        shift = np.arange(len(part))[:, None] * (num_regions + 1)
+        counted = np.bincount((part + shift).ravel(), minlength=shift.size * (num_regions + 1))
+        counts[start : start + chunk] = counted.reshape(len(part), -1)
+    return counts
 
 
 def _union(regions: Sequence[Region]) -> Region:

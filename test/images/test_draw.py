@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from bisenetformer_ros.images.draw import colorize, draw_names, overlay
-from bisenetformer_ros.inference.regions import measure_regions
+from bisenetformer_ros.inference.segments import measure_regions
 from bisenetformer_ros.labels import Label, LabelMap
 from bisenetformer_ros.results import Segment, SegmentationResult
 

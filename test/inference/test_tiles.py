@@ -42,7 +42,7 @@ def test_tiles_are_the_plain_form_in_pieces(
     geometry = plan_geometry(size, input_size)
     masks = random_masks(geometry)
     tiles = MaskTiles(masks, geometry)
-    joined = torch.stack([tiles.join(logits) for logits in logits_of_all(tiles, len(masks), num_bytes).unbind(1)])
+    joined = torch.stack([tiles.assemble(logits) for logits in logits_of_all(tiles, len(masks), num_bytes).unbind(1)])
     torch.testing.assert_close(joined.double(), plain_upsample(masks, geometry), rtol=0, atol=1e-5)
 
 
@@ -82,7 +82,7 @@ def test_what_is_inside_is_the_image() -> None:
     geometry = plan_geometry((TILE_HEIGHT + 8, TILE_WIDTH + 6), None)
     tiles = MaskTiles(random_masks(geometry), geometry)
     assert tiles.inside.sum(1).tolist() == [TILE_HEIGHT * TILE_WIDTH, TILE_HEIGHT * 6, 8 * TILE_WIDTH, 8 * 6]
-    assert tiles.join(tiles.inside).all()
-    assert tiles.join(tiles.inside).is_contiguous()
+    assert tiles.assemble(tiles.inside).all()
+    assert tiles.assemble(tiles.inside).is_contiguous()
     whole = plan_geometry((TILE_HEIGHT, TILE_WIDTH), None)
     assert MaskTiles(random_masks(whole), whole).inside is None

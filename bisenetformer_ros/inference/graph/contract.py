@@ -1,4 +1,4 @@
-"""What an exported graph says of itself, and the names of its inputs and outputs. Needs no engine."""
+"""The contract of exported graphs: metadata, inputs and outputs. Needs no engine."""
 
 import json
 from collections.abc import Mapping
@@ -10,7 +10,7 @@ from bisenetformer_ros.metadata import ModelMetadata
 
 FORMAT_VERSION = "1"
 _ENTRY = "bisenetformer_graph"
-"""The entry of the ONNX metadata that says what the entries of ModelMetadata do not."""
+"""Entry of the ONNX metadata for everything that ModelMetadata does not hold."""
 
 FRAMES = "frames"
 SCORE_THRESHOLD = "score_threshold"
@@ -20,24 +20,24 @@ QUERY_MAP = "query_map"
 QUERY_TABLE = "query_table"
 
 INPUTS = {"semantic": (FRAMES,), "panoptic": (FRAMES, SCORE_THRESHOLD)}
-"""Per task. frames (B, H, W, 3) uint8, in the graph's order of colours; score_threshold () float32, 0..1."""
+"""Inputs per task. frames: (B, H, W, 3) uint8 in the graph's channel order. score_threshold: () float32, 0 to 1."""
 OUTPUTS = {"semantic": (LABEL_MAP, CONFIDENCE), "panoptic": (QUERY_MAP, CONFIDENCE, QUERY_TABLE)}
-"""Per task. label_map, query_map and confidence (B, H, W) uint8, of the frame's size; query_table (B, N, 11) float32.
+"""Outputs per task. label_map, query_map, confidence: (B, H, W) uint8. query_table: (B, N, 11) float32.
 
-query_map holds the query in whose region a pixel lies, NO_QUERY for none; the columns are TABLE_COLUMNS.
+query_map holds the query whose region contains the pixel, or NO_QUERY; the table's columns are TABLE_COLUMNS.
 """
 
 GRAPH_PRECISIONS = ("fp32", "fp16", "int8")
 MAX_BATCH = 64
-"""The most frames in one run of a graph with a dynamic batch."""
+"""Most frames in one run of a graph with a dynamic batch."""
 NO_QUERY = 255
 MAX_QUERIES = 255
 TABLE_COLUMNS = (
-    "class_id",  # the most probable class, which is "no object" for the number of classes
+    "class_id",  # most probable class; the number of classes means "no object"
     "score",  # its probability, 0..1
-    "owned_area",  # pixels where the query is the most probable, at any probability
-    "mask_area",  # pixels where its mask probability is at least 0.5, owned or not
-    "region_area",  # pixels with both: those of the query_map
+    "owned_area",  # pixels at which the query wins, at any probability
+    "mask_area",  # pixels at which its mask probability is at least 0.5, whoever wins
+    "region_area",  # pixels with both, as in query_map
     "x_min",
     "y_min",
     "x_max",  # of the region's box, in pixels, max exclusive
@@ -45,16 +45,22 @@ TABLE_COLUMNS = (
     "x_mean",
     "y_mean",  # mean pixel centre of the region
 )
-"""The areas and the box of a query that takes no part are 0. See `postprocess_panoptic` for what the terms mean."""
+"""Areas and box are 0 for a query that takes no part. `postprocess_panoptic` defines the terms."""
 
 
 @dataclass(frozen=True)
 class GraphInfo:
-    """frame_size: (height, width) of the camera's frames, which the graph takes and gives back.
+    """Description of an exported graph.
 
-    precision: "fp32", "fp16" or "int8", of the network inside. colours: order of a frame's channels, "rgb" or "bgr".
-    dynamic_batch: whether a run may take any number of frames, rather than one. weights_sha256: of the weights file.
-    tools: name → version of what made the graph.
+    Attributes:
+        metadata: Of the model.
+        task: "semantic" or "panoptic".
+        frame_size: (height, width) of frames and outputs.
+        precision: Of the network inside, "fp32", "fp16" or "int8".
+        colours: Channel order of the frames, "rgb" or "bgr".
+        dynamic_batch: Whether a run takes any number of frames rather than one.
+        weights_sha256: Of the weights file.
+        tools: Name → version of the software that made the graph.
     """
 
     metadata: ModelMetadata
@@ -68,7 +74,12 @@ class GraphInfo:
 
     @classmethod
     def load(cls, path: Path) -> "GraphInfo":
-        """Of an ONNX file; raises ModelError if it is missing, damaged or not written by `bisenetformer export`."""
+        """Read the description from an ONNX file.
+
+        Raises:
+            ModelError: The file is missing, corrupt or not written by `bisenetformer export`.
+            EngineError: The package onnx is not installed.
+        """
         try:
             import onnx
             from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
@@ -78,8 +89,8 @@ class GraphInfo:
             graph = onnx.load(str(path), load_external_data=False)
         except (OSError, DecodeError) as error:
             raise ModelError(
-                f"{path}: expected a graph that `bisenetformer export` wrote, this is missing, damaged or no ONNX file "
-                f"({error}); make it again: bisenetformer export MODEL {path} --size HxW"
+                f"{path}: expected a graph written by `bisenetformer export`; the file is missing, corrupt or not ONNX "
+                f"({error}); export it again: bisenetformer export MODEL {path} --size HxW"
             ) from error
         try:
             return cls.from_strings({entry.key: entry.value for entry in graph.metadata_props})
@@ -91,29 +102,29 @@ class GraphInfo:
         return MAX_BATCH if self.dynamic_batch else 1
 
     def check(self, path: Path, task: str) -> None:
-        """Raises EngineError, with the command that helps, unless the graph is for `task`."""
+        """Check that the graph is for `task`. Raises EngineError, with the command that exports one."""
         if task != self.task:
             command = replace(self, task=task).export_command(self.metadata.name, "OUT.onnx")
-            raise EngineError(f"{path} is for the {self.task} task, not for the {task} one; make another: {command}")
+            raise EngineError(f"{path} is for the {self.task} task, expected the {task} task; export one: {command}")
 
     def check_precision(self, path: Path, precision: str) -> None:
-        """Raises EngineError, for an engine that leaves the graph's precision as it is, unless that is asked for."""
+        """Check the precision for engines that cannot change that of the graph. Raises EngineError."""
         if precision not in ("auto", self.precision):
             raise EngineError(
-                f"precision {precision} was asked for, {path} has {self.precision}; set it to auto, or export again"
+                f"{path} has precision {self.precision}, expected {precision}; set precision to auto, or export again"
             )
 
     def to_strings(self) -> dict[str, str]:
-        """The entries of the ONNX metadata: those of ModelMetadata, and one more."""
+        """Return the entries of the ONNX metadata: those of ModelMetadata and one more."""
         own = {name: value for name, value in vars(self).items() if name != "metadata"}
         return self.metadata.to_strings() | {_ENTRY: json.dumps({"format": FORMAT_VERSION, **own})}
 
     @classmethod
     def from_strings(cls, strings: Mapping[str, str]) -> "GraphInfo":
-        """The inverse of `to_strings`; raises ModelError for what it cannot read."""
+        """Invert `to_strings`. Raises ModelError."""
         if _ENTRY not in strings:
             raise ModelError(
-                "expected a graph that `bisenetformer export` wrote, this one does not say what it is; make one: "
+                "expected a graph written by `bisenetformer export`, got one without its metadata; export one: "
                 "bisenetformer export MODEL OUT.onnx --size HxW"
             )
         metadata = ModelMetadata.from_strings(strings)
@@ -123,10 +134,10 @@ class GraphInfo:
                 raise ModelError(f"the graph has format {version}, this version reads format {FORMAT_VERSION}")
             return cls(metadata, **{**values, "frame_size": tuple(values["frame_size"])})
         except (ValueError, TypeError, KeyError) as error:
-            raise ModelError(f"the graph's metadata is damaged: {type(error).__name__}: {error}") from error
+            raise ModelError(f"the graph's metadata is corrupt: {type(error).__name__}: {error}") from error
 
     def export_command(self, model: str, output: str) -> str:
-        """What the user types to make this graph of the weights `model`."""
+        """Return the command that exports this graph from the weights `model`."""
         height, width = self.frame_size
         options = f"--size {height}x{width} --task {self.task} --precision {self.precision}"
         if self.precision == "int8":

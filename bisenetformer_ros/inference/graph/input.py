@@ -1,4 +1,4 @@
-"""Camera frames to the network's input: the steps of `preprocess`, and the normalization, as operators of a graph."""
+"""Preprocessing and normalization as operators of a graph: from camera frames to the network's input."""
 
 from collections.abc import Sequence
 
@@ -11,14 +11,22 @@ from bisenetformer_ros.inference.resize import ResizeBlocks, area_taps, bilinear
 from bisenetformer_ros.results import ImageGeometry
 
 BLOCK_SIZE = 64
-"""Rows or columns that are resized in one product: large enough for fast ones, small enough for few zero weights."""
+"""Rows or columns resized in one product: large enough to be fast, small enough for few zero weights."""
 
 
 class FrameInput(nn.Module):
-    """Resizes, normalizes and pads frames as `geometry` says. pixel_mean, pixel_std: R, G, B, 0..255.
+    """`preprocess` and the network's normalization as operators.
 
-    colours: the order of the channels in the frames, "rgb" or "bgr".
+    Args:
+        geometry: Sizes of frames, resized and padded images.
+        pixel_mean: R, G, B, 0..255.
+        pixel_std: R, G, B, 0..255.
+        colours: Channel order of the frames, "rgb" or "bgr".
     """
+
+    channels: Tensor
+    mean: Tensor
+    scale: Tensor
 
     def __init__(
         self, geometry: ImageGeometry, pixel_mean: Sequence[float], pixel_std: Sequence[float], colours: str
@@ -37,7 +45,7 @@ class FrameInput(nn.Module):
             self.columns = AxisResize(ResizeBlocks.plan(taps(width, new_width), width, BLOCK_SIZE), new_width)
 
     def forward(self, frames: Tensor) -> Tensor:
-        """frames (B, H, W, 3) uint8 → (B, 3, padded height, padded width) float32, 0 in the padding."""
+        """Map frames (B, H, W, 3) uint8 to (B, 3, padded height, padded width) float32, 0 in the padding."""
         images = frames.float()
         if self.reorders:
             images = images.index_select(3, self.channels)
@@ -49,7 +57,7 @@ class FrameInput(nn.Module):
         return F.pad((images - self.mean) * self.scale, (0, padded[1] - width, 0, padded[0] - height))
 
     def _resize(self, images: Tensor) -> Tensor:
-        """(B, H, W, 3) → (B, 3, resized height, resized width)."""
+        """Resize (B, H, W, 3) to (B, 3, resized height, resized width)."""
         width = self.geometry.image_size[1]
         rows = self.rows(images.flatten(2)).unflatten(2, (width, 3))
         resized = self.columns(rows.permute(0, 2, 3, 1).flatten(2)).unflatten(2, (3, rows.shape[1]))
@@ -57,13 +65,16 @@ class FrameInput(nn.Module):
 
 
 class AxisResize(nn.Module):
-    """(B, source, M) → (B, target, M)."""
+    """Resizes (B, source, M) to (B, target, M)."""
+
+    taps: Tensor
+    weights: Tensor
 
     def __init__(self, blocks: ResizeBlocks, target: int) -> None:
         super().__init__()
         self.num_taps = blocks.num_taps
         self.target = target
-        self.register_buffer("taps", torch.from_numpy((blocks.first[:, None] + np.arange(blocks.num_taps)).flatten()))
+        self.register_buffer("taps", torch.from_numpy(blocks.sources.flatten()))
         self.register_buffer("weights", torch.from_numpy(blocks.weights))
 
     def forward(self, source: Tensor) -> Tensor:

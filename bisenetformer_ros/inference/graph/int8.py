@@ -1,9 +1,9 @@
-"""Convolutions in 8-bit integers, by ranges that real frames show (post-training static quantization).
+"""Post-training static quantization of convolutions to 8-bit integers, calibrated on real frames.
 
-The convolutional part of the network alone: backbone, context path and feature fusion, without their gates, which
-work on one pixel and cost nothing, and without the first convolution, from whose errors all others would suffer. On
-generated streets 0.7 % of the labels differ instead of 2.5 %, for 8 % of a frame's time. The decoder and all that is
-not the network stay as they are. For the CPU: activations are unsigned with a zero point, which TensorRT does not read.
+Only the convolutional part is quantized: backbone, context path and feature fusion, without their gates, which work on
+one pixel and cost nothing, and without the first convolution, whose errors all others would inherit. Leaving these in
+float32 costs 8 % of a frame's time, and 0.7 % instead of 2.5 % of the labels differ on generated streets. The format is
+for CPUs: activations are unsigned with a zero point, which TensorRT does not read.
 """
 
 import io
@@ -17,22 +17,26 @@ from pathlib import Path
 import numpy as np
 import onnx
 from onnx import helper
-from onnxruntime.quantization import CalibrationDataReader, CalibrationMethod, QuantFormat, QuantType, quantize_static
+from onnxruntime.quantization import (  # type: ignore[import-untyped]
+    CalibrationDataReader,
+    CalibrationMethod,
+    QuantFormat,
+    QuantType,
+    quantize_static,
+)
 
 from bisenetformer_ros.inference.graph.contract import GraphInfo
 from bisenetformer_ros.inference.graph.runs import graph_inputs
 
 OPERATORS = ("Conv", "Relu", "Concat", "AveragePool")
-"""What keeps 8 bits from one convolution to the next."""
-
-
+"""Convolutions, and what can pass 8 bits on to the next one."""
 PERCENTILE = 99.999
-"""Of the values of a feature map that its range holds. Those beyond are cut off; to hold them all, the steps between
-the others would be coarser: on generated streets a third more of the labels would differ."""
+"""Percentage of a feature map's values within its range; the others are clipped. A range for all values would have
+coarser steps: on generated streets, a third more of the labels would differ."""
 
 
 class _Frames(CalibrationDataReader):
-    """Frames one at a time: ONNX Runtime holds the feature maps of all that it is given at once."""
+    """Gives frames one at a time, since ONNX Runtime keeps the feature maps of everything it gets at once."""
 
     def __init__(self, info: GraphInfo, frames: Sequence[np.ndarray]) -> None:
         self._info, self._frames = info, frames
@@ -50,7 +54,12 @@ class _Frames(CalibrationDataReader):
 
 
 def quantize(proto: onnx.ModelProto, frames: Sequence[np.ndarray]) -> onnx.ModelProto:
-    """proto: a graph in float32. frames: RGB, of the graph's size, such as it will see; some tens are enough."""
+    """Quantize a float32 graph.
+
+    Args:
+        proto: Graph from `build_onnx`.
+        frames: Representative (H, W, 3) uint8 RGB frames of the graph's size; a few dozen suffice.
+    """
     info = GraphInfo.from_strings({entry.key: entry.value for entry in proto.metadata_props})
     with tempfile.TemporaryDirectory() as folder, _without_advice():
         path = Path(folder) / "int8.onnx"
@@ -60,7 +69,7 @@ def quantize(proto: onnx.ModelProto, frames: Sequence[np.ndarray]) -> onnx.Model
             _Frames(info, frames),
             quant_format=QuantFormat.QDQ,
             calibrate_method=CalibrationMethod.Percentile,
-            # one frame after the other, which the second option is for, whatever its name says
+            # despite its name, the second option makes it read one frame after the other
             extra_options={"CalibPercentile": PERCENTILE, "CalibStridedMinMax": 1},
             op_types_to_quantize=list(OPERATORS),
             per_channel=True,
@@ -75,7 +84,7 @@ def quantize(proto: onnx.ModelProto, frames: Sequence[np.ndarray]) -> onnx.Model
 
 
 def _kept_in_float(proto: onnx.ModelProto) -> list[str]:
-    """Names of the first convolution, of those on maps of one pixel, and of the nodes behind the last one."""
+    """Name the first convolution, those on maps of one pixel, and the nodes after the last convolution."""
     sizes = {
         value.name: [dim.dim_value for dim in value.type.tensor_type.shape.dim[2:]] for value in proto.graph.value_info
     }
@@ -88,10 +97,7 @@ def _kept_in_float(proto: onnx.ModelProto) -> list[str]:
 
 @contextmanager
 def _without_advice() -> Iterator[None]:
-    """ONNX Runtime recommends a preparation that these graphs do not need: they hold every shape already.
-
-    And it prints what it is doing.
-    """
+    """Silence ONNX Runtime, which prints its progress and recommends shape inference these graphs do not need."""
     disabled = logging.root.manager.disable
     logging.disable(logging.WARNING)
     try:

@@ -1,4 +1,4 @@
-"""The whole graph as one module: camera frames in, what the host needs out."""
+"""The whole graph as one module: camera frames in, label maps or query maps out."""
 
 import torch
 from torch import Tensor, nn
@@ -7,8 +7,7 @@ from bisenetformer_ros.errors import ConfigError
 from bisenetformer_ros.inference.graph.contract import MAX_QUERIES
 from bisenetformer_ros.inference.graph.input import FrameInput
 from bisenetformer_ros.inference.graph.network import ExportableNetwork
-from bisenetformer_ros.inference.graph.panoptic_output import PanopticOutput
-from bisenetformer_ros.inference.graph.semantic_output import SemanticOutput
+from bisenetformer_ros.inference.graph.outputs import PanopticOutput, SemanticOutput
 from bisenetformer_ros.inference.postprocess import SemanticOrder
 from bisenetformer_ros.inference.preprocess import plan_geometry
 from bisenetformer_ros.metadata import ModelMetadata
@@ -16,11 +15,11 @@ from bisenetformer_ros.model.bisenetformer import BiSeNetFormer
 
 MASK_STRIDE = 8
 DTYPES = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16, "int8": torch.float32}
-"""Of the network's weights and activations, by precision; integers come later, see quantization.py."""
+"""Type of the network's weights and activations, by precision; int8.py quantizes the exported graph."""
 
 
 class SegmentationGraph(nn.Module):
-    """Inputs and outputs as engines/graph.py has them, for frames of (height, width) `frame_size`."""
+    """Maps `contract.INPUTS` to `contract.OUTPUTS` for frames of (height, width) `frame_size`."""
 
     def __init__(
         self,
@@ -42,7 +41,7 @@ class SegmentationGraph(nn.Module):
         self.output: nn.Module = SemanticOutput(num_classes, num_queries, mask_size, geometry, semantic_order)
         if task == "panoptic":
             if num_queries > MAX_QUERIES:
-                raise ConfigError(f"a query map has room for {MAX_QUERIES} queries, this network has {num_queries}")
+                raise ConfigError(f"expected at most {MAX_QUERIES} queries, as a query map can hold, got {num_queries}")
             self.output = PanopticOutput(num_classes, num_queries, mask_size, geometry)
 
     def forward(self, frames: Tensor, score_threshold: Tensor | None = None) -> tuple[Tensor, ...]:

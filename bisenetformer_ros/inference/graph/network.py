@@ -1,8 +1,7 @@
-"""The folded network in the form that is exported: plain operators, and float32 where 16 bits would not do.
+"""The folded network as plain operators, with float32 where 16 bits do not suffice.
 
-In half precision, weights and activations are float16. In float32 stay the queries themselves with their layer
-normalizations (sums over many layers), every softmax, the masks that steer the attention (their sign is all that
-counts) and the class logits.
+In half precision, weights and activations are float16. The queries and their layer normalizations (sums over many
+layers), every softmax, the attention masks (only their sign matters) and the class logits stay float32.
 """
 
 import torch
@@ -10,11 +9,12 @@ from torch import Tensor, nn
 
 from bisenetformer_ros.model.bisenetformer import STRIDE, BiSeNetFormer
 from bisenetformer_ros.model.folding import FoldedDecoder, fold
+from bisenetformer_ros.model.layers import module_list
 from bisenetformer_ros.model.position_encoding import sine_position_encoding
 from bisenetformer_ros.model.transformer_decoder import Attention, DecoderBlock, mask_products, resize_features, tokens
 
 BLOCKED = -1e4
-"""Added to what a query may not attend to: finite, and far enough down that nothing of it is left in float32."""
+"""Bias of keys that a query may not attend to: finite, and low enough that softmax gives 0 in float32."""
 
 
 class ExportableNetwork(nn.Module):
@@ -23,6 +23,7 @@ class ExportableNetwork(nn.Module):
     def __init__(self, model: BiSeNetFormer, padded_size: tuple[int, int], dtype: torch.dtype) -> None:
         super().__init__()
         folded = fold(model)
+        assert isinstance(folded.decoder, FoldedDecoder)
         height, width = padded_size
         strides = [STRIDE >> level for level in range(folded.decoder.num_levels)]
         level_sizes = [(height // stride, width // stride) for stride in strides]
@@ -33,9 +34,9 @@ class ExportableNetwork(nn.Module):
         self.decoder = ExportableDecoder(folded.decoder, level_sizes, dtype)
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
-        """images (B, 3, *padded_size) float32, normalized.
+        """Map normalized images (B, 3, *padded_size) to class_logits (B, N, K+1) and mask_logits (B, N, H/8, W/8).
 
-        Returns class_logits (B, N, K+1) and mask_logits (B, N, H/8, W/8), float32.
+        Inputs and outputs are float32.
         """
         _, res3, res4, res5 = self.backbone(images.to(self.dtype))
         context = self.context_path(res3, res4, res5)
@@ -52,25 +53,25 @@ class ExportableDecoder(nn.Module):
         self.query_feat = nn.Parameter(decoder.query_feat.weight[None].float())
         self.query_embed = nn.Parameter(decoder.query_embed.weight[None].float())
         self.head = decoder.head
-        self.blocks = nn.ModuleList(ExportableBlock(block, dtype) for block in decoder.blocks)
+        self.blocks = module_list(ExportableBlock(block, dtype) for block in decoder.blocks)
         for level, (size, project) in enumerate(zip(level_sizes, decoder.keys_of_position, strict=True)):
             with torch.no_grad():
-                position_keys = project(tokens(sine_position_encoding(*size, project.in_features)))
+                position_keys = project(tokens(sine_position_encoding(size[0], size[1], project.in_features)))
             self.register_buffer(f"position_keys_{level}", position_keys.to(dtype))
-        self.keys_values = decoder.keys_values.to(dtype)
+        self.keys_values = module_list(keys_values.to(dtype) for keys_values in decoder.keys_values)
 
     def forward(self, levels: tuple[Tensor, ...], mask_features: Tensor) -> tuple[Tensor, Tensor]:
         keys_values = self.project_keys_values(levels)
         steering = [resize_features(mask_features, size).float() for size in self.level_sizes]
         x = self.query_feat  # (1, N, D): the first block makes it (B, N, D)
         for index, (block, (key, value)) in enumerate(zip(self.blocks, keys_values, strict=True)):
-            bias = attention_bias(self.head.mask_embed(x), steering[index % len(levels)])
+            bias = blocking_bias(self.head.mask_embed(x), steering[index % len(levels)])
             x = block(x, self.query_embed, key, value, bias)
         mask_embed = self.head.mask_embed(x).to(mask_features.dtype)
         return self.head.class_logits(x), mask_products(mask_embed, mask_features).float()
 
     def project_keys_values(self, levels: tuple[Tensor, ...]) -> list[tuple[Tensor, Tensor]]:
-        """Keys and values of every block, (B, S, D) each."""
+        """Return keys and values of every block, (B, S, D) each."""
         dim = self.query_feat.shape[2]
         keys_values: dict[int, tuple[Tensor, Tensor]] = {}
         for index, level in enumerate(levels):
@@ -85,7 +86,7 @@ class ExportableDecoder(nn.Module):
 
 
 class ExportableBlock(nn.Module):
-    """`DecoderBlock` with linear layers in `dtype` between float32 sums."""
+    """`DecoderBlock` with linear layers in `dtype` and float32 sums."""
 
     def __init__(self, block: DecoderBlock, dtype: torch.dtype) -> None:
         super().__init__()
@@ -97,7 +98,10 @@ class ExportableBlock(nn.Module):
         self.feedforward = block.feedforward.to(dtype)
 
     def forward(self, x: Tensor, query_embed: Tensor, key: Tensor, value: Tensor, bias: Tensor) -> Tensor:
-        """x, query_embed (B or 1, N, D) float32; key and value (B, S, D); bias (B, 1, N, S) float32 → (B, N, D)."""
+        """Refine the queries; as `DecoderBlock.forward` with float32 `x` and a float32 bias (B, 1, N, S) as the mask.
+
+        The batch of `x` and `query_embed` may be 1.
+        """
         cross, own = self.cross_attention, self.self_attention
         query = cross.query((self.cross_norm(x) + query_embed).to(self.dtype))
         x = x + attend(cross, query, key, value, bias).float()
@@ -109,7 +113,7 @@ class ExportableBlock(nn.Module):
 
 
 def attend(attention: Attention, query: Tensor, key: Tensor, value: Tensor, bias: Tensor | None = None) -> Tensor:
-    """`Attention.attend` written out, with the softmax in float32."""
+    """Compute `Attention.attend` with explicit operators, and the softmax in float32."""
     heads = attention.num_heads
     query, key, value = (x.unflatten(2, (heads, x.shape[2] // heads)).transpose(1, 2) for x in (query, key, value))
     logits = torch.matmul(query * query.shape[3] ** -0.5, key.transpose(2, 3)).float()
@@ -119,8 +123,8 @@ def attend(attention: Attention, query: Tensor, key: Tensor, value: Tensor, bias
     return attention.out(attended.transpose(1, 2).flatten(2))
 
 
-def attention_bias(mask_embed: Tensor, features: Tensor) -> Tensor:
-    """Of what `attention_mask` does not allow, BLOCKED; else 0: (B, 1, N, H·W) float32."""
+def blocking_bias(mask_embed: Tensor, features: Tensor) -> Tensor:
+    """Return BLOCKED where `attention_mask` is false, else 0: (B, 1, N, H·W) float32."""
     logits = torch.matmul(mask_embed, features.flatten(2))
     blocked = (logits < 0) & (logits.amax(dim=2, keepdim=True) >= 0)
     return blocked[:, None].float() * BLOCKED

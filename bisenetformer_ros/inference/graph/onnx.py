@@ -1,7 +1,7 @@
-"""A model as an ONNX file that does the whole job, for ONNX Runtime, OpenVINO and TensorRT 8.6 to 11.
+"""Exports a model as an ONNX graph from frames to results, for ONNX Runtime, OpenVINO and TensorRT 8.6 to 11.
 
-TensorRT 8.6 reads opset 17, PyTorch's exporter writes 18 or later. Of the operators used here only the reductions and
-Resize differ between the two, so that taking a graph back is a matter of a few attributes; then it is checked.
+TensorRT 8.6 reads opset 17; PyTorch's exporter writes 18 or later. Of the operators used here only the reductions and
+Resize differ, so a downgrade takes a few attributes. The result is checked.
 """
 
 import logging
@@ -25,17 +25,22 @@ from bisenetformer_ros.model.checkpoint import load_checkpoint
 
 OPSET = 17
 IR_VERSION = 8
-"""Of the file format; that of ONNX 1.13, which TensorRT 8.6 is built with."""
+"""Version of the file format: that of ONNX 1.13, with which TensorRT 8.6 is built."""
 EXPORTERS_OPSET = 18
 SINCE_18 = {"noop_with_empty_axes", "antialias", "keep_aspect_ratio_policy"}
-"""Attributes that opset 17 does not know; the exporter leaves them at what 17 does."""
+"""Attributes unknown to opset 17; the exporter leaves them at what opset 17 does."""
 
 
 @dataclass(frozen=True)
 class ExportOptions:
-    """frame_size: (height, width) of the camera's frames. precision: "fp32", "fp16" or "int8". colours: "rgb" or "bgr".
+    """Options of an export.
 
-    dynamic_batch: one run takes any number of frames, rather than one.
+    Attributes:
+        task: "semantic" or "panoptic".
+        frame_size: (height, width) of the camera's frames.
+        precision: "fp32", "fp16" or "int8".
+        colours: Channel order of the frames, "rgb" or "bgr".
+        dynamic_batch: Whether a run takes any number of frames rather than one.
     """
 
     task: str
@@ -51,10 +56,16 @@ def build_onnx(
     calibration: Sequence[np.ndarray] = (),
     semantic_order: SemanticOrder = "full",
 ) -> onnx.ModelProto:
-    """The graph with its metadata, checked for consistency; raises ModelError for the weights.
+    """Build the graph with its metadata, and check it for consistency.
 
-    calibration: for int8, RGB frames of the graph's size such as it will see. semantic_order: see
-    `postprocess_semantic`; "coarse" is for comparisons with the authors' SDK.
+    Args:
+        weights: Weights file.
+        options: Options of the export.
+        calibration: For int8, representative (H, W, 3) uint8 RGB frames of the graph's size.
+        semantic_order: See `postprocess_semantic`; "coarse" is for comparisons with the authors' SDK.
+
+    Raises:
+        ModelError: The weights cannot be loaded.
     """
     model, metadata = load_checkpoint(weights)
     graph = SegmentationGraph(
@@ -62,7 +73,7 @@ def build_onnx(
     ).eval()
     proto = _trace(graph, options)
     _remove_traces(proto)
-    _take_back_to_opset_17(proto)
+    _downgrade_to_opset_17(proto)
     info = GraphInfo(
         metadata,
         **vars(options),
@@ -78,14 +89,14 @@ def build_onnx(
 
 
 def _trace(graph: SegmentationGraph, options: ExportOptions) -> onnx.ModelProto:
-    batch = 2 if options.dynamic_batch else 1  # a batch of one would be taken as a constant
+    batch = 2 if options.dynamic_batch else 1  # the exporter takes a batch of one as a constant
     frames = torch.zeros(batch, *options.frame_size, 3, dtype=torch.uint8)
     arguments = (frames, torch.tensor(0.5))[: len(INPUTS[options.task])]
     shapes = {0: torch.export.Dim("batch", min=1, max=MAX_BATCH)} if options.dynamic_batch else None
     for noisy in ("torch.onnx", "onnxscript"):
         logging.getLogger(noisy).setLevel(logging.ERROR)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", FutureWarning)  # about PyTorch's own use of itself
+        warnings.simplefilter("ignore", FutureWarning)  # about PyTorch's internals
         program = torch.onnx.export(
             graph,
             arguments,
@@ -96,18 +107,19 @@ def _trace(graph: SegmentationGraph, options: ExportOptions) -> onnx.ModelProto:
             dynamo=True,
             verbose=False,
         )
+    assert program is not None
     return program.model_proto
 
 
 def _remove_traces(proto: onnx.ModelProto) -> None:
-    """What the exporter notes about every node and value: source lines, with paths of this machine."""
+    """Remove the exporter's notes on nodes and values: source lines, with paths of this machine."""
     graph = proto.graph
     for item in (proto, graph, *graph.node, *graph.value_info, *graph.initializer, *graph.input, *graph.output):
         del item.metadata_props[:]
         item.doc_string = ""
 
 
-def _take_back_to_opset_17(proto: onnx.ModelProto) -> None:
+def _downgrade_to_opset_17(proto: onnx.ModelProto) -> None:
     constants = {tensor.name: tensor for tensor in proto.graph.initializer}
     for node in proto.graph.node:
         kept = [attribute for attribute in node.attribute if attribute.name not in SINCE_18]

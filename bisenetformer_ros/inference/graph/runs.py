@@ -1,4 +1,4 @@
-"""Frames through an exported graph, whatever runs it: what goes in, and what the outputs mean."""
+"""Runs frames through an exported graph with any runtime: builds the inputs and interprets the outputs."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -20,8 +20,7 @@ from bisenetformer_ros.inference.graph.contract import (
     GraphInfo,
 )
 from bisenetformer_ros.inference.preprocess import check_frames
-from bisenetformer_ros.inference.regions import Region
-from bisenetformer_ros.inference.segments import Queries, describe_segments, merge_regions, number_segments
+from bisenetformer_ros.inference.segments import Queries, Region, describe_segments, merge_regions, number_segments
 from bisenetformer_ros.labels import LabelMap
 from bisenetformer_ros.results import UNLABELED, SegmentationResult, StageTimes
 
@@ -36,9 +35,19 @@ def segment_frames(
     score_threshold: float,
     overlap_threshold: float,
 ) -> list[SegmentationResult]:
-    """`Engine.segment` for an engine whose `run` maps the graph's inputs to its outputs, both by name.
+    """Implement `Engine.segment` for a graph.
 
-    max_batch: the most frames in one run.
+    Args:
+        run: Maps the graph's inputs to its outputs, both by name.
+        graph: Description of the graph.
+        max_batch: Most frames in one run.
+        frames: (H, W, 3) uint8 RGB each.
+        score_threshold: 0 to 1, see `postprocess_panoptic`.
+        overlap_threshold: 0 to 1, likewise.
+
+    Raises:
+        InputError: The frames are not such images.
+        EngineError: The graph was exported for another frame size.
     """
     results: list[SegmentationResult] = []
     _check_size(check_frames(frames), graph)
@@ -56,7 +65,7 @@ def segment_frames(
 
 
 def graph_inputs(frames: Sequence[np.ndarray], graph: GraphInfo, score_threshold: float) -> Arrays:
-    """frames: RGB images (H, W, 3) uint8, all of the graph's size."""
+    """Build the inputs for RGB frames (H, W, 3) uint8, all of the graph's size."""
     batch = np.stack(frames) if len(frames) > 1 else np.ascontiguousarray(frames[0])[None]
     if graph.colours == "bgr":
         batch = np.ascontiguousarray(batch[..., ::-1])
@@ -65,7 +74,7 @@ def graph_inputs(frames: Sequence[np.ndarray], graph: GraphInfo, score_threshold
 
 
 def read_results(outputs: Arrays, graph: GraphInfo, overlap_threshold: float) -> list[SegmentationResult]:
-    """One result per frame of the batch; see engines/graph.py for the outputs."""
+    """Interpret the outputs (see `contract.OUTPUTS`), one result per frame of the batch."""
     if graph.task == "semantic":
         return [SegmentationResult(*pair) for pair in zip(outputs[LABEL_MAP], outputs[CONFIDENCE], strict=True)]
     per_frame = zip(outputs[QUERY_MAP], outputs[CONFIDENCE], outputs[QUERY_TABLE], strict=True)
@@ -76,15 +85,15 @@ def _check_size(found: tuple[int, int], graph: GraphInfo) -> None:
     if found != graph.frame_size:
         command = replace(graph, frame_size=found).export_command(graph.metadata.name, "OUT.onnx")
         raise EngineError(
-            f"the graph was exported for frames of {'{}x{}'.format(*graph.frame_size)} (height x width), these have "
-            f"{'{}x{}'.format(*found)}; make one for them: {command}"
+            f"the graph was exported for frames of {'{}x{}'.format(*graph.frame_size)} (height x width), got "
+            f"{'{}x{}'.format(*found)}; export one for this size: {command}"
         )
 
 
 def _panoptic(
     query_map: np.ndarray, confidence: np.ndarray, table: np.ndarray, labels: LabelMap, overlap_threshold: float
 ) -> SegmentationResult:
-    """One frame's outputs, with N queries: query_map and confidence (H, W) uint8, table (N, 11) float32."""
+    """Interpret one frame's query_map and confidence (H, W) uint8 and table (N, 11) float32."""
     classes, areas = table[:, 0].astype(int), table[:, 2:5].astype(int)
     queries = Queries(classes, table[:, 1], *areas.T)
     ids = number_segments(queries, labels, overlap_threshold)

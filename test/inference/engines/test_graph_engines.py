@@ -9,8 +9,8 @@ import pytest
 from small_graph import AREA, SIZE, write_graph
 
 from bisenetformer_ros.errors import EngineError, InputError, ModelError
-from bisenetformer_ros.inference.engines import open_engine
 from bisenetformer_ros.inference.engines.base import Engine
+from bisenetformer_ros.inference.engines.opening import open_engine
 from bisenetformer_ros.inference.graph.contract import GraphInfo
 
 pytest.importorskip("onnxruntime", reason="ONNX Runtime is not installed")
@@ -74,7 +74,7 @@ def test_a_graph_for_bgr_gets_its_colours_turned_round(tmp_path: Path, name: str
 
 def test_another_size_is_an_error_with_both_sizes_and_the_command(engine: Engine) -> None:
     frame = np.zeros((12, 16, 3), np.uint8)
-    with pytest.raises(EngineError, match=r"6x8 .* these have 12x16; .* --size 12x16 --task " + engine.task):
+    with pytest.raises(EngineError, match=r"6x8 .* got 12x16; .* --size 12x16 --task " + engine.task):
         engine.segment([frame], 0.5, 0.5)
     with pytest.raises(InputError):
         engine.segment([frame[..., 0]], 0.5, 0.5)
@@ -83,7 +83,7 @@ def test_another_size_is_an_error_with_both_sizes_and_the_command(engine: Engine
 @pytest.mark.parametrize("name", ["auto", *ENGINES])
 def test_another_task_is_an_error_with_the_command_told_once(tmp_path: Path, name: str) -> None:
     path = write_graph(tmp_path / "red.onnx", "fp32", dynamic_batch=False)
-    with pytest.raises(EngineError, match="for the semantic task, not for the panoptic one") as error:
+    with pytest.raises(EngineError, match="for the semantic task, expected the panoptic task") as error:
         open_engine(path, "panoptic", name)
     assert str(error.value).count("bisenetformer export red OUT.onnx --size 6x8 --task panoptic") == 1
 
@@ -93,18 +93,19 @@ def test_another_task_is_an_error_with_the_command_told_once(tmp_path: Path, nam
 def test_a_truncated_file_is_an_error_with_the_command(tmp_path: Path, name: str, kept: int) -> None:
     path = write_graph(tmp_path / "red.onnx", "fp32", dynamic_batch=False)
     path.write_bytes(path.read_bytes()[:kept])
-    with pytest.raises(ModelError, match=r"red\.onnx: expected a graph that `bisenetformer export` wrote"):
+    with pytest.raises(ModelError, match=r"red\.onnx: expected a graph written by `bisenetformer export`"):
         open_engine(path, "semantic", name)
 
 
 @pytest.mark.parametrize(
     ("name", "device", "precision", "words"),
     [
-        ("openvino", "cuda", "auto", "runs on the CPU alone; set device to auto or cpu"),
-        ("openvino", "auto", "fp16", "with auto, fp32, bf16 alone"),
+        ("openvino", "cuda", "auto", "only runs on the CPU; set device to auto or cpu"),
+        ("openvino", "auto", "fp16", "on cpu, expected one of auto, fp32, bf16, int8; .* set engine to onnxruntime"),
+        ("openvino", "auto", "int8", "has precision fp32, expected int8; set precision to auto"),
         ("onnxruntime", "tpu", "auto", "expected auto, cpu, cuda, cuda:N, tensorrt or tensorrt:N"),
-        ("onnxruntime", "cpu", "fp16", "has fp32; set it to auto, or export again"),
-        ("torch", "cpu", "auto", "takes weights files"),
+        ("onnxruntime", "cpu", "fp16", "has precision fp32, expected fp16; set precision to auto"),
+        ("torch", "cpu", "auto", "opens weights files"),
         ("tensorrt", "cpu", "auto", "bisenetformer build-engine"),
     ],
 )

@@ -6,9 +6,7 @@ import torch
 
 from bisenetformer_ros.inference.graph.contract import NO_QUERY
 from bisenetformer_ros.inference.graph.input import FrameInput
-from bisenetformer_ros.inference.graph.panoptic_output import PanopticOutput
-from bisenetformer_ros.inference.graph.query_regions import QueryRegions
-from bisenetformer_ros.inference.graph.semantic_output import SemanticOutput
+from bisenetformer_ros.inference.graph.outputs import PanopticOutput, QueryRegions, SemanticOutput
 from bisenetformer_ros.inference.postprocess import SemanticOrder, postprocess_semantic
 from bisenetformer_ros.inference.preprocess import plan_geometry, preprocess
 from bisenetformer_ros.labels import LabelMap

@@ -1,6 +1,6 @@
 import numpy as np
 
-from bisenetformer_ros.inference.regions import Region, measure_regions
+from bisenetformer_ros.inference.segments import Region, measure_regions
 
 
 def test_regions_of_a_small_map_counted_by_hand() -> None:
