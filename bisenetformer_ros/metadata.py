@@ -67,4 +67,4 @@ class ModelMetadata:
                 provenance=json.loads(strings.get("provenance", "{}")),
             )
         except (ValueError, TypeError) as error:
-            raise ModelError(f"the file's header is damaged: {error}") from error
+            raise ModelError(f"the file's header is corrupt: {error}") from error

@@ -1,6 +1,7 @@
-"""The names and the structure of the authors' published checkpoints, translated to ours."""
+"""Translates the names and the structure of the authors' published checkpoints to ours."""
 
 import re
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -14,12 +15,12 @@ _PREDICTOR = "head.predictor."
 _HEADS = _PREDICTOR + "forward_prediction_heads."
 
 NUM_HEADS = 8
-"""Attention heads in every published model; their number leaves no trace in the tensors."""
+"""Attention heads in every published model; the tensors do not show their number."""
 
-_STDC_STAGES = {(2, 2, 2): "bisenetformer-stdc1", (4, 5, 3): "bisenetformer-stdc2"}
+_STDC_STAGES: dict[tuple[int, ...], str] = {(2, 2, 2): "bisenetformer-stdc1", (4, 5, 3): "bisenetformer-stdc2"}
 _STEM_FEATURES = 2
 
-# Authors' name → ours; the first pattern that matches counts. STDC's blocks are renamed on their own, by number.
+# Authors' name → ours; the first match wins. `rename_stdc` renames the blocks of the backbone.
 _RENAMING = [
     (r"pixel_decoder\.cp\.arm(16|32)\.proj\.", r"context_path.refine\1.project."),
     (r"pixel_decoder\.cp\.arm(16|32)\.conv\.", r"context_path.refine\1.conv."),
@@ -62,10 +63,14 @@ def is_authors_checkpoint(tensors: dict[str, Tensor]) -> bool:
 
 
 def from_authors(tensors: dict[str, Tensor]) -> tuple[dict[str, Any], dict[str, Tensor]]:
-    """The `build_model` keywords that the tensors imply, and the tensors under our names.
+    """Translate a checkpoint.
 
-    A name that is not understood is kept as it is, so that loading reports it. Raises ModelError when the structure
-    cannot be told.
+    Returns:
+        The `build_model` keywords that the tensors imply, and the tensors under our names. Unknown names stay, so that
+        loading reports them.
+
+    Raises:
+        ModelError: The structure cannot be inferred.
     """
     tensors = {name: tensor for name, tensor in tensors.items() if not _DROPPED.match(name)}
     depths = stdc_depths(tensors, _BACKBONE)
@@ -74,14 +79,14 @@ def from_authors(tensors: dict[str, Tensor]) -> tuple[dict[str, Any], dict[str, 
         if name.startswith(_BACKBONE):
             renamed["backbone." + rename_stdc(name.removeprefix(_BACKBONE), depths)] = tensor
         else:
-            renamed.update(_split_packed(_rename(name), tensor))
+            renamed.update(_split_packed(rename(name, _RENAMING), tensor))
     return _architecture(tensors, depths), renamed
 
 
 def _architecture(tensors: dict[str, Tensor], depths: tuple[int, ...]) -> dict[str, Any]:
     def shape(name: str) -> torch.Size:
         if name not in tensors:
-            raise ModelError(f"cannot tell the structure of this checkpoint: it has no tensor '{name}'")
+            raise ModelError(f"cannot infer the structure of this checkpoint: it has no tensor '{name}'")
         return tensors[name].shape
 
     num_queries, dim = shape(_PREDICTOR + "query_feat.weight")
@@ -103,7 +108,7 @@ def _count(tensors: dict[str, Tensor], pattern: str) -> int:
 
 
 def stdc_depths(tensors: dict[str, Tensor], prefix: str) -> tuple[int, ...]:
-    """Blocks per stage: a block with a stride (an `avd_layer`) starts a stage."""
+    """Infer the blocks per stage: a block with a stride, which has an `avd_layer`, starts a stage."""
     num_features = _count(tensors, re.escape(prefix) + r"features\.(\d+)\.")
     starts = sorted(
         {int(m[1]) for name in tensors if (m := re.match(re.escape(prefix) + r"features\.(\d+)\.avd_layer\.", name))}
@@ -118,7 +123,7 @@ def stdc_depths(tensors: dict[str, Tensor], prefix: str) -> tuple[int, ...]:
 
 
 def rename_stdc(name: str, depths: tuple[int, ...]) -> str:
-    """features.N.conv… → stem.N.conv… or stages.S.B.convs…"""
+    """Rename features.N.conv… to stem.N.conv… or stages.S.B.convs…"""
     match = re.match(r"features\.(\d+)\.(.*)", name)
     if not match:
         return name
@@ -134,8 +139,9 @@ def rename_stdc(name: str, depths: tuple[int, ...]) -> str:
     return f"stages.{stage}.{index}.{rest}"
 
 
-def _rename(name: str) -> str:
-    for pattern, replacement in _RENAMING:
+def rename(name: str, renaming: Sequence[tuple[str, str]]) -> str:
+    """Apply the first of the (pattern, replacement) pairs that matches the start of `name`."""
+    for pattern, replacement in renaming:
         renamed, count = re.subn("^" + pattern, replacement, name)
         if count:
             return renamed
@@ -143,7 +149,7 @@ def _rename(name: str) -> str:
 
 
 def _split_packed(name: str, tensor: Tensor) -> dict[str, Tensor]:
-    """PyTorch's packed attention input projection is query, key and value on top of each other."""
+    """Split PyTorch's packed input projection of attention into query, key and value."""
     if ".in_proj." not in name:
         return {name: tensor}
     return {

@@ -1,7 +1,7 @@
-"""Backbones: image → feature maps at 1/4, 1/8, 1/16 and 1/32 of its size.
+"""Backbones: map images to features at 1/4, 1/8, 1/16 and 1/32 of their size.
 
 STDC: Fan et al., "Rethinking BiSeNet for real-time semantic segmentation", CVPR 2021.
-ResNet-50: He et al., CVPR 2016, with the stride in the 3×3 convolution.
+ResNet-50: He et al., "Deep residual learning for image recognition", CVPR 2016, with the stride in the 3×3 convolution.
 """
 
 from collections.abc import Sequence
@@ -14,7 +14,7 @@ from bisenetformer_ros.model.layers import ConvBNReLU
 
 
 class CatBottleneck(nn.Module):
-    """Short-term dense concatenation of four convolutions with 1/2, 1/4, 1/8 and 1/8 of the output channels."""
+    """STDC module: concatenates four convolutions in a row with 1/2, 1/4, 1/8 and 1/8 of the output channels."""
 
     def __init__(self, in_channels: int, out_channels: int, stride: int) -> None:
         super().__init__()
@@ -41,7 +41,15 @@ class CatBottleneck(nn.Module):
 
 
 class STDC(nn.Module):
-    """blocks_per_stage: (2, 2, 2) for STDC1, (4, 5, 3) for STDC2. base_channels: 64 in the paper."""
+    """Short-term dense concatenation network.
+
+    Args:
+        blocks_per_stage: (2, 2, 2) for STDC1, (4, 5, 3) for STDC2.
+        base_channels: 64 in the paper.
+
+    Attributes:
+        out_channels: Of the features at 1/4, 1/8, 1/16 and 1/32.
+    """
 
     def __init__(self, blocks_per_stage: Sequence[int], base_channels: int = 64) -> None:
         super().__init__()
@@ -60,7 +68,7 @@ class STDC(nn.Module):
                 nn.init.kaiming_normal_(module.weight, mode="fan_out")
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """images (B, 3, H, W), normalized → features at 1/4, 1/8, 1/16, 1/32 with `out_channels` channels."""
+        """Map normalized images (B, 3, H, W) to features at 1/4, 1/8, 1/16, 1/32 with `out_channels` channels."""
         res2 = self.stem(images)
         res3 = self.stages[0](res2)
         res4 = self.stages[1](res3)
@@ -69,7 +77,7 @@ class STDC(nn.Module):
 
 
 class Bottleneck(nn.Module):
-    """1×1, 3×3 (with the stride), 1×1 residual block that widens by four."""
+    """Residual block: 1×1, 3×3 (with the stride) and 1×1 convolutions; 4 · `width` output channels."""
 
     def __init__(self, in_channels: int, width: int, stride: int) -> None:
         super().__init__()
@@ -86,7 +94,11 @@ class Bottleneck(nn.Module):
 
 
 class ResNet(nn.Module):
-    """ResNet with bottleneck blocks; (3, 4, 6, 3) is ResNet-50."""
+    """ResNet with bottleneck blocks; (3, 4, 6, 3) is ResNet-50.
+
+    Attributes:
+        out_channels: Of the features at 1/4, 1/8, 1/16 and 1/32.
+    """
 
     def __init__(self, blocks_per_stage: Sequence[int] = (3, 4, 6, 3)) -> None:
         super().__init__()
@@ -105,7 +117,7 @@ class ResNet(nn.Module):
                 nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """images (B, 3, H, W), normalized → features at 1/4, 1/8, 1/16, 1/32 with `out_channels` channels."""
+        """Map normalized images (B, 3, H, W) to features at 1/4, 1/8, 1/16, 1/32 with `out_channels` channels."""
         res2 = self.stages[0](self.stem(images))
         res3 = self.stages[1](res2)
         res4 = self.stages[2](res3)

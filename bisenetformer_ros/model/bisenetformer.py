@@ -11,21 +11,35 @@ from bisenetformer_ros.model.feature_fusion import FeatureFusion
 from bisenetformer_ros.model.transformer_decoder import TransformerDecoder
 
 STRIDE = 32
-"""Height and width of the input are multiples of this."""
+"""Height and width of the input must be multiples of this."""
 
 
 class PixelFeatures(NamedTuple):
-    """levels: context maps (B, C, h, w) that the decoder reads, coarsest first. mask: (B, C, H/8, W/8)."""
+    """Output of the convolutional part.
+
+    Attributes:
+        levels: Context maps (B, C, h, w) that the decoder reads, coarsest first.
+        mask: Mask features (B, C, H/8, W/8).
+    """
 
     levels: tuple[Tensor, ...]
     mask: Tensor
 
 
 class BiSeNetFormer(nn.Module):
-    """The whole network. `build_model` gives the paper's variants.
+    """The whole network; `build_model` builds the paper's variants.
 
-    backbone: images → features at 1/4, 1/8, 1/16, 1/32; the spatial path is its output at 1/8.
+    Args:
+        backbone: Maps images to features at 1/4, 1/8, 1/16 and 1/32; its output at 1/8 is the spatial path.
+        context_path: Refines the features at 1/16 and 1/32.
+        feature_fusion: Makes the mask features.
+        decoder: Predicts classes and masks.
+        pixel_mean: R, G, B, 0..255; subtracted from the input.
+        pixel_std: R, G, B, 0..255; divides the input.
     """
+
+    pixel_mean: Tensor
+    pixel_std: Tensor
 
     def __init__(
         self,
@@ -45,22 +59,29 @@ class BiSeNetFormer(nn.Module):
         self.register_buffer("pixel_std", torch.tensor(pixel_std).view(3, 1, 1))
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
-        """images (B, 3, H, W) float, RGB 0..255, H and W multiples of 32.
+        """Predict classes and masks.
 
-        Returns class_logits (B, N, K+1), the last class being 'no object', and mask_logits (B, N, H/8, W/8).
+        Args:
+            images: (B, 3, H, W) float, RGB, 0..255; H and W multiples of STRIDE.
+
+        Returns:
+            class_logits (B, N, K+1), the last class being "no object", and mask_logits (B, N, H/8, W/8).
+
+        Raises:
+            ValueError: H or W is not a multiple of STRIDE, or a batch of one is passed in training mode.
         """
         features = self.extract(images)
         return self.decoder(features.levels, features.mask)
 
     def extract(self, images: Tensor) -> PixelFeatures:
-        """The convolutional part: backbone, context path and feature fusion."""
+        """Run the convolutional part: backbone, context path and feature fusion. See `forward`."""
         height, width = images.shape[-2:]
         if height % STRIDE or width % STRIDE:
             raise ValueError(f"expected images whose height and width are multiples of {STRIDE}, got {height}x{width}")
         if self.training and images.shape[0] == 1:
             raise ValueError(
-                "training needs at least 2 images per batch and device: the global-average gates normalize 1x1 maps "
-                "over the batch alone; raise the batch size or put the model into eval mode"
+                "training requires at least 2 images per batch and device, since the gates normalize 1x1 maps over "
+                "the batch; raise the batch size, or switch the model to eval mode"
             )
         _, res3, res4, res5 = self.backbone((images - self.pixel_mean) / self.pixel_std)
         context = self.context_path(res3, res4, res5)

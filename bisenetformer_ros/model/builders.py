@@ -1,9 +1,7 @@
-"""The paper's variants by name."""
+"""The paper's models by name."""
 
 from collections.abc import Callable
 from typing import Any
-
-from torch import nn
 
 from bisenetformer_ros.errors import ConfigError
 from bisenetformer_ros.metadata import IMAGENET_MEAN, IMAGENET_STD
@@ -15,7 +13,7 @@ from bisenetformer_ros.model.transformer_decoder import TransformerDecoder
 
 
 def bisenetformer(
-    backbone: nn.Module,
+    backbone: STDC | ResNet,
     num_classes: int,
     *,
     channels: int = 128,
@@ -28,23 +26,36 @@ def bisenetformer(
     pixel_mean: tuple[float, float, float] = IMAGENET_MEAN,
     pixel_std: tuple[float, float, float] = IMAGENET_STD,
 ) -> BiSeNetFormer:
-    """Puts a backbone into the network; the defaults are the paper's.
+    """Build the network around a backbone; defaults are the paper's.
 
-    num_blocks: stages × num_levels (table 6 varies both). num_queries: table 7. channels, dim, feedforward_dim: widths
-    of the pixel features, the decoder and its feed-forward layers.
+    Args:
+        backbone: Any of `model.backbones`.
+        num_classes: K, without "no object".
+        channels: Width of the pixel features.
+        dim: Width of the decoder; a multiple of 4 and of `num_heads`.
+        num_heads: Attention heads.
+        feedforward_dim: Hidden width of the decoder's feed-forward layers.
+        num_queries: N (table 7 of the paper).
+        num_blocks: Decoder blocks, stages × `num_levels` (table 6).
+        num_levels: Context maps that the decoder reads: 2 (1/32, 1/16) or 3 (also 1/8).
+        pixel_mean: R, G, B, 0..255.
+        pixel_std: R, G, B, 0..255.
+
+    Raises:
+        ConfigError: A value is out of range.
     """
     _check_ranges(num_classes=num_classes, num_queries=num_queries, num_blocks=num_blocks)
     if num_levels not in (2, 3):
         raise ConfigError(f"num_levels is {num_levels}, expected 2 (1/32, 1/16) or 3 (also 1/8)")
     if num_blocks < num_levels:
-        raise ConfigError(f"num_blocks is {num_blocks}, expected at least num_levels ({num_levels}): a block per level")
+        raise ConfigError(f"num_blocks is {num_blocks}, expected at least one per level: {num_levels}")
     if dim % num_heads or dim % 4:
         raise ConfigError(f"dim is {dim}, expected a multiple of 4 and of num_heads ({num_heads})")
-    _, spatial_channels, *deep_channels = backbone.out_channels
+    _, channels8, channels16, channels32 = backbone.out_channels
     return BiSeNetFormer(
         backbone,
-        ContextPath(tuple(deep_channels), channels),
-        FeatureFusion(spatial_channels, channels),
+        ContextPath((channels16, channels32), channels),
+        FeatureFusion(channels8, channels),
         TransformerDecoder(num_classes, channels, dim, num_heads, feedforward_dim, num_queries, num_blocks, num_levels),
         pixel_mean,
         pixel_std,
@@ -52,22 +63,22 @@ def bisenetformer(
 
 
 def bisenetformer_stdc1(num_classes: int, **options: Any) -> BiSeNetFormer:
-    """STDC1 backbone; 13.1 M parameters with 19 classes."""
+    """Build with an STDC1 backbone; 13.1 M parameters with 19 classes."""
     return bisenetformer(STDC((2, 2, 2)), num_classes, **options)
 
 
 def bisenetformer_stdc2(num_classes: int, **options: Any) -> BiSeNetFormer:
-    """STDC2 backbone; 17.1 M parameters with 19 classes."""
+    """Build with an STDC2 backbone; 17.1 M parameters with 19 classes."""
     return bisenetformer(STDC((4, 5, 3)), num_classes, **options)
 
 
 def bisenetformer_r50(num_classes: int, **options: Any) -> BiSeNetFormer:
-    """ResNet-50 backbone; 31.7 M parameters."""
+    """Build with a ResNet-50 backbone; 31.7 M parameters."""
     return bisenetformer(ResNet((3, 4, 6, 3)), num_classes, **options)
 
 
 def bisenetformer_nano(num_classes: int, **options: Any) -> BiSeNetFormer:
-    """Not in the paper: STDC1 at half width and a narrower head, for CPUs and the smallest boards; 2.9 M parameters."""
+    """Build with STDC1 at half width and a narrower head; 2.9 M parameters. For CPUs; not in the paper."""
     narrower = {"channels": 64, "dim": 128, "feedforward_dim": 256, "num_queries": 50}
     return bisenetformer(STDC((2, 2, 2), base_channels=32), num_classes, **{**narrower, **options})
 
@@ -81,9 +92,15 @@ BUILDERS: dict[str, Callable[..., BiSeNetFormer]] = {
 
 
 def build_model(name: str, num_classes: int, **options: Any) -> BiSeNetFormer:
-    """A network with random weights, in training mode. options: keywords of `bisenetformer`.
+    """Build a network with random weights, in training mode.
 
-    Raises ConfigError for an unknown name or an impossible option.
+    Args:
+        name: One of BUILDERS.
+        num_classes: K, without "no object".
+        **options: Keywords of `bisenetformer`, such as num_queries, num_blocks, num_levels.
+
+    Raises:
+        ConfigError: The name is unknown, or an option is unknown or out of range.
     """
     if name not in BUILDERS:
         raise ConfigError(f"unknown model '{name}', expected one of: {', '.join(BUILDERS)}")

@@ -1,6 +1,6 @@
-"""Weights on disk: our safetensors and the authors' .pth files.
+"""Weights files: our safetensors and the authors' .pth.
 
-Nothing here runs code from a file: safetensors hold numbers, .pth files are read with weights_only.
+No code from a file is run: safetensors hold only numbers, and .pth files are read with weights_only.
 """
 
 import pickle
@@ -24,15 +24,22 @@ from bisenetformer_ros.model.builders import build_model
 from bisenetformer_ros.model.imagenet import is_backbone_checkpoint
 
 _NOT_WEIGHTS = ("num_batches_tracked", "pixel_mean", "pixel_std")
-"""Buffers that are neither written nor expected: the metadata holds the normalization."""
+"""Buffers that are neither saved nor expected; the metadata holds the normalization."""
 
 
 def save_model(
     path: str | Path, model: BiSeNetFormer, metadata: ModelMetadata, dtype: torch.dtype = torch.float32
 ) -> None:
-    """Writes our format: parameters in `dtype`, batch normalizations' statistics in float32, metadata in the header.
+    """Write a safetensors file with the metadata in its header.
 
-    Raises ValueError when the model normalizes with other values than the metadata says.
+    Args:
+        path: File to write.
+        model: The network.
+        metadata: Its description.
+        dtype: Type of the parameters; statistics of batch normalizations stay in float32.
+
+    Raises:
+        ValueError: The model normalizes its input by other values than the metadata states.
     """
     for name, expected in (("pixel_mean", metadata.pixel_mean), ("pixel_std", metadata.pixel_std)):
         used = model.get_buffer(name).flatten().tolist()
@@ -47,14 +54,18 @@ def save_model(
 
 
 def load_model(path: str | Path) -> BiSeNetFormer:
-    """The network of a weights file in float32 and eval mode; see `load_checkpoint`."""
+    """Load the network of a weights file, in float32 and eval mode; see `load_checkpoint`."""
     return load_checkpoint(path)[0]
 
 
 def load_checkpoint(path: str | Path) -> tuple[BiSeNetFormer, ModelMetadata]:
-    """Reads our safetensors or an authors' model_final.pth, whose structure is inferred from its tensors.
+    """Load our safetensors, or an authors' model_final.pth, whose structure is inferred from its tensors.
 
-    Raises ModelError for a missing, damaged or foreign file, naming tensors that are missing or too many.
+    Returns:
+        The network, in float32 and eval mode, and its metadata.
+
+    Raises:
+        ModelError: The file is missing, corrupt or foreign. The message lists missing and unknown tensors.
     """
     path = Path(path).expanduser()
     if not path.is_file():
@@ -73,24 +84,24 @@ def load_checkpoint(path: str | Path) -> tuple[BiSeNetFormer, ModelMetadata]:
 
 
 def read_metadata(path: str | Path) -> ModelMetadata:
-    """The metadata in the header of our safetensors, without reading the weights."""
+    """Read the header of our safetensors, without the weights. Raises ModelError."""
     try:
         with safe_open(str(path), framework="pt") as file, naming(path):
             return ModelMetadata.from_strings(file.metadata() or {})
     except (SafetensorError, OSError) as error:
-        raise ModelError(f"{path}: damaged or not a safetensors file ({error})") from error
+        raise ModelError(f"{path}: corrupt, or not a safetensors file ({error})") from error
 
 
 def read_pth(path: Path) -> dict[str, Tensor]:
-    """The tensors of a PyTorch checkpoint, unwrapped from a 'model' or 'state_dict' entry."""
+    """Read the tensors of a PyTorch checkpoint, unwrapped from a "model" or "state_dict" entry. Raises ModelError."""
     try:
         content: Any = torch.load(path, map_location="cpu", weights_only=True)
     except OSError as error:
         raise ModelError(f"{path}: cannot be read ({error.strerror})") from error
-    except Exception as error:  # bytes that are no pickle make the unpickler fail in any way there is
+    except Exception as error:  # on foreign bytes the unpickler may raise anything
         raise ModelError(
-            f"{path}: expected a PyTorch checkpoint of nothing but tensors; the file is damaged, of another kind, or "
-            f"holds other objects, which are not loaded since they could run code ({_reason(error)})"
+            f"{path}: expected a PyTorch checkpoint with only tensors; the file is corrupt, of another kind, or holds "
+            f"other objects, which are not loaded since they could run code ({_reason(error)})"
         ) from error
     for wrapper in ("model", "state_dict"):
         if isinstance(content, dict) and isinstance(content.get(wrapper), dict):
@@ -101,35 +112,35 @@ def read_pth(path: Path) -> dict[str, Tensor]:
 
 
 def _reason(error: Exception) -> str:
-    """What torch.load stumbled over, without its advice to load the file all the same."""
+    """Summarize an error of torch.load, without its advice to load the file anyway."""
     foreign = re.search(r"GLOBAL ([\w.]+)", str(error))
     if foreign:
-        return f"it asks for {foreign[1]}"
+        return f"it requires {foreign[1]}"
     if isinstance(error, pickle.UnpicklingError) or not str(error):
         return type(error).__name__
     return str(error).splitlines()[0].partition(". ")[0]
 
 
 def _read_safetensors(path: Path) -> dict[str, Tensor]:
-    """Of the file as it is now: one that is mapped into memory ends the process if it is cut off in the meantime.
+    """Read the whole file at once: a truncation while it is memory-mapped would kill the process.
 
-    safe_open of safetensors 0.8 also leaks 20 KiB for every model that it reads.
+    safe_open of safetensors 0.8 also leaks 20 KiB per model.
     """
     try:
         return load(path.read_bytes())
     except SafetensorError as error:
-        raise ModelError(f"{path}: damaged ({error})") from error
+        raise ModelError(f"{path}: corrupt ({error})") from error
 
 
 def _expect_network(tensors: dict[str, Tensor], path: Path) -> None:
     if is_authors_checkpoint(tensors):
         return
     if not tensors:
-        found = "no tensors; the weights of a training run are the .safetensors beside its checkpoint"
+        found = "no tensors; the weights of a training run are in the .safetensors next to its checkpoint"
     elif is_backbone_checkpoint(tensors):
-        found = "an ImageNet backbone alone, which can start a training but segments nothing"
+        found = "an ImageNet backbone, which can initialize a training but cannot segment"
     else:
-        found = f"tensors that start with {', '.join(list(tensors)[:3])}"
+        found = f"tensors such as {', '.join(list(tensors)[:3])}"
     raise ModelError(
         f"{path}: expected our .safetensors or the checkpoint of a whole network ('head.predictor.…'), got {found}"
     )
@@ -137,7 +148,7 @@ def _expect_network(tensors: dict[str, Tensor], path: Path) -> None:
 
 @contextmanager
 def naming(path: str | Path) -> Iterator[None]:
-    """Puts the file's name in front of a ModelError."""
+    """Prefix ModelErrors with the file's name."""
     try:
         yield
     except ModelError as error:
@@ -149,11 +160,11 @@ def _build(metadata: ModelMetadata, path: Path) -> BiSeNetFormer:
     try:
         return build_model(**{**metadata.architecture, **normalization})
     except (ConfigError, TypeError, ValueError, RuntimeError) as error:
-        raise ModelError(f"{path}: the header describes no network that this version can build: {error}") from error
+        raise ModelError(f"{path}: the header does not describe a network this version can build: {error}") from error
 
 
 def load_tensors(module: torch.nn.Module, tensors: Mapping[str, Tensor], path: Path) -> None:
-    """Puts the tensors of a file into a module; raises ModelError that names those that do not fit."""
+    """Load tensors from a file into a module. Raises ModelError, which lists those that do not fit."""
     expected = {name: tensor.shape for name, tensor in _weights(module.state_dict()).items()}
     given = {name: tensor.shape for name, tensor in _weights(tensors).items()}
     problems = []
@@ -163,7 +174,7 @@ def load_tensors(module: torch.nn.Module, tensors: Mapping[str, Tensor], path: P
         problems.append(f"unknown {_some(unknown)}")
     if misshapen := sorted(n for n in expected.keys() & given.keys() if expected[n] != given[n]):
         shapes = [f"{name} ({list(given[name])}, expected {list(expected[name])})" for name in misshapen]
-        problems.append(f"of another shape {_some(shapes)}")
+        problems.append(f"wrong shape {_some(shapes)}")
     if problems:
         raise ModelError(f"{path}: tensors do not fit the network: " + "; ".join(problems))
     module.load_state_dict({name: tensors[name].float() for name in expected}, strict=False)

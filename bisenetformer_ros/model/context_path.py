@@ -1,4 +1,4 @@
-"""Context path: the backbone's deepest features, refined and brought back up to 1/8 (equations 1 to 3)."""
+"""Context path: refines the backbone's deepest features and upsamples them to 1/8 (equations 1 to 3)."""
 
 import torch
 import torch.nn.functional as F
@@ -8,7 +8,7 @@ from bisenetformer_ros.model.layers import ConvBNReLU
 
 
 class AttentionRefinement(nn.Module):
-    """Attention refinement module of BiSeNet: project, convolve, reweight channels by a global gate."""
+    """Attention refinement module (BiSeNet, Yu et al., ECCV 2018): project, convolve, reweight channels globally."""
 
     def __init__(self, in_channels: int, channels: int) -> None:
         super().__init__()
@@ -22,7 +22,12 @@ class AttentionRefinement(nn.Module):
 
 
 class ContextPath(nn.Module):
-    """in_channels: of the backbone at 1/16 and 1/32. channels: of all outputs."""
+    """Computes context features at 1/32, 1/16 and 1/8.
+
+    Args:
+        in_channels: Of the backbone at 1/16 and 1/32.
+        channels: Of all outputs.
+    """
 
     def __init__(self, in_channels: tuple[int, int], channels: int) -> None:
         super().__init__()
@@ -33,7 +38,16 @@ class ContextPath(nn.Module):
         self.head16 = ConvBNReLU(channels, channels)
 
     def forward(self, res3: Tensor, res4: Tensor, res5: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Features at 1/8 (only its size is used), 1/16, 1/32 → context at 1/32, 1/16, 1/8."""
+        """Refine the backbone's features.
+
+        Args:
+            res3: Features at 1/8, of which only the size matters.
+            res4: (B, in_channels[0], H/16, W/16).
+            res5: (B, in_channels[1], H/32, W/32).
+
+        Returns:
+            Context at 1/32, 1/16 and 1/8, `channels` each.
+        """
         context32 = self.refine32(res5) + self.scene(global_average(res5))
         context16 = self.refine16(res4) + self.head32(_resize_to(context32, res4))
         context8 = self.head16(_resize_to(context16, res3))
@@ -41,7 +55,7 @@ class ContextPath(nn.Module):
 
 
 def global_average(x: Tensor) -> Tensor:
-    """(B, C, H, W) → (B, C, 1, 1); summed up in float32 at least: a whole map of 16-bit numbers has room."""
+    """Average (B, C, H, W) to (B, C, 1, 1), summing in float32 at least, since the sum may overflow 16 bits."""
     return x.mean(dim=(2, 3), keepdim=True, dtype=torch.promote_types(x.dtype, torch.float32)).to(x.dtype)
 
 

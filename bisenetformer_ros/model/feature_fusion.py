@@ -1,7 +1,7 @@
-"""Feature fusion: spatial detail and context at 1/8 → the features that masks are read from (equations 8 to 11).
+"""Feature fusion: combines spatial detail and context at 1/8 into the mask features (equations 8 to 11).
 
-Both inputs are projected to C channels and added, which is the same as one 1×1 convolution on their concatenation. The
-3×3 convolution of equation 9 stands after the reweighting; the paper's parameter and operation counts fix that reading.
+Projecting both inputs and adding them equals one 1×1 convolution on their concatenation. The 3×3 convolution of
+equation 9 follows the reweighting; only this reading yields the paper's parameter and operation counts.
 """
 
 import torch
@@ -12,7 +12,12 @@ from bisenetformer_ros.model.layers import ConvBNReLU
 
 
 class FeatureFusion(nn.Module):
-    """spatial_channels: of the backbone at 1/8. channels: of the context at 1/8 and of the output."""
+    """Fuses the spatial path with the context path.
+
+    Args:
+        spatial_channels: Of the backbone at 1/8.
+        channels: Of the context at 1/8 and of the output.
+    """
 
     def __init__(self, spatial_channels: int, channels: int) -> None:
         super().__init__()
@@ -27,10 +32,10 @@ class FeatureFusion(nn.Module):
         self.out = ConvBNReLU(channels, channels)
 
     def forward(self, spatial: Tensor, context: Tensor) -> Tensor:
-        """(B, spatial_channels, H/8, W/8), (B, channels, H/8, W/8) → mask features (B, channels, H/8, W/8)."""
+        """Fuse (B, spatial_channels, H/8, W/8) and (B, channels, H/8, W/8) into (B, channels, H/8, W/8)."""
         fused = self.mix(self.project_spatial(spatial) + self.project_context(context))
         return self.reweight(fused)
 
     def reweight(self, fused: Tensor) -> Tensor:
-        """The squeeze-and-excitation gate with its residual, and the last convolution."""
+        """Apply the squeeze-and-excitation gate with its residual, then the last convolution."""
         return self.out(fused * (1 + torch.sigmoid(self.gate(global_average(fused)))))

@@ -1,18 +1,18 @@
-"""ImageNet checkpoints of the backbones, as their authors and torchvision publish them, translated to our names."""
+"""Translates ImageNet checkpoints of the backbones, by STDC's authors and torchvision, to our names."""
 
 import re
 
 from torch import Tensor
 
 from bisenetformer_ros.errors import ModelError
-from bisenetformer_ros.model.authors import rename_stdc, stdc_depths
+from bisenetformer_ros.model.authors import rename, rename_stdc, stdc_depths
 
 _STDC = "features."
 _RESNET = "layer1.0."
 _STDC_CLASSIFIER = re.compile(r"(conv_last|fc|bn|linear|dropout|relu|gap|x2|x4|x8|x16|x32)\b")
-"""Beside the classifier, the checkpoints hold the features a second time, as x2 to x32."""
+"""Classifier layers, and x2 to x32, a second copy of the features."""
 
-# torchvision's name → ours; the first pattern that matches counts.
+# torchvision's name → ours; the first match wins. Its layer numbers count from 1.
 _RESNET_RENAMING = [
     (r"conv1\.", r"stem.0.conv."),
     (r"bn1\.", r"stem.0.bn."),
@@ -31,10 +31,12 @@ def is_backbone_checkpoint(tensors: dict[str, Tensor]) -> bool:
 
 
 def backbone_tensors(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
-    """The tensors of an ImageNet STDC or ResNet under the names of our backbone, without the classifier's.
+    """Translate the tensors of an ImageNet STDC or ResNet to our backbone's names, without the classifier.
 
-    Raises ModelError for an STDC of a depth that the paper does not have. A name that is not understood is kept as it
-    is, so that loading reports it.
+    Unknown names stay, so that loading reports them.
+
+    Raises:
+        ModelError: The tensors belong to neither, or to an STDC of another depth than the paper's.
     """
     if any(name.startswith(_STDC) for name in tensors):
         kept = {name: tensor for name, tensor in tensors.items() if not _STDC_CLASSIFIER.match(name)}
@@ -49,8 +51,4 @@ def backbone_tensors(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
 
 
 def _rename_resnet(name: str) -> str:
-    for pattern, replacement in _RESNET_RENAMING:
-        renamed, count = re.subn("^" + pattern, replacement, name)
-        if count:
-            return re.sub(r"^stages\.(\d)", lambda match: f"stages.{int(match[1]) - 1}", renamed)
-    return name
+    return re.sub(r"^stages\.(\d)", lambda match: f"stages.{int(match[1]) - 1}", rename(name, _RESNET_RENAMING))

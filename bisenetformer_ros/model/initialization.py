@@ -1,4 +1,4 @@
-"""The weights that a training begins with."""
+"""Initial weights of a training."""
 
 from pathlib import Path
 
@@ -14,11 +14,19 @@ CLASS_HEAD = "decoder.head.classes."
 
 
 def initialize(model: BiSeNetFormer, path: str | Path, labels: LabelMap) -> str:
-    """Puts the weights of a file into `model`, which is to know the classes of `labels`; returns what was taken.
+    """Load initial weights from a whole network or an ImageNet backbone.
 
-    The file is a whole network (our .safetensors or an authors' .pth), whose class head is left out if it knows other
-    classes, or an ImageNet checkpoint of the backbone: an STDC as its authors publish it, or torchvision's ResNet-50.
-    Raises ModelError for a file that is neither or of another structure.
+    Args:
+        model: The network to fill.
+        path: A whole network (our .safetensors or an authors' .pth), whose class head is skipped if its classes differ
+            from `labels`; or a backbone: an STDC as its authors publish it, or torchvision's ResNet-50.
+        labels: Classes to train.
+
+    Returns:
+        A message about what was loaded.
+
+    Raises:
+        ModelError: The file is neither, or has another structure.
     """
     path = Path(path).expanduser()
     if not path.is_file():
@@ -27,7 +35,7 @@ def initialize(model: BiSeNetFormer, path: str | Path, labels: LabelMap) -> str:
         with naming(path):
             tensors = backbone_tensors(tensors)
         load_tensors(model.backbone, tensors, path)
-        return f"backbone from {path}, the rest is random"
+        return f"backbone from {path}; all other weights are random"
     trained, metadata = load_checkpoint(path)
     known, wanted = ([label.name for label in of.labels] for of in (metadata.labels, labels))
     if known == wanted:
@@ -35,8 +43,8 @@ def initialize(model: BiSeNetFormer, path: str | Path, labels: LabelMap) -> str:
         return f"all weights from {path}"
     load_tensors(model, {**trained.state_dict(), **_class_head(model)}, path)
     return (
-        f"all weights from {path} but those of the class head, which are random: the file knows the {len(known)} "
-        f"classes of {metadata.labels.name}, wanted are the {len(wanted)} of {labels.name}"
+        f"all weights from {path} except the class head, which is random: the file has the {len(known)} classes of "
+        f"{metadata.labels.name}, the training has the {len(wanted)} of {labels.name}"
     )
 
 

@@ -1,4 +1,4 @@
-"""Where a feature lies, as sines and cosines of many wavelengths (Carion et al., DETR, ECCV 2020)."""
+"""Sine position encoding (DETR, Carion et al., ECCV 2020)."""
 
 import math
 
@@ -6,14 +6,23 @@ import torch
 from torch import Tensor
 
 TEMPERATURE = 10000.0
-EPSILON = 1e-6  # keeps the authors' normalization: coordinates end just below 2π
+EPSILON = 1e-6  # as the authors normalize: coordinates end just below 2π
 
 
 def sine_position_encoding(height: int, width: int, channels: int, device: torch.device | None = None) -> Tensor:
-    """(1, channels, height, width) float32 in -1..1: the first half encodes y, the second x.
+    """Encode positions as sines and cosines of many wavelengths.
 
-    Coordinates count from 1, are scaled to 2π at the last row and column, and alternate sine and cosine over
-    channels / 2 features per axis. channels: a multiple of 4.
+    Coordinates count from 1 and are scaled to 2π at the last row and column. Each axis has channels / 2 features,
+    alternating sine and cosine.
+
+    Args:
+        height: Rows.
+        width: Columns.
+        channels: A multiple of 4.
+        device: Device of the result.
+
+    Returns:
+        (1, channels, height, width) float32, -1 to 1: y in the first half of the channels, x in the second.
     """
     features = channels // 2
     exponent = 2 * (torch.arange(features, device=device) // 2) / features

@@ -6,7 +6,7 @@ import torch
 import yaml
 
 from bisenetformer_ros.cli.__main__ import main
-from bisenetformer_ros.cli.convert import input_size
+from bisenetformer_ros.cli.arguments import input_size
 from bisenetformer_ros.model import load_model
 from bisenetformer_ros.model.checkpoint import load_checkpoint
 
@@ -63,7 +63,7 @@ def test_what_cannot_be_converted_is_told(
     out = tmp_path / "a.safetensors"
     ten_labels = yard_labels(tmp_path / "ten.yaml", 10)
     for arguments, message in (
-        ((backbone, out), "an ImageNet backbone alone"),
+        ((backbone, out), "an ImageNet backbone, which can initialize"),
         ((training, out), "the weights of a training run are the .safetensors beside its checkpoint"),
         ((tmp_path / "none.pth", out), "no weights file at"),
         ((random_weights, out, "--labels", ten_labels), "the network has 11 classes, the label map"),

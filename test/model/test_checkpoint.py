@@ -117,12 +117,12 @@ def test_tensors_that_are_missing_unknown_or_misshapen_are_named(saved: Path) ->
         ("architecture", None, "lacks architecture"),
         ("labels", None, "lacks labels"),
         ("format", "2", "format 2, this version reads format 1"),
-        ("architecture", "{", "header is damaged"),
-        ("labels", '{"labels": 3}', "header is damaged"),
-        ("architecture", "[]", "describes no network"),
+        ("architecture", "{", "header is corrupt"),
+        ("labels", '{"labels": 3}', "header is corrupt"),
+        ("architecture", "[]", "does not describe a network"),
         ("architecture", '{"name": "bisenetformer-giant", "num_classes": 5}', "unknown model 'bisenetformer-giant'"),
         ("architecture", '{"name": "bisenetformer-nano"}', "num_classes"),
-        ("pixel_mean", "[1.0]", "describes no network"),
+        ("pixel_mean", "[1.0]", "does not describe a network"),
     ],
 )
 def test_a_wrong_header_is_told(saved: Path, key: str, value: str | None, message: str) -> None:
@@ -147,7 +147,7 @@ def test_safetensors_of_somebody_else_are_told_apart(tmp_path: Path) -> None:
 def test_truncated_safetensors_are_an_error(saved: Path, share: float) -> None:
     content = saved.read_bytes()
     saved.write_bytes(content[: int(share * len(content))])
-    with pytest.raises(ModelError, match="damaged or not a safetensors file") as caught:
+    with pytest.raises(ModelError, match="corrupt, or not a safetensors file") as caught:
         load_model(saved)
     assert str(saved) in str(caught.value)
 
@@ -159,7 +159,7 @@ def test_truncated_pickles_are_an_error(tmp_path: Path, share: float, zipped: bo
     torch.save({"head.predictor.a": torch.ones(100)}, path, _use_new_zipfile_serialization=zipped)
     content = path.read_bytes()
     path.write_bytes(content[: int(share * len(content))])
-    with pytest.raises(ModelError, match="damaged") as caught:
+    with pytest.raises(ModelError, match="corrupt") as caught:
         load_model(path)
     assert str(path) in str(caught.value)
 
@@ -198,7 +198,7 @@ def test_code_in_a_pickle_is_not_run(tmp_path: Path, zipped: bool) -> None:
     [
         (3, "expected a mapping of names to tensors, got int"),
         ({}, "expected a mapping"),
-        ({"layer1.weight": torch.ones(2)}, "got tensors that start with layer1.weight"),
+        ({"layer1.weight": torch.ones(2)}, "got tensors such as layer1.weight"),
         ({"iteration": 3, "trained": {"model.a": torch.ones(2)}}, "no tensors; the weights of a training run are"),
     ],
 )

@@ -9,13 +9,27 @@ from torch import Tensor, nn
 
 from bisenetformer_ros.model.bisenetformer import BiSeNetFormer
 from bisenetformer_ros.model.feature_fusion import FeatureFusion
-from bisenetformer_ros.model.folding import FoldedDecoder, FoldedFeatureFusion, fold, fold_batch_norms
+from bisenetformer_ros.model.folding import (
+    FoldedDecoder,
+    FoldedFeatureFusion,
+    HeadByHeadAttention,
+    attention_bias,
+    fold,
+    fold_batch_norms,
+)
 from bisenetformer_ros.model.layers import ConvBNReLU
 from bisenetformer_ros.model.position_encoding import sine_position_encoding
-from bisenetformer_ros.model.transformer_decoder import TransformerDecoder, mask_products, resize_features
+from bisenetformer_ros.model.transformer_decoder import (
+    Attention,
+    TransformerDecoder,
+    attention_mask,
+    mask_products,
+    resize_features,
+)
 
 TOLERANCE = {torch.float64: 1e-10, torch.float32: 1e-5}
 BOTH_PRECISIONS = pytest.mark.parametrize("dtype", TOLERANCE, ids=["float64", "float32"])
+ATTENTION_TOLERANCE = {torch.float64: 1e-12, torch.float32: 1e-5, torch.bfloat16: 2e-2}
 ModelFactory = Callable[..., BiSeNetFormer]
 
 
@@ -209,7 +223,7 @@ def test_folding_leaves_the_model_as_it_was(random_model: ModelFactory) -> None:
     assert all(parameter.requires_grad for parameter in model.parameters())
     assert not folded.training
     assert not any(parameter.requires_grad for parameter in folded.parameters())
-    assert not any(isinstance(module, (nn.BatchNorm2d, FeatureFusion)) for module in folded.modules())
+    assert not any(type(module) in (nn.BatchNorm2d, FeatureFusion) for module in folded.modules())
 
 
 def test_a_convolution_without_normalization_stays() -> None:
@@ -218,3 +232,35 @@ def test_a_convolution_without_normalization_stays() -> None:
     fold_batch_norms(plain)
     assert torch.equal(plain[0].weight, before)
     assert isinstance(plain[2].bn, nn.Identity)
+
+
+def steering_logits(dtype: torch.dtype) -> torch.Tensor:
+    """Return (2, 5, 7) mask logits: large, barely negative, zero, and queries with no or every key allowed."""
+    logits = 20 * torch.randn(2, 5, 7, generator=torch.Generator().manual_seed(0))
+    logits[0, 0] = -3.0  # an empty mask
+    logits[0, 1] = 4.0
+    logits[1, 0, :3] = torch.tensor([0.0, -0.0, -1e-30])
+    logits[1, 1] = -1e-30
+    return logits.to(dtype)
+
+
+@pytest.mark.parametrize("dtype", ATTENTION_TOLERANCE, ids=str)
+def test_head_by_head_attention_equals_masked_attention(dtype: torch.dtype) -> None:
+    torch.manual_seed(1)
+    attention = Attention(dim=24, num_heads=3).to(dtype)
+    query, key, value = (torch.randn(2, length, 24).to(dtype) for length in (5, 7, 7))
+    logits = steering_logits(dtype)
+    mask_embed, features = logits, torch.eye(7).to(dtype).view(1, 7, 7, 1).expand(2, -1, -1, -1)
+    with torch.no_grad():
+        expected = attention.attend(query, key, value, attention_mask(mask_embed, features))
+        actual = HeadByHeadAttention(attention).attend(query, key, value, attention_bias(logits))
+    torch.testing.assert_close(actual, expected, rtol=0, atol=ATTENTION_TOLERANCE[dtype])
+
+
+@pytest.mark.parametrize("dtype", ATTENTION_TOLERANCE, ids=str)
+def test_the_bias_leaves_no_weight_on_blocked_keys(dtype: torch.dtype) -> None:
+    logits = steering_logits(dtype)
+    blocked = (logits < 0) & (logits >= 0).any(dim=2, keepdim=True)
+    weights = attention_bias(logits).softmax(dim=2)
+    assert (weights[blocked] == 0).all()
+    assert (weights[~blocked] > 0).all()

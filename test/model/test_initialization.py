@@ -47,7 +47,7 @@ def test_other_classes_take_all_but_the_class_head(
     model = build_model("bisenetformer-nano", num_classes, **SMALL)
     head = {name: tensor.clone() for name, tensor in model.state_dict().items() if name.startswith(CLASS_HEAD)}
     message = initialize(model, trained, labels)
-    assert f"the file knows the 5 classes of {LabelMap.anonymous(5).name}, wanted are the {num_classes}" in message
+    assert f"the file has the 5 classes of {LabelMap.anonymous(5).name}, the training has the {num_classes}" in message
     assert differing(model, random_model()) == set(head) == {f"{CLASS_HEAD}weight", f"{CLASS_HEAD}bias"}
     assert all(torch.equal(model.state_dict()[name], tensor) for name, tensor in head.items())
 

@@ -92,9 +92,9 @@ class Bomb:
 @pytest.mark.parametrize(
     ("suffix", "words"),
     [
-        (".pth", "expected a PyTorch checkpoint of nothing but tensors; "),
-        (".pkl", "expected a PyTorch checkpoint of nothing but tensors; "),
-        (".safetensors", "damaged or not a safetensors file"),
+        (".pth", "expected a PyTorch checkpoint with only tensors; "),
+        (".pkl", "expected a PyTorch checkpoint with only tensors; "),
+        (".safetensors", "corrupt, or not a safetensors file"),
     ],
 )
 def test_code_in_a_weights_file_is_not_run(graph, segments, tmp_path, suffix, words):
