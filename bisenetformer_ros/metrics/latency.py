@@ -1,4 +1,4 @@
-"""How long something takes: percentiles over the most recent measurements."""
+"""Latency percentiles over the most recent measurements."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ import numpy as np
 
 @dataclass(frozen=True)
 class LatencySummary:
-    """Milliseconds; nan if nothing was measured. count: measurements since the start, also those out of the window."""
+    """Percentiles in milliseconds, nan without measurements; `count` includes measurements that left the window."""
 
     count: int
     p50_ms: float
@@ -18,7 +18,7 @@ class LatencySummary:
 
 
 class LatencyWindow:
-    """Remembers the last `size` measurements; adding one costs the same however many there were."""
+    """Keeps the last `size` measurements; adding one takes constant time."""
 
     def __init__(self, size: int = 1000) -> None:
         self._values = np.zeros(size)
@@ -29,7 +29,7 @@ class LatencyWindow:
         self._count += 1
 
     def summary(self) -> LatencySummary:
-        """Percentiles over the window, interpolated linearly between measurements."""
+        """Compute percentiles over the window, interpolated linearly between measurements."""
         recent = self._values[: self._count]
         if not recent.size:
             return LatencySummary(0, *[float("nan")] * 4)
@@ -38,7 +38,7 @@ class LatencyWindow:
 
 
 def summarize(milliseconds: Iterable[float]) -> LatencySummary:
-    """Percentiles over all of them."""
+    """Compute percentiles over all measurements."""
     values = list(milliseconds)
     window = LatencyWindow(max(1, len(values)))
     for value in values:

@@ -1,4 +1,4 @@
-"""Mean intersection over union: one confusion matrix over all images, as cityscapesScripts counts it."""
+"""Mean intersection over union from one confusion matrix over all images, as in cityscapesScripts."""
 
 from dataclasses import dataclass
 
@@ -10,11 +10,13 @@ from bisenetformer_ros.results import UNLABELED
 
 @dataclass(frozen=True, eq=False)
 class MeanIoUResult:
-    """Shares of 0..1; nan where nothing was seen.
+    """Semantic measures as fractions of 0 to 1, nan without pixels.
 
-    miou: the mean over classes that occur in a target or a prediction. per_class_iou: (K,), nan for the others.
-    pixel_accuracy: correct pixels of all that are not ignored.
-    confusion: (K, K + 1) int64, pixels of true class (row) by predicted class; last column: no class predicted.
+    Attributes:
+        miou: Mean over the classes that occur in a target or a prediction.
+        per_class_iou: (K,) float, nan for classes that do not occur.
+        pixel_accuracy: Correct pixels of all that are not ignored.
+        confusion: (K, K + 1) int64, pixels by true class (row) and predicted class; last column: no class predicted.
     """
 
     miou: float
@@ -24,7 +26,7 @@ class MeanIoUResult:
 
     @classmethod
     def of(cls, confusion: np.ndarray) -> "MeanIoUResult":
-        """The measures of a confusion matrix."""
+        """Compute the measures of a confusion matrix, (K, K + 1)."""
         correct = np.diag(confusion).astype(float)
         total = confusion.sum()
         union = confusion.sum(axis=1) + confusion[:, :-1].sum(axis=0) - correct
@@ -39,7 +41,7 @@ class MeanIoUResult:
 
 
 class MeanIoU:
-    """Collects predictions and targets; pixels whose target is `ignore_index` (0..255) count nowhere."""
+    """Accumulates predictions and targets; pixels whose target is `ignore_index` (0..255) do not count."""
 
     def __init__(self, num_classes: int, ignore_index: int = UNLABELED) -> None:
         self.num_classes = num_classes
@@ -47,11 +49,17 @@ class MeanIoU:
         self._confusion = np.zeros((num_classes, num_classes + 1), np.int64)
 
     def update(self, prediction: np.ndarray, target: np.ndarray) -> MeanIoUResult:
-        """prediction, target: integer arrays of one shape, class ids 0..K-1.
+        """Add an image.
 
-        Any other predicted value means "no class" and is a miss of the target's class.
-        Returns the measures of this image alone.
-        Raises InputError if the shapes differ or a target is neither a class nor `ignore_index`.
+        Args:
+            prediction: Integer array of class ids 0..K-1; any other value means "no class" and misses the target's.
+            target: Integer array of the same shape, class ids 0..K-1 or `ignore_index`.
+
+        Returns:
+            The measures of this image.
+
+        Raises:
+            InputError: The shapes differ, or a target is neither a class nor `ignore_index`.
         """
         if prediction.shape != target.shape:
             raise InputError(f"prediction is {prediction.shape}, target is {target.shape}; expected the same shape")
@@ -66,7 +74,7 @@ class MeanIoU:
         return MeanIoUResult.of(confusion)
 
     def result(self) -> MeanIoUResult:
-        """The measures over everything seen so far."""
+        """Return the measures over all images so far."""
         return MeanIoUResult.of(self._confusion.copy())
 
     def _target_bytes(self, target: np.ndarray) -> np.ndarray:
@@ -76,16 +84,16 @@ class MeanIoU:
 
     def _refuse(self, targets: np.ndarray) -> None:
         raise InputError(
-            f"targets span {targets.min()}..{targets.max()}, expected 0..{self.num_classes - 1} "
+            f"targets range over {targets.min()}..{targets.max()}, expected 0..{self.num_classes - 1} "
             f"or {self.ignore_index} (ignored)"
         )
 
 
 def _count_pairs(prediction: np.ndarray, target: np.ndarray) -> np.ndarray:
-    """(256, 256) pixels by target and prediction; a prediction beyond a byte counts as 255, which is no class."""
+    """Count (256, 256) pixels by target and prediction; predictions outside a byte count as 255, no class."""
     if prediction.dtype != np.uint8:
         prediction = np.where((prediction >= 0) & (prediction < 255), prediction, 255).astype(np.uint8)
-    pairs = target.astype(np.uint16)  # two bytes per pixel: both ids in one number
+    pairs = target.astype(np.uint16)  # both ids in one number
     pairs <<= 8
     pairs |= prediction
     return np.bincount(pairs.ravel(), minlength=1 << 16).reshape(256, 256)

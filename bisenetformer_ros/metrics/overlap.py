@@ -1,4 +1,4 @@
-"""How many pixels each segment of one map shares with each segment of another."""
+"""Overlap: the pixels that each segment of one map shares with each segment of another."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,10 +10,15 @@ from bisenetformer_ros.errors import InputError
 
 @dataclass(frozen=True, eq=False)
 class Overlap:
-    """shared: (1 + P, 1 + G) int64, pixels of prediction segment p in ground truth segment g.
+    """Overlap of P predicted segments with G segments of the ground truth.
 
-    Row p + 1 belongs to pred_ids[p], column g + 1 to gt_ids[g]; row 0 and column 0 hold the pixels whose id is not
-    listed. unlisted_*: those ids, ascending.
+    Attributes:
+        pred_ids: (P,) ids.
+        gt_ids: (G,) ids.
+        shared: (1 + P, 1 + G) int64 pixels. Row p + 1 belongs to pred_ids[p], column g + 1 to gt_ids[g]; row 0 and
+            column 0 count the pixels whose id is not listed.
+        unlisted_pred_ids: Ids in the prediction's map that are not listed, ascending.
+        unlisted_gt_ids: Likewise in the ground truth's map.
     """
 
     pred_ids: np.ndarray
@@ -34,10 +39,18 @@ class Overlap:
 
 
 def count_overlap(pred_map: np.ndarray, pred_ids: Sequence[int], gt_map: np.ndarray, gt_ids: Sequence[int]) -> Overlap:
-    """The maps are integer arrays of one shape; the ids of each are distinct.
+    """Count the overlap of two id maps.
 
-    Raises InputError for differing shapes. Segments are large and in one piece, so what is looked up are not pixels,
-    but runs of pixels that are alike in both maps.
+    Looks up runs of pixels that are equal in both maps rather than pixels, since segments are large.
+
+    Args:
+        pred_map: Integer array of ids.
+        pred_ids: Distinct ids.
+        gt_map: Integer array of the same shape.
+        gt_ids: Distinct ids.
+
+    Raises:
+        InputError: The shapes differ.
     """
     if pred_map.shape != gt_map.shape:
         raise InputError(f"prediction is {pred_map.shape}, ground truth is {gt_map.shape}; expected the same shape")
@@ -61,7 +74,7 @@ def count_overlap(pred_map: np.ndarray, pred_ids: Sequence[int], gt_map: np.ndar
 
 
 def _positions(values: np.ndarray, ids: Sequence[int]) -> np.ndarray:
-    """Where each value stands in `ids`, from 1; 0 for one that is not listed."""
+    """Return the position of each value in `ids`, from 1; 0 for values that are not listed."""
     if not ids:
         return np.zeros(values.shape, np.intp)
     order = np.argsort(ids)

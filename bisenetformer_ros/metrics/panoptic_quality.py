@@ -1,8 +1,7 @@
-"""Panoptic quality, as defined in "Panoptic Segmentation" (Kirillov et al., CVPR 2019) and measured by COCO.
+"""Panoptic quality ("Panoptic Segmentation", Kirillov et al., CVPR 2019), with the same numbers as COCO's panopticapi.
 
-Where the definition leaves a choice, it is made as in COCO's panopticapi, so that the numbers are the same:
-of several crowds of a class in one image only the last excuses predictions, and a ground truth segment is a miss even
-if it has no pixels.
+Where the definition leaves a choice, panopticapi decides: of several crowds of a class in one image only the last
+excuses predictions, and a ground truth segment without pixels is a miss.
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -21,7 +20,7 @@ VOID_CLASS = -1
 
 @dataclass(frozen=True)
 class Quality:
-    """pq = sq · rq, shares of 0..1, nan if n is 0. n: classes averaged over (1 or 0 for a single class)."""
+    """pq = sq · rq, fractions of 0 to 1, nan if n is 0; n is the number of classes averaged over."""
 
     pq: float
     sq: float
@@ -29,13 +28,13 @@ class Quality:
     n: int
 
     def to_dict(self) -> dict[str, float]:
-        """pq, sq and rq as plain JSON types; 0 for what did not occur, as in panopticapi."""
+        """Convert pq, sq and rq to JSON types, with 0 for classes that do not occur, as in panopticapi."""
         return {name: getattr(self, name) if self.n else 0.0 for name in ("pq", "sq", "rq")}
 
 
 @dataclass(frozen=True)
 class PanopticQualityResult:
-    """Means over the classes that occur, over all of them, the things and the stuff; per_class: by class id."""
+    """Means over the classes that occur: all, things and stuff; `per_class` is indexed by class id."""
 
     all: Quality
     things: Quality
@@ -43,7 +42,7 @@ class PanopticQualityResult:
     per_class: tuple[Quality, ...]
 
     def to_dict(self, class_ids: Iterable[int] | None = None) -> dict[str, Any]:
-        """The layout of panopticapi's results, as plain JSON types. class_ids: what the classes are called there."""
+        """Convert to panopticapi's layout in JSON types; `class_ids` replace the ids 0..K-1 there."""
         ids = range(len(self.per_class)) if class_ids is None else class_ids
         means = {"All": self.all, "Things": self.things, "Stuff": self.stuff}
         content: dict[str, Any] = {name: quality.to_dict() | {"n": quality.n} for name, quality in means.items()}
@@ -52,7 +51,7 @@ class PanopticQualityResult:
 
 
 class Hit(NamedTuple):
-    """A prediction and the ground truth segment it found; iou: above 0.5."""
+    """A predicted segment and the ground truth segment it matches, with an `iou` above 0.5."""
 
     pred_id: int
     gt_id: int
@@ -61,10 +60,13 @@ class Hit(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Matches:
-    """What became of the segments of one image. false_positives, misses: segment id → class id.
+class SegmentMatches:
+    """Matches of one image; predictions that void or a crowd excuses, and crowds, are in none of the fields.
 
-    Predictions that void or a crowd excuses, and crowds, are in none of them.
+    Attributes:
+        hits: Matched pairs.
+        false_positives: Segment id → class id in the prediction.
+        misses: Segment id → class id in the ground truth.
     """
 
     hits: Sequence[Hit]
@@ -73,9 +75,10 @@ class Matches:
 
 
 class PanopticQuality:
-    """Collects panoptic predictions and ground truths; sums over all images, then the mean over classes.
+    """Accumulates matches over all images; the means are over classes.
 
-    labels: the classes in the order of their ids, which count from 0.
+    Args:
+        labels: Classes in the order of their ids, which count from 0.
     """
 
     def __init__(self, labels: Iterable[Label]) -> None:
@@ -93,13 +96,23 @@ class PanopticQuality:
         gt_map: np.ndarray,
         gt_segments: Mapping[int, int],
         crowd_ids: Collection[int] = (),
-    ) -> Matches:
-        """pred_map, gt_map: integer arrays of one shape, segment id per pixel, 0 = void. *_segments: id → class id.
+    ) -> SegmentMatches:
+        """Match the segments of an image and count them.
 
-        crowd_ids: segments of the ground truth that stand for many instances; they match nothing and excuse
-        predictions of their class that lie in them.
-        Returns what was counted. Raises InputError for differing shapes, unknown classes, ids in a map that its
-        segments do not list, and predicted segments without pixels.
+        Args:
+            pred_map: Integer array, segment id per pixel, 0 = void.
+            pred_segments: Id → class id.
+            gt_map: Integer array of the same shape, likewise.
+            gt_segments: Id → class id.
+            crowd_ids: Ground truth segments that stand for many instances; they match nothing and excuse predictions
+                of their class inside them.
+
+        Returns:
+            What was counted.
+
+        Raises:
+            InputError: Shapes differ, classes are unknown, a map has ids that its segments do not list, or predicted
+                segments have no pixels.
         """
         overlap = segment_overlap(pred_map, pred_segments, gt_map, gt_segments)
         problems = [
@@ -114,8 +127,8 @@ class PanopticQuality:
         self.add(matches)
         return matches
 
-    def add(self, matches: Matches) -> None:
-        """Counts one image."""
+    def add(self, matches: SegmentMatches) -> None:
+        """Count the matches of one image."""
         classes = [hit.class_id for hit in matches.hits]
         np.add.at(self._iou_sum, classes, [hit.iou for hit in matches.hits])
         np.add.at(self._true_positives, classes, 1)
@@ -123,7 +136,7 @@ class PanopticQuality:
         np.add.at(self._false_negatives, list(matches.misses.values()), 1)
 
     def result(self) -> PanopticQualityResult:
-        """The measures over everything seen so far."""
+        """Return the measures over all images so far."""
         per_class = tuple(map(self._class_quality, range(len(self._is_thing))))
         of_kind = list(zip(per_class, self._is_thing, strict=True))
         return PanopticQualityResult(
@@ -142,8 +155,8 @@ class PanopticQuality:
         return Quality(float(iou_sum / denominator), iou_sum / hits if hits else 0.0, float(hits / denominator), 1)
 
 
-def image_pq(matches: Matches, labels: Iterable[Label]) -> float:
-    """PQ over the classes of one image alone, nan if it has no segments."""
+def image_pq(matches: SegmentMatches, labels: Iterable[Label]) -> float:
+    """Return the PQ over the classes of one image, nan if it has no segments."""
     quality = PanopticQuality(labels)
     quality.add(matches)
     return quality.result().all.pq
@@ -152,9 +165,10 @@ def image_pq(matches: Matches, labels: Iterable[Label]) -> float:
 def segment_overlap(
     pred_map: np.ndarray, pred_segments: Collection[int], gt_map: np.ndarray, gt_segments: Collection[int]
 ) -> Overlap:
-    """The overlap with void among the ids: in the ground truth first, in the prediction unless 0 is a segment there.
+    """Count the overlap with void among the ids, first in the ground truth, and in the prediction unless it lists 0.
 
-    Raises InputError for differing shapes and for a ground truth that lists 0.
+    Raises:
+        InputError: The shapes differ, or the ground truth lists 0.
     """
     if VOID in gt_segments:
         raise InputError(f"the ground truth lists a segment with id {VOID}, which means void")
@@ -163,7 +177,7 @@ def segment_overlap(
 
 
 def segments_without_pixels(overlap: Overlap, pred_segments: Collection[int]) -> list[int]:
-    """The ids of the prediction that are listed and do not occur in its map."""
+    """Return the listed ids of the prediction that its map does not have."""
     return [i for i in overlap.pred_ids[overlap.pred_areas == 0].tolist() if i in pred_segments]
 
 
@@ -173,10 +187,15 @@ def match_segments(
     gt_segments: Mapping[int, int],
     crowd_ids: Collection[int] = (),
     gt_areas: Mapping[int, float] | None = None,
-) -> Matches:
-    """overlap: from `segment_overlap`. *_segments: id → class id. gt_areas: id → pixels, where not as in the map.
+) -> SegmentMatches:
+    """Match segments of the same class with an intersection over union above 0.5.
 
-    Ids of the ground truth that are not listed belong to no segment and are not void either.
+    Args:
+        overlap: From `segment_overlap`. Unlisted ids of the ground truth belong to no segment, but are not void.
+        pred_segments: Id → class id.
+        gt_segments: Id → class id.
+        crowd_ids: See `PanopticQuality.update`.
+        gt_areas: Id → pixels, where they differ from the map.
     """
     shared, pred_areas, pred_in_void = overlap.shared[1:, 1:], overlap.pred_areas, overlap.shared[1:, 1]
     pred_classes = np.array([pred_segments.get(i, VOID_CLASS) for i in overlap.pred_ids.tolist()])
@@ -194,7 +213,7 @@ def match_segments(
         2 * (pred_in_void + _pixels_in_crowds(overlap, pred_classes, gt_segments, crowd_ids)) <= pred_areas
     )
     miss = (gt_classes != VOID_CLASS) & ~match.any(axis=0)
-    return Matches(
+    return SegmentMatches(
         hits=[
             Hit(int(overlap.pred_ids[p]), gt_ids[g], int(gt_classes[g]), float(shared[p, g] / union[p, g]))
             for p, g in np.argwhere(match)
@@ -207,7 +226,7 @@ def match_segments(
 def _pixels_in_crowds(
     overlap: Overlap, pred_classes: np.ndarray, gt_segments: Mapping[int, int], crowd_ids: Collection[int]
 ) -> np.ndarray:
-    """(P,) pixels of each prediction in the last crowd of its class."""
+    """Count the pixels of each prediction in the last crowd of its class, (P,)."""
     pixels = np.zeros(len(pred_classes), np.int64)
     last_crowds = {class_id: column for column, (i, class_id) in enumerate(gt_segments.items()) if i in crowd_ids}
     for class_id, column in last_crowds.items():

@@ -1,11 +1,11 @@
-"""How well results of consecutive frames agree where they show the same thing; needs no labels.
+"""Temporal consistency: agreement of consecutive results along the optical flow, without labels.
 
-The result of the previous frame is moved along the optical flow onto the current one and compared with it there: mIoU
-of the label maps, as in "Efficient Semantic Video Segmentation with Per-frame Inference" (Liu et al., ECCV 2020), and
-PQ of the segments, which are matched by their overlap. The flow is DIS ("Fast Optical Flow using Dense Inverse Search",
-Kroeger et al., ECCV 2016). Pixels that it cannot follow are not compared: those that leave the image, and those where
-the flows forth and back disagree, by the criterion of "Dense Point Trajectories by GPU-accelerated Large Displacement
-Optical Flow" (Sundaram et al., ECCV 2010).
+The previous result is warped to the current frame and compared with the current result: mIoU of the label maps, as in
+"Efficient Semantic Video Segmentation with Per-frame Inference" (Liu et al., ECCV 2020), and PQ of the segments,
+matched by overlap. The flow is DIS ("Fast Optical Flow using Dense Inverse Search", Kroeger et al., ECCV 2016). Pixels
+that it cannot follow are not compared: those outside the image, and those where forward and backward flow disagree by
+the criterion of "Dense Point Trajectories by GPU-accelerated Large Displacement Optical Flow" (Sundaram et al., ECCV
+2010).
 """
 
 from dataclasses import dataclass
@@ -19,16 +19,19 @@ from bisenetformer_ros.metrics.panoptic_quality import VOID, PanopticQuality
 from bisenetformer_ros.results import UNLABELED, SegmentationResult
 
 FLOW_SIZE = 640
-"""The flow is computed on images of at most so many pixels on the longer side, and scaled."""
+"""Longer side, in pixels, of the images that the flow is computed on; larger images are scaled down."""
 _IGNORED = 255
 
 
 @dataclass(frozen=True)
 class ConsistencyResult:
-    """Shares of 0..1; nan without two frames to compare.
+    """Consistency as fractions of 0 to 1, nan without two frames to compare.
 
-    miou: of the label maps, "unlabeled" being a class too. pq: of the segments, nan for the semantic task.
-    compared: pixels that the flow could follow, of all. num_pairs: of frames.
+    Attributes:
+        miou: Of the label maps, with "unlabeled" as a class.
+        pq: Of the segments, nan for the semantic task.
+        compared: Fraction of pixels that the flow could follow.
+        num_pairs: Compared pairs of frames.
     """
 
     miou: float
@@ -38,7 +41,7 @@ class ConsistencyResult:
 
 
 class TemporalConsistency:
-    """Takes the frames of a drive in their order."""
+    """Accumulates the frames of a drive, in order."""
 
     def __init__(self, labels: LabelMap) -> None:
         self._unlabeled = len(labels)
@@ -48,13 +51,18 @@ class TemporalConsistency:
         self._previous: tuple[np.ndarray, SegmentationResult] | None = None
 
     def restart(self) -> None:
-        """The next frame is not compared with those before, as after a cut or a long gap."""
+        """Forget the previous frame, as after a cut or a long gap."""
         self._previous = None
 
     def update(self, rgb: np.ndarray, result: SegmentationResult) -> float | None:
-        """Returns the mIoU with the previous frame alone; None if there is none of the same size.
+        """Compare a frame with the previous one.
 
-        rgb: (H, W, 3) uint8, what `result` was made of.
+        Args:
+            rgb: (H, W, 3) uint8, the image of `result`.
+            result: Its segmentation.
+
+        Returns:
+            mIoU of this pair; None without a previous frame of the same size.
         """
         grey = cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY)
         previous, self._previous = self._previous, (grey, result)
@@ -73,20 +81,24 @@ class TemporalConsistency:
         return of_pair.miou
 
     def result(self) -> ConsistencyResult:
-        """The measures over everything seen so far."""
+        """Return the measures over all frames so far."""
         compared = float(np.mean(self._compared)) if self._compared else float("nan")
         return ConsistencyResult(
             self._mean_iou.result().miou, self._quality.result().all.pq, compared, len(self._compared)
         )
 
     def _known(self, label_map: np.ndarray) -> np.ndarray:
-        """Label map with a class for what is unlabeled."""
+        """Return the label map with a class of its own for unlabeled pixels."""
         return np.where(label_map == UNLABELED, np.uint8(self._unlabeled), label_map)
 
 
 def follow_pixels(before: np.ndarray, now: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Where each pixel of `now` was in `before`, both (H, W) uint8: columns and rows, (H, W) ints, and whether it was
-    there, (H, W) bool. Where not, column and row are within the image, but mean nothing."""
+    """Find where each pixel of `now` was in `before`, both (H, W) uint8.
+
+    Returns:
+        columns (H, W) int, rows (H, W) int, followed (H, W) bool. Where `followed` is false, columns and rows are
+        arbitrary, but within the image.
+    """
     height, width = now.shape
     scale = min(1.0, FLOW_SIZE / max(height, width))
     size = max(16, round(width * scale)), max(16, round(height * scale))
@@ -105,7 +117,7 @@ def follow_pixels(before: np.ndarray, now: np.ndarray) -> tuple[np.ndarray, np.n
 
 
 def _agree(back: np.ndarray, forth: np.ndarray) -> np.ndarray:
-    """(H, W) bool: following `back` and then `forth` leads to about where it began. Both (H, W, 2), x and y, px."""
+    """Return (H, W) bool: `back` then `forth`, (H, W, 2) x and y in pixels each, leads about back to the start."""
     height, width = back.shape[:2]
     x, y = np.meshgrid(np.arange(width, dtype=np.float32), np.arange(height, dtype=np.float32))
     forth_there = cv2.remap(

@@ -48,7 +48,7 @@ def bisenetformer(
     if num_levels not in (2, 3):
         raise ConfigError(f"num_levels is {num_levels}, expected 2 (1/32, 1/16) or 3 (also 1/8)")
     if num_blocks < num_levels:
-        raise ConfigError(f"num_blocks is {num_blocks}, expected at least one per level: {num_levels}")
+        raise ConfigError(f"num_blocks is {num_blocks}, expected at least num_levels ({num_levels})")
     if dim % num_heads or dim % 4:
         raise ConfigError(f"dim is {dim}, expected a multiple of 4 and of num_heads ({num_heads})")
     _, channels8, channels16, channels32 = backbone.out_channels

@@ -85,9 +85,9 @@ def test_random_maps_against_cityscapesscripts() -> None:
 def test_wrong_input_is_named() -> None:
     with pytest.raises(InputError, match=r"\(2, 3\), target is \(3, 2\)"):
         measure(4, (np.zeros((2, 3), int), np.zeros((3, 2), int)))
-    with pytest.raises(InputError, match=r"targets span 0\.\.4, expected 0\.\.3"):
+    with pytest.raises(InputError, match=r"targets range over 0\.\.4, expected 0\.\.3"):
         measure(4, (np.zeros(2, int), np.array([0, 4])))
-    with pytest.raises(InputError, match=r"targets span -1\.\.2, expected 0\.\.3 or 255"):
+    with pytest.raises(InputError, match=r"targets range over -1\.\.2, expected 0\.\.3 or 255"):
         measure(4, (np.zeros(3, int), np.array([-1, 2, 255])))
 
 

@@ -7,10 +7,10 @@ from bisenetformer_ros.errors import InputError
 from bisenetformer_ros.labels import Label, LabelMap
 from bisenetformer_ros.metrics.panoptic_quality import (
     Hit,
-    Matches,
     PanopticQuality,
     PanopticQualityResult,
     Quality,
+    SegmentMatches,
 )
 
 ROAD, SKY, CAR = range(3)
@@ -131,7 +131,7 @@ def test_what_became_of_the_segments_is_told() -> None:
     truth, found = strip((1, 4), (2, 6), (3, 6), (0, 2)), strip((7, 4), (8, 4), (0, 4), (9, 4), (5, 2))
     segments = {7: ROAD, 8: CAR, 9: SKY, 5: SKY}
     matches = PanopticQuality(LABELS).update(found, segments, truth, {1: ROAD, 2: CAR, 3: CAR})
-    assert matches == Matches([Hit(7, 1, ROAD, 1.0), Hit(8, 2, CAR, 4 / 6)], {9: SKY}, {3: CAR})
+    assert matches == SegmentMatches([Hit(7, 1, ROAD, 1.0), Hit(8, 2, CAR, 4 / 6)], {9: SKY}, {3: CAR})
 
 
 def test_results_have_the_layout_of_panopticapi() -> None:
