@@ -1,4 +1,4 @@
-"""`bisenetformer train`: from a recipe to a weights file."""
+"""`bisenetformer train`: train a network by a recipe."""
 
 import argparse
 from collections.abc import Mapping, Sequence
@@ -13,27 +13,24 @@ from rich.console import Console
 from bisenetformer_ros.cli.check_data import check_data
 from bisenetformer_ros.data.catalog import open_sources
 from bisenetformer_ros.data.sample import LabeledDataset
-from bisenetformer_ros.errors import ConfigError
+from bisenetformer_ros.errors import ConfigError, ModelError
 from bisenetformer_ros.inference.engines.torch import resolve_device
 from bisenetformer_ros.labels import LabelMap
 from bisenetformer_ros.model import build_model
 from bisenetformer_ros.model.bisenetformer import BiSeNetFormer
 from bisenetformer_ros.model.initialization import initialize
-from bisenetformer_ros.resources import config_file
+from bisenetformer_ros.resources import find_model
 from bisenetformer_ros.training.config import TrainingConfig
 from bisenetformer_ros.training.distributed import World, joined_world, wait_for_all
 from bisenetformer_ros.training.loop import Trainer
-from bisenetformer_ros.training.observer import LogFile, Observer
-from bisenetformer_ros.training.pictures import PictureFolder
-from bisenetformer_ros.training.progress import ProgressBar
-from bisenetformer_ros.training.run_state import Checkpoint
-from bisenetformer_ros.training.tensorboard import TensorBoard
+from bisenetformer_ros.training.observers import LogFile, PictureFolder, ProgressDisplay, TensorBoard, TrainingObserver
+from bisenetformer_ros.training.run_state import RunState
 from bisenetformer_ros.training.validation import Validation
 from bisenetformer_ros.training.weights import WeightsWriter
 
-DESCRIPTION = """Train a network by a recipe (a YAML file, or the name of one in config/train).
-The run lives in its output directory; the same command continues it after an interruption. Under torchrun, one process
-per GPU trains on its part of every batch."""
+DESCRIPTION = """Train a network by a recipe: a YAML file, or the name of one in config/train.
+The output directory holds the run; the same command continues it after an interruption. Under torchrun, one process per
+GPU trains on its part of each batch."""
 EXAMPLE = """bisenetformer train --config camvid-nano --root ~/data/camvid --out runs/nano
 bisenetformer train --config my_recipe.yaml --out runs/mine --device cuda --workers 8 --tensorboard
 torchrun --nproc-per-node 8 -m bisenetformer_ros.cli train --config cityscapes-panoptic-stdc2 \\
@@ -41,30 +38,26 @@ torchrun --nproc-per-node 8 -m bisenetformer_ros.cli train --config cityscapes-p
 
 LOG = "log.jsonl"
 SIGNALLED = 128
-"""Plus the number of the signal: what a shell makes the exit code of a process that a signal ended."""
+"""Exit code, plus the number of the signal, by the convention of shells."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--config", required=True, help="recipe: a YAML file or a name from config/train")
-    parser.add_argument("--root", type=Path, help="folder of the labelled images on disk")
+    parser.add_argument("--config", required=True, help="recipe: a YAML file or a name in config/train")
+    parser.add_argument("--root", type=Path, help="folder of the data sets on disk")
     purpose = parser.add_mutually_exclusive_group(required=True)
-    purpose.add_argument("--out", type=Path, help="directory of the run: checkpoint, log and weights")
+    purpose.add_argument("--out", type=Path, help="directory of the run: run state, log and weights")
     purpose.add_argument(
-        "--check-data", action="store_true", help="read all images and labels once and list what is wrong with them"
+        "--check-data", action="store_true", help="read all images and labels once and list every problem"
     )
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N (default: %(default)s)")
-    parser.add_argument(
-        "--workers", type=int, default=1, help="processes that load images, per device (default: %(default)s)"
-    )
+    parser.add_argument("--workers", type=int, default=1, help="loader processes per device (default: %(default)s)")
     parser.add_argument(
         "--initial-weights",
         metavar="FILE",
-        help="weights to begin with, instead of the recipe's: a network or an ImageNet backbone",
+        help="initial weights instead of the recipe's: a network or an ImageNet backbone",
     )
-    parser.add_argument("--tensorboard", action="store_true", help="also write curves and pictures for TensorBoard")
-    parser.add_argument(
-        "--restart", action="store_true", help="forget an earlier run in --out instead of continuing it"
-    )
+    parser.add_argument("--tensorboard", action="store_true", help="write curves and pictures for TensorBoard")
+    parser.add_argument("--restart", action="store_true", help="start over instead of continuing the run in --out")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -83,22 +76,24 @@ def _train(args: argparse.Namespace, config: TrainingConfig, world: World) -> in
     labels = LabelMap.load(config.labels)
     console.print(f"[bold]{config.name}[/]")
     datasets = _open(config.sources, args.root, labels, console)
-    checkpoint = Checkpoint(args.out / "checkpoint.pt", config)
+    run_state = RunState(args.out / "checkpoint.pt", config)
     if args.restart and world.is_main:
-        checkpoint.remove()
+        run_state.remove()
         (args.out / LOG).unlink(missing_ok=True)
     wait_for_all()
-    model = _build(config, labels, checkpoint.exists(), console)
+    model = _build(config, labels, run_state.exists(), console)
     validation = None
     if config.validation is not None:
         (dataset,) = _open([config.validation], args.root, labels, console)
         validation = Validation(config, dataset, args.out, world.device)
-    trainer = Trainer(config, model, datasets, checkpoint, world, validation)
+    trainer = Trainer(config, model, datasets, run_state, world, validation)
     if trainer.resume():
         console.print(f"  continuing after iteration {trainer.iteration} of {config.iterations}")
     args.out.mkdir(parents=True, exist_ok=True)
     with ExitStack() as stack:
-        observers = _observers(args, trainer, console, stack) if world.is_main else []
+        observers = _observers(args, trainer, console) if world.is_main else []
+        for observer in observers:
+            stack.enter_context(observer)
         stopped_by = trainer.run(args.workers, observers)
     if stopped_by is not None:
         console.print(f"stopped after iteration {trainer.iteration}, state saved; the same command continues")
@@ -123,26 +118,26 @@ def _open(
 
 
 def _build(config: TrainingConfig, labels: LabelMap, has_state: bool, console: Console) -> BiSeNetFormer:
-    """The network to begin with; what it begins with is of no importance where a state follows."""
+    """Build the network; initial weights are ignored when resuming."""
     torch.manual_seed(config.seed)
     model = build_model(**config.architecture, num_classes=len(labels))
     if config.initial_weights is not None and not has_state:
         try:
-            path = config_file("models", config.initial_weights, ".safetensors")
-        except FileNotFoundError as error:
+            path = find_model(config.initial_weights)
+        except ModelError as error:
             raise ConfigError(
-                f"initial_weights: {error}. Say where the file is with --initial-weights FILE; docs/training.md tells "
-                "where ImageNet backbones are to be had"
+                f"initial_weights: {error}. Pass the file with --initial-weights FILE; docs/training.md lists "
+                "sources of ImageNet backbones"
             ) from None
         console.print(f"  {initialize(model, path, labels)}")
     return model
 
 
-def _observers(args: argparse.Namespace, trainer: Trainer, console: Console, stack: ExitStack) -> list[Observer]:
-    progress = stack.enter_context(ProgressBar(console, trainer.iteration, trainer.config.iterations))
+def _observers(args: argparse.Namespace, trainer: Trainer, console: Console) -> list[TrainingObserver]:
+    observers: list[TrainingObserver] = [LogFile(args.out / LOG), PictureFolder(args.out / "pictures")]
+    if args.tensorboard:
+        observers.append(TensorBoard(args.out / "tensorboard", trainer.iteration))
+    progress = ProgressDisplay(console, trainer.iteration, trainer.config.iterations)
     if trainer.validation is not None:
         trainer.validation.on_image = progress.on_validation_image
-    observers = [progress, stack.enter_context(LogFile(args.out / LOG)), PictureFolder(args.out / "pictures")]
-    if args.tensorboard:
-        observers.append(stack.enter_context(TensorBoard(args.out / "tensorboard", trainer.iteration)))
-    return observers
+    return [*observers, progress]

@@ -1,7 +1,7 @@
-"""A per-pixel classifier that helps training from scratch along and is thrown away afterwards.
+"""Auxiliary per-pixel classifiers for training from scratch; the final network does not contain them.
 
-The Hungarian assignment gives the pixel features a weak, shifting signal at first. Two linear classifiers on them, as
-the auxiliary heads of BiSeNet (Yu et al., ECCV 2018), give a strong one from the first step.
+At first, the Hungarian assignment gives the pixel features a weak, shifting signal. Two linear classifiers on them, as
+in BiSeNet (Yu et al., ECCV 2018), give a strong one from the first step.
 """
 
 import torch
@@ -15,7 +15,7 @@ from bisenetformer_ros.training.points import at_least_single
 
 
 class DenseAuxiliary(nn.Module):
-    """channels: C of the pixel features."""
+    """Linear classifiers on the mask features and on the context at 1/16, with `channels` channels each."""
 
     def __init__(self, channels: int, num_classes: int) -> None:
         super().__init__()
@@ -23,9 +23,14 @@ class DenseAuxiliary(nn.Module):
         self.on_context = nn.Conv2d(channels, num_classes, 1)
 
     def forward(self, features: PixelFeatures, label_maps: Tensor) -> Tensor:
-        """label_maps (B, H, W) uint8, 255 = ignore → mean cross-entropy of both classifiers, at half resolution.
+        """Return the mean cross-entropy of both classifiers at half resolution.
 
-        Classes weigh by `class_weights` of the batch; with several processes as the losses of `Criterion`.
+        Classes are weighted by `class_weights` of the batch. With several processes, divisors are averaged as in
+        `Criterion`.
+
+        Args:
+            features: Of the images.
+            label_maps: (B, H, W) uint8, 255 = ignore.
         """
         labels = label_maps[:, ::2, ::2].long()
         counts = average(class_counts(labels, self.on_mask_features.out_channels))
@@ -36,17 +41,17 @@ class DenseAuxiliary(nn.Module):
             logits = F.interpolate(at_least_single(logits), labels.shape[1:], mode="bilinear", align_corners=False)
             of_class = weights.to(logits.dtype)
             total = total + F.cross_entropy(logits, labels, of_class, ignore_index=UNLABELED, reduction="sum")
-        return total / 2 / (weights * counts).sum().clamp(min=1)  # a product of vectors would be autocast to half
+        return total / 2 / (weights * counts).sum().clamp(min=1)  # not `@`, which autocast runs in half
 
 
 def class_counts(labels: Tensor, num_classes: int) -> Tensor:
-    """(K,) pixels of every class as float32, exact up to 16 million of each."""
+    """Count the pixels of each class, as (K,) float32, which is exact up to 16 million."""
     return torch.bincount(labels[labels != UNLABELED], minlength=num_classes).float()
 
 
 def class_weights(counts: Tensor) -> Tensor:
-    """(K,) of 1.4 for a class that fills every pixel to 50 for one without any: 1 / ln(1.02 + share of the pixels).
+    """Weight rare classes higher: 1 / ln(1.02 + share of the pixels), from 1.4 (all pixels) to 50 (none).
 
-    The weighting of ENet (Paszke et al., 2016): thin and rare things are not drowned by road and sky.
+    The weighting of ENet (Paszke et al., 2016), so that road and sky do not dominate thin and rare objects.
     """
     return 1 / torch.log(1.02 + counts / counts.sum().clamp(min=1))

@@ -1,4 +1,4 @@
-"""Batch normalization over the images of all processes, so that more processes do not mean smaller batches."""
+"""Batch normalization over the images of all processes, so that statistics do not depend on their number."""
 
 from typing import Any
 
@@ -10,9 +10,9 @@ from bisenetformer_ros.training.points import at_least_single
 
 
 def synchronize_batch_norms(model: nn.Module, device: torch.device) -> nn.Module:
-    """The model with PyTorch's SyncBatchNorm on a GPU; on the CPU, which that one refuses, with CpuSyncBatchNorm.
+    """Replace batch normalizations by PyTorch's SyncBatchNorm, or on the CPU, which it does not support, by ours.
 
-    Parameters and buffers, and their names, stay.
+    Parameters and buffers stay the same objects under the same names.
     """
     if device.type == "cuda":
         return nn.SyncBatchNorm.convert_sync_batchnorm(model)
@@ -24,14 +24,19 @@ def synchronize_batch_norms(model: nn.Module, device: torch.device) -> nn.Module
 
 
 class CpuSyncBatchNorm(nn.BatchNorm2d):
-    """Takes the place of `original`. Every process has as many images, of the same size."""
+    """Replaces `original`; all processes must have the same number of images of the same size."""
+
+    momentum: float
+    running_mean: Tensor
+    running_var: Tensor
+    num_batches_tracked: Tensor
 
     def __init__(self, original: nn.BatchNorm2d) -> None:
         super().__init__(original.num_features, original.eps, original.momentum)
         self._parameters, self._buffers = original._parameters, original._buffers
 
     def forward(self, x: Tensor) -> Tensor:
-        """(B, C, H, W) → the same."""
+        """(B, C, H, W) → (B, C, H, W)."""
         if not self.training:
             return super().forward(x)
         values = at_least_single(x)
@@ -43,7 +48,7 @@ class CpuSyncBatchNorm(nn.BatchNorm2d):
         return (centred * scale[:, None, None] + self.bias[:, None, None]).to(x.dtype)
 
     def _follow(self, mean: Tensor, variance: Tensor, count: int) -> None:
-        """The running statistics, the variance without bias, as PyTorch keeps them."""
+        """Update the running statistics as PyTorch does, with the unbiased variance."""
         total = count * num_processes()
         self.num_batches_tracked += 1
         self.running_mean.lerp_(mean, self.momentum)
@@ -51,7 +56,7 @@ class CpuSyncBatchNorm(nn.BatchNorm2d):
 
 
 class _Average(torch.autograd.Function):
-    """Mean over the processes; each value has a share in what all of them make of it."""
+    """Mean over the processes. Each input affects the loss of every process, so gradients are averaged, too."""
 
     @staticmethod
     def forward(ctx: Any, values: Tensor) -> Tensor:

@@ -7,20 +7,36 @@ from typing import Any
 
 from bisenetformer_ros.errors import ConfigError
 from bisenetformer_ros.training.config_rules import RULES
-from bisenetformer_ros.training.recipe_file import Entry, find_recipe, read_recipe
+from bisenetformer_ros.training.recipe_file import RecipeEntry, find_recipe, read_recipe
 
 
 @dataclass(frozen=True)
 class TrainingConfig:
-    """One field per key of the YAML file; a key without a default must be there. docs/training.md explains them.
+    """The keys of a recipe; those without a default are required. See also docs/training.md.
 
-    name: of the resulting weights. architecture: `build_model`'s name, widths and depths. labels: a label map.
-    sources: data sets to mix, each {kind, weight, …options of that kind}. crop_size: (height, width), multiples of 32.
-    input_size: what the weights file tells engines, see ModelMetadata. initial_weights: see `initialize`.
-    validation: a data set as in sources, measured every `validate_every` iterations. num_points: see Criterion.
-    auxiliary_weight: of the dense auxiliary loss, 0 = none. ema_decay: of the averaged weights, 0 = none.
-    shorter_side: that every image is scaled to before `scale_range` counts, None = as it is.
-    balanced_share, gamma_range: see data.transforms.augment.
+    Attributes:
+        name: Name of the resulting weights.
+        architecture: Name, widths and depths for `build_model`.
+        labels: Name or file of a label map.
+        sources: Data sets to mix, each {kind, weight, …options of the kind}.
+        iterations: Number of optimizer steps.
+        crop_size: (height, width), multiples of 32.
+        task: 'panoptic' or 'semantic'.
+        input_size: Stored in the weights file, see `ModelMetadata`.
+        initial_weights: See `initialize`.
+        batch_size: Images per step, in all processes together.
+        precision: 'fp32', or 'bf16' or 'fp16' for autocast.
+        shorter_side: Scale images to this shorter side before `scale_range` applies; None keeps their size.
+        scale_range, balanced_share, gamma_range: See `augment`.
+        learning_rate, weight_decay, backbone_multiplier: See `build_optimizer`.
+        schedule: See `learning_rate_factor`.
+        clip_norm: Maximum L2 norm of the gradient.
+        num_points: See `Criterion`.
+        auxiliary_weight: Weight of the dense auxiliary loss, 0 = none.
+        ema_decay: Decay of the averaged weights, 0 = none.
+        validation: A data set as in `sources`, or None.
+        validate_every: Iterations between validations.
+        seed: Of weights, images and augmentation.
     """
 
     name: str
@@ -52,9 +68,10 @@ class TrainingConfig:
 
     @classmethod
     def load(cls, name: str) -> "TrainingConfig":
-        """Reads a file, given by path or by the name of a shipped recipe, and the files that it builds on.
+        """Read a recipe, given by path or by the name of a shipped one, and its bases.
 
-        Raises ConfigError that lists everything wrong and in which file.
+        Raises:
+            ConfigError: The recipe is invalid; the message lists every problem with its file.
         """
         path = find_recipe(name)
         entries = read_recipe(path)
@@ -64,12 +81,14 @@ class TrainingConfig:
             raise ConfigError(
                 "\n".join(f"{file}: " + "; ".join(text for where, text in problems if where == file) for file in files)
             )
-        values = {key: entry.value for key, entry in entries.items()}
-        return cls(**{key: tuple(value) if isinstance(value, list) else value for key, value in values.items()})
+        values: dict[str, Any] = {
+            key: tuple(entry.value) if isinstance(entry.value, list) else entry.value for key, entry in entries.items()
+        }
+        return cls(**values)
 
 
-def _problems(cls: type, entries: Mapping[str, Entry], path: Path) -> Iterator[tuple[Path, str]]:
-    """What is wrong, with the file that says so."""
+def _problems(cls: type, entries: Mapping[str, RecipeEntry], path: Path) -> Iterator[tuple[Path, str]]:
+    """Yield every problem with its file."""
     known = {item.name: item for item in fields(cls)}
     for key, entry in entries.items():
         if key not in known:

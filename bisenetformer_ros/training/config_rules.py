@@ -1,4 +1,4 @@
-"""What the values of a recipe have to be."""
+"""Valid values of the keys of a recipe."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -20,7 +20,7 @@ def _source(value: Any) -> bool:
     return isinstance(value, Mapping) and "kind" in value and _POSITIVE[0](value.get("weight", 1.0))
 
 
-_TEXT = (lambda v: isinstance(v, str) and bool(v), "a text")
+_TEXT = (lambda v: isinstance(v, str) and bool(v), "text")
 _POSITIVE = (lambda v: _number(v) and v > 0, "a number above 0 (YAML needs a dot: 3.0e-4)")
 _NOT_NEGATIVE = (lambda v: _number(v) and v >= 0, "a number of at least 0 (YAML needs a dot: 3.0e-4)")
 _SIDE = (lambda v: v is None or _whole(v), "a whole number of at least 1, or nothing")

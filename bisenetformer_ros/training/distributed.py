@@ -1,7 +1,7 @@
-"""Several processes that train one network: who is who, and what they share. Without torchrun all of this is nothing.
+"""Training by several processes. Without torchrun, all functions are no-ops.
 
-Gradients are averaged by DistributedDataParallel; what a loss is divided by is averaged here, so that the sum over the
-processes is that of one process with the whole batch.
+DistributedDataParallel averages the gradients. The divisors of the losses are averaged here, so that the result is that
+of one process with the whole batch.
 """
 
 import os
@@ -16,12 +16,18 @@ import torch.distributed as dist
 from torch import Tensor
 
 _PATIENCE = timedelta(hours=1)
-"""The others wait that long for the one that measures on the validation images."""
+"""The other processes wait this long for the main one to validate."""
 
 
 @dataclass(frozen=True)
 class World:
-    """rank: of this process, 0..size - 1. device: that it computes on."""
+    """The processes of a run.
+
+    Attributes:
+        rank: Of this process, 0..size - 1.
+        size: Number of processes.
+        device: Device of this process.
+    """
 
     rank: int
     size: int
@@ -29,13 +35,13 @@ class World:
 
     @property
     def is_main(self) -> bool:
-        """Whether this process writes the files and speaks to people."""
+        """Whether this process writes files and prints."""
         return self.rank == 0
 
 
 @contextmanager
 def joined_world(device: torch.device) -> Iterator[World]:
-    """The processes that torchrun started, each with a GPU of its own if `device` is one; else this process alone."""
+    """Join the processes that torchrun started, one GPU each if `device` is one. Without torchrun, a world of one."""
     if not (dist.is_available() and dist.is_torchelastic_launched()):
         yield World(0, 1, device)
         return
@@ -54,11 +60,11 @@ def num_processes() -> int:
 
 
 def _has_joined() -> bool:
-    return dist.is_available() and dist.is_initialized()  # some builds of PyTorch for small boards are without
+    return dist.is_available() and dist.is_initialized()  # PyTorch for small boards may lack it
 
 
 def average(values: Tensor) -> Tensor:
-    """The mean over the processes; not differentiated."""
+    """Average over the processes, without gradient."""
     if not _has_joined():
         return values
     total = values.detach().clone()
@@ -67,7 +73,7 @@ def average(values: Tensor) -> Tensor:
 
 
 def largest(number: int, device: torch.device) -> int:
-    """The largest of the numbers of all processes."""
+    """Return the largest number of all processes."""
     if not _has_joined():
         return number
     found = torch.tensor(number, device=device)
@@ -76,7 +82,7 @@ def largest(number: int, device: torch.device) -> int:
 
 
 def gather(value: Any) -> list[Any]:
-    """The values of all processes, in order of their ranks."""
+    """Gather the values of all processes, in the order of their ranks."""
     if not _has_joined():
         return [value]
     values = [None] * num_processes()

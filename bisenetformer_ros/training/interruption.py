@@ -1,20 +1,16 @@
-"""Ctrl-C and `kill` ask a run to stop; it does so when its state is worth keeping."""
+"""Ctrl-C and `kill` request a stop; the run finishes its step and saves first."""
 
 import signal
 from types import FrameType, TracebackType
 
 
 class Interruption:
-    """While entered, SIGINT and SIGTERM only set `signal_number`. Main thread alone."""
+    """A context in which SIGINT and SIGTERM only set `signal_number`; for the main thread."""
 
     SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
     def __init__(self) -> None:
         self.signal_number: int | None = None
-
-    @property
-    def requested(self) -> bool:
-        return self.signal_number is not None
 
     def __enter__(self) -> "Interruption":
         self._before = {number: signal.signal(number, self._note) for number in self.SIGNALS}
@@ -31,6 +27,6 @@ class Interruption:
 
 
 def ignore_interruptions() -> None:
-    """For the processes that load images: a terminal sends them Ctrl-C as well, but the run needs them to its end."""
+    """Ignore them in a loader process: a terminal sends Ctrl-C to it as well, but the run needs it to the end."""
     for number in Interruption.SIGNALS:
         signal.signal(number, signal.SIG_IGN)

@@ -1,4 +1,4 @@
-"""One step of learning: a batch in, better weights out."""
+"""One optimizer step."""
 
 from collections.abc import Mapping
 from math import isfinite
@@ -11,25 +11,24 @@ from torch.nn.parallel import DistributedDataParallel
 from bisenetformer_ros.errors import BiSeNetFormerError
 from bisenetformer_ros.model.bisenetformer import BiSeNetFormer
 from bisenetformer_ros.training.auxiliary import DenseAuxiliary
-from bisenetformer_ros.training.averaged_weights import AveragedWeights
 from bisenetformer_ros.training.batch_norm import synchronize_batch_norms
 from bisenetformer_ros.training.config import TrainingConfig
 from bisenetformer_ros.training.criterion import Criterion, Prediction
 from bisenetformer_ros.training.distributed import World, average, gather
-from bisenetformer_ros.training.optimizer import build_optimizer, learning_rate_factor
+from bisenetformer_ros.training.optimizer import AveragedWeights, build_optimizer, learning_rate_factor
 from bisenetformer_ros.training.stream import Batch
 
 AUTOCAST = {"fp32": None, "bf16": torch.bfloat16, "fp16": torch.float16}
 LEAST_LOSS_SCALE = 1.0
-"""fp16: below, gradients are not too large for the format but no numbers at all."""
+"""fp16: if gradients overflow even below this scale, they are not just too large but not finite."""
 
 
 class DivergedError(BiSeNetFormerError):
-    """The loss became infinite or not a number."""
+    """The loss or its gradient is not finite."""
 
 
 class LearningNetwork(nn.Module):
-    """Everything that has a gradient: the network and, if the recipe wants them, the auxiliary classifiers."""
+    """All trained modules: the network and, if the recipe enables them, the auxiliary classifiers."""
 
     def __init__(self, model: BiSeNetFormer, auxiliary: DenseAuxiliary | None) -> None:
         super().__init__()
@@ -37,19 +36,27 @@ class LearningNetwork(nn.Module):
         self.auxiliary = auxiliary
 
     def forward(self, images: Tensor, label_maps: Tensor) -> tuple[list[Prediction], Tensor | None]:
-        """The predictions before the first and after every block, and the auxiliary loss."""
+        """Return the predictions before the first and after each block, and the auxiliary loss."""
         features = self.model.extract(images)
         predictions = self.model.decoder.predict_all(features.levels, features.mask)
         return predictions, None if self.auxiliary is None else self.auxiliary(features, label_maps)
 
 
 class Learner:
-    """A network with all that changes while it learns: optimizer, scale of the loss, averaged weights."""
+    """A network with its optimizer, loss scaler and averaged weights.
+
+    Args:
+        config: The recipe.
+        model: The network, which is moved to the device and trained in place.
+        num_classes: K.
+        world: The processes of the run.
+    """
 
     def __init__(self, config: TrainingConfig, model: BiSeNetFormer, num_classes: int, world: World) -> None:
         self.config = config
         self.world = world
-        self.model = model.to(world.device, memory_format=torch.channels_last).train()
+        model.to(world.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.model = model.train()
         self.average = AveragedWeights(self.model, config.ema_decay) if config.ema_decay else None
         channels = model.feature_fusion.out.conv.out_channels
         like = self.model.pixel_mean  # its device and precision
@@ -68,19 +75,26 @@ class Learner:
 
     @property
     def final_model(self) -> BiSeNetFormer:
-        """The weights to use: averaged, if the recipe says so."""
+        """The resulting network; the averaged one if the recipe enables it."""
         return self.model if self.average is None else self.average.model
 
     def step(self, batch: Batch, iteration: int) -> dict[str, float]:
-        """One step of the optimizer, the `iteration`-th from 0; returns the loss, its terms and the learning rate.
+        """Take one optimizer step.
 
-        With several processes `batch` is this one's part, and the losses are those of the whole. Raises DivergedError,
-        naming the images, when the loss or its gradient is not finite.
+        Args:
+            batch: This process's part of the batch.
+            iteration: From 0.
+
+        Returns:
+            "loss" of the whole batch, its terms, "gradient_norm" and "learning_rate".
+
+        Raises:
+            DivergedError: The loss or its gradient is not finite; the message names the images.
         """
         rate = self._set_rates(iteration)
         losses = self._losses(batch)
         self.optimizer.zero_grad()
-        self.scaler.scale(sum(losses.values())).backward()
+        self.scaler.scale(sum(losses.values(), torch.zeros((), device=self.world.device))).backward()
         self.scaler.unscale_(self.optimizer)
         gradient_norm = nn.utils.clip_grad_norm_(self.network.parameters(), self.config.clip_norm).item()
         terms = dict(zip(losses, average(torch.stack([*losses.values()]).detach()).tolist(), strict=True))
@@ -109,14 +123,14 @@ class Learner:
         return losses
 
     def _require_finite(self, loss: float, gradient_norm: float, batch: Batch, iteration: int) -> None:
-        """An infinite gradient in half precision is no matter: the scaler leaves the step out and scales less."""
+        """Under fp16 the scaler skips steps with infinite gradients and lowers its scale."""
         overflow = self.scaler.is_enabled() and self.scaler.get_scale() >= LEAST_LOSS_SCALE
         if isfinite(loss) and (isfinite(gradient_norm) or overflow):
             return
         names = [name for names in gather(batch.names) for name in names]
         raise DivergedError(
             f"the loss is {loss} and its gradient {gradient_norm} at iteration {iteration}; images of the batch: "
-            f"{', '.join(names)}. Lower learning_rate, or look at these images; the last checkpoint holds a good state"
+            f"{', '.join(names)}. Lower learning_rate, or check these images; the last run state is still good"
         )
 
     def state_dict(self) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""The training loop: batches in, checkpoints and weights out. It can be stopped at any time and continued."""
+"""The training loop, which can be stopped and continued at any time."""
 
 from collections.abc import Iterator, Sequence
 from time import perf_counter
@@ -12,20 +12,28 @@ from bisenetformer_ros.training.config import TrainingConfig
 from bisenetformer_ros.training.distributed import World, gather, largest, wait_for_all
 from bisenetformer_ros.training.interruption import Interruption
 from bisenetformer_ros.training.learner import Learner
-from bisenetformer_ros.training.observer import Observer
-from bisenetformer_ros.training.run_state import Checkpoint
+from bisenetformer_ros.training.observers import TrainingObserver
+from bisenetformer_ros.training.run_state import RunState
 from bisenetformer_ros.training.stream import Batch, BatchPositions, TrainingStream, begin_worker, collate
 from bisenetformer_ros.training.validation import Validation
 
-CHECKPOINT_EVERY = 200
-"""Iterations between checkpoints; a kill costs at most this much work."""
+SAVE_EVERY = 200
+"""Iterations between saves of the run state; a kill costs at most this much work."""
 
 
 class Trainer:
-    """One run, whose newest state is in `checkpoint`.
+    """One run. After a kill, the iterations since the last save are repeated, and observed again.
 
-    datasets: one per source of the recipe, with the same labels. validation: None to go without.
-    After a kill the iterations since the checkpoint are done, and observed, again.
+    Args:
+        config: The recipe.
+        model: The network to train.
+        datasets: One per source of the recipe, with the same labels.
+        run_state: Where the state is saved.
+        world: The processes of the run.
+        validation: None for a run without validation.
+
+    Raises:
+        ConfigError: The batch size does not fit the number of processes.
     """
 
     def __init__(
@@ -33,13 +41,13 @@ class Trainer:
         config: TrainingConfig,
         model: BiSeNetFormer,
         datasets: Sequence[LabeledDataset],
-        checkpoint: Checkpoint,
+        run_state: RunState,
         world: World,
         validation: Validation | None = None,
     ) -> None:
         if config.batch_size % world.size or config.batch_size < 2 * world.size:
             raise ConfigError(
-                f"batch_size is {config.batch_size}, expected a multiple of {world.size} (the processes) with at least "
+                f"batch_size is {config.batch_size}, expected a multiple of the {world.size} processes with at least "
                 "2 images for each"
             )
         self.config = config
@@ -47,7 +55,7 @@ class Trainer:
         self.learner = Learner(config, model, len(datasets[0].labels), world)
         self.stream = TrainingStream(config, datasets)
         self.validation = validation
-        self.checkpoint = checkpoint
+        self.run_state = run_state
         self.iteration = 0
         self.seconds = 0.0
 
@@ -55,21 +63,29 @@ class Trainer:
     def is_finished(self) -> bool:
         return self.iteration >= self.config.iterations
 
-    def run(self, num_workers: int, observers: Sequence[Observer] = ()) -> int | None:
-        """Trains to the end from wherever the run stands; None, or the signal that stopped it before.
+    def run(self, num_workers: int, observers: Sequence[TrainingObserver] = ()) -> int | None:
+        """Train to the end of the run; SIGINT and SIGTERM finish the step, save and stop.
 
-        SIGINT and SIGTERM let it finish the step and save. num_workers: processes that load images.
-        Raises DivergedError for a loss that is not finite, CheckpointError for a disk that is full and DataError for a
-        damaged file.
+        Args:
+            num_workers: Processes that load images.
+            observers: Notified of every iteration and validation.
+
+        Returns:
+            None, or the signal that stopped the run.
+
+        Raises:
+            DivergedError: The loss is not finite.
+            RunStateError: The disk is full.
+            DataError: A file of a data set is corrupt.
         """
         with Interruption() as interruption:
-            self._validate_if_due(observers)  # a run that was stopped had no time for it
+            self._validate_if_due(observers)  # skipped when the run was stopped
             waiting_since = perf_counter()
             for batch in self._batches(num_workers):
                 self._step(batch, waiting_since, observers)
                 stopped_by = largest(interruption.signal_number or 0, self.world.device)
                 validated = not stopped_by and self._validate_if_due(observers)
-                if stopped_by or validated or self.is_finished or self.iteration % CHECKPOINT_EVERY == 0:
+                if stopped_by or validated or self.is_finished or self.iteration % SAVE_EVERY == 0:
                     self.save()
                 if stopped_by and not self.is_finished:
                     return stopped_by
@@ -91,7 +107,7 @@ class Trainer:
                 raise batch
             yield batch
 
-    def _step(self, batch: Batch, waiting_since: float, observers: Sequence[Observer]) -> None:
+    def _step(self, batch: Batch, waiting_since: float, observers: Sequence[TrainingObserver]) -> None:
         started = perf_counter()
         record = self.learner.step(batch, self.iteration)
         ended = perf_counter()
@@ -101,8 +117,8 @@ class Trainer:
         for observer in observers:
             observer.on_iteration(self.iteration, record)
 
-    def _validate_if_due(self, observers: Sequence[Observer]) -> bool:
-        """One process works, the others wait for it."""
+    def _validate_if_due(self, observers: Sequence[TrainingObserver]) -> bool:
+        """The main process validates, the others wait."""
         if self.validation is None or not self.validation.is_due(self.iteration, self.is_finished):
             return False
         if self.world.is_main:
@@ -114,28 +130,30 @@ class Trainer:
         return True
 
     def save(self) -> None:
-        """Writes the checkpoint; every process calls it, one of them writes."""
+        """Save the run state in the main process; a no-op in the others."""
         if not self.world.is_main:
             return
         validation = None if self.validation is None else self.validation.state_dict()
         progress = {"iteration": self.iteration, "seconds": self.seconds, "validation": validation}
-        self.checkpoint.save({**progress, "learner": self.learner.state_dict()})
+        self.run_state.save({**progress, "learner": self.learner.state_dict()})
 
     def resume(self) -> bool:
-        """Continues from the checkpoint if there is one; returns whether there was.
+        """Continue from the saved state, if any; return whether iterations were done before.
 
-        Raises ConfigError when it was written with another recipe, or when not all processes see the same one.
+        Raises:
+            RunStateError: The file is corrupt.
+            ConfigError: It belongs to another recipe, or the processes see different states.
         """
-        if self.checkpoint.exists():
-            state = self.checkpoint.load(self.world.device)
+        if self.run_state.exists():
+            state = self.run_state.load(self.world.device)
             self.learner.load_state_dict(state["learner"])
             if self.validation is not None:
                 self.validation.load_state_dict(state["validation"])
             self.iteration, self.seconds = state["iteration"], state["seconds"]
-        stands = gather(self.iteration)
-        if len(set(stands)) > 1:
+        iterations = gather(self.iteration)
+        if len(set(iterations)) > 1:
             raise ConfigError(
-                f"the processes stand at the iterations {', '.join(map(str, stands))}: the directory of the run has to "
-                "be one folder that all of them see"
+                f"the processes found states of the iterations {', '.join(map(str, iterations))}: --out must be one "
+                "folder that all of them share"
             )
         return self.iteration > 0

@@ -1,6 +1,6 @@
 """Mask losses on sampled points instead of whole masks (Kirillov et al., PointRend, CVPR 2020).
 
-Points are (x, y) in 0..1 of width and height. Whatever lies beyond the border counts as 0.
+Points are (x, y) as fractions of width and height, 0..1. Values beyond the border are 0.
 """
 
 from collections.abc import Iterator, Sequence
@@ -12,20 +12,26 @@ from torch import Tensor
 from bisenetformer_ros.training.targets import NO_SEGMENT
 
 OVERSAMPLING = 3.0
-"""Candidates per point when uncertain points are sought."""
+"""Candidates per point for the choice of uncertain points."""
 IMPORTANT_SHARE = 0.75
-"""Share of the points that are the most uncertain candidates; the rest is uniform."""
+"""Fraction of points that are the most uncertain candidates; the others are uniform."""
 
 
 def at_least_single(x: Tensor) -> Tensor:
-    """Half precision as single; single and double as they are."""
+    """Convert half precision to single; keep single and double."""
     return x.to(torch.promote_types(x.dtype, torch.float32))
 
 
 def random_points(generators: Sequence[torch.Generator], counts: Sequence[int], num_points: int) -> Tensor:
-    """Uniform (sum of counts, num_points, 2); generator i draws counts[i] rows, on its device.
+    """Draw uniform points, independently of the other images in the batch.
 
-    A generator per image makes an image's points independent of the others in the batch.
+    Args:
+        generators: One per image.
+        counts: Rows that each of them draws.
+        num_points: Points per row.
+
+    Returns:
+        (sum of counts, num_points, 2) on the device of the generators.
     """
     points = torch.empty(sum(counts), num_points, 2, device=generators[0].device)
     for part, generator in zip(points.split(list(counts)), generators, strict=True):
@@ -34,7 +40,7 @@ def random_points(generators: Sequence[torch.Generator], counts: Sequence[int], 
 
 
 def sample_points(maps: Tensor, points: Tensor) -> Tensor:
-    """Bilinear values of maps (B, C, H, W) at points (B, P, 2) → (B, C, P)."""
+    """Sample maps (B, C, H, W) bilinearly at points (B, P, 2) → (B, C, P)."""
     grid = (2 * points - 1)[:, :, None]
     return F.grid_sample(maps, grid.to(maps.dtype), align_corners=False).squeeze(3)
 
@@ -42,9 +48,16 @@ def sample_points(maps: Tensor, points: Tensor) -> Tensor:
 def uncertain_points(
     mask_logits: Tensor, num_points: int, generators: Sequence[torch.Generator], counts: Sequence[int]
 ) -> Tensor:
-    """mask_logits (M, H, W) → points (M, num_points, 2), mostly where a mask is undecided (logit near 0).
+    """Draw points mostly where a mask is uncertain, its logit near 0.
 
-    generators, counts: as in `random_points`; the counts sum up to M.
+    Args:
+        mask_logits: (M, H, W).
+        num_points: Points per mask.
+        generators: One per image.
+        counts: Masks per image, M in total.
+
+    Returns:
+        (M, num_points, 2).
     """
     num_important = int(num_points * IMPORTANT_SHARE)
     candidates = random_points(generators, counts, int(num_points * OVERSAMPLING)).to(mask_logits.dtype)
@@ -55,9 +68,15 @@ def uncertain_points(
 
 
 def segments_at(segment_maps: Tensor, points: Tensor, num_segments: int) -> Tensor:
-    """What `sample_points` finds on the masks of all segments, without making the masks.
+    """Sample the masks of all segments as `sample_points` would, without building them.
 
-    segment_maps (B, H, W) of -1..num_segments - 1, points (B, P, 2) → (B, num_segments, P) in 0..1.
+    Args:
+        segment_maps: (B, H, W) of -1..num_segments - 1.
+        points: (B, P, 2).
+        num_segments: Segments per image.
+
+    Returns:
+        (B, num_segments, P) in 0..1.
     """
     batch_size, num_points = points.shape[:2]
     framed = _framed(segment_maps).flatten(1)
@@ -68,7 +87,7 @@ def segments_at(segment_maps: Tensor, points: Tensor, num_segments: int) -> Tens
 
 
 def segment_at(segment_maps: Tensor, images: Tensor, segments: Tensor, points: Tensor) -> Tensor:
-    """The same for one segment per row of points: points (M, P, 2), images and segments (M,) int64 → (M, P)."""
+    """Like `segments_at`, for one segment per row: images and segments (M,) int64, points (M, P, 2) → (M, P)."""
     framed = _framed(segment_maps)
     everywhere = framed.view(1, -1).expand(len(points), -1)
     start = (images * framed[0].numel())[:, None]
@@ -79,12 +98,12 @@ def segment_at(segment_maps: Tensor, images: Tensor, segments: Tensor, points: T
 
 
 def _framed(segment_maps: Tensor) -> Tensor:
-    """With a border of no segment, one pixel wide, so that every point has four pixels around it."""
+    """Add a border of one pixel without segment, so that every point has four neighbours."""
     return F.pad(segment_maps, (1, 1, 1, 1), value=NO_SEGMENT)
 
 
 def _pixels_around(points: Tensor, size: Sequence[int]) -> Iterator[tuple[Tensor, Tensor]]:
-    """The four pixels around each point (…, 2): index in the framed, flattened image (…,), and weight (…,)."""
+    """Yield the four neighbours of each point (…, 2): index in the framed, flattened image and weight, (…,) each."""
     height, width = size
     x, y = points[..., 0] * width + 0.5, points[..., 1] * height + 0.5
     left, top = x.floor(), y.floor()

@@ -1,4 +1,4 @@
-"""A recipe on disk: a YAML file that may build on another one, its base."""
+"""Recipes on disk: YAML files that may extend another one, their base."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -10,37 +10,39 @@ from bisenetformer_ros.errors import ConfigError
 from bisenetformer_ros.resources import config_file
 
 
-class Entry(NamedTuple):
-    """A value, and the file that says so."""
+class RecipeEntry(NamedTuple):
+    """A value, and the file that sets it."""
 
     value: Any
     path: Path
 
 
 def find_recipe(name: str) -> Path:
-    """A file, given by path or by the name of a shipped recipe."""
+    """Find a recipe by path or by the name of a shipped one; raises ConfigError if there is none."""
     try:
         return config_file("train", name, ".yaml")
     except FileNotFoundError as error:
         raise ConfigError(f"training recipe {error}") from None
 
 
-def read_recipe(path: Path) -> dict[str, Entry]:
-    """Every key of the file and of those it builds on; the file itself goes before its base, key by key.
+def read_recipe(path: Path) -> dict[str, RecipeEntry]:
+    """Read the keys of a file and of its bases; a key in the file overrides the whole value in its base.
 
-    `base` names a file, from the folder of the one that says so, or a shipped recipe. Raises ConfigError for a file
-    that is missing or no mapping, and for files that build on each other.
+    `base` is the path of a file, relative to the one that names it, or the name of a shipped recipe.
+
+    Raises:
+        ConfigError: A file is missing or not a mapping, or files extend each other.
     """
-    entries: dict[str, Entry] = {}
+    entries: dict[str, RecipeEntry] = {}
     chain: list[Path] = []
     while True:
         if path.resolve() in chain:
             names = " → ".join(str(file) for file in [*chain[chain.index(path.resolve()) :], path.resolve()])
-            raise ConfigError(f"recipes that build on each other: {names}")
+            raise ConfigError(f"recipes extend each other: {names}")
         chain.append(path.resolve())
         content = _read_mapping(path)
         base = content.pop("base", None)
-        entries = {**{key: Entry(value, path) for key, value in content.items()}, **entries}
+        entries = {**{key: RecipeEntry(value, path) for key, value in content.items()}, **entries}
         if base is None:
             return entries
         path = _find_base(base, path)

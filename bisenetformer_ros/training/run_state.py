@@ -1,4 +1,4 @@
-"""The state of a run on disk: always a whole one, whatever happens while it is written."""
+"""The state of a run on disk, which is complete at any moment, even if the process is killed while saving."""
 
 import io
 from collections.abc import Mapping
@@ -13,12 +13,17 @@ from bisenetformer_ros.errors import BiSeNetFormerError, ConfigError
 from bisenetformer_ros.training.config import TrainingConfig
 
 
-class CheckpointError(BiSeNetFormerError):
-    """A checkpoint that cannot be written or read."""
+class RunStateError(BiSeNetFormerError):
+    """A run state cannot be written or read."""
 
 
-class Checkpoint:
-    """One file that holds the newest state of one run."""
+class RunState:
+    """The file with the latest state of one run.
+
+    Args:
+        path: The file.
+        config: Recipe of the run, saved with the state.
+    """
 
     def __init__(self, path: Path, config: TrainingConfig) -> None:
         self.path = path
@@ -32,34 +37,39 @@ class Checkpoint:
         self._remove_unfinished()
 
     def _remove_unfinished(self) -> None:
-        """What a process that was killed while writing has left."""
+        """Remove what a process that was killed while saving has left."""
         for file in self.path.parent.glob(f"{self.path.name}.*.unfinished"):
             file.unlink(missing_ok=True)
 
     def save(self, state: Mapping[str, Any]) -> None:
-        """Raises CheckpointError if there is no room; the file then holds the state before."""
+        """Replace the file; raises RunStateError if the disk is full and keeps the previous state."""
         content = io.BytesIO()
         torch.save({"config": self.config, **state}, content)
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             write_atomically(self.path, content.getbuffer())
         except OSError as error:
-            kept = "it still holds the last state that was written" if self.exists() else "there is none yet"
-            raise CheckpointError(
-                f"{self.path}: the checkpoint of {content.getbuffer().nbytes / 1e6:.0f} MB cannot be written "
+            kept = "the previous state is kept" if self.exists() else "there is no previous state"
+            raise RunStateError(
+                f"{self.path}: cannot write the run state of {content.getbuffer().nbytes / 1e6:.0f} MB "
                 f"({error.strerror}); {kept}. Make room, then continue with the same command"
             ) from error
 
     def load(self, device: torch.device) -> dict[str, Any]:
-        """Raises CheckpointError for a file that is damaged and ConfigError for one of another recipe."""
+        """Read the file.
+
+        Raises:
+            RunStateError: The file is corrupt or not a run state.
+            ConfigError: It belongs to another recipe.
+        """
         self._remove_unfinished()
         try:
             state = torch.load(self.path, map_location=device, weights_only=True)
             had = state["config"]
-        except Exception as error:  # bytes that are no checkpoint make the unpickler fail in any way there is
+        except Exception as error:  # corrupt bytes make the unpickler raise any kind of exception
             reason = (str(error).splitlines() or [type(error).__name__])[0]
-            raise CheckpointError(
-                f"{self.path}: not a checkpoint of a run, or damaged ({reason}); start over with --restart"
+            raise RunStateError(
+                f"{self.path}: not a run state, or corrupt ({reason}); start over with --restart"
             ) from error
         changed = [f"{k} {had.get(k)!r} (now {value!r})" for k, value in self.config.items() if had.get(k) != value]
         if changed:

@@ -1,7 +1,7 @@
-"""The endless stream of augmented samples that a run consumes, addressable by position.
+"""The endless stream of augmented samples of a run, addressed by position.
 
-Item i depends on the seed and i alone, so neither the number of loader workers, nor that of processes, nor an
-interruption changes a run.
+Item i depends on the seed and i only, so a run does not depend on the number of loader workers or processes, nor on
+interruptions.
 """
 
 from collections.abc import Iterator, Sequence
@@ -18,14 +18,19 @@ from bisenetformer_ros.data.transforms import augment
 from bisenetformer_ros.errors import BiSeNetFormerError
 from bisenetformer_ros.training.config import TrainingConfig
 from bisenetformer_ros.training.interruption import ignore_interruptions
-from bisenetformer_ros.training.targets import Targets, join, panoptic_targets, semantic_targets
+from bisenetformer_ros.training.targets import Targets, panoptic_targets, semantic_targets
 
 
 @dataclass(frozen=True, eq=False)
 class Batch:
-    """images: (B, 3, H, W) uint8. label_maps: (B, H, W) uint8, 255 = ignore. names: of the source images.
+    """Training crops.
 
-    seeds: one per image, for whatever else is random about it.
+    Attributes:
+        images: (B, 3, H, W) uint8 RGB.
+        label_maps: (B, H, W) uint8, 255 = ignore.
+        targets: Segments.
+        names: Of the source images.
+        seeds: One per image, for the points of its loss.
     """
 
     images: Tensor
@@ -36,7 +41,7 @@ class Batch:
 
 
 class TrainingStream(Dataset):
-    """Draws from one data set per source of the recipe, in proportion to the weights of the sources."""
+    """Draws from the data sets, one per source of the recipe, in proportion to the weights of the sources."""
 
     def __init__(self, config: TrainingConfig, datasets: Sequence[LabeledDataset]) -> None:
         self.config = config
@@ -45,7 +50,7 @@ class TrainingStream(Dataset):
         self.probabilities = weights / weights.sum()
 
     def __getitem__(self, position: int) -> Batch:
-        """A batch of one."""
+        """Return a batch of one image."""
         rng = np.random.default_rng((self.config.seed, position))
         dataset = self.datasets[rng.choice(len(self.datasets), p=self.probabilities)]
         sample = dataset[int(rng.integers(len(dataset)))]
@@ -59,24 +64,29 @@ class TrainingStream(Dataset):
         return Batch(image[None], label_map[None], targets, [sample.name], [int(rng.integers(2**63))])
 
     def __getitems__(self, positions: Sequence[int]) -> list[Batch] | BiSeNetFormerError:
-        """For DataLoader. An error is handed over as it is; raised, it would come with the traceback of a worker."""
+        """For DataLoader. Errors are returned: raised, they would carry the traceback of the worker."""
         try:
             return [self[position] for position in positions]
         except BiSeNetFormerError as error:
             return error
 
     def _scale_range(self, sample: Sample) -> tuple[float, float]:
-        """Of the recipe, for this image: in one step with the way to the shorter side, which spares a second resize."""
+        """Fold the scaling to `shorter_side` into the random scale, which saves a second resize."""
         least, most = self.config.scale_range
         side = self.config.shorter_side
         factor = 1.0 if side is None else side / min(sample.label_map.shape)
         return factor * least, factor * most
 
 
-class BatchPositions(Sampler[range]):
-    """Positions of the batches from iteration `first` to before `last`, or of one process's part of each.
+class BatchPositions(Sampler[list[int]]):
+    """Yields the stream positions of each batch, or of one process's part of it.
 
-    Process `rank` of `num_processes` takes the rank-th piece of every batch.
+    Args:
+        first: First iteration.
+        last: End of the iterations, exclusive.
+        batch_size: Of all processes together.
+        rank: Of this process, which takes the rank-th part of each batch.
+        num_processes: Number of processes.
     """
 
     def __init__(self, first: int, last: int, batch_size: int, rank: int = 0, num_processes: int = 1) -> None:
@@ -88,26 +98,26 @@ class BatchPositions(Sampler[range]):
     def __len__(self) -> int:
         return len(self.iterations)
 
-    def __iter__(self) -> Iterator[range]:
+    def __iter__(self) -> Iterator[list[int]]:
         for iteration in self.iterations:
             start = iteration * self.batch_size + self.offset
-            yield range(start, start + self.piece)
+            yield list(range(start, start + self.piece))
 
 
 def collate(batches: Sequence[Batch] | BiSeNetFormerError) -> Batch | BiSeNetFormerError:
-    """Joins batches in order; an error stays one."""
+    """Concatenate batches; an error is passed on."""
     if isinstance(batches, BiSeNetFormerError):
         return batches
     return Batch(
         torch.cat([batch.images for batch in batches]),
         torch.cat([batch.label_maps for batch in batches]),
-        join([batch.targets for batch in batches]),
+        Targets.cat([batch.targets for batch in batches]),
         [name for batch in batches for name in batch.names],
         [seed for batch in batches for seed in batch.seeds],
     )
 
 
 def begin_worker(_: int) -> None:
-    """In a process of a DataLoader, which gives its number: it lives as long as the run wants, on one thread."""
+    """Initialize a loader process: no signals, and one thread for OpenCV."""
     ignore_interruptions()
     cv2.setNumThreads(0)

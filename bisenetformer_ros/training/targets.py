@@ -1,4 +1,4 @@
-"""Ground truth in the form that the loss compares with: the segments of an image and where they lie."""
+"""Ground truth in the form of the loss: the segments of each image and where they are."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,8 +18,10 @@ NO_SEGMENT = -1
 class Targets:
     """Segments of B images of one size.
 
-    class_ids: per image (M,) int64; M may be 0. segment_maps: (B, H, W) int16, for every pixel the index of its segment
-    in `class_ids` or NO_SEGMENT; every segment has a pixel. As one map, 30 masks of an image take as much as two.
+    Attributes:
+        class_ids: (M,) int64 per image; M may be 0.
+        segment_maps: (B, H, W) int16 index into `class_ids`, or NO_SEGMENT. Each segment has at least one pixel. 30
+            boolean masks would take 15 times the memory.
     """
 
     class_ids: tuple[Tensor, ...]
@@ -27,11 +29,11 @@ class Targets:
 
     @property
     def counts(self) -> list[int]:
-        """Segments per image."""
+        """Number of segments per image."""
         return [len(class_ids) for class_ids in self.class_ids]
 
     def classes_of(self, images: Tensor, segments: Tensor) -> Tensor:
-        """Class ids of segments in images; (R,) int64 each."""
+        """Return the class ids of (R,) segments in (R,) images, all int64."""
         counts = torch.tensor(self.counts)
         start = (counts.cumsum(0) - counts).to(images.device)
         return torch.cat(self.class_ids)[start[images] + segments]
@@ -39,21 +41,21 @@ class Targets:
     def to(self, device: torch.device) -> "Targets":
         return Targets(tuple(ids.to(device) for ids in self.class_ids), self.segment_maps.to(device))
 
-
-def join(targets: Sequence[Targets]) -> Targets:
-    """One after the other."""
-    return Targets(sum((t.class_ids for t in targets), ()), torch.cat([t.segment_maps for t in targets]))
+    @staticmethod
+    def cat(parts: Sequence["Targets"]) -> "Targets":
+        """Concatenate along the batch."""
+        return Targets(sum((part.class_ids for part in parts), ()), torch.cat([part.segment_maps for part in parts]))
 
 
 def panoptic_targets(sample: Sample, labels: LabelMap) -> Targets:
-    """A segment per instance of a thing and one per stuff class that occurs; void and crowds are no segments."""
+    """One segment per instance of a thing and per stuff class in the image; none for void and crowds."""
     segment_map, segments, crowd_ids = panoptic_ground_truth(sample.label_map, sample.instance_map, labels)
     ids = [segment_id for segment_id in segments if segment_id not in crowd_ids]
     return _targets([segments[segment_id] for segment_id in ids], segment_map, ids)
 
 
 def semantic_targets(sample: Sample) -> Targets:
-    """A segment per class that occurs; pixels to ignore are in none."""
+    """One segment per class in the image; none for ignored pixels."""
     class_ids = [int(class_id) for class_id in np.unique(sample.label_map) if class_id != UNLABELED]
     return _targets(class_ids, sample.label_map, class_ids)
 

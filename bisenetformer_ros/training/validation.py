@@ -1,4 +1,4 @@
-"""Measures the weights of a run on images that it does not learn from, and keeps the best."""
+"""Validation during a run; keeps the best weights."""
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -7,24 +7,36 @@ from typing import Any
 import numpy as np
 import torch
 
-from bisenetformer_ros.data.sample import LabeledDataset
+from bisenetformer_ros.data.sample import LabeledDataset, Sample, panoptic_ground_truth
 from bisenetformer_ros.evaluation.dataset import DatasetEvaluation, evaluate
+from bisenetformer_ros.images.draw import overlay
+from bisenetformer_ros.inference.segments import measure_regions
+from bisenetformer_ros.labels import LabelMap
 from bisenetformer_ros.model.bisenetformer import BiSeNetFormer
 from bisenetformer_ros.numbers import without_nan
+from bisenetformer_ros.results import Segment, SegmentationResult
 from bisenetformer_ros.segmenter import Segmenter
 from bisenetformer_ros.training.config import TrainingConfig
-from bisenetformer_ros.training.observer import Pictures
-from bisenetformer_ros.training.pictures import side_by_side
+from bisenetformer_ros.training.observers import Pictures
 from bisenetformer_ros.training.weights import WeightsWriter
 
 NUM_PICTURES = 4
+_GAP = 4
 
 
 class Validation:
-    """Writes `latest.safetensors` and measures that file as `bisenetformer evaluate` does; copies the best one to
-    `best.safetensors`. The best has the highest PQ, in the semantic task the highest mIoU.
+    """Writes `latest.safetensors`, evaluates it as `bisenetformer evaluate` does, and copies the best one to
+    `best.safetensors`: the one with the highest PQ, in the semantic task with the highest mIoU.
 
-    last_iteration: of the newest validation. on_image receives how many images of how many are done.
+    Args:
+        config: The recipe.
+        dataset: The images to measure on.
+        directory: Folder of the run.
+        device: Device of the evaluation.
+        on_image: Called with the number of images done and in total.
+
+    Attributes:
+        last_iteration: Iteration of the latest validation.
     """
 
     def __init__(
@@ -46,11 +58,15 @@ class Validation:
         self.last_iteration = 0
 
     def is_due(self, iteration: int, at_the_end: bool) -> bool:
-        """Every `validate_every` iterations and at the end, once each."""
+        """Return whether to validate now: every `validate_every` iterations and at the end, once each."""
         return iteration > self.last_iteration and (iteration % self.config.validate_every == 0 or at_the_end)
 
     def measure(self, model: BiSeNetFormer, iteration: int) -> tuple[dict[str, float], Pictures]:
-        """Shares of 0..1, and images with truth and prediction beside them."""
+        """Validate the weights of `model`.
+
+        Returns:
+            Metrics in 0..1, and images with ground truth and prediction beside them.
+        """
         latest = self.directory / "latest.safetensors"
         self.writer.write(latest, model, iteration, {})
         segmenter = Segmenter(latest, task=self.config.task, device=str(self.device))
@@ -58,9 +74,8 @@ class Validation:
         figures = _figures(evaluation)
         if figures[self.metric] > self.best:
             self.best = figures[self.metric]
-            self.writer.write(
-                self.directory / "best.safetensors", model, iteration, {"validation": without_nan(figures)}
-            )
+            best = self.directory / "best.safetensors"
+            self.writer.write(best, model, iteration, {"validation": without_nan(figures)})
         return figures, self._pictures(segmenter)
 
     def _pictures(self, segmenter: Segmenter) -> Pictures:
@@ -82,3 +97,29 @@ def _figures(evaluation: DatasetEvaluation) -> dict[str, float]:
         figures |= {"pq": quality.all.pq, "sq": quality.all.sq, "rq": quality.all.rq}
         figures |= {"pq_things": quality.things.pq, "pq_stuff": quality.stuff.pq}
     return figures
+
+
+def side_by_side(sample: Sample, result: SegmentationResult, labels: LabelMap) -> np.ndarray:
+    """Draw image, ground truth and prediction from left to right.
+
+    Returns:
+        (H, 3·W + gaps, 3) uint8 RGB; the ground truth is drawn for the task of `result`.
+    """
+    truth = _as_result(sample, labels, panoptic=result.panoptic_map is not None)
+    gap = np.full((sample.rgb.shape[0], _GAP, 3), 255, np.uint8)
+    pictures = (sample.rgb, gap, overlay(sample.rgb, truth, labels), gap, overlay(sample.rgb, result, labels))
+    return np.concatenate(pictures, axis=1)
+
+
+def _as_result(sample: Sample, labels: LabelMap, panoptic: bool) -> SegmentationResult:
+    certain = np.full(sample.label_map.shape, 255, np.uint8)
+    if not panoptic:
+        return SegmentationResult(sample.label_map, certain)
+    segment_map, classes, _ = panoptic_ground_truth(sample.label_map, sample.instance_map, labels)
+    panoptic_map = segment_map.astype(np.uint16)
+    regions = measure_regions(panoptic_map, len(classes))
+    segments = [
+        Segment(segment_id, class_id, labels[class_id].name, labels[class_id].is_thing, 1.0, **vars(region))
+        for (segment_id, class_id), region in zip(classes.items(), regions, strict=True)
+    ]
+    return SegmentationResult(sample.label_map, certain, panoptic_map, tuple(segments))

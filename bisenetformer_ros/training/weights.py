@@ -1,4 +1,4 @@
-"""The weights files that a run hands out."""
+"""Weights files of a run."""
 
 import os
 import subprocess
@@ -16,7 +16,12 @@ from bisenetformer_ros.training.config import TrainingConfig
 
 
 class WeightsWriter:
-    """Writes half-precision weights whose header tells the recipe that they come from."""
+    """Writes half-precision weights whose header records their provenance.
+
+    Args:
+        config: The recipe.
+        labels: The classes.
+    """
 
     def __init__(self, config: TrainingConfig, labels: LabelMap) -> None:
         self.config = config
@@ -31,7 +36,7 @@ class WeightsWriter:
         }
 
     def write(self, path: Path, model: BiSeNetFormer, iteration: int, more: Mapping[str, Any]) -> None:
-        """Replaces `path` in one step. more: what else the header tells."""
+        """Replace `path` atomically; `more` is added to the provenance."""
         architecture = {**self.config.architecture, "num_classes": len(self.labels)}
         provenance = {**self.provenance, "iterations": iteration, **more}
         metadata = ModelMetadata(
@@ -43,7 +48,7 @@ class WeightsWriter:
 
 
 def _commit() -> str:
-    """The commit of this checkout, 'unknown' outside one."""
+    """Return the commit of this checkout, or 'unknown' outside one."""
     here = Path(__file__).resolve().parent
     command = ["git", "-C", str(here), "describe", "--always", "--dirty", "--abbrev=40"]
     try:

@@ -1,6 +1,6 @@
 """Processes that do nothing but save, killed at random moments or just before a file takes its place.
 
-    python killed_savers.py CHECKPOINT NUM_KILLS
+    python killed_savers.py FILE NUM_KILLS
 
 Prints, as JSON per kill, the number of the state that is found and whether the kill met a save half done.
 """
@@ -17,7 +17,7 @@ from pathlib import Path
 
 import torch
 
-from bisenetformer_ros.training.run_state import Checkpoint
+from bisenetformer_ros.training.run_state import RunState
 
 
 @dataclass
@@ -25,17 +25,17 @@ class Recipe:
     name: str = "none"
 
 
-def save_for_ever(checkpoint: Checkpoint, first: int, saved: int) -> None:
+def save_for_ever(run_state: RunState, first: int, saved: int) -> None:
     for number in count(first):
-        checkpoint.save({"number": number, "weights": torch.full((300_000,), number)})
+        run_state.save({"number": number, "weights": torch.full((300_000,), number)})
         os.write(saved, b".")
 
 
 def main(path: Path, num_kills: int) -> None:
     torch.set_num_threads(1)  # threads do not survive a fork: a child that waits for them saves nothing
-    checkpoint = Checkpoint(path, Recipe())
+    run_state = RunState(path, Recipe())
     started = time.perf_counter()
-    checkpoint.save({"number": 0, "weights": torch.zeros(300_000, dtype=torch.int64)})
+    run_state.save({"number": 0, "weights": torch.zeros(300_000, dtype=torch.int64)})
     one_save = time.perf_counter() - started
     number = 0
     for kill in range(num_kills):
@@ -44,7 +44,7 @@ def main(path: Path, num_kills: int) -> None:
         if child == 0:
             if kill % 2:
                 os.replace = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
-            save_for_ever(checkpoint, number + 1, writing)
+            save_for_ever(run_state, number + 1, writing)
         os.close(writing)
         if kill % 2 == 0:
             for _ in range(kill // 2 % 4):
@@ -54,7 +54,7 @@ def main(path: Path, num_kills: int) -> None:
         os.waitpid(child, 0)
         os.close(reading)
         half_done = len(list(path.parent.glob("*.unfinished")))
-        state = checkpoint.load(torch.device("cpu"))
+        state = run_state.load(torch.device("cpu"))
         whole = bool((state["weights"] == state["number"]).all())
         print(json.dumps({"number": state["number"], "whole": whole, "half_done": half_done}))
         number = state["number"]

@@ -22,12 +22,12 @@ from bisenetformer_ros.training import loop
 from bisenetformer_ros.training.config import TrainingConfig
 from bisenetformer_ros.training.distributed import World
 from bisenetformer_ros.training.learner import Learner
-from bisenetformer_ros.training.observer import LogFile, Pictures
-from bisenetformer_ros.training.run_state import Checkpoint
+from bisenetformer_ros.training.observers import LogFile, TrainingObserver
+from bisenetformer_ros.training.run_state import RunState
 from bisenetformer_ros.training.validation import Validation
 
-CHECKPOINT = "checkpoint.pt"
-CHECKPOINT_EVERY = 2
+RUN_STATE = "checkpoint.pt"
+SAVE_EVERY = 2
 ALONE = World(0, 1, torch.device("cpu"))
 ARCHITECTURE = {
     "name": "bisenetformer-nano",
@@ -94,15 +94,15 @@ def learner(world: World = ALONE, **changes: Any) -> Learner:
 
 def trainer(directory: Path, world: World = ALONE, dtype: torch.dtype = torch.float32, **changes: Any) -> loop.Trainer:
     """With the validation set of the recipe if it has one: the squares that it trains on."""
-    loop.CHECKPOINT_EVERY = CHECKPOINT_EVERY
+    loop.SAVE_EVERY = SAVE_EVERY
     settings = config(**changes)
     torch.manual_seed(settings.seed)
     model = build_model(**settings.architecture, num_classes=len(Squares.labels)).to(dtype)
     validation = Validation(settings, Squares(), directory, world.device) if settings.validation else None
-    return loop.Trainer(settings, model, [Squares()], Checkpoint(directory / CHECKPOINT, settings), world, validation)
+    return loop.Trainer(settings, model, [Squares()], RunState(directory / RUN_STATE, settings), world, validation)
 
 
-class Ending:
+class Ending(TrainingObserver):
     """Does something to this process after an iteration."""
 
     def __init__(self, iteration: int, end: Callable[[], None]) -> None:
@@ -112,9 +112,6 @@ class Ending:
     def on_iteration(self, iteration: int, record: Mapping[str, float]) -> None:
         if iteration == self.iteration:
             self.end()
-
-    def on_validation(self, iteration: int, figures: Mapping[str, float], pictures: Pictures) -> None:
-        pass
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ from torch import Tensor
 from bisenetformer_ros.training import criterion, points
 from bisenetformer_ros.training.criterion import Criterion, bce_loss, dice_loss
 from bisenetformer_ros.training.points import random_points
-from bisenetformer_ros.training.targets import Targets, join
+from bisenetformer_ros.training.targets import Targets
 
 NUM_CLASSES, NUM_POINTS = 3, 16
 
@@ -110,7 +110,7 @@ def test_losses_equal_their_closed_form(targets: list[Targets]) -> None:
         logits = torch.randn(2, 4, generator=generator) * 2
         predictions.append((classes, torch.stack([flat_masks(of_image.tolist()) for of_image in logits])))
         expected += torch.tensor(worked_losses(classes.tolist(), logits.tolist(), targets))
-    losses = Criterion(NUM_CLASSES, NUM_POINTS)(predictions, join(targets), [1, 2])
+    losses = Criterion(NUM_CLASSES, NUM_POINTS)(predictions, Targets.cat(targets), [1, 2])
     assert list(losses) == ["class", "bce", "dice"]
     torch.testing.assert_close(torch.stack(list(losses.values())), expected, rtol=1e-5, atol=1e-5)
 
@@ -119,7 +119,7 @@ def test_losses_equal_their_closed_form(targets: list[Targets]) -> None:
 def test_every_prediction_gets_a_finite_gradient(targets: list[Targets]) -> None:
     classes = torch.randn(2, 4, NUM_CLASSES + 1, requires_grad=True)
     masks = torch.randn(2, 4, 4, 6, requires_grad=True)
-    sum(Criterion(NUM_CLASSES, NUM_POINTS)([(classes, masks)], join(targets), [1, 2]).values()).backward()
+    sum(Criterion(NUM_CLASSES, NUM_POINTS)([(classes, masks)], Targets.cat(targets), [1, 2]).values()).backward()
     assert bool(classes.grad.abs().sum() > 0)
     assert bool(masks.grad.isfinite().all())
     assert bool(masks.grad.any()) == any(any(target.counts) for target in targets)
@@ -130,7 +130,7 @@ def test_half_precision_predictions_are_compared_in_single_precision() -> None:
     results = []
     for dtype in (torch.bfloat16, torch.float32):
         rounded = classes.bfloat16().to(dtype), masks.bfloat16().to(dtype)
-        results.append(Criterion(NUM_CLASSES, NUM_POINTS)([rounded], join(TARGETS["several"]), [1, 2]))
+        results.append(Criterion(NUM_CLASSES, NUM_POINTS)([rounded], Targets.cat(TARGETS["several"]), [1, 2]))
     assert results[0] == results[1]
     assert all(loss.dtype == torch.float32 for loss in results[0].values())
 
@@ -144,7 +144,7 @@ def test_mask_losses_by_hand() -> None:
 
 def test_the_seeds_decide_the_points() -> None:
     classes, masks = torch.randn(2, 4, NUM_CLASSES + 1), torch.randn(2, 4, 4, 6)
-    targets = join(TARGETS["several"])
+    targets = Targets.cat(TARGETS["several"])
 
     def loss(seeds: list[int]) -> float:
         return sum(Criterion(NUM_CLASSES, NUM_POINTS)([(classes, masks)], targets, seeds).values()).item()

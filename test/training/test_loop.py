@@ -12,17 +12,14 @@ import torch
 
 from bisenetformer_ros.errors import ConfigError, DataError
 from bisenetformer_ros.training.distributed import World
-from bisenetformer_ros.training.observer import LogFile
+from bisenetformer_ros.training.observers import LogFile, TrainingObserver
 
 
-class Records(list):
-    """What an observer is told of the iterations."""
+class Records(list, TrainingObserver):
+    """Collects the records of all iterations."""
 
     def on_iteration(self, iteration: int, record: dict[str, float]) -> None:
         self.append({"iteration": iteration, **record})
-
-    def on_validation(self, iteration: int, figures: dict[str, float], pictures: Any) -> None:
-        pass
 
 
 def assert_identical(actual: Any, expected: Any, where: str = "state") -> None:
@@ -47,7 +44,7 @@ def read_log(directory: Path) -> list[dict[str, float]]:
 
 
 def final_state(directory: Path) -> dict[str, Any]:
-    """The checkpoint but for the time that the run took."""
+    """The run state except for the time that the run took."""
     state = torch.load(directory / "checkpoint.pt", weights_only=True)
     del state["seconds"]
     return state
@@ -145,11 +142,11 @@ def test_a_damaged_file_is_told_without_a_traceback(
     short_run: ModuleType, tmp_path: Path, num_workers: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def damaged(self: object, index: int) -> None:
-        raise DataError(f"square{index}.png is cut short")
+        raise DataError(f"square{index}.png is truncated")
 
     trainer = short_run.trainer(tmp_path)
     monkeypatch.setattr(short_run.Squares, "__getitem__", damaged)
-    with pytest.raises(DataError, match=r"^square\d.png is cut short$"):
+    with pytest.raises(DataError, match=r"^square\d.png is truncated$"):
         trainer.run(num_workers)
 
 
@@ -158,5 +155,5 @@ def test_a_batch_that_cannot_be_shared_is_told(
     short_run: ModuleType, tmp_path: Path, batch_size: int, size: int
 ) -> None:
     world = World(0, size, torch.device("cpu"))
-    with pytest.raises(ConfigError, match=rf"batch_size is {batch_size}, expected a multiple of {size}"):
+    with pytest.raises(ConfigError, match=rf"batch_size is {batch_size}, expected a multiple of the {size} processes"):
         short_run.trainer(tmp_path, world, batch_size=batch_size)

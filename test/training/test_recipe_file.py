@@ -55,10 +55,10 @@ def test_recipes_that_build_on_each_other_are_told(tmp_path: Path) -> None:
     write(tmp_path / "a.yaml", "base: b.yaml\n")
     write(tmp_path / "b.yaml", "base: c.yaml\n")
     path = write(tmp_path / "c.yaml", "base: ./b.yaml\n")
-    with pytest.raises(ConfigError, match=r"build on each other: \S*b.yaml → \S*c.yaml → \S*b.yaml$"):
+    with pytest.raises(ConfigError, match=r"extend each other: \S*b.yaml → \S*c.yaml → \S*b.yaml$"):
         read_recipe(tmp_path / "a.yaml")
     path.write_text("base: c.yaml\n", encoding="utf-8")
-    with pytest.raises(ConfigError, match=r"build on each other: \S*c.yaml → \S*c.yaml$"):
+    with pytest.raises(ConfigError, match=r"extend each other: \S*c.yaml → \S*c.yaml$"):
         read_recipe(path)
 
 

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from bisenetformer_ros.errors import ConfigError
-from bisenetformer_ros.training.run_state import Checkpoint, CheckpointError
+from bisenetformer_ros.training.run_state import RunState, RunStateError
 
 CPU = torch.device("cpu")
 
@@ -43,25 +43,25 @@ def test_a_kill_at_any_moment_leaves_a_whole_state(tmp_path: Path) -> None:
 
 
 def test_a_full_disk_leaves_the_state_before(short_run: ModuleType, tmp_path: Path) -> None:
-    checkpoint = Checkpoint(tmp_path / "checkpoint.pt", short_run.config())
+    run_state = RunState(tmp_path / "checkpoint.pt", short_run.config())
     weights = torch.rand(100_000)
     with (
         files_of_at_most(10_000),
-        pytest.raises(CheckpointError, match=r"of 0 MB cannot be .*too large.*none yet\. Make"),
+        pytest.raises(RunStateError, match=r"cannot write the run state of 0 MB .*too large.*no previous state\. Make"),
     ):
-        checkpoint.save({"weights": weights})
-    assert not checkpoint.exists()
-    checkpoint.save({"weights": weights})
-    with files_of_at_most(10_000), pytest.raises(CheckpointError, match="still holds the last state"):
-        checkpoint.save({"weights": weights + 1})
-    assert torch.equal(checkpoint.load(CPU)["weights"], weights)
+        run_state.save({"weights": weights})
+    assert not run_state.exists()
+    run_state.save({"weights": weights})
+    with files_of_at_most(10_000), pytest.raises(RunStateError, match="the previous state is kept"):
+        run_state.save({"weights": weights + 1})
+    assert torch.equal(run_state.load(CPU)["weights"], weights)
     assert [file.name for file in tmp_path.iterdir()] == ["checkpoint.pt"]
 
 
 def test_another_recipe_does_not_continue_a_run(short_run: ModuleType, tmp_path: Path) -> None:
     path = tmp_path / "checkpoint.pt"
-    Checkpoint(path, short_run.config()).save({})
-    other = Checkpoint(path, short_run.config(iterations=8, crop_size=(64, 96)))
+    RunState(path, short_run.config()).save({})
+    other = RunState(path, short_run.config(iterations=8, crop_size=(64, 96)))
     with pytest.raises(
         ConfigError, match=r"iterations 6 \(now 8\), crop_size \(64, 64\) \(now \(64, 96\)\); .*--restart"
     ):
@@ -70,24 +70,24 @@ def test_another_recipe_does_not_continue_a_run(short_run: ModuleType, tmp_path:
 
 @pytest.mark.parametrize("share", [0.0, 0.3, 0.99])
 def test_a_damaged_file_is_told(short_run: ModuleType, tmp_path: Path, share: float) -> None:
-    checkpoint = Checkpoint(tmp_path / "checkpoint.pt", short_run.config())
-    checkpoint.save({"weights": torch.rand(100)})
-    content = checkpoint.path.read_bytes()
-    checkpoint.path.write_bytes(content[: int(share * len(content))])
-    with pytest.raises(CheckpointError, match=r"checkpoint.pt: not a checkpoint of a run, or damaged .*--restart"):
-        checkpoint.load(CPU)
+    run_state = RunState(tmp_path / "checkpoint.pt", short_run.config())
+    run_state.save({"weights": torch.rand(100)})
+    content = run_state.path.read_bytes()
+    run_state.path.write_bytes(content[: int(share * len(content))])
+    with pytest.raises(RunStateError, match=r"checkpoint.pt: not a run state, or corrupt .*--restart"):
+        run_state.load(CPU)
 
 
 def test_a_file_of_something_else_is_told(short_run: ModuleType, tmp_path: Path) -> None:
     torch.save({"model": torch.rand(3)}, tmp_path / "checkpoint.pt")
-    with pytest.raises(CheckpointError, match="not a checkpoint of a run"):
-        Checkpoint(tmp_path / "checkpoint.pt", short_run.config()).load(CPU)
+    with pytest.raises(RunStateError, match="not a run state"):
+        RunState(tmp_path / "checkpoint.pt", short_run.config()).load(CPU)
 
 
 def test_a_removed_one_is_gone_with_all_that_was_left(short_run: ModuleType, tmp_path: Path) -> None:
-    checkpoint = Checkpoint(tmp_path / "checkpoint.pt", short_run.config())
-    checkpoint.remove()
-    checkpoint.save({})
+    run_state = RunState(tmp_path / "checkpoint.pt", short_run.config())
+    run_state.remove()
+    run_state.save({})
     (tmp_path / "checkpoint.pt.17.unfinished").write_bytes(b"half")
-    checkpoint.remove()
+    run_state.remove()
     assert list(tmp_path.iterdir()) == []

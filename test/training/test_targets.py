@@ -3,7 +3,7 @@ import torch
 
 from bisenetformer_ros.data.sample import Sample
 from bisenetformer_ros.labels import LabelMap
-from bisenetformer_ros.training.targets import Targets, join, panoptic_targets, semantic_targets
+from bisenetformer_ros.training.targets import Targets, panoptic_targets, semantic_targets
 
 LABELS = LabelMap.load("camvid11")
 ROAD, CAR, PEDESTRIAN = 3, 8, 9
@@ -64,7 +64,7 @@ def test_nothing_to_see_is_no_target() -> None:
 
 def test_images_are_joined_in_order() -> None:
     one, other = semantic_targets(sample_of([[CAR, ROAD]], [[1, 0]])), semantic_targets(sample_of([[255, 9]], [[0, 0]]))
-    joined = join([one, other])
+    joined = Targets.cat([one, other])
     assert joined.counts == [2, 1]
     assert [ids.tolist() for ids in joined.class_ids] == [[ROAD, CAR], [PEDESTRIAN]]
     assert joined.segment_maps.tolist() == [[[1, 0]], [[-1, 0]]]

@@ -1,25 +1,29 @@
 from pathlib import Path
 from types import ModuleType
 
+import cv2
 import numpy as np
 import pytest
 import torch
 
 from bisenetformer_ros.data.sample import Sample
 from bisenetformer_ros.evaluation.dataset import evaluate
+from bisenetformer_ros.images.draw import colorize
 from bisenetformer_ros.labels import LabelMap
 from bisenetformer_ros.model.bisenetformer import BiSeNetFormer
 from bisenetformer_ros.model.checkpoint import load_checkpoint
+from bisenetformer_ros.results import SegmentationResult
 from bisenetformer_ros.segmenter import Segmenter
-from bisenetformer_ros.training.validation import Validation
+from bisenetformer_ros.training.validation import Validation, side_by_side
 
 CPU = torch.device("cpu")
+LABELS = LabelMap.load("camvid11")
 
 
 class Half:
     """Images of which the left part is sky, the right one road."""
 
-    labels = LabelMap.load("camvid11")
+    labels = LABELS
     has_instances = True
     SKY, ROAD = 0, 3
 
@@ -106,3 +110,33 @@ def test_images_are_counted(short_run: ModuleType, validation: Validation) -> No
     validation.on_image = lambda done, total: counts.append((done, total))
     validation.measure(model_of(short_run, Half.SKY), 10)
     assert counts == [(done, 6) for done in range(1, 7)]
+
+
+def panels(picture: np.ndarray, width: int) -> list[np.ndarray]:
+    step = (picture.shape[1] - width) // 2
+    return [picture[:, start : start + width] for start in (0, step, 2 * step)]
+
+
+def test_image_truth_and_prediction_stand_side_by_side(short_run: ModuleType) -> None:
+    """A prediction of sky alone; half of what is seen is the image, half the colour of the class."""
+    sample = short_run.Squares()[1]
+    sky = np.zeros((80, 96), np.uint8)
+    image, truth, prediction = panels(side_by_side(sample, SegmentationResult(sky, sky), LABELS), 96)
+    assert np.array_equal(image, sample.rgb)
+    for panel, label_map in ((truth, sample.label_map), (prediction, sky)):
+        expected = (sample.rgb.astype(float) + colorize(label_map, LABELS)) / 2
+        assert np.abs(panel - expected).max() <= 1
+
+
+def test_the_truth_of_a_panoptic_prediction_outlines_its_things(short_run: ModuleType) -> None:
+    sample = short_run.Squares()[1]
+    sky = np.zeros((80, 96), np.uint8)
+    nothing = SegmentationResult(np.full((80, 96), 255, np.uint8), sky, sky.astype(np.uint16))
+    image, truth, prediction = panels(side_by_side(sample, nothing, LABELS), 96)
+    assert np.array_equal(prediction, image)
+    semantic = panels(side_by_side(sample, SegmentationResult(sky, sky), LABELS), 96)[1]
+    car = sample.instance_map == 1
+    inside = cv2.erode(car.astype(np.uint8), np.ones((5, 5), np.uint8)).astype(bool)
+    assert np.array_equal(truth[~car], semantic[~car])
+    rim = car & ~inside
+    assert np.abs(truth[rim].astype(int) - truth[inside].astype(int).mean(axis=0)).max() > 30

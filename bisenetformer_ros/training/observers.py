@@ -1,0 +1,146 @@
+"""Observers of a training run: log file, progress display, pictures and TensorBoard."""
+
+import json
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
+from math import isfinite
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from bisenetformer_ros.errors import ConfigError
+from bisenetformer_ros.images.files import write_image
+from bisenetformer_ros.numbers import percent
+
+Pictures = Sequence[tuple[str, np.ndarray]]
+"""Names and (H, W, 3) uint8 RGB images."""
+
+_NAMES = {"miou": "mIoU", "pq": "PQ", "pq_things": "PQ things", "pq_stuff": "PQ stuff"}
+_GROUPS = {"learning_rate": "optimizer", "gradient_norm": "optimizer", "data_s": "time", "step_s": "time"}
+
+
+class TrainingObserver(AbstractContextManager["TrainingObserver"]):
+    """Receives every iteration and validation of a run; all hooks do nothing by default."""
+
+    def on_iteration(self, iteration: int, record: Mapping[str, float]) -> None:
+        """Handle a step of the optimizer.
+
+        Args:
+            iteration: Number of steps so far.
+            record: "loss" and its terms, "gradient_norm" before clipping, "learning_rate", "data_s" (the wait for the
+                batch) and "step_s".
+        """
+
+    def on_validation(self, iteration: int, figures: Mapping[str, float], pictures: Pictures) -> None:
+        """Handle a validation; figures are fractions in 0..1, for pictures see `Validation.measure`."""
+
+    def close(self) -> None:
+        """Release resources."""
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+class LogFile(TrainingObserver):
+    """Appends one JSON object per line. Lines are written whole, so that a kill truncates none."""
+
+    def __init__(self, path: Path) -> None:
+        self._file = open(path, "a", buffering=1, encoding="utf-8")  # noqa: SIM115 - closed by close()
+
+    def close(self) -> None:
+        self._file.close()
+
+    def on_iteration(self, iteration: int, record: Mapping[str, float]) -> None:
+        self._write({"iteration": iteration, **_rounded(record)})
+
+    def on_validation(self, iteration: int, figures: Mapping[str, float], pictures: Pictures) -> None:
+        self._write({"iteration": iteration, "validation": _rounded(figures)})
+
+    def _write(self, content: dict[str, Any]) -> None:
+        self._file.write(json.dumps(content) + "\n")
+
+
+def _rounded(values: Mapping[str, float]) -> dict[str, float | None]:
+    """Round to six digits; JSON has no infinity and no nan, which become null."""
+    return {name: float(f"{value:.6g}") if isfinite(value) else None for name, value in values.items()}
+
+
+class ProgressDisplay(TrainingObserver):
+    """Shows progress bars of the training and the validation in a terminal, and prints each validation."""
+
+    def __init__(self, console: Console, iteration: int, iterations: int) -> None:
+        columns = (BarColumn(bar_width=8), MofNCompleteColumn(), TimeRemainingColumn(compact=True))  # for 80 columns
+        texts = (TextColumn("{task.description}"), TextColumn("{task.fields[status]}"))
+        self._progress = Progress(texts[0], *columns, texts[1], console=console)
+        self._training = self._progress.add_task(
+            "training", total=iterations, completed=iteration, status="loading images"
+        )
+        self._validation = self._progress.add_task("validation", visible=False, status="")
+        self._progress.start()
+
+    def close(self) -> None:
+        self._progress.stop()
+
+    def on_iteration(self, iteration: int, record: Mapping[str, float]) -> None:
+        status = f"loss {record['loss']:.2f}, data {record['data_s']:.2f} s, step {record['step_s']:.2f} s"
+        self._progress.update(self._training, completed=iteration, status=status)
+
+    def on_validation_image(self, done: int, total: int) -> None:
+        """Advance the validation bar, which is visible until all images are done."""
+        self._progress.update(self._validation, completed=done, total=total, visible=done < total)
+
+    def on_validation(self, iteration: int, figures: Mapping[str, float], pictures: Pictures) -> None:
+        text = ", ".join(f"{name} {percent(figures[key])}" for key, name in _NAMES.items() if key in figures)
+        self._progress.console.print(f"  after iteration {iteration}: {text}")
+
+
+class PictureFolder(TrainingObserver):
+    """Writes the pictures of each validation to iteration_004000/NAME.png."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+
+    def on_validation(self, iteration: int, figures: Mapping[str, float], pictures: Pictures) -> None:
+        folder = self.directory / f"iteration_{iteration:06d}"
+        for name, rgb in pictures:
+            path = folder / f"{name}.png"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            write_image(path, rgb)
+
+
+class TensorBoard(TrainingObserver):
+    """Writes curves and pictures as TensorBoard event files.
+
+    Args:
+        directory: Folder of the event files.
+        first_iteration: Where the run resumes; what an interrupted run has written after it is discarded.
+    """
+
+    def __init__(self, directory: Path, first_iteration: int) -> None:
+        try:
+            from torch.utils.tensorboard import SummaryWriter
+        except ImportError:
+            raise ConfigError(
+                "--tensorboard requires the package tensorboard: pip install 'bisenetformer_ros[tensorboard]'"
+            ) from None
+        self._writer = SummaryWriter(str(directory), purge_step=first_iteration + 1)
+
+    def close(self) -> None:
+        self._writer.close()
+
+    def on_iteration(self, iteration: int, record: Mapping[str, float]) -> None:
+        for name, value in record.items():
+            self._writer.add_scalar(f"{_GROUPS.get(name, 'loss')}/{name}", value, iteration)
+
+    def on_validation(self, iteration: int, figures: Mapping[str, float], pictures: Pictures) -> None:
+        for name, value in figures.items():
+            self._writer.add_scalar(f"validation/{name}", value, iteration)
+        for name, rgb in pictures:
+            self._writer.add_image(name, rgb, iteration, dataformats="HWC")
+        self._writer.flush()

@@ -1,0 +1,87 @@
+import io
+import json
+import math
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from rich.console import Console
+
+from bisenetformer_ros.training.observers import LogFile, PictureFolder, ProgressDisplay, TensorBoard
+
+
+def test_every_line_is_there_at_once_and_is_json(tmp_path: Path) -> None:
+    path = tmp_path / "log.jsonl"
+    with LogFile(path) as log:
+        log.on_iteration(1, {"loss": 2.5, "step_s": 0.125})
+        assert json.loads(path.read_text(encoding="utf-8")) == {"iteration": 1, "loss": 2.5, "step_s": 0.125}
+        log.on_validation(1, {"miou": 0.5, "pq_things": math.nan}, [])
+    with LogFile(path) as log:
+        log.on_iteration(2, {"loss": 2.00000001, "gradient_norm": math.inf})
+    lines = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    assert lines[1:] == [
+        {"iteration": 1, "validation": {"miou": 0.5, "pq_things": None}},
+        {"iteration": 2, "loss": 2.0, "gradient_norm": None},
+    ]
+
+
+def shown(text: io.StringIO) -> str:
+    return " ".join(text.getvalue().split())
+
+
+def test_a_run_is_told_in_a_terminal_of_80_columns() -> None:
+    text = io.StringIO()
+    console = Console(file=text, force_terminal=True, width=80, color_system=None)
+    with ProgressDisplay(console, iteration=80099, iterations=90000) as bar:
+        bar.on_iteration(80100, {"loss": 12.345, "data_s": 0.012, "step_s": 1.5})
+        bar.on_validation_image(1, 8)
+        bar.on_validation_image(8, 8)
+        bar.on_validation(80100, {"miou": 0.5, "pixel_accuracy": 0.9, "pq": 0.25, "pq_things": float("nan")}, [])
+    assert "80100/90000 --:-- loss 12.35, data 0.01 s, step 1.50 s" in shown(text)
+    assert "after iteration 80100: mIoU 50.0, PQ 25.0, PQ things -" in shown(text)
+
+
+def test_outside_of_a_terminal_the_validations_are_told() -> None:
+    text = io.StringIO()
+    with ProgressDisplay(Console(file=text, width=100), iteration=0, iterations=10) as bar:
+        bar.on_iteration(1, {"loss": 1.0, "data_s": 0.0, "step_s": 1.0})
+        bar.on_validation(5, {"miou": 0.125}, [])
+    assert "after iteration 5: mIoU 12.5" in text.getvalue()
+
+
+@pytest.mark.parametrize("iteration", [4000, 123456])
+def test_pictures_of_an_iteration_lie_in_a_folder_of_their_own(tmp_path: Path, iteration: int) -> None:
+    rgb = np.random.default_rng(0).integers(0, 256, (20, 30, 3)).astype(np.uint8)
+    folder = PictureFolder(tmp_path / "pictures")
+    folder.on_iteration(iteration, {"loss": 1.0})
+    assert not (tmp_path / "pictures").exists()
+    names = ("scene 1", "night/scene 2")
+    folder.on_validation(iteration, {}, [(name, rgb) for name in names])
+    for name in names:
+        written = cv2.imread(str(tmp_path / "pictures" / f"iteration_{iteration:06d}" / f"{name}.png"))
+        assert np.array_equal(cv2.cvtColor(written, cv2.COLOR_BGR2RGB), rgb)
+
+
+def test_curves_and_pictures_are_read_back(tmp_path: Path) -> None:
+    """Also those of a run that went on from iteration 2: what was drawn after it is gone."""
+    accumulator = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator", reason="no tensorboard")
+    rgb = np.full((4, 6, 3), (200, 100, 50), np.uint8)
+    with TensorBoard(tmp_path, 0) as board:
+        for iteration in (1, 2, 3):
+            board.on_iteration(
+                iteration, {"loss": 8.0 / iteration, "dice": 1.0, "learning_rate": 0.5, "data_s": 0.25, "step_s": 2.0}
+            )
+        board.on_validation(2, {"miou": 0.5, "pq": 0.25}, [("scene", rgb)])
+    with TensorBoard(tmp_path, 2) as board:
+        board.on_iteration(3, {"loss": 7.0})
+    events = accumulator.EventAccumulator(str(tmp_path))
+    events.Reload()
+    assert set(events.Tags()["scalars"]) == {
+        *("loss/loss", "loss/dice", "optimizer/learning_rate", "time/data_s", "time/step_s"),
+        *("validation/miou", "validation/pq"),
+    }
+    assert [(event.step, event.value) for event in events.Scalars("loss/loss")] == [(1, 8.0), (2, 4.0), (3, 7.0)]
+    assert [(event.step, event.value) for event in events.Scalars("validation/miou")] == [(2, 0.5)]
+    (image,) = events.Images("scene")
+    assert (image.step, image.height, image.width) == (2, 4, 6)
