@@ -1,6 +1,6 @@
-"""Starts the segmentation node, and RViz if asked to; `ros2 launch bisenetformer_ros segment.launch.py --show-args`.
+"""Starts the segmentation node and optionally RViz; see `ros2 launch bisenetformer_ros segment.launch.py --show-args`.
 
-An argument that is left out is not handed to the node, so that `params_file` and the node's defaults stay in force.
+An omitted argument is not passed to the node, so `params_file` and the node's defaults apply.
 """
 
 from launch.actions import DeclareLaunchArgument, OpaqueFunction, SetEnvironmentVariable
@@ -13,17 +13,17 @@ from launch_ros.substitutions import FindPackageShare
 from launch import LaunchContext, LaunchDescription
 
 PACKAGE = "bisenetformer_ros"
-RVIZ_NODE = "/bisenetformer"  # the name that config/rviz/segment.rviz is written for
+RVIZ_NODE = "/bisenetformer"  # the node name in config/rviz/segment.rviz
 RVIZ_TOPICS = ("overlay", "color_mask")
 
-# Handed to the node only if given: name → description. docs/node.md has the defaults.
+# Passed to the node only if set: name → description. docs/node.md has the defaults.
 PARAMETERS = {
     "model": "weights: a file, or the name of a model that ships with the package",
-    "engine": "what runs the network: auto, torch, onnxruntime, openvino or tensorrt",
-    "device": "where the network runs: auto, cpu, cuda or cuda:N",
+    "engine": "inference engine: auto, torch, onnxruntime, openvino or tensorrt",
+    "device": "device of the network: auto, cpu, cuda or cuda:N",
     "precision": "number format of the network: auto, fp32, bf16, fp16 or int8",
-    "task": "semantic, or panoptic for instances as well",
-    "image_transport": "raw, or compressed for JPEG and PNG on TOPIC/compressed",
+    "task": "panoptic (classes and instances) or semantic (classes only)",
+    "image_transport": "raw, or compressed (JPEG or PNG on TOPIC/compressed)",
 }
 
 
@@ -33,42 +33,42 @@ def generate_launch_description() -> LaunchDescription:
         DeclareLaunchArgument(
             "build_engine",
             default_value="",
-            description="true: with engine auto, files of a faster engine are made in the background",
+            description="true: with engine auto, build a faster engine in the background",
         ),
-        DeclareLaunchArgument(
-            "image_topic", default_value="image_raw", description="images to segment, of the only camera"
-        ),
+        DeclareLaunchArgument("image_topic", default_value="image_raw", description="images of a single camera"),
         DeclareLaunchArgument(
             "camera_info_topic",
             default_value="",
-            description="calibration of the only camera; left out, it is camera_info beside the image topic",
+            description="calibration of a single camera (default: camera_info next to the image topic)",
         ),
         DeclareLaunchArgument(
             "cameras",
             default_value="",
-            description="several cameras on one engine: their names, with their image topics where these are not "
-            "NAME/image_raw: front,rear or front=/cam0/image_raw,rear=/cam1/image_raw",
+            description="several cameras that share one engine: names, and image topics other than NAME/image_raw: "
+            "front,rear or front=/cam0/image_raw,rear=/cam1/image_raw",
         ),
         DeclareLaunchArgument(
-            "params_file", default_value="", description="YAML file with parameters; the arguments above override it"
+            "params_file", default_value="", description="YAML file with parameters; launch arguments override it"
         ),
         DeclareLaunchArgument("namespace", default_value="", description="namespace of the node"),
         DeclareLaunchArgument(
-            "node_name", default_value="bisenetformer", description="name of the node, and of its topics' prefix"
+            "node_name", default_value="bisenetformer", description="name of the node and prefix of its topics"
         ),
         DeclareLaunchArgument(
             "use_sim_time",
             default_value="false",
-            description="true: take the time from /clock, as simulators send it",
+            description="true: use the time from /clock, as published by a simulator",
         ),
         DeclareLaunchArgument(
-            "rviz", default_value="false", description="true: show camera, overlay and classes in RViz, once per camera"
+            "rviz",
+            default_value="false",
+            description="true: show camera, overlay and classes in RViz, one window per camera",
         ),
         DeclareLaunchArgument(
             "large_data",
             default_value="false",
-            description="true: Fast DDS transport for large messages (FASTDDS_BUILTIN_TRANSPORTS=LARGE_DATA). Only if "
-            "EVERY process of the graph runs with it: a node with it hears nothing from a camera without it",
+            description="true: Fast DDS transport for large messages (FASTDDS_BUILTIN_TRANSPORTS=LARGE_DATA). Requires "
+            "that EVERY process of the graph uses it: with it, a node receives nothing from a camera without it",
         ),
     ]
     transport = SetEnvironmentVariable(
@@ -78,34 +78,34 @@ def generate_launch_description() -> LaunchDescription:
 
 
 def _start(context: LaunchContext) -> list[Node]:
-    def given(name: str) -> str:
+    def value(name: str) -> str:
         return LaunchConfiguration(name).perform(context)
 
     use_sim_time = {"use_sim_time": ParameterValue(LaunchConfiguration("use_sim_time"), value_type=bool)}
-    parameters = {name: ParameterValue(given(name), value_type=str) for name in PARAMETERS if given(name)}
-    if given("build_engine"):
+    parameters = {name: ParameterValue(value(name), value_type=str) for name in PARAMETERS if value(name)}
+    if value("build_engine"):
         parameters["build_engine"] = ParameterValue(LaunchConfiguration("build_engine"), value_type=bool)
-    cameras = _cameras(given("cameras"))
+    cameras = _cameras(value("cameras"))
     if cameras:
         parameters["cameras"] = list(cameras)
     else:
-        cameras = {"": given("image_topic")}
+        cameras = {"": value("image_topic")}
     node = LifecycleNode(
         package=PACKAGE,
         executable="segmentation_node",
-        name=given("node_name"),
+        name=value("node_name"),
         namespace=LaunchConfiguration("namespace"),
-        parameters=[*([given("params_file")] if given("params_file") else []), use_sim_time | parameters],
+        parameters=[*([value("params_file")] if value("params_file") else []), use_sim_time | parameters],
         remappings=[
             remapping
             for name, topic in cameras.items()
-            for remapping in _inputs(name, topic, given("camera_info_topic"))
+            for remapping in _inputs(name, topic, value("camera_info_topic"))
         ],
         output="screen",
     )
-    full_name = "/".join(["", *given("namespace").split("/"), given("node_name")]).replace("//", "/")
-    windows = [_rviz(f"{full_name}/{name}".rstrip("/"), topic, use_sim_time) for name, topic in cameras.items()]
-    return [node, *windows]
+    full_name = "/".join(["", *value("namespace").split("/"), value("node_name")]).replace("//", "/")
+    rviz_nodes = [_rviz(f"{full_name}/{name}".rstrip("/"), topic, use_sim_time) for name, topic in cameras.items()]
+    return [node, *rviz_nodes]
 
 
 def _cameras(argument: str) -> dict[str, str]:
@@ -123,7 +123,7 @@ def _inputs(name: str, image_topic: str, camera_info_topic: str) -> list[tuple[s
 
 
 def _rviz(outputs: str, image_topic: str, use_sim_time: dict[str, ParameterValue]) -> Node:
-    """outputs: what the names of the camera's outputs begin with."""
+    """outputs: Prefix of the camera's output topics."""
     return Node(
         package="rviz2",
         executable="rviz2",

@@ -1,4 +1,4 @@
-"""launch/segment.launch.py under the real launch_ros, where there is one (it is not among the PyPI wheels)."""
+"""launch/segment.launch.py with the real launch_ros, if it is installed (it is not available from PyPI)."""
 
 import signal
 from pathlib import Path
@@ -39,7 +39,7 @@ def test_every_argument_has_a_description():
     assert "EVERY process" in warning
 
 
-def test_launched_node_segments_the_topic_it_was_given(graph, start, weights, tmp_path):
+def test_launched_node_segments_the_given_topic(graph, start, weights, tmp_path):
     parameters = tmp_path / "parameters.yaml"
     parameters.write_text("/**:\n  ros__parameters:\n    overlay_alpha: 0.25\n    task: panoptic\n")
     process = start(
@@ -47,12 +47,11 @@ def test_launched_node_segments_the_topic_it_was_given(graph, start, weights, tm
         LAUNCH,
         str(FILE),
         f"model:={weights}",
-        "task:=semantic",  # an argument that is given beats the file, one that is not given does not
+        "task:=semantic",  # arguments override the file, omitted ones do not
         f"params_file:={parameters}",
         "namespace:=robot",
         "node_name:=eyes",
         "image_topic:=/front/image_color",
-        "large_data:=true",  # as all processes of these tests have it
     )
     masks = graph.collect(Image, "/robot/eyes/mask")
     infos = graph.collect(CameraInfo, "/robot/eyes/camera_info")
@@ -74,7 +73,6 @@ def test_several_cameras_with_topics_of_their_own(graph, start, weights):
         f"model:={weights}",
         "task:=semantic",
         "cameras:=left, right=/cam1/image_color",
-        "large_data:=true",
     )
     masks = {name: graph.collect(Image, f"/bisenetformer/{name}/mask") for name in ("left", "right")}
     infos = graph.collect(CameraInfo, "/bisenetformer/right/camera_info")
