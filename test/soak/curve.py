@@ -1,4 +1,4 @@
-"""The run as a picture: memory, age of the masks, threads, and frames per second over time."""
+"""Plot of a soak run: memory, age of the masks, threads, and frames per second over time."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,14 +10,14 @@ from verdict import Sample
 WIDTH, PANEL, LEFT, RIGHT, TOP, GAP = 1280, 190, 80, 30, 60, 62
 GREY, BLACK = (0xD8, 0xD4, 0xD4), (0x2A, 0x1F, 0x1F)
 COLORS = ((0xEB, 0x63, 0x25), (0x26, 0x26, 0xDC), (0x4A, 0xA3, 0x16))
-"""BGR, as OpenCV writes it."""
+"""BGR."""
 SCALE = 4
-"""The picture is drawn this many times as large, for lines and letters that are smooth."""
+"""Supersampling factor for smooth lines and letters."""
 Lines = dict[str, Sequence[float]]
 
 
 def draw(path: Path, samples: Sequence[Sample], title: str) -> None:
-    """Writes the curve of a run to `path`, a PNG."""
+    """Write the plot of a run to `path`, a PNG."""
     shown = samples[1:-1]
     minutes = np.array([(sample["time"] - shown[0]["time"]) / 60 for sample in shown])
     panels = _panels(samples[:-1])
@@ -31,12 +31,12 @@ def draw(path: Path, samples: Sequence[Sample], title: str) -> None:
 
 
 def _panels(samples: Sequence[Sample]) -> dict[str, Lines]:
-    """Title → what it shows; every line has a value for each sample but the first."""
+    """Title → lines; every line has a value for each sample but the first."""
     shown = samples[1:]
     ages = {f"p{p}": [np.percentile(s["ages"], p) if s["ages"] else np.nan for s in shown] for p in (50, 99)}
     return {
         "memory of the node, MB": {"resident": [sample["resident_mb"] for sample in shown]},
-        "age of the masks when they arrive, ms": ages,
+        "age of the masks on arrival, ms": ages,
         "threads of the node": {"threads": [sample["threads"] for sample in shown]},
         "frames per second, all cameras": {
             "in": _rate(samples, "total_received_frames"),
@@ -76,6 +76,6 @@ def _line(picture: np.ndarray, points: np.ndarray, color: tuple[int, int, int]) 
 def _write(
     picture: np.ndarray, text: str, x: int, y: int, color: tuple[int, int, int] = BLACK, scale: float = 0.5
 ) -> None:
-    """x, y: of the beginning of the base line."""
+    """x, y: start of the baseline."""
     position = (SCALE * x, SCALE * y)
     cv2.putText(picture, text, position, cv2.FONT_HERSHEY_SIMPLEX, SCALE * scale, color, SCALE, cv2.LINE_AA)

@@ -1,7 +1,7 @@
-"""A camera that is not always well: `python -m soak_camera TOPIC RATE_HZ HEIGHT WIDTH`, until it is interrupted.
+"""A faulty camera: `python -m soak_camera TOPIC RATE_HZ HEIGHT WIDTH`, until it is interrupted.
 
-One frame in twenty is one of the bad images of `faults`, all of them in turn. Once a second, and at the end, it emits
-how many frames it has sent so far, and how many of them were bad.
+Every 20th frame is a bad image of `faults`, in turn. Emits the number of frames and of bad frames sent so far, once a
+second and at the end.
 """
 
 import itertools

@@ -1,7 +1,7 @@
-"""Listens to both cameras' masks and watches the node: `python -m soak_monitor PID CAMERA…`, until it is interrupted.
+"""Monitors the node and its masks: `python -m soak_monitor PID CAMERA…`, until it is interrupted.
 
-Once a second it emits a `sample`: the ages of the masks that arrived and the time that the node was busy with each
-frame (ms), what the diagnostics count, and what the process holds (MB, threads).
+Emits a `sample` once a second: ages of the masks on arrival (ms), processing times of the frames (ms), counts of the
+diagnostics, and memory (MB), threads and open files of the process.
 """
 
 import os

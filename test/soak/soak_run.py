@@ -1,4 +1,4 @@
-"""One run: node, monitor and cameras, from the loading of the model until every frame is through."""
+"""A soak run: node, monitor and cameras, from loading the model to the last frame."""
 
 import queue
 import time
@@ -19,14 +19,24 @@ LOADING_S = 300.0
 CALIBRATION_S = 20.0
 FLOOD_HZ = 30.0
 REST_S = 4.0
-"""Until every frame is through and the diagnostics, twice a second, have said so."""
+"""Time for the last frames to be processed and reported in the diagnostics, twice a second."""
 HERE = Path(__file__).parent
 
 
 def soak(model: str, duration_s: float, folder: Path, console: Console) -> tuple[list[Check], list[Sample], float]:
-    """The checks, the samples, and the rate of each camera in Hz. Raises InputError if a process ends before its time.
+    """Run the soak test.
 
-    folder: for the logs of the processes.
+    Args:
+        model: Weights.
+        duration_s: Duration, without loading and calibration.
+        folder: For the logs of the processes.
+        console: For the progress display.
+
+    Returns:
+        The checks, the samples, and the rate of each camera in Hz.
+
+    Raises:
+        InputError: A process ended early, or no frame was segmented.
     """
     environment = private_environment(folder)
     paths = [str(HERE), str(HERE.parent / "helpers"), environment.get("PYTHONPATH", "")]
@@ -35,27 +45,27 @@ def soak(model: str, duration_s: float, folder: Path, console: Console) -> tuple
         run = _Run(processes, console)
         run.start_node(model)
         with run.cameras(FLOOD_HZ, "flood"):
-            run.listen(LOADING_S, "the model is loaded", until=lambda: run.segmented() > 10)
+            run.listen(LOADING_S, "loading the model", until=lambda: run.segmented() > 10)
             if run.segmented() <= 10:
-                raise InputError(f"nothing was segmented within {LOADING_S:g} s; {run.logs()}")
+                raise InputError(f"no frames segmented within {LOADING_S:g} s; {run.logs()}")
             before, begin = run.segmented(), time.monotonic()
-            run.listen(CALIBRATION_S, "how much can be served")
+            run.listen(CALIBRATION_S, "measuring the capacity")
             capacity = (run.segmented() - before) / (time.monotonic() - begin)
-        run.listen(REST_S, "the last frames are served")
-        del run.samples[:-1]  # the last one is what the frames are counted from
+        run.listen(REST_S, "waiting for the last frames")
+        del run.samples[:-1]  # the last one is the baseline of the counts
         rate = 2 * capacity / len(CAMERAS)
         with run.cameras(rate, "soak"):
-            run.listen(duration_s, f"{capacity:.1f} Hz can be served, {2 * capacity:.1f} Hz are sent")
-        run.listen(REST_S, "the last frames are served")
+            run.listen(duration_s, f"capacity {capacity:.1f} Hz, load {2 * capacity:.1f} Hz")
+        run.listen(REST_S, "waiting for the last frames")
         return judge(run.samples, run.sent, 1000 / rate), run.samples, rate
 
 
 class _Run:
-    """The processes of a run, and what they have said. sent: topic → frames of the cameras that were started last."""
+    """The processes of a run and their events. sent: topic → frames sent by the cameras started last."""
 
     def __init__(self, processes: Processes, console: Console) -> None:
         self._processes, self._console = processes, console
-        self._at_work: set[str] = set()
+        self._running: set[str] = set()
         self.samples: list[Sample] = []
         self.sent: dict[str, int] = {}
 
@@ -64,7 +74,7 @@ class _Run:
         arguments = [argument for parameter in parameters for argument in ("-p", parameter)]
         self._processes.start("node", "bisenetformer_ros.ros.node.segmentation_node", ["--ros-args", *arguments])
         self._processes.start("monitor", "soak_monitor", [str(self._processes.pid("node")), *CAMERAS])
-        self._at_work |= {"node", "monitor"}
+        self._running |= {"node", "monitor"}
 
     @contextmanager
     def cameras(self, rate_hz: float, run: str) -> Iterator[None]:
@@ -73,13 +83,13 @@ class _Run:
         for name, camera in zip(names, CAMERAS, strict=True):
             arguments = [f"/{camera}/image_raw", f"{rate_hz:.3f}", str(HEIGHT), str(WIDTH)]
             self._processes.start(name, "soak_camera", arguments)
-        self._at_work |= set(names)
+        self._running |= set(names)
         yield
-        self._at_work -= set(names)
+        self._running -= set(names)
         self._processes.stop(*names)
 
     def listen(self, seconds: float, what: str, until: Callable[[], bool] = lambda: False) -> None:
-        """Takes in what the processes say, for a time. Raises InputError if one of them has ended."""
+        """Collect events for `seconds` or until `until` is true. Raises InputError if a process has ended."""
         begin = now = time.monotonic()
         columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn(), TimeRemainingColumn())
         with Progress(*columns, console=self._console, transient=True) as progress:
@@ -88,18 +98,18 @@ class _Run:
                 self._take()
                 now = time.monotonic()
                 progress.update(task, completed=now - begin, description=f"{what}: {self._state()}")
-                for name in self._at_work:
+                for name in self._running:
                     if self._processes.exit_code(name) is not None:
-                        raise InputError(f"the {name} has ended before its time; {self.logs()}")
+                        raise InputError(f"the {name} ended early; {self.logs()}")
 
     def segmented(self) -> float:
-        """Frames of all cameras so far."""
+        """Frames segmented so far, over all cameras."""
         counts = self.samples[-1]["counts"].values() if self.samples else []
         return sum(values["total_segmented_frames"] for values in counts)
 
     def logs(self) -> str:
-        said = (f"{name}: {self._processes.log_tail(name)}" for name in sorted(self._at_work))
-        return "\n".join(("the processes said:", *said))
+        logs = (f"{name}: {self._processes.log_tail(name)}" for name in sorted(self._running))
+        return "\n".join(("output of the processes:", *logs))
 
     def _take(self) -> None:
         try:

@@ -1,4 +1,4 @@
-"""The judgement on a soak run, on runs that are made up."""
+"""Checks of synthetic soak runs."""
 
 import copy
 
@@ -9,7 +9,7 @@ TOPIC = "/front/image_raw"
 
 
 BEFORE = 500
-"""Frames that have come, and were dropped, before the run began."""
+"""Frames received and dropped before the run."""
 
 
 def sample(second: int, resident_mb: float = 300.0, age_ms: float = 150.0, threads: int = 20) -> dict:
@@ -49,14 +49,14 @@ def test_a_good_run_passes_every_check():
     assert figures["age of the masks"].startswith("p99 150 ms, bound 250 ms = 2 x 100 (all cameras, p99) + 50")
 
 
-def test_one_frame_that_is_not_accounted_for_fails():
+def test_one_unaccounted_frame_fails():
     samples = copy.deepcopy(GOOD)
     samples[-1]["counts"][TOPIC]["total_segmented_frames"] -= 1
     assert failed(samples) == {f"{TOPIC}: frames in = out"}
 
 
 @pytest.mark.parametrize("sent", [1999, 2150])
-def test_frames_that_came_from_nowhere_or_were_lost_on_the_way_fail(sent):
+def test_unsent_or_lost_frames_fail(sent):
     assert failed(GOOD, {TOPIC: sent}) == {f"{TOPIC}: frames sent = in"}
 
 
@@ -65,10 +65,10 @@ def test_a_tail_of_old_masks_fails():
     assert failed(samples) == {"age of the masks"}
 
 
-def test_memory_that_grows_after_the_warm_up_fails_and_before_it_does_not():
+def test_memory_may_grow_only_during_the_warm_up():
     assert failed([sample(second, resident_mb=300 + 0.2 * second) for second in range(101)]) == {"memory is flat"}
     assert failed([sample(second, resident_mb=300 + 5 * min(second, 18)) for second in range(101)]) == set()
 
 
-def test_a_thread_that_is_left_behind_fails():
+def test_a_leaked_thread_fails():
     assert failed([sample(second, threads=20 + second // 50) for second in range(101)]) == {"threads are constant"}

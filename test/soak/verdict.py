@@ -1,4 +1,4 @@
-"""What a soak run has to show, from its samples."""
+"""Checks of a soak run, from its samples."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -8,10 +8,10 @@ import numpy as np
 
 Sample = Mapping[str, Any]
 WARM_UP = 0.2
-"""Share of the run after which nothing may grow any more."""
+"""Fraction of the run after which nothing may grow."""
 MAX_GROWTH_MB = 10.0
 MAX_LOST = 0.05
-"""Share of the frames that a newer one may replace before the node takes them: its subscription keeps the last one."""
+"""Largest fraction of frames that newer ones may replace in the subscription's queue of one."""
 
 
 @dataclass(frozen=True)
@@ -22,9 +22,12 @@ class Check:
 
 
 def judge(samples: Sequence[Sample], sent: Mapping[str, int], period_ms: float) -> list[Check]:
-    """samples: of the monitor; the first before the cameras started, the last after everything had come to rest.
+    """Check a run.
 
-    sent: topic → frames that its camera has sent meanwhile. period_ms: between two frames of one camera.
+    Args:
+        samples: Samples of the monitor; the first from before the cameras started, the last from after the last frame.
+        sent: Topic → frames that its camera sent in between.
+        period_ms: Time between two frames of one camera.
     """
     return [
         *(check for topic in sent for check in _accounting(topic, samples, sent[topic])),
@@ -36,7 +39,7 @@ def judge(samples: Sequence[Sample], sent: Mapping[str, int], period_ms: float) 
 
 
 def _accounting(topic: str, samples: Sequence[Sample], sent: int) -> Iterator[Check]:
-    """Every frame that came in was segmented, or dropped for a reason that has a name."""
+    """Every received frame was segmented, or dropped for a named reason."""
     first, last = samples[0]["counts"][topic], samples[-1]["counts"][topic]
     grown = {key: int(value - first.get(key, 0)) for key, value in last.items()}
     received, segmented = grown["total_received_frames"], grown["total_segmented_frames"]
@@ -46,12 +49,12 @@ def _accounting(topic: str, samples: Sequence[Sample], sent: int) -> Iterator[Ch
     figures = f"{received} in = {segmented} segmented + {dropped} dropped ({named})"
     yield Check(f"{topic}: frames in = out", received == segmented + dropped, figures)
     lost = sent - received
-    figures = f"{sent} sent, {lost} of them replaced by newer ones on the way ({100 * lost / max(1, sent):.2f} %)"
+    figures = f"{sent} sent, {lost} of them replaced by newer ones in the queue ({100 * lost / max(1, sent):.2f} %)"
     yield Check(f"{topic}: frames sent = in", 0 <= lost <= MAX_LOST * sent, figures)
 
 
 def _age(samples: Sequence[Sample], cameras: int, period_ms: float) -> Check:
-    """A frame waits for one round at most and takes part in the next; a round is a frame of every camera."""
+    """A frame waits for at most one round and is served in the next; a round is one frame of every camera."""
     ages = np.concatenate([sample["ages"] for sample in _settled(samples)])
     busy = np.concatenate([sample["busy"] for sample in _settled(samples)])
     age, round_ms = float(np.percentile(ages, 99)), cameras * float(np.percentile(busy, 99))
@@ -63,7 +66,7 @@ def _age(samples: Sequence[Sample], cameras: int, period_ms: float) -> Check:
 
 
 def _memory(samples: Sequence[Sample]) -> Check:
-    """By the straight line through what is resident after the warm-up: what it gains until the end."""
+    """Growth of the linear fit to the resident memory after the warm-up."""
     settled = _settled(samples)
     times = np.array([sample["time"] for sample in settled])
     resident = np.array([sample["resident_mb"] for sample in settled])
@@ -79,4 +82,4 @@ def _constant(samples: Sequence[Sample], what: str) -> Check:
 
 
 def _settled(samples: Sequence[Sample]) -> Sequence[Sample]:
-    return samples[max(1, int(WARM_UP * len(samples))) : -1]  # first and last one are of the time without cameras
+    return samples[max(1, int(WARM_UP * len(samples))) : -1]  # no cameras during the first and the last one

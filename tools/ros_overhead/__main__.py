@@ -1,8 +1,8 @@
-"""What ROS costs: from the camera's publish to every image output in a listener, without the inference.
+"""Overhead of ROS: from the camera's publish to every image output in a subscriber, without the inference.
 
-Camera, node and listener are three processes on this machine; the node is the real one, whose engine sleeps for as long
-as an inference would take, so that nothing else competes for the processor. Exit code 1 if the 95th percentile is above
-the limit, 2 if the run failed.
+Camera, node and listener are three processes on this machine. The node is the real one with an engine that sleeps
+instead of computing, so that inference does not compete for the CPU. Exit code 1 if the 95th percentile exceeds the
+limit, 2 if the run fails.
 """
 
 import argparse
@@ -60,13 +60,19 @@ def _parse() -> argparse.Namespace:
         epilog=EXAMPLE,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--height", type=int, default=1024, help="of the frames (default: %(default)s)")
-    parser.add_argument("--width", type=int, default=2048, help="of the frames (default: %(default)s)")
+    parser.add_argument(
+        "--height", type=int, default=1024, help="height of the frames in pixels (default: %(default)s)"
+    )
+    parser.add_argument("--width", type=int, default=2048, help="width of the frames in pixels (default: %(default)s)")
     parser.add_argument("--rate", type=float, default=5.0, help="frames per second (default: %(default)s)")
-    parser.add_argument("--frames", type=int, default=300, help="how many (default: %(default)s)")
-    parser.add_argument("--inference-ms", type=float, default=50.0, help="how long it sleeps (default: %(default)s)")
-    parser.add_argument("--limit-ms", type=float, default=20.0, help="for the exit code (default: %(default)s)")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write every frame's figures to FILE")
+    parser.add_argument("--frames", type=int, default=300, help="number of frames (default: %(default)s)")
+    parser.add_argument(
+        "--inference-ms", type=float, default=50.0, help="sleep of the engine per frame in ms (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--limit-ms", type=float, default=20.0, help="limit of the 95th percentile in ms (default: %(default)s)"
+    )
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures of every frame to FILE")
     return parser.parse_args()
 
 

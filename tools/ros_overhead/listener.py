@@ -1,6 +1,6 @@
-"""Listens to every image output of the node: `listener.py NODE`, until it is interrupted.
+"""Subscribes to every image output of the node: `listener.py NODE`, until it is interrupted.
 
-One event per image on stdout, with its age in ms when it was whole in the middleware, and when Python had it.
+One event per image on stdout, with its age in ms on arrival in the middleware and in the callback.
 """
 
 import sys
@@ -22,7 +22,7 @@ QOS = QoSProfile(depth=1, reliability=ReliabilityPolicy.RELIABLE)
 
 
 def main() -> None:
-    keep_freed_memory()  # else half of its time goes into pages for one message each, while the node wants to work
+    keep_freed_memory()  # otherwise page faults take half of its time, which the node needs
     rclpy.init(args=[], signal_handler_options=SignalHandlerOptions.NO)
     node = rclpy.create_node("listener")
     for topic in IMAGES:

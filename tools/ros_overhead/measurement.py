@@ -1,4 +1,4 @@
-"""The run: what camera, node and listener say of every frame, and what each frame has cost."""
+"""The measurement: runs camera, node and listener, and computes the overhead of every frame."""
 
 import os
 import queue
@@ -21,11 +21,13 @@ WARM_UP_FRAMES = 10
 
 
 @dataclass(frozen=True)
-class Frame:
-    """Milliseconds since the stamp, which the camera sets right before it publishes; the inference is left out.
+class FrameOverhead:
+    """Milliseconds since the stamp, which the camera sets right before publishing, without the inference.
 
-    arrived: topic → its image is whole in the listener's middleware. read: topic → the listener's Python has it.
-    stages: what the time until the last arrival consists of.
+    Attributes:
+        arrived: Topic → arrival of its image in the listener's middleware.
+        read: Topic → arrival of its image in the listener's callback.
+        stages: Stage → its share of the time to the last arrival.
     """
 
     arrived: dict[str, float]
@@ -34,14 +36,15 @@ class Frame:
 
     @property
     def overhead(self) -> float:
+        """Time to the arrival of the last output."""
         return max(self.arrived.values())
 
 
 @dataclass(frozen=True)
 class Measurement:
-    """pieces: topic → step → ms of that step by itself. cpu_ms: process → processor time per frame."""
+    """pieces: topic → step → ms of that step alone. cpu_ms: process → CPU time per frame."""
 
-    frames: list[Frame]
+    frames: list[FrameOverhead]
     pieces: dict[str, dict[str, float]]
     cpu_ms: dict[str, float]
 
@@ -56,11 +59,23 @@ class Measurement:
 def measure(
     processes: Processes, size: tuple[int, int], rate: float, frames: int, inference_ms: float, console: Console
 ) -> Measurement:
-    """size: height, width. Raises InputError if nothing is heard for SILENCE_S, or no frame arrived on every topic."""
+    """Run the measurement.
+
+    Args:
+        processes: Starts the processes.
+        size: (height, width) of the frames.
+        rate: Frames per second.
+        frames: Number of frames.
+        inference_ms: Sleep of the engine per frame.
+        console: For the progress display.
+
+    Raises:
+        InputError: No events for SILENCE_S, or no frame arrived on every topic.
+    """
     shape = [str(side) for side in size]
     run = _Run(processes, console)
     processes.start("pieces", "pieces", shape)
-    run.listen("each step by itself", "piece", len(IMAGES))
+    run.listen("each step alone", "piece", len(IMAGES))
     processes.start("node", "sleeping_node", [*shape, str(inference_ms), "--ros-args", "--log-level", "warn"])
     processes.start("listener", "listener", [NODE])
     processes.start("camera", "camera", [*shape, str(rate), str(WARM_UP_FRAMES + frames)])
@@ -72,12 +87,12 @@ def measure(
     complete = sorted(stamp for stamp in run.stages if run.images[stamp].keys() == set(IMAGES))
     measured = [_frame(run.images[stamp], run.stages[stamp]) for stamp in complete if stamp > run.warm]
     if not measured:
-        raise InputError(f"no frame arrived on every output; the processes said:\n{run.logs()}")
+        raise InputError(f"no frame arrived on every output; output of the processes:\n{run.logs()}")
     return Measurement(measured, run.pieces, cpu_ms)
 
 
 class _Run:
-    """What was heard so far. images: stamp → topic → event. stages: stamp → the node's own. warm: the stamp before."""
+    """The events so far. images: stamp → topic → event. stages: stamp → stage → ms. warm: last stamp of the warm-up."""
 
     def __init__(self, processes: Processes, console: Console) -> None:
         self._processes = processes
@@ -88,7 +103,7 @@ class _Run:
         self.warm = 0
 
     def listen(self, what: str, kind: str, count: int) -> None:
-        """Until `count` events of that kind have come, or the camera has finished."""
+        """Collect events until `count` of that kind have arrived or the camera has finished."""
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
         with Progress(*columns, console=self._console, transient=True) as progress:
             task = progress.add_task(what, total=count)
@@ -109,7 +124,7 @@ class _Run:
         try:
             return self._processes.events.get(timeout=SILENCE_S)
         except queue.Empty:
-            raise InputError(f"nothing was heard for {SILENCE_S:g} s; the processes said:\n{self.logs()}") from None
+            raise InputError(f"no events for {SILENCE_S:g} s; output of the processes:\n{self.logs()}") from None
 
     def _take(self, event: Event) -> None:
         if event["event"] == "piece":
@@ -120,7 +135,7 @@ class _Run:
             self.stages[event["stamp"]] = event["stages"]
 
 
-def _frame(images: dict[str, Event], stages: dict[str, float]) -> Frame:
+def _frame(images: dict[str, Event], stages: dict[str, float]) -> FrameOverhead:
     inference = stages["inference"]
     arrived = {topic: images[topic]["arrived_ms"] - inference for topic in IMAGES}
     published = stages["transport"] + stages["total"] - inference
@@ -131,10 +146,10 @@ def _frame(images: dict[str, Event], stages: dict[str, float]) -> Frame:
         "draw and publish": stages["publish"],
         "last output to listener": max(arrived.values()) - published,
     }
-    return Frame(arrived, {topic: images[topic]["read_ms"] - inference for topic in IMAGES}, parts)
+    return FrameOverhead(arrived, {topic: images[topic]["read_ms"] - inference for topic in IMAGES}, parts)
 
 
 def _cpu_ms(pid: int) -> float:
-    """Processor time of a process so far, of all its threads."""
+    """CPU time of a process so far, over all its threads."""
     user, system = Path("/proc", str(pid), "stat").read_text().rpartition(")")[2].split()[11:13]
     return 1e3 * (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")

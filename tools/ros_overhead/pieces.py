@@ -1,4 +1,4 @@
-"""What each step of an output costs by itself: `pieces.py HEIGHT WIDTH`; one event per topic, in ms."""
+"""Time of each step of an output alone: `pieces.py HEIGHT WIDTH`; one event per topic, in ms."""
 
 import sys
 import time
@@ -18,7 +18,7 @@ from bisenetformer_ros.ros.node.outputs import SegmentedFrame, frame_outputs
 from bisenetformer_ros.ros.replay.event_stream import emit
 
 STEPS = ("draw", "serialize", "deserialize")
-"""draw: into the message. serialize: rclpy's message to C, and that to CDR. deserialize: the way back."""
+"""draw: result to message. serialize: Python message to C to CDR. deserialize: the reverse."""
 ROUNDS = 30
 
 

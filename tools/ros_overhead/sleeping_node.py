@@ -1,6 +1,6 @@
 """The segmentation node with an engine that sleeps: `sleeping_node.py HEIGHT WIDTH INFERENCE_MS --ros-args …`.
 
-Everything else is the real node, and what it publishes is a real result: that of a generated street, prepared before.
+Everything else is the real node. It publishes the same result for every frame, that of a generated street.
 """
 
 import sys
@@ -20,7 +20,7 @@ from bisenetformer_ros.streets import StreetDrive
 
 
 class SleepingEngine:
-    """Takes `inference_ms` for a frame, and no processor."""
+    """Takes `inference_ms` per frame without using the CPU."""
 
     name, device, precision, task = "sleep", "cpu", "none", "panoptic"
 
@@ -32,22 +32,22 @@ class SleepingEngine:
     def segment(self, frames: Sequence[np.ndarray], *_: float) -> list[SegmentationResult]:
         begin = time.perf_counter()
         time.sleep(1e-3 * self._inference_ms * len(frames))
-        slept_ms = 1e3 * (time.perf_counter() - begin) / len(frames)  # which takes a little longer than asked for
+        slept_ms = 1e3 * (time.perf_counter() - begin) / len(frames)  # sleeping takes a little longer than requested
         return [replace(self._result, times_ms=StageTimes(0.0, slept_ms, 0.0))] * len(frames)
 
 
 class SleepingSegmenter:
-    """What the node knows of a Segmenter."""
+    """The part of Segmenter that the node uses."""
 
     def __init__(self, engine: SleepingEngine) -> None:
         self.engine, self.labels, self.task = engine, engine.metadata.labels, engine.task
 
     def warm_up(self, _: tuple[int, int]) -> None:
-        """Sleep needs no practice."""
+        """Do nothing."""
 
 
 def street_result(frame_size: tuple[int, int], labels: LabelMap, times: StageTimes) -> SegmentationResult:
-    """The exact labels of a generated street as the result of a network."""
+    """Return the ground truth of a generated street as a result."""
     frame = StreetDrive(seed=0, num_frames=1, size=frame_size)[0]
     panoptic_map = np.zeros(frame_size, np.uint16)
     segments = []

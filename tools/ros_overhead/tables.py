@@ -12,16 +12,16 @@ PERCENTILES = (50, 95, 99)
 
 
 def tables(measurement: Measurement) -> Iterator[Table]:
-    """Per output, per stage, per step of the node's own work."""
+    """Yield the tables: per output, per stage, and per step of building and publishing."""
     frames = measurement.frames
-    outputs = _table("from the camera's publish to the listener, ms without the inference", "output")
+    outputs = _table("from the camera's publish to the listener, ms, without inference", "output")
     for topic in IMAGES:
         _row(outputs, topic, [frame.arrived[topic] for frame in frames])
     outputs.add_section()
     _row(outputs, "all of them", [frame.overhead for frame in frames])
-    _row(outputs, "all, read by a listener in Python", [max(frame.read.values()) for frame in frames])
+    _row(outputs, "all, in the callback of a Python listener", [max(frame.read.values()) for frame in frames])
     yield outputs
-    stages = _table("where that goes, ms", "stage")
+    stages = _table("time by stage, ms", "stage")
     for stage in frames[0].stages:
         _row(stages, stage, [frame.stages[stage] for frame in frames])
     yield stages
@@ -29,8 +29,8 @@ def tables(measurement: Measurement) -> Iterator[Table]:
 
 
 def _pieces(measurement: Measurement) -> Table:
-    """What drawing and publishing consist of: each step by itself, and what the steps leave to the middleware."""
-    table = Table(title="what drawing, publishing and reading consist of, ms", title_justify="left")
+    """Each step of building and publishing alone; the rest is the middleware."""
+    table = Table(title="steps of drawing, publishing and reading, ms", title_justify="left")
     table.add_column("output")
     for step in STEPS:
         table.add_column(step, justify="right")
@@ -46,7 +46,7 @@ def _pieces(measurement: Measurement) -> Table:
         for name, part in (("drawing", sums["draw"]), ("serializing", sums["serialize"]), ("DDS", middleware))
     )
     cpu = ", ".join(f"{name} {ms:.0f}" for name, ms in measurement.cpu_ms.items())
-    table.caption = f"of draw and publish: {shares}\nprocessor time per frame, ms: {cpu}"
+    table.caption = f"of draw and publish: {shares}\nCPU time per frame, ms: {cpu}"
     table.caption_justify = "left"
     return table
 
