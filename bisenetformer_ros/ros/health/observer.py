@@ -10,6 +10,7 @@ import rclpy
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from lifecycle_msgs.srv import GetState
 from rcl_interfaces.srv import GetParameters
+from rclpy.client import Client
 from rclpy.clock import ClockType
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
@@ -122,9 +123,9 @@ class NodeObserver:
             for subscription in subscriptions:
                 self.node.destroy_subscription(subscription)
 
-    def _call(self, kind: type, name: str, **fields: Any) -> Any | None:
+    def _call(self, kind: Any, name: str, **fields: Any) -> Any | None:
         """The response of a service; None on timeout."""
-        client = self.node.create_client(kind, name)
+        client: Client = self.node.create_client(kind, name)
         try:
             if not self._spin(ANSWER_S, until=client.service_is_ready):
                 return None

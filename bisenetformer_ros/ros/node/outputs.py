@@ -71,7 +71,7 @@ class ImageOutput(Output):
         self._dtype = dtype
         self._channels = channels
         self._message = Image()
-        self._pixels = np.zeros(0, dtype)
+        self._pixels: np.ndarray = np.zeros(0, dtype)
 
     def _build(self, frame: SegmentedFrame) -> Image:
         shape = frame.rgb.shape[:2] + self._channels
@@ -91,7 +91,7 @@ def frame_outputs(task: str) -> dict[str, Output]:
     panoptic = {
         "segments": Output(msg.SegmentArray, lambda f: messages.segment_array(f.header, f.result)),
         "detections": Output(Detection2DArray, lambda f: messages.detection_array(f.header, f.result)),
-        "panoptic": ImageOutput(lambda f, out: np.copyto(out, f.result.panoptic_map), np.uint16),
+        "panoptic": ImageOutput(_draw_panoptic_map, np.uint16),
     }
     semantic = {
         "camera_info": Output(CameraInfo, _restamped_camera_info),
@@ -101,6 +101,11 @@ def frame_outputs(task: str) -> dict[str, Output]:
         "overlay": ImageOutput(lambda f, out: overlay(f.rgb, f.result, f.labels, f.overlay_alpha, out), channels=(3,)),
     }
     return (panoptic if task == "panoptic" else {}) | semantic
+
+
+def _draw_panoptic_map(frame: SegmentedFrame, pixels: np.ndarray) -> None:
+    assert frame.result.panoptic_map is not None
+    np.copyto(pixels, frame.result.panoptic_map)
 
 
 def _restamped_camera_info(frame: SegmentedFrame) -> CameraInfo | None:

@@ -108,7 +108,7 @@ class FramePipeline:
         limit, age = self._parameters["max_age_ms"], self._age_ms(frame.message)
         if 0 < limit < age:
             return "too_old", f"{age:.0f} ms, max_age_ms is {limit:g}"
-        if not frame.camera.outputs.have_subscribers():
+        if frame.camera.outputs is None or not frame.camera.outputs.have_subscribers():
             return "no_listener", ""
         return None
 
@@ -135,23 +135,25 @@ class FramePipeline:
 
     def _publish(self, decoded: DecodedFrame, result: SegmentationResult) -> None:
         frame, camera = decoded.frame, decoded.frame.camera
-        header = frame.message.header
+        header, outputs, times_ms = frame.message.header, camera.outputs, result.times_ms
+        assert outputs is not None
+        assert times_ms is not None
         camera.check_calibration(decoded.rgb.shape[:2])
         begin = time.monotonic()
         alpha = self._parameters["overlay_alpha"]
         segmented = SegmentedFrame(header, decoded.rgb, result, self._segmenter.labels, alpha, camera.camera_info)
-        published = camera.outputs.publish(segmented)
+        published = outputs.publish(segmented)
         end = time.monotonic()
         latency = FrameLatency(
             transport=frame.transport_ms,
             decode=decoded.decode_ms,
-            preprocess=result.times_ms.preprocess,
-            inference=result.times_ms.inference,
-            postprocess=result.times_ms.postprocess,
+            preprocess=times_ms.preprocess,
+            inference=times_ms.inference,
+            postprocess=times_ms.postprocess,
             publish=1e3 * (end - begin),
             total=1e3 * (end - frame.arrival),
         )
-        camera.outputs.publish_latency(header, asdict(latency), camera.statistics.total_dropped)
+        outputs.publish_latency(header, asdict(latency), camera.statistics.total_dropped)
         camera.statistics.frame_segmented(latency, self._age_ms(frame.message), published)
 
     def _age_ms(self, message: Image | CompressedImage) -> float:

@@ -8,14 +8,13 @@ import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
+from typing import Any
 
 from bisenetformer_ros.inference.engines.capabilities import ENGINES, TASKS
 from bisenetformer_ros.resources import SHIPPED_MODEL
 
 RELIABILITIES = ("auto", "reliable", "best_effort")
 IMAGE_TRANSPORTS = ("raw", "compressed")
-
-Value = str | float | bool | Sequence[str]
 
 
 class Changes(Enum):
@@ -65,7 +64,7 @@ class Setting:
             return ", ".join(self.choices)
         return f"{self.limits[0]:g} to {self.limits[1]:g}" if self.limits else ""
 
-    def problem(self, value: Value) -> str:
+    def problem(self, value: Any) -> str:
         """Return why a value of the right type is invalid, or an empty string. ROS checks the limits."""
         if self.choices and value not in self.choices:
             return f"{self.name}: expected one of {self.allowed}, got '{value}'"
