@@ -13,17 +13,11 @@ from bisenetformer_ros.ros.cv_bridge_decoder import decode
 
 @dataclass(frozen=True)
 class Transport:
-    """How images are sent.
+    """How images are sent."""
 
-    Attributes:
-        kind: Class of the messages.
-        suffix: What the transport appends to the image topic.
-        decode: Message → (H, W, 3) uint8 RGB.
-    """
-
-    kind: type
-    suffix: str
-    decode: Callable[[Any], np.ndarray]
+    kind: type  # of the messages
+    suffix: str  # of the topic
+    decode: Callable[[Any], np.ndarray]  # message → (H, W, 3) uint8 RGB
 
     @property
     def type_name(self) -> str:

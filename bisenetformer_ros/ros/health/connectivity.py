@@ -19,21 +19,13 @@ TRANSPORT_VARIABLE = "FASTDDS_BUILTIN_TRANSPORTS"
 
 @dataclass(frozen=True)
 class ImageSubscription:
-    """A subscription to images and the publishers that discovery has found.
+    """A subscription to images and the publishers that discovery has found."""
 
-    Attributes:
-        name: Name that a user remaps, without the transport's suffix.
-        topic: Full name of the topic.
-        transport: Transport of the images.
-        qos: Requested QoS.
-        publishers: All publishers on `topic`, whatever their type.
-    """
-
-    name: str
-    topic: str
+    name: str  # that users remap, without the transport's suffix
+    topic: str  # full name
     transport: Transport
     qos: QoSProfile
-    publishers: Sequence[TopicEndpointInfo]
+    publishers: Sequence[TopicEndpointInfo]  # on `topic`, of any type
 
 
 def explain_no_images(node: Node, subscription: ImageSubscription) -> str:

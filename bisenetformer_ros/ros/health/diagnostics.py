@@ -23,38 +23,22 @@ from bisenetformer_ros.segmenter import Segmenter
 
 @dataclass(frozen=True)
 class CameraState:
-    """One camera at the moment of a report.
-
-    Attributes:
-        subscription: Where its images come from.
-        report: Statistics of its frames.
-        has_subscribers: Whether any of its outputs has a subscriber.
-    """
+    """One camera at the moment of a report."""
 
     subscription: ImageSubscription
     report: FrameReport
-    has_subscribers: bool
+    has_subscribers: bool  # to any of its outputs
 
 
 @dataclass(frozen=True)
 class NodeState:
-    """The node at the moment of a report.
+    """The node at the moment of a report."""
 
-    Attributes:
-        lifecycle: Name of the primary state.
-        fault: Why the last transition failed; empty if it did not.
-        segmenter: None unless configured.
-        missing_upgrade: Why a faster engine is not in use yet; empty if there is none to wait for.
-        active_since: time.monotonic() of the activation; None unless active.
-        enabled: Value of the parameter `enable`.
-        cameras: State of every camera.
-    """
-
-    lifecycle: str
-    fault: str
-    segmenter: Segmenter | None
-    missing_upgrade: str
-    active_since: float | None
+    lifecycle: str  # name of the primary state
+    fault: str  # why the last transition failed, or empty
+    segmenter: Segmenter | None  # None unless configured
+    missing_upgrade: str  # why a faster engine does not serve yet, or empty
+    active_since: float | None  # time.monotonic() of the activation; None unless active
     enabled: bool
     cameras: Sequence[CameraState]
 

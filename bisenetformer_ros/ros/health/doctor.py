@@ -16,16 +16,10 @@ MAX_CLOCK_OFFSET_S = 5.0
 
 @dataclass(frozen=True)
 class Diagnosis:
-    """One finding about a node.
-
-    Attributes:
-        subject: A topic or a part of the node.
-        level: OK, WARN or ERROR.
-        text: The state or the problem and, above OK, how to fix it.
-    """
+    """A finding about a topic or a part of a node."""
 
     subject: str
-    level: int
+    level: int  # OK, WARN or ERROR
     text: str
 
 

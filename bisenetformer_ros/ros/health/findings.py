@@ -17,14 +17,9 @@ MAX_DELAY_MS = 10_000.0
 
 @dataclass(frozen=True)
 class Finding:
-    """A level and its reason.
+    """A state or a problem and, above OK, how to fix it."""
 
-    Attributes:
-        level: OK, WARN or ERROR.
-        text: The state or the problem and, above OK, how to fix it.
-    """
-
-    level: int
+    level: int  # OK, WARN or ERROR
     text: str
 
 

@@ -32,27 +32,16 @@ PARAMETERS = ("use_sim_time", "enable", "image_transport")
 
 @dataclass(frozen=True)
 class Observation:
-    """A segmentation node over a few seconds.
+    """A segmentation node over a few seconds."""
 
-    Attributes:
-        name: Full name.
-        num_nodes: Nodes with this name.
-        state: Lifecycle state; None if the node does not respond.
-        parameters: Values of PARAMETERS; empty if the node does not respond.
-        statuses: Subject → latest diagnostic status.
-        clock_ahead_s: Clock of the node minus clock of this machine; None without diagnostics.
-        outputs: Topics that are published once per frame.
-        num_results: Frames segmented during the observation.
-    """
-
-    name: str
-    num_nodes: int
-    state: str | None
-    parameters: dict[str, Any]
-    statuses: dict[str, DiagnosticStatus]
-    clock_ahead_s: float | None
-    outputs: tuple[str, ...]
-    num_results: int
+    name: str  # full name
+    num_nodes: int  # with this name
+    state: str | None  # of the lifecycle; None if the node does not respond
+    parameters: dict[str, Any]  # PARAMETERS; empty if the node does not respond
+    statuses: dict[str, DiagnosticStatus]  # subject → latest status
+    clock_ahead_s: float | None  # clock of the node minus that of this machine; None without diagnostics
+    outputs: tuple[str, ...]  # topics that are published once per frame
+    num_results: int  # frames segmented during the observation
 
 
 class NodeObserver:

@@ -16,66 +16,40 @@ WINDOW_S = 5.0
 
 @dataclass(frozen=True)
 class FrameLatency:
-    """Latency of one frame by stage, in milliseconds.
+    """Latency of one frame by stage, in milliseconds."""
 
-    Attributes:
-        transport: Age of the frame on arrival, by its stamp; negative if the camera's clock is ahead.
-        decode: Message to RGB.
-        preprocess: RGB to the network's input.
-        inference: The network alone.
-        postprocess: The network's output to a result.
-        publish: Building and publishing the outputs.
-        total: Arrival to the last output published, including the wait for the worker.
-    """
-
-    transport: float
+    transport: float  # age on arrival, by the stamp; negative if the camera's clock is ahead
     decode: float
     preprocess: float
     inference: float
     postprocess: float
-    publish: float
-    total: float
+    publish: float  # building and publishing the outputs
+    total: float  # arrival to the last output, including the wait for the worker
 
 
 @dataclass(frozen=True)
 class FrameReport:
-    """Statistics of one camera. `received` = `segmented` + the sum of `dropped` + frames in progress.
+    """Statistics of one camera, since the start or, where noted, within the window of WINDOW_S.
 
-    Attributes:
-        received: Frames since the start.
-        segmented: Frames since the start.
-        dropped: Reason → frames since the start.
-        details: Reason → explanation of the latest frame dropped for it.
-        noted: Anomaly that does not cost the frame → occurrences since the start.
-        published: Topic → messages since the start.
-        non_increasing: Stamps that did not increase, since the start.
-        arrival_rate: Hz by the node's clock; 0 if unknown.
-        stamp_rate: Hz by the stamps; 0 if unknown.
-        output_rate: Hz of the results; 0 if unknown.
-        missing: Frames that gaps in the stamps reveal, within the window.
-        recent_received: Frames within the window.
-        recent_dropped: Reason → frames within the window.
-        delay_ms: Age of the latest result when it was published, by its stamp; None before the first result.
-        seconds_since_frame: None before the first frame.
-        latency_ms: Stage → (p50, p95, p99) within the window; empty without results.
+    `received` = `segmented` + the sum of `dropped` + frames in progress.
     """
 
     received: int
     segmented: int
-    dropped: Mapping[str, int]
-    details: Mapping[str, str]
-    noted: Mapping[str, int]
-    published: Mapping[str, int]
-    non_increasing: int
-    arrival_rate: float
-    stamp_rate: float
-    output_rate: float
-    missing: int
-    recent_received: int
-    recent_dropped: Mapping[str, int]
-    delay_ms: float | None
-    seconds_since_frame: float | None
-    latency_ms: Mapping[str, tuple[float, float, float]]
+    dropped: Mapping[str, int]  # reason → frames
+    details: Mapping[str, str]  # reason → explanation of the latest frame dropped for it
+    noted: Mapping[str, int]  # anomaly that does not cost the frame → occurrences
+    published: Mapping[str, int]  # topic → messages
+    non_increasing: int  # stamps that did not increase
+    arrival_rate: float  # Hz by the node's clock, within the window; 0 if unknown
+    stamp_rate: float  # Hz by the stamps, within the window; 0 if unknown
+    output_rate: float  # Hz of the results, within the window; 0 if unknown
+    missing: int  # frames that gaps in the stamps reveal, within the window
+    recent_received: int  # frames within the window
+    recent_dropped: Mapping[str, int]  # reason → frames within the window
+    delay_ms: float | None  # age of the latest result when published, by its stamp; None before the first
+    seconds_since_frame: float | None  # None before the first frame
+    latency_ms: Mapping[str, tuple[float, float, float]]  # stage → (p50, p95, p99) within the window
 
 
 class FrameStatistics:

@@ -25,23 +25,14 @@ LATCHED_QOS = QoSProfile(depth=1, reliability=ReliabilityPolicy.RELIABLE, durabi
 
 @dataclass(frozen=True)
 class SegmentedFrame:
-    """One camera image with everything that the outputs are made of.
+    """One camera image with everything that the outputs are made of."""
 
-    Attributes:
-        header: Header of the camera image, which every output carries.
-        rgb: (H, W, 3) uint8.
-        result: Segmentation of `rgb`.
-        labels: Classes of the model.
-        overlay_alpha: Weight of the colors in the overlay, 0 to 1.
-        camera_info: Latest calibration of the camera; None if none has arrived.
-    """
-
-    header: Header
-    rgb: np.ndarray
+    header: Header  # of the camera image; every output carries it
+    rgb: np.ndarray  # (H, W, 3) uint8
     result: SegmentationResult
     labels: LabelMap
-    overlay_alpha: float
-    camera_info: CameraInfo | None
+    overlay_alpha: float  # weight of the colors, 0 to 1
+    camera_info: CameraInfo | None  # latest one; None before the first
 
 
 class Output:
