@@ -1,4 +1,4 @@
-"""Houses in rows: front, side wall and roof."""
+"""Houses: front, side wall and roof."""
 
 import numpy as np
 
@@ -10,7 +10,7 @@ DEPTH_M = 9.0
 
 
 class Building:
-    """A house with its front to the road. The item's u is the front's, so the body lies outwards of it."""
+    """A house facing the road. The item's u is that of the front; the body extends outwards."""
 
     def __init__(
         self, rng: np.random.Generator, facade: tuple[Texture, float], gable: Texture, roof: Texture, length: float

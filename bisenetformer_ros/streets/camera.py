@@ -1,4 +1,4 @@
-"""The camera, and the road coordinates in which everything stands."""
+"""The camera and the road coordinates of all objects."""
 
 from dataclasses import dataclass
 
@@ -9,11 +9,11 @@ NEAR_M = 0.5
 
 @dataclass(frozen=True)
 class StreetCamera:
-    """A pinhole that looks along the tangent of the road, with its horizon at row `center_y`.
+    """A pinhole camera that looks along the tangent of the road, with the horizon at row `center_y`.
 
     Road coordinates (u, y, s) in metres: u to the right of the road's middle, y up from the ground, s along the road.
     Camera coordinates (x, y, z): right, down, forward. Around the camera the road is a parabola of the given
-    curvature (1/m). focal, center_x and center_y are pixels.
+    curvature in 1/m. focal, center_x and center_y are in pixels.
     """
 
     size: tuple[int, int]
@@ -26,7 +26,7 @@ class StreetCamera:
     curvature: float
 
     def to_camera(self, points: np.ndarray) -> np.ndarray:
-        """(N, 3) float64 road coordinates -> (N, 3) camera coordinates."""
+        """Convert (N, 3) float64 road coordinates to camera coordinates."""
         seen = np.empty_like(points, dtype=np.float64)
         z = points[:, 2] - self.station
         seen[:, 0] = points[:, 0] - self.lateral + 0.5 * self.curvature * z * z
@@ -35,19 +35,19 @@ class StreetCamera:
         return seen
 
     def to_pixels(self, points: np.ndarray) -> np.ndarray:
-        """(N, 3) camera coordinates with z > 0 -> (N, 2) x, y in pixels."""
+        """Project (N, 3) camera coordinates with z > 0 to (N, 2) x, y in pixels."""
         scale = self.focal / points[:, 2:]
         return points[:, :2] * scale + (self.center_x, self.center_y)
 
     def ground_rows(self) -> tuple[int, np.ndarray]:
-        """First row under the horizon, and the distance z in metres on the ground of each row from it down."""
+        """Return the first row below the horizon, and the distance z in metres of the ground in this and lower rows."""
         first = min(max(int(np.floor(self.center_y)) + 1, 0), self.size[0])
         below = np.arange(first, self.size[0]) - self.center_y
         return first, self.focal * self.height / np.maximum(below, 0.25)
 
 
 def clip_near(points: np.ndarray) -> np.ndarray:
-    """The part of a polygon (N, 3), in camera coordinates, that lies at least NEAR_M in front of the camera."""
+    """Clip an (N, 3) polygon in camera coordinates at NEAR_M in front of the camera."""
     if points[:, 2].min() >= NEAR_M:
         return points
     kept = []

@@ -1,4 +1,4 @@
-"""The picture being painted, far to near: colours and labels are always set by the same pixels."""
+"""The picture being painted, far to near; colours and labels are always set on the same pixels."""
 
 import math
 
@@ -14,18 +14,18 @@ LABEL_MAP = "camvid11"
 SKY, BUILDING, POLE, ROAD, PAVEMENT, TREE, SIGN_SYMBOL, FENCE, CAR, PEDESTRIAN, BICYCLIST = range(11)
 
 SHIFT = 3
-"""Fractional bits of polygon corners."""
+"""Fractional bits of polygon corners in OpenCV."""
 SMALL_PX = 60
-"""Surfaces within a box of fewer pixels get one colour."""
+"""Surfaces whose bounding box has fewer pixels get one colour."""
 
 
 def fixed_point(pixels: np.ndarray) -> np.ndarray:
-    """Pixel coordinates as OpenCV's polygon functions take them together with SHIFT."""
+    """Convert pixel coordinates for OpenCV's polygon functions with SHIFT."""
     return np.rint(pixels * (1 << SHIFT)).astype(np.int32)
 
 
 class Canvas:
-    """rgb: (H, W, 3) uint8. codes: (H, W) uint16, a class id for stuff or the code of a thing (see street)."""
+    """(H, W, 3) uint8 `rgb`, and (H, W) uint16 `codes`: class ids of stuff, codes of things (see street.py)."""
 
     def __init__(self, camera: StreetCamera, light: Light):
         self.camera = camera
@@ -34,16 +34,20 @@ class Canvas:
         self.codes = np.zeros(camera.size, np.uint16)
 
     def polygon(self, points: np.ndarray, color: np.ndarray, code: int, brightness: float = 1.0) -> None:
-        """Fills a convex polygon, (N, 3) camera coordinates, with one lit colour."""
+        """Fill a convex polygon, (N, 3) camera coordinates, with one lit colour."""
         self.panels(points, [len(points)], color[None], np.array([brightness]), code)
 
     def panels(
         self, points: np.ndarray, sizes: list[int], colors: np.ndarray, brightness: np.ndarray, code: int
     ) -> None:
-        """Fills the convex polygons of one body in their order.
+        """Fill the convex polygons of one body in order.
 
-        points: (N, 3) camera coordinates of all corners. sizes: corners of each polygon. colors: (M, 3).
-        brightness: (M,).
+        Args:
+            points: (N, 3) camera coordinates of all corners.
+            sizes: Number of corners of each of the M polygons.
+            colors: (M, 3) RGB.
+            brightness: (M,).
+            code: Of the body.
         """
         shades = self.light.shades(colors, brightness, float(points[:, 2].mean()))
         if points[:, 2].min() < NEAR_M:
@@ -61,7 +65,7 @@ class Canvas:
     def surface(
         self, texture: Texture, corner: np.ndarray, along: np.ndarray, down: np.ndarray, code: int, brightness: float
     ) -> None:
-        """Paints a flat rectangle: its top left corner and its two edge vectors, in camera coordinates."""
+        """Paint a flat rectangle, given by its top left corner and two edge vectors in camera coordinates."""
         outline = clip_near(np.array([corner, corner + along, corner + along + down, corner + down]))
         if len(outline) < 3:
             return
@@ -80,18 +84,16 @@ class Canvas:
         size = (x1 - x0, y1 - y0)
         mask = np.zeros(size[::-1], np.uint8)
         cv2.fillConvexPoly(mask, fixed_point(pixels - (x0, y0)), 255, cv2.LINE_8, SHIFT)
-        patch = cv2.warpPerspective(color, homography, size, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+        patch = cv2.warpPerspective(color, homography, size, None, cv2.INTER_LINEAR, cv2.BORDER_REPLICATE)
         if alpha is not None:
-            alpha = cv2.warpPerspective(
-                alpha, homography, size, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
-            )
+            alpha = cv2.warpPerspective(alpha, homography, size, None, cv2.INTER_LINEAR, cv2.BORDER_REPLICATE)
             mask = cv2.min(mask, alpha)
         self._put(patch, mask, box, code, self.light.table(brightness, float(outline[:, 2].mean())), texture.soft)
 
     def billboard(
         self, texture: Texture, foot: np.ndarray, size_m: tuple[float, float], code: int, brightness: float = 1.0
     ) -> None:
-        """Stands an upright picture of (width, height) metres on the point `foot`, facing the camera."""
+        """Paint an upright texture with alpha, (width, height) metres, at the point `foot`, facing the camera."""
         scale = self.camera.focal / foot[2]
         bottom = self.camera.to_pixels(foot[None])[0]
         width, height = size_m[0] * scale, size_m[1] * scale
@@ -101,6 +103,7 @@ class Canvas:
             return
         x0, y0, x1, y1 = box
         color, alpha = texture.level(texture.size[0] / max(height, 1.0))
+        assert alpha is not None
         step = np.array([width / color.shape[1], height / color.shape[0]])
         offset = corner - (x0, y0) + 0.5 * step - 0.5
         matrix = np.array([[step[0], 0, offset[0]], [0, step[1], offset[1]]])

@@ -1,9 +1,9 @@
-"""Pictures of house fronts and roofs."""
+"""Textures of house fronts, side walls and roofs."""
 
 import cv2
 import numpy as np
 
-from bisenetformer_ros.streets.textures import Texture, noise, rough, to_uint8
+from bisenetformer_ros.streets.textures import Texture, noise, pick, rough, to_uint8
 
 TEXELS_PER_M = 24
 
@@ -21,7 +21,7 @@ def px(metres: float) -> int:
 
 
 def random_facade(rng: np.random.Generator, kind: str, lit_windows: bool) -> tuple[Texture, float]:
-    """A house front for a street of this kind, and its height in metres."""
+    """Return a house front for a kind of street, and its height in metres."""
     floors = int({"town": rng.integers(2, 6), "terrace": rng.integers(2, 4)}.get(kind, rng.integers(1, 4)))
     floor_m, bays = rng.uniform(2.7, 3.4), int(rng.integers(2, 6))
     width, height = px(rng.uniform(1.9, 3.2) * bays), px(floors * floor_m + rng.uniform(0.3, 1.2))
@@ -49,7 +49,7 @@ def random_facade(rng: np.random.Generator, kind: str, lit_windows: bool) -> tup
 def _wall(rng: np.random.Generator, shape: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
     material = str(rng.choice(list(_WALLS), p=(0.45, 0.27, 0.15, 0.13)))
     tones = _WALLS[material]
-    color = np.array(tones[rng.integers(0, len(tones))], np.float32) * rng.uniform(0.75, 1.12) + rng.normal(0, 5, 3)
+    color = np.array(pick(rng, tones), np.float32) * rng.uniform(0.75, 1.12) + rng.normal(0, 5, 3)
     image = rough(rng, color, shape, {"brick": 7, "stone": 9}.get(material, 3), 5)
     rows, columns = np.arange(shape[0])[:, None], np.arange(shape[1])[None]
     if material in ("brick", "stone"):
@@ -69,7 +69,7 @@ def _wall(rng: np.random.Generator, shape: tuple[int, int]) -> tuple[np.ndarray,
 
 
 class _WindowStyle:
-    """Windows that look alike all over one front."""
+    """The windows of one front, which look alike."""
 
     def __init__(self, rng: np.random.Generator, trim: np.ndarray, lit: bool):
         self._rng = rng
@@ -101,7 +101,7 @@ class _WindowStyle:
         for index in range(1, self._bars[1]):
             y = y0 + (y1 - y0) * index // self._bars[1]
             image[y : y + 2, x0:x1] = self._frame
-        image[y0 : y0 + 3, x0:x1] *= 0.6  # the reveal throws a shadow
+        image[y0 : y0 + 3, x0:x1] *= 0.6  # shadow of the reveal
 
 
 def _glass(
@@ -126,7 +126,7 @@ def _door(rng: np.random.Generator, image: np.ndarray, center: int, trim: np.nda
     half, tall = px(0.5), px(2.1)
     x0, x1, y0 = max(center - half, 3), min(center + half, width - 3), max(height - tall, 4)
     image[y0 - 4 : height, x0 - 3 : x1 + 3] = trim
-    image[y0:height, x0:x1] = np.array(_SIGNS[rng.integers(0, len(_SIGNS))]) * rng.uniform(0.7, 1.1)
+    image[y0:height, x0:x1] = np.array(pick(rng, _SIGNS)) * rng.uniform(0.7, 1.1)
     image[y0 : y0 + px(0.35), x0 + 2 : x1 - 2] = 55
     image[y0 + px(0.6) : y0 + px(0.65), x0 + 3 : x1 - 3] *= 0.7
     image[y0 + px(1.3) : y0 + px(1.35), x0 + 3 : x1 - 3] *= 0.7
@@ -135,7 +135,7 @@ def _door(rng: np.random.Generator, image: np.ndarray, center: int, trim: np.nda
 def _shop(rng: np.random.Generator, image: np.ndarray, tall: int, trim: np.ndarray, lit: bool) -> None:
     height, width = image.shape[:2]
     top = height - tall
-    color = np.array(_SIGNS[rng.integers(0, len(_SIGNS))], np.float32) * rng.uniform(0.7, 1.15)
+    color = np.array(pick(rng, _SIGNS), np.float32) * rng.uniform(0.7, 1.15)
     image[top:] = color * 0.8
     board = px(rng.uniform(0.5, 0.85))
     image[top : top + board] = color
@@ -185,7 +185,7 @@ def random_roof(rng: np.random.Generator) -> Texture:
 
 
 def random_gable(rng: np.random.Generator) -> Texture:
-    """A side wall, mostly blind."""
+    """Return a side wall with few windows."""
     image, trim = _wall(rng, (px(8), px(8)))
     style = _WindowStyle(rng, trim, False)
     for bottom in (px(4.2), px(7.0)):
@@ -195,7 +195,7 @@ def random_gable(rng: np.random.Generator) -> Texture:
 
 
 def draw_lettering(rng: np.random.Generator, board: np.ndarray, ink: float) -> None:
-    """Strokes that read as a line of lettering from afar, in the middle of a board (H, W, 3)."""
+    """Draw strokes in the middle of an (H, W, 3) board that look like lettering from a distance."""
     height, width = board.shape[:2]
     tall = int(height * rng.uniform(0.35, 0.6))
     step = max(3, int(tall * 0.7))

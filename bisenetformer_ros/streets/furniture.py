@@ -12,9 +12,9 @@ RIGHT = np.array([1.0, 0.0, 0.0])
 
 
 def draw_post(canvas: Canvas, foot: np.ndarray, height: float, radius: float, color: np.ndarray) -> None:
-    """A round post: three upright stripes of different brightness, at least about a pixel wide in all."""
+    """Draw a round post as three upright stripes, at least about one pixel wide in total."""
     radius = max(radius, 0.4 * foot[2] / canvas.camera.focal)
-    stripes = ((-1.0, -0.3, 0.85), (-0.3, 0.4, 1.15), (0.4, 1.0, 0.65))
+    stripes: tuple[tuple[float, float, float], ...] = ((-1.0, -0.3, 0.85), (-0.3, 0.4, 1.15), (0.4, 1.0, 0.65))
     if radius * canvas.camera.focal < 1.2 * foot[2]:
         stripes = ((-1.0, 1.0, 0.9),)
     corners = []
@@ -65,13 +65,9 @@ class Post:
         foot = canvas.camera.to_camera(item.foot[None])[0]
         draw_post(canvas, foot, self.height, self.width / 2, self._color)
         if self.height < 1.5:
-            band = Post._band(foot, self.height, self.width / 2)
+            low, high, aside = foot + UP * 0.78 * self.height, foot + UP * 0.86 * self.height, RIGHT * (self.width / 2)
+            band = np.stack([low - aside, low + aside, high + aside, high - aside])
             canvas.polygon(band, np.array([215.0, 205.0, 190.0]), POLE)
-
-    @staticmethod
-    def _band(foot: np.ndarray, height: float, radius: float) -> np.ndarray:
-        low, high = foot + UP * 0.78 * height, foot + UP * 0.86 * height
-        return np.stack([low - RIGHT * radius, low + RIGHT * radius, high + RIGHT * radius, high - RIGHT * radius])
 
 
 class Sign:
@@ -96,7 +92,7 @@ class Sign:
 
 
 class Fence:
-    """A panel of railing along the road. Its label is the whole panel, gaps included, as annotators draw it."""
+    """A panel of railing along the road. The label covers the gaps as well, as annotators draw it."""
 
     width = 0.1
 
@@ -133,7 +129,7 @@ def random_fence(rng: np.random.Generator) -> Texture:
 
 
 def random_board(rng: np.random.Generator) -> tuple[Texture, tuple[float, float], float]:
-    """A sign's picture, its width and height, and the height of its top, all in metres."""
+    """Return the picture of a sign, its (width, height) and the height of its top in metres."""
     kind = rng.choice(["round", "triangle", "board", "light", "panel"], p=(0.25, 0.2, 0.2, 0.2, 0.15))
     if kind == "light":
         return _traffic_light(rng), (0.42, 1.05), rng.uniform(2.9, 3.4)

@@ -1,4 +1,4 @@
-"""Road, pavement, grass, markings, and the shadows that lie on them."""
+"""Road, pavement, grass and markings, and the shadows on them."""
 
 import cv2
 import numpy as np
@@ -11,18 +11,18 @@ from bisenetformer_ros.streets.shadows import Shadow
 from bisenetformer_ros.streets.textures import generator
 
 BINS = 128
-"""Steps per metre of the label profile."""
+"""Resolution of the label profile, per metre."""
 LEVELS = 4
 
 
 class Ground:
-    """The ground of one drive: a texture that repeats along the road, and the labels across it."""
+    """The ground of one drive: a texture that repeats along the road, and a profile of labels across it."""
 
     def __init__(self, layout: Layout):
         self._layout = layout
         rng = generator(layout.seed, 2)
         texture = GroundPainter(layout, rng).paint()
-        # Along the road things shrink with the square of the distance, across it with the distance.
+        # Lengths along the road shrink with the square of the distance, lengths across it with the distance.
         self._levels = [
             cv2.resize(texture, (SHAPE[1] >> j, max(SHAPE[0] >> (2 * j), 4)), interpolation=cv2.INTER_AREA)
             for j in range(LEVELS)
@@ -36,7 +36,7 @@ class Ground:
             self._profile[distance >= side.line] = TREE if side.is_green else PAVEMENT
 
     def draw(self, canvas: Canvas, shadows: list[Shadow]) -> None:
-        """Fills the rows under the horizon. shadows: the darkest last."""
+        """Fill the rows below the horizon; `shadows` are sorted from bright to dark."""
         camera = canvas.camera
         first, z = camera.ground_rows()
         if first >= camera.size[0]:

@@ -1,4 +1,4 @@
-"""What kind of street a drive goes through: its cross-section, its bends, its camera."""
+"""The layout of a street: cross-section, bends and camera."""
 
 from dataclasses import dataclass
 
@@ -8,14 +8,14 @@ from bisenetformer_ros.streets.camera import StreetCamera
 from bisenetformer_ros.streets.textures import generator
 
 PERIOD_M = 96.0
-"""The pattern of the ground, side streets included, repeats after this way."""
+"""Period of the ground along the road, side streets included."""
 
 KINDS = ("town", "terrace", "houses", "park")
 
 
 @dataclass(frozen=True)
 class Side:
-    """One side of the street. sign: -1 left, 1 right. Widths in metres, from the curb outwards."""
+    """One side of the street: sign is -1 left, 1 right; widths in metres, from the curb outwards."""
 
     sign: int
     kind: str
@@ -27,12 +27,12 @@ class Side:
 
     @property
     def is_green(self) -> bool:
-        """Lawns, not paved yards, lie behind the pavement."""
+        """Whether lawns instead of paved yards lie behind the pavement."""
         return self.kind in ("houses", "park")
 
     @property
     def line(self) -> float:
-        """Distance of the boundary of the plots from the middle of the road."""
+        """Distance of the plots from the middle of the road."""
         return self.curb + self.pavement + self.verge
 
     @property
@@ -43,9 +43,10 @@ class Side:
 
 @dataclass(frozen=True)
 class Layout:
-    """hand: -1 drives on the left, 1 on the right. Lengths in metres, speed in m/s, angles in radians.
+    """One street and the drive along it; lengths in metres, speed in m/s, angles in radians.
 
-    junctions: (start, end) of the side streets within each PERIOD_M of the road.
+    `hand` is -1 for driving on the left, 1 on the right. `junctions` are the (start, end) of side streets within each
+    PERIOD_M of the road.
     """
 
     seed: int
@@ -83,12 +84,12 @@ class Layout:
         return float(amplitude * np.sin(2 * np.pi * station / wavelength + phase))
 
     def heading(self, station: float) -> float:
-        """Direction of the road, positive where it has turned right."""
+        """Direction of the road, positive to the right."""
         amplitude, wavelength, phase = self.bend
         return float(-amplitude * wavelength / (2 * np.pi) * np.cos(2 * np.pi * station / wavelength + phase))
 
     def open_stretch(self, start: float, end: float) -> tuple[float, float] | None:
-        """What a side street leaves of a stretch of the roadside, None if nothing is left."""
+        """Cut side streets off a stretch of the roadside; None if nothing is left."""
         for near, far in self.junctions:
             shift = np.floor((0.5 * (start + end) - 0.5 * (near + far)) / PERIOD_M + 0.5) * PERIOD_M
             near, far = near + shift, far + shift
@@ -104,7 +105,7 @@ def random_layout(seed: int) -> Layout:
     rng = generator(seed, 1)
     lane = rng.uniform(3.0, 3.9)
     district = int(rng.choice(4, p=(0.38, 0.27, 0.2, 0.15)))
-    sides = tuple(_random_side(rng, sign, district, lane) for sign in (-1, 1))
+    sides = (_random_side(rng, -1, district, lane), _random_side(rng, 1, district, lane))
     start = rng.uniform(20, 70)
     junctions = ((start, start + rng.uniform(5, 9)),) if rng.random() < 0.8 else ()
     return Layout(

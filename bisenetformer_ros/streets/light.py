@@ -1,4 +1,4 @@
-"""Weather: how bright surfaces are, what distance does to them, and what the camera makes of it."""
+"""Weather and camera: brightness of surfaces, haze, exposure and sensor noise."""
 
 import math
 from dataclasses import dataclass
@@ -17,10 +17,18 @@ _SHARES = (0.42, 0.28, 0.14, 0.07, 0.09)
 class Light:
     """The light of one drive.
 
-    sun: u, y, s of the direction from which the sun shines. shadow: 0..1, how much darker its shadows are.
-    fog_density: 1/m. fog_color: RGB as painted, before exposure. exposure_table: (256, 1, 3) uint8, what the camera
-    makes of a painted value. grain: noise of the sensor in grey levels. blur: sigma in pixels of a 360-row frame.
-    jpeg_quality: 0..100 or None for no compression. is_dark: lamps and windows are lit.
+    Attributes:
+        weather: One of `WEATHERS`.
+        sun: Direction towards the sun as u, y, s.
+        shadow: Strength of its shadows, 0..1.
+        fog_density: In 1/m.
+        fog_color: RGB before exposure.
+        exposure_table: (256, 1, 3) uint8, painted value → exposed value.
+        grain: Sensor noise in grey levels.
+        blur: Sigma in pixels of a 360-row frame.
+        vignette: Darkening of the corners, 0..1.
+        jpeg_quality: 0..100, or None for no compression.
+        is_dark: Lamps and windows are lit.
     """
 
     weather: str
@@ -36,7 +44,7 @@ class Light:
     is_dark: bool
 
     def side_brightness(self, side: int) -> float:
-        """Brightness of walls on the left (-1) or right (1) of the road: they face the middle."""
+        """Brightness of walls that face the road, on its left (-1) or right (1)."""
         return 1.0 - 0.75 * self.shadow * float(np.clip(0.5 + 0.9 * side * self.sun[0], 0, 1))
 
     @property
@@ -45,17 +53,17 @@ class Light:
         return 1.0 - 0.6 * self.shadow * float(np.clip(0.5 + 0.8 * self.sun[2], 0, 1))
 
     def haze(self, distance: float) -> float:
-        """0..1, the share of fog in what is seen at a distance in metres."""
+        """Fraction of fog in the colour at a distance in metres, 0..1."""
         return 1.0 - math.exp(-self.fog_density * distance)
 
     def shades(self, colors: np.ndarray, brightness: np.ndarray, distance: float) -> list[list[int]]:
-        """What (M, 3) colours with (M,) brightness look like from a distance in metres, as M lists of RGB 0..255."""
+        """Light (M, 3) colours with (M,) brightness, seen from a distance in metres; M lists of RGB 0..255."""
         haze = self.haze(distance)
         seen = colors * (brightness * (1 - haze))[:, None] + self.fog_color * haze
         return np.minimum(seen, 255).astype(int).tolist()
 
     def table(self, brightness: float, distance: float) -> np.ndarray:
-        """(256, 1, 3) uint8 for cv2.LUT: what `shades` does to every value."""
+        """Tabulate `shades` as (256, 1, 3) uint8 for cv2.LUT."""
         haze = self.haze(distance)
         return np.minimum(_LEVELS * (brightness * (1 - haze)) + self.fog_color * haze, 255).astype(np.uint8)
 
@@ -72,7 +80,7 @@ def random_light(rng: np.random.Generator) -> Light:
         fog_color = fog_color * np.array([0.72, 0.76, 0.86])
     return Light(
         weather=weather,
-        sun=tuple(float(part) for part in sun),
+        sun=(float(sun[0]), float(sun[1]), float(sun[2])),
         shadow=float(shadow),
         fog_density=float(fog),
         fog_color=fog_color.astype(np.float32),
@@ -96,7 +104,7 @@ def _exposure_table(rng: np.random.Generator, weather: str) -> np.ndarray:
 
 
 class Lens:
-    """Turns a painted picture into what a camera delivers: vignette, softness, exposure, noise, compression."""
+    """Simulates a camera: vignette, blur, exposure, noise, JPEG compression."""
 
     def __init__(self, light: Light, size: tuple[int, int], seed: int):
         self._light = light
@@ -112,7 +120,7 @@ class Lens:
         self._grain = np.round(light.grain * (luma[..., None] + 0.5 * chroma)).astype(np.int16)
 
     def expose(self, rgb: np.ndarray, index: int) -> np.ndarray:
-        """(H, W, 3) uint8 painted -> (H, W, 3) uint8 seen in frame `index`."""
+        """Convert a painted (H, W, 3) uint8 picture to the camera's frame `index`."""
         height, width = rgb.shape[:2]
         sigma = self._light.blur * max(height / 360, 0.8)
         image = cv2.GaussianBlur(rgb, (0, 0), sigma)
@@ -122,5 +130,7 @@ class Lens:
         image = cv2.add(image, self._grain[y : y + height, x : x + width], dtype=cv2.CV_8U)
         if self._light.jpeg_quality is None:
             return image
-        _, packed = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, self._light.jpeg_quality])
-        return cv2.imdecode(packed, cv2.IMREAD_COLOR)
+        jpeg = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, self._light.jpeg_quality])[1]
+        compressed = cv2.imdecode(jpeg, cv2.IMREAD_COLOR)
+        assert compressed is not None
+        return compressed

@@ -1,4 +1,4 @@
-"""The picture of the ground seen from above: asphalt, paving, grass and markings."""
+"""The ground seen from above: asphalt, paving, grass and markings."""
 
 import cv2
 import numpy as np
@@ -8,13 +8,13 @@ from bisenetformer_ros.streets.textures import noise, to_uint8
 
 HALF_WIDTH_M = 12.0
 ACROSS = 32
-"""Texels per metre across the road, and ALONG it."""
+"""Texels per metre across the road; ALONG: along it."""
 ALONG = 16
 SHAPE = (int(PERIOD_M * ALONG), int(2 * HALF_WIDTH_M * ACROSS))
 
 
 def _columns(start_u: float, end_u: float) -> slice:
-    """The texels between two positions across the road, at least one."""
+    """Return the columns between two positions across the road, at least one."""
     first = int(np.clip(round((min(start_u, end_u) + HALF_WIDTH_M) * ACROSS), 0, SHAPE[1] - 1))
     last = int(np.clip(round((max(start_u, end_u) + HALF_WIDTH_M) * ACROSS), first + 1, SHAPE[1]))
     return slice(first, last)
@@ -34,7 +34,7 @@ class GroundPainter:
         self._blotches = noise(rng, SHAPE, 40.0, 24.0) + 0.6 * noise(rng, SHAPE, 12.0, 8.0)
 
     def paint(self) -> np.ndarray:
-        """(H, W, 3) uint8 RGB of SHAPE; rows run along the road."""
+        """Return (H, W, 3) uint8 RGB of SHAPE; rows run along the road."""
         image = self._road()
         for side in self._layout.sides:
             self._roadside(image, side)
@@ -100,7 +100,7 @@ class GroundPainter:
         return paved
 
     def _line(self, image: np.ndarray, start_u: float, end_u: float, rows: np.ndarray, color: np.ndarray) -> None:
-        """Paint that has worn off here and there, on some of the rows."""
+        """Paint a worn line on some of the rows."""
         columns = _columns(start_u, end_u)
         weight = np.clip(0.8 + 0.15 * self._blotches[rows, columns] + 0.08 * self._grain[rows, columns], 0.1, 1)
         image[rows, columns] += weight[..., None] * (color - image[rows, columns])

@@ -1,11 +1,11 @@
-"""Walkers and cyclists, drawn once per step of their stride."""
+"""Walkers and cyclists, drawn once per phase of the stride."""
 
 import cv2
 import numpy as np
 
 from bisenetformer_ros.streets.canvas import Canvas
 from bisenetformer_ros.streets.items import Item
-from bisenetformer_ros.streets.textures import Texture, noise, to_uint8
+from bisenetformer_ros.streets.textures import Texture, noise, pick, to_uint8
 
 PHASES = 8
 STRIDE_M = 1.4
@@ -24,11 +24,9 @@ class Look:
     """Clothes and build of one person."""
 
     def __init__(self, rng: np.random.Generator):
-        self.coat, self.trousers = (
-            np.array(_CLOTHES[rng.integers(0, len(_CLOTHES))]) * rng.uniform(0.8, 1.2) for _ in "ab"
-        )
-        self.skin = np.array(_SKINS[rng.integers(0, len(_SKINS))], np.float64)
-        self.hair = np.array(_HAIRS[rng.integers(0, len(_HAIRS))], np.float64)
+        self.coat, self.trousers = (np.array(pick(rng, _CLOTHES)) * rng.uniform(0.8, 1.2) for _ in "ab")
+        self.skin = np.array(pick(rng, _SKINS), np.float64)
+        self.hair = np.array(pick(rng, _HAIRS), np.float64)
         self.girth = rng.uniform(0.85, 1.2)
         self.coat_length = rng.uniform(0.62, 1.0)
         self.bag = rng.random() < 0.35
@@ -71,7 +69,7 @@ class _Sketch:
 
 
 def walker(look: Look, phase: float, from_behind: bool) -> Texture:
-    """phase: 0..1 through the stride."""
+    """Draw a walker at a phase of the stride, 0..1."""
     sketch, swing, girth = _Sketch(1.0, 1.85), np.sin(2 * np.pi * phase), look.girth
     lift = abs(np.cos(2 * np.pi * phase)) * 0.02
     for side in (-1, 1):
@@ -86,24 +84,12 @@ def walker(look: Look, phase: float, from_behind: bool) -> Texture:
         sketch.limb([(side * 0.21 * girth, 1.38 + lift), (side * 0.29 * girth, 1.1), hand], 0.1, look.coat * 0.82)
         sketch.disk(*hand, 0.05, 0.06, look.skin)
     waist = 0.19 * girth
-    sketch.shape(
-        [
-            (-waist, hem),
-            (-0.23 * girth, 1.4 + lift),
-            (-0.08, 1.52 + lift),
-            (0.08, 1.52 + lift),
-            (0.23 * girth, 1.4 + lift),
-            (waist, hem),
-        ],
-        look.coat,
-    )
+    half = [(waist, hem), (0.23 * girth, 1.4 + lift), (0.08, 1.52 + lift)]
+    sketch.shape([(-x, y) for x, y in half] + half[::-1], look.coat)
     if look.bag:
-        sketch.shape(
-            [(0.1, 1.0), (0.12, 1.35), (0.3, 1.33), (0.32, 0.98)]
-            if not from_behind
-            else [(-0.15, 1.0), (-0.15, 1.4), (0.15, 1.4), (0.15, 1.0)],
-            look.trousers * 0.6 + 20,
-        )
+        backpack = [(-0.15, 1.0), (-0.15, 1.4), (0.15, 1.4), (0.15, 1.0)]
+        handbag = [(0.1, 1.0), (0.12, 1.35), (0.3, 1.33), (0.32, 0.98)]
+        sketch.shape(backpack if from_behind else handbag, look.trousers * 0.6 + 20)
     sketch.disk(0, 1.55 + lift, 0.05, 0.08, look.skin * 0.8)
     sketch.disk(0, 1.68 + lift, 0.1, 0.13, look.hair if from_behind else look.skin)
     sketch.disk(0, 1.75 + lift, 0.105, 0.08, look.hair)
@@ -111,7 +97,7 @@ def walker(look: Look, phase: float, from_behind: bool) -> Texture:
 
 
 def cyclist(look: Look, phase: float, from_behind: bool) -> Texture:
-    """A rider seen from behind or from the front."""
+    """Draw a cyclist at a phase of the pedals, 0..1."""
     sketch, turn = _Sketch(0.9, 1.9), 2 * np.pi * phase
     dark = np.array([28.0, 28, 30])
     sketch.disk(0, 0.34, 0.035, 0.34, dark)
@@ -136,7 +122,7 @@ def cyclist(look: Look, phase: float, from_behind: bool) -> Texture:
 
 
 class Person:
-    """A walker or cyclist on the move; its pictures are drawn when first needed."""
+    """A walker or cyclist; textures are drawn on first use."""
 
     length = 0.4
 

@@ -1,4 +1,4 @@
-"""Endless rows of things along the street, of which any stretch can be looked up at any time."""
+"""Endless rows of objects along the street, generated on demand for any stretch and time."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -13,21 +13,29 @@ BEHIND_M = 14.0
 AHEAD_M = 120.0
 SLOT_BITS = 12
 _FIRST_GAP_M = 9.0
-"""Distance to the first slot of a row that keeps ahead of the camera."""
+"""Distance to the first slot of a row with `ahead`."""
 
 _Placed = tuple[Model, float, float]
-"""A model with its lateral position u and the position s of its near end at time 0."""
+"""A model, its lateral position u and the position s of its near end at time 0."""
 
 
 @dataclass
 class Row:
-    """Slots at equal distances along the road, some of them filled, that all move at one speed.
+    """Equidistant slots along the road, some of them filled, that move at one speed. Lengths in metres.
 
-    key: tells the rows of a drive apart. side: -1 left, 0 on the road, 1 right. u, spread: lateral middle and the
-    range around it. spacing: length of a slot. density: share of the slots that are filled. cluster: slots that are
-    filled or empty together. jitter: share of the free room of its slot that a thing may be moved by. speed: m/s along
-    the road. thing: 1..15 for a row of things, 0 for stuff. ahead: keeps its distance to the camera. roadside: stands
-    in no side street; what moves is free of that. Lengths in metres.
+    Attributes:
+        key: Unique within the drive.
+        side: -1 left, 0 on the road, 1 right.
+        u, spread: Lateral middle, and the range around it.
+        spacing: Length of a slot.
+        density: Fraction of filled slots.
+        make: Creates the object of a slot.
+        cluster: Number of adjacent slots that are filled or empty together.
+        jitter: Fraction of the free space in its slot by which an object may move.
+        speed: m/s along the road.
+        thing: 1..15 for a row of things, 0 for stuff.
+        ahead: Keep the distance to the camera.
+        roadside: Leave side streets free; ignored for moving objects.
     """
 
     key: int
@@ -46,7 +54,7 @@ class Row:
     _slots: dict[int, _Placed | None] = field(default_factory=dict, repr=False)
 
     def items(self, layout: Layout, time_s: float) -> Iterator[Item]:
-        """What of this row is around the camera at a time since the start of the drive."""
+        """Yield the objects around the camera at a time since the start of the drive."""
         station, way = layout.speed * time_s, self.speed * time_s
         for slot in self._slots_near(station - way):
             placed = self._slot(layout, slot)
@@ -87,9 +95,9 @@ class Row:
 
 @dataclass
 class Terrace:
-    """A row of houses wall to wall, each as long as its plot.
+    """A row of houses wall to wall, each as long as its plot: `plot` metres on average.
 
-    key, side, u, density: as for Row. plot: mean length of a plot in metres. make: gets the length of the plot.
+    key, side, u and density are those of `Row`; `make` gets the length of the plot as well.
     """
 
     key: int
@@ -101,7 +109,7 @@ class Terrace:
     _plots: dict[int, tuple[Model, float] | None] = field(default_factory=dict, repr=False)
 
     def items(self, layout: Layout, time_s: float) -> Iterator[Item]:
-        """The houses around the camera at a time since the start of the drive."""
+        """Yield the houses around the camera at a time since the start of the drive."""
         station = layout.speed * time_s
         first = int(np.floor((station - BEHIND_M) / self.plot)) - 1
         for slot in range(first, int(np.ceil((station + AHEAD_M) / self.plot)) + 1):

@@ -1,4 +1,4 @@
-"""The outlines that shadows have on the ground."""
+"""Outlines of shadows on the ground."""
 
 from dataclasses import dataclass
 
@@ -13,15 +13,15 @@ from bisenetformer_ros.streets.vegetation import Hedge, Plant
 from bisenetformer_ros.streets.vehicles import Vehicle
 
 MIN_HARD = 0.1
-"""Light that throws weaker shadows than this throws none with an edge."""
+"""In light with weaker shadows, objects cast none with an edge."""
 FAR_M = 60.0
-"""Beyond this distance from the camera thrown shadows are too flat to matter."""
+"""Cast shadows beyond this distance from the camera are too flat to matter."""
 _UNDER_VEHICLE, _UNDER_PERSON = 0.62, 0.25
 
 
 @dataclass(frozen=True)
 class Shadow:
-    """outline: convex, (N, 2) road coordinates (u, s). darkness: 0..1."""
+    """Convex (N, 2) outline in road coordinates (u, s), and darkness 0..1."""
 
     outline: np.ndarray
     darkness: float
@@ -31,42 +31,42 @@ class Shadow:
 
 
 class Shadows:
-    """The shadows of everything in one light; they move with their objects and keep their shape."""
+    """The shadows of all objects; they move with the objects and keep their shape."""
 
     def __init__(self, light: Light):
         self._light = light
         self._contact: dict[Model, list[Shadow]] = {}
-        self._thrown: dict[Model, Shadow] = {}
+        self._cast: dict[Model, Shadow] = {}
 
     def on_ground(self, items: list[Item], station: float) -> list[Shadow]:
-        """station: that of the camera, metres along the road. The darkest shadow comes last."""
+        """Return the shadows from bright to dark, for a camera `station` metres along the road."""
         shadows = []
         for item in items:
             if item.model not in self._contact:
                 self._contact[item.model] = _contact(item.model)
-                self._thrown[item.model] = _thrown(item, self._light)
+                self._cast[item.model] = _cast(item, self._light)
             shadows += [shadow.moved(item) for shadow in self._contact[item.model]]
             if self._light.shadow >= MIN_HARD and item.s < station + FAR_M:
-                shadows.append(self._thrown[item.model].moved(item))
+                shadows.append(self._cast[item.model].moved(item))
         return sorted(shadows, key=lambda shadow: shadow.darkness)
 
 
 def _base(model: Model) -> np.ndarray:
-    """(4, 2) the outline of an object on the ground, from the middle of its near end."""
+    """(4, 2) outline of an object on the ground, relative to the middle of its near end."""
     half = model.width / 2
     return np.array([[-half, 0.0], [half, 0.0], [half, model.length], [-half, model.length]])
 
 
 def _contact(model: Model) -> list[Shadow]:
-    """The dim light under what stands close to the ground, in any weather."""
+    """Contact shadows of vehicles and people, which exist in any weather."""
     base = _base(model)
     if isinstance(model, Vehicle):
         return [Shadow(base + np.sign(base - base.mean(axis=0)) * 0.12, _UNDER_VEHICLE)]
     return [Shadow(base, _UNDER_PERSON)] if isinstance(model, Person) else []
 
 
-def _thrown(item: Item, light: Light) -> Shadow:
-    """The hull of the base and of the top, moved away from the sun."""
+def _cast(item: Item, light: Light) -> Shadow:
+    """Hull of the base and of the top, displaced away from the sun."""
     model, base = item.model, _base(item.model)
     middle = base.mean(axis=0)
     low = 0.0

@@ -1,4 +1,4 @@
-"""The sky, and the roofs and trees on the horizon."""
+"""The sky, and the skyline of roofs and trees."""
 
 import numpy as np
 
@@ -8,11 +8,11 @@ from bisenetformer_ros.streets.light import Light
 from bisenetformer_ros.streets.textures import generator, noise, rough, to_uint8
 
 SKYLINE_M = 160.0
-"""Distance at which the skyline stands, for its haze."""
+"""Distance of the skyline, for its haze."""
 
 
 class Sky:
-    """A panorama that turns with the road; it wraps around after twice the width of the frame."""
+    """A panorama that turns with the road and wraps around after twice the frame's width."""
 
     def __init__(self, layout: Layout, light: Light, size: tuple[int, int]):
         self._layout = layout
@@ -28,7 +28,7 @@ class Sky:
         self._codes = np.concatenate([self._codes, self._codes[:, :width]], axis=1)
 
     def draw(self, canvas: Canvas) -> None:
-        """Fills the rows down to the horizon."""
+        """Fill the rows above the horizon."""
         camera = canvas.camera
         left = round(self._layout.heading(camera.station) * camera.focal) % self._size[1]
         rows = camera.ground_rows()[0]

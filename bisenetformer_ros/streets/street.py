@@ -1,4 +1,4 @@
-"""Everything that stands and moves in the street of one drive."""
+"""All objects in the street of one drive."""
 
 from collections.abc import Callable
 
@@ -13,11 +13,11 @@ from bisenetformer_ros.streets.layout import Layout, Side
 from bisenetformer_ros.streets.light import Light
 from bisenetformer_ros.streets.people import Person, Wardrobe
 from bisenetformer_ros.streets.rows import SLOT_BITS, Row, Terrace
-from bisenetformer_ros.streets.textures import generator
+from bisenetformer_ros.streets.textures import generator, pick
 from bisenetformer_ros.streets.vegetation import Hedge, Plant, random_hedge, random_plant
 from bisenetformer_ros.streets.vehicles import Vehicle
 
-# The rows of things; a code is the row shifted by SLOT_BITS, plus the slot.
+# Rows of things; the code of a thing is row << SLOT_BITS | slot.
 LEADING, ONCOMING, PARKED_LEFT, PARKED_RIGHT, CYCLING, CYCLING_BACK = 1, 2, 3, 4, 5, 6
 WALKING = {(-1, 1): 7, (-1, -1): 8, (1, 1): 9, (1, -1): 10}
 _CLASS_OF_ROW = {
@@ -28,7 +28,7 @@ _CLASS_OF_ROW = {
 
 
 def class_table() -> np.ndarray:
-    """(65536,) uint8: the class id of every code."""
+    """Return the class id of each code, (65536,) uint8."""
     codes = np.arange(1 << 16)
     table = codes.astype(np.uint8)
     for row, class_id in _CLASS_OF_ROW.items():
@@ -37,12 +37,12 @@ def class_table() -> np.ndarray:
 
 
 def is_thing(codes: np.ndarray) -> np.ndarray:
-    """Bool array of the same shape: True where a code names a thing, False where it is a stuff class."""
+    """Return where codes belong to things instead of stuff."""
     return codes >> SLOT_BITS > 0
 
 
 class Street:
-    """The rows of everything along one street."""
+    """All rows along one street."""
 
     def __init__(self, layout: Layout, light: Light):
         self._layout = layout
@@ -53,7 +53,7 @@ class Street:
             self._rows += self._plots(side) + self._furniture(side) + self._walking(side)
 
     def items(self, time_s: float) -> list[Item]:
-        """Everything around the camera at a time since the start of the drive."""
+        """Return the objects around the camera at a time since the start of the drive."""
         return [item for row in self._rows for item in row.items(self._layout, time_s)]
 
     def _driving(self) -> list[Row | Terrace]:
@@ -72,14 +72,9 @@ class Street:
         rows = []
         for side, thing in zip(self._layout.sides, (PARKED_LEFT, PARKED_RIGHT), strict=True):
             if side.parking:
-                u, spacing, density = (
-                    side.sign * (side.curb - 1.1),
-                    self._rng.uniform(5.6, 8),
-                    self._rng.uniform(0.3, 0.9),
-                )
-                row = Row(20 + side.sign, side.sign, u, spacing, density, self._stock.parked_vehicle, spread=0.1)
-                row.thing = thing
-                rows.append(row)
+                u, make = side.sign * (side.curb - 1.1), self._stock.parked_vehicle
+                spacing, density = self._rng.uniform(5.6, 8), self._rng.uniform(0.3, 0.9)
+                rows.append(Row(20 + side.sign, side.sign, u, spacing, density, make, spread=0.1, thing=thing))
         return rows
 
     def _plots(self, side: Side) -> list[Row | Terrace]:
@@ -101,7 +96,7 @@ class Street:
         return rows
 
     def _boundary(self, side: Side, key: int) -> Row:
-        """What separates the plots from the pavement: a hedge, a wall or a fence."""
+        """Separate the plots from the pavement by a hedge, a wall or a fence."""
         rng, out, u = self._rng, side.sign, side.sign * (side.line + 0.05)
         what = rng.random()
         if what < 0.4:
@@ -147,7 +142,7 @@ class Street:
 
 
 class Stock:
-    """Makes objects at random, each from its own random numbers."""
+    """Makes random objects from textures that are shared within the drive, each with its own random numbers."""
 
     def __init__(self, rng: np.random.Generator, lit_windows: bool):
         self._lit_windows = lit_windows
@@ -161,23 +156,22 @@ class Stock:
         self._metal = rng.uniform(45, 160) + rng.normal(0, 6, 3)
 
     def houses(self, rng: np.random.Generator, kind: str) -> Callable[[np.random.Generator, float], Building]:
-        """A maker of houses for one side of a street of this kind, given their length along it."""
+        """Return a factory of houses, given their lengths, for one side of a kind of street."""
         facades = [random_facade(rng, kind, self._lit_windows) for _ in range(6)]
 
         def build(house: np.random.Generator, length: float) -> Building:
-            facade, gable, roof = (pool[house.integers(0, len(pool))] for pool in (facades, self.gables, self._roofs))
-            return Building(house, facade, gable, roof, length)
+            return Building(house, pick(house, facades), pick(house, self.gables), pick(house, self._roofs), length)
 
         return build
 
     def tree(self, rng: np.random.Generator) -> Plant:
-        return Plant(rng, self._trees[rng.integers(0, len(self._trees))])
+        return Plant(rng, pick(rng, self._trees))
 
     def bush(self, rng: np.random.Generator) -> Plant:
-        return Plant(rng, self._bushes[rng.integers(0, len(self._bushes))])
+        return Plant(rng, pick(rng, self._bushes))
 
     def sign(self, rng: np.random.Generator) -> Sign:
-        return Sign(rng, *self._boards[rng.integers(0, len(self._boards))])
+        return Sign(rng, *pick(rng, self._boards))
 
     def lamp_post(self, height: float) -> Callable[[np.random.Generator], LampPost]:
         return lambda rng: LampPost(rng, self._metal, height)

@@ -5,7 +5,7 @@ import numpy as np
 
 from bisenetformer_ros.streets.canvas import TREE, Canvas
 from bisenetformer_ros.streets.items import Item
-from bisenetformer_ros.streets.textures import Texture, noise, to_uint8
+from bisenetformer_ros.streets.textures import Texture, noise, pick, to_uint8
 
 KINDS = ("round", "tall", "conifer", "bare", "bush")
 _RATIOS = {"round": 0.85, "tall": 0.4, "conifer": 0.45, "bare": 0.8, "bush": 1.4}
@@ -13,7 +13,7 @@ _HEIGHTS = {"round": (5, 12), "tall": (7, 14), "conifer": (4, 12), "bare": (6, 1
 
 
 class Plant:
-    """A tree or bush, seen the same from everywhere."""
+    """A tree or bush, which looks the same from all sides."""
 
     def __init__(self, rng: np.random.Generator, picture: tuple[str, Texture]):
         kind, self._texture = picture
@@ -63,13 +63,8 @@ def random_plant(rng: np.random.Generator, kind: str) -> tuple[str, Texture]:
         trunk = np.zeros(shape, np.uint8)
         half, middle = max(2, int(shape[1] * rng.uniform(0.02, 0.04))), shape[1] // 2
         top = int(shape[0] * 0.55)
-        roots = [
-            [middle - 2 * half, shape[0]],
-            [middle - half, top],
-            [middle + half, top],
-            [middle + 2 * half, shape[0]],
-        ]
-        cv2.fillConvexPoly(trunk, np.array(roots, np.int32), 255)
+        x = middle + half * np.array([-2, -1, 1, 2])
+        cv2.fillConvexPoly(trunk, np.stack([x, [shape[0], top, top, shape[0]]], axis=1).astype(np.int32), 255)
         bark = np.array([88.0, 74.0, 60.0]) * rng.uniform(0.5, 1.1) + 10 * noise(rng, shape, 2.0, 12.0)[..., None]
         bare = (trunk > 0) & (outline < 128)
         color[bare] = bark[bare]
@@ -103,7 +98,7 @@ def _leaves(rng: np.random.Generator, shape: tuple[int, int], kind: str, outline
         "conifer": ((45, 62, 42), (38, 55, 45)),
         "bush": ((60, 80, 45), (80, 95, 50), (50, 62, 40)),
     }.get(kind, ((75, 98, 48), (60, 85, 42), (100, 112, 55), (112, 104, 58), (70, 78, 45), (64, 80, 52), (118, 92, 56)))
-    color = np.array(tones[rng.integers(0, len(tones))], np.float32) * rng.uniform(0.75, 1.15)
+    color = np.array(pick(rng, tones), np.float32) * rng.uniform(0.75, 1.15)
     width = shape[1]
     clumps = noise(rng, shape, width / 7) + 0.8 * noise(rng, shape, width / 14) + 0.9 * noise(rng, shape, 5.0)
     leaves = clumps + 0.9 * noise(rng, shape, 1.6)
@@ -116,34 +111,19 @@ def _leaves(rng: np.random.Generator, shape: tuple[int, int], kind: str, outline
 
 
 def _bare(rng: np.random.Generator, shape: tuple[int, int]) -> Texture:
-    """A tree in winter: branches in a haze of twigs. Its label is the outline of the crown, as annotators draw it."""
+    """Draw a tree in winter. The label is the outline of the crown, as annotators draw it."""
     height, width = shape
     alpha = np.zeros(shape, np.uint8)
     stack = [(width / 2, float(height), -np.pi / 2, height * 0.27, max(3.0, width * 0.028), 0)]
     while stack:
         x, y, angle, length, thick, depth = stack.pop()
         end_x, end_y = x + length * np.cos(angle), y + length * np.sin(angle)
-        cv2.line(
-            alpha,
-            (int(x), int(y)),
-            (int(end_x), int(end_y)),
-            255 if depth < 5 else 200,
-            max(1, int(thick)),
-            cv2.LINE_AA,
-        )
+        ends, opacity = ((int(x), int(y)), (int(end_x), int(end_y))), 255 if depth < 5 else 200
+        cv2.line(alpha, *ends, opacity, max(1, int(thick)), cv2.LINE_AA)
         if depth < 6:
             for _ in range(2 if depth < 3 or rng.random() < 0.7 else 3):
-                spread = angle + rng.normal(0, 0.45)
-                stack.append(
-                    (
-                        end_x,
-                        end_y,
-                        0.88 * spread - 0.12 * np.pi / 2,
-                        length * rng.uniform(0.6, 0.8),
-                        thick * 0.66,
-                        depth + 1,
-                    )
-                )
+                up = 0.88 * (angle + rng.normal(0, 0.45)) - 0.12 * np.pi / 2
+                stack.append((end_x, end_y, up, length * rng.uniform(0.6, 0.8), thick * 0.66, depth + 1))
     spread = cv2.GaussianBlur(cv2.dilate(alpha, np.ones((5, 5), np.uint8)), (0, 0), width / 30)
     twigs = np.clip((spread.astype(np.float32) - 45) * 9, 0, 90 + 40 * noise(rng, shape, 1.5))
     twigs[int(height * 0.75) :] = 0

@@ -7,6 +7,7 @@ import numpy as np
 from bisenetformer_ros.streets.canvas import Canvas
 from bisenetformer_ros.streets.items import Item
 from bisenetformer_ros.streets.light import Light
+from bisenetformer_ros.streets.textures import pick
 
 _PAINTS = (
     (190, 192, 195), (160, 164, 170), (95, 98, 104), (28, 29, 33), (45, 48, 55), (225, 226, 224),
@@ -25,11 +26,14 @@ Outline = list[tuple[float, float, float]]
 
 @dataclass(frozen=True)
 class Shape:
-    """Metres, or shares of the length counted from the rear.
+    """The side view of a vehicle, in metres.
 
-    belt: height of the lower edge of the windows. hood: height of the front end. cabin: where the rear window starts
-    and ends, the windscreen's top and its base. sill: gap between body and ground. taper: how far the roof's edge is
-    inside of the body's.
+    Attributes:
+        belt: Height of the lower edge of the windows.
+        hood: Height of the front end.
+        cabin: Base and top of the rear window, top and base of the windscreen; fractions of the length from the rear.
+        sill: Gap between body and ground.
+        taper: Horizontal distance of the roof's edge from the body's.
     """
 
     length: float
@@ -54,11 +58,11 @@ _SHAPES = {
 }
 _SHARES = (0.34, 0.24, 0.12, 0.12, 0.1, 0.03, 0.05)
 _NUM_PARKED = 5
-"""Trucks and buses, the last of the shapes, do not park in the street."""
+"""Trucks and buses, the last shapes, do not park in the street."""
 
 
 class Vehicle:
-    """One car: its shape, its paint (RGB) and its lamps."""
+    """A random vehicle with its shape, RGB paint and lamps."""
 
     def __init__(self, rng: np.random.Generator, parked: bool = False):
         count = _NUM_PARKED if parked else len(_SHAPES)
@@ -68,11 +72,11 @@ class Vehicle:
         self.length = self.shape.length * rng.uniform(0.94, 1.06)
         self.width = self.shape.width * rng.uniform(0.97, 1.03)
         self.height = self.shape.height * rng.uniform(0.97, 1.05)
-        self.paint = np.array(_PAINTS[rng.integers(0, len(_PAINTS))], np.float64) * rng.uniform(0.85, 1.1)
+        self.paint = np.array(pick(rng, _PAINTS), np.float64) * rng.uniform(0.85, 1.1)
         if kind in ("van", "truck") and rng.random() < 0.6:
             self.paint = np.full(3, rng.uniform(195, 232))
         if kind == "bus":
-            self.paint = np.array(_LIVERIES[rng.integers(0, len(_LIVERIES))], np.float64)
+            self.paint = np.array(pick(rng, _LIVERIES), np.float64)
         self.glass = _GLASS * rng.uniform(0.6, 1.6)
         self.dark_bumper = rng.random() < 0.5
         self.brakes = rng.random() < 0.3 and not parked
@@ -93,10 +97,13 @@ class Vehicle:
 
 @dataclass(frozen=True)
 class Panels:
-    """Convex polygons in the order of painting.
+    """Convex polygons in painting order.
 
-    points: (N, 3) corners in metres: across, up, along from the near end. sizes: corners of each polygon.
-    colors: (M, 3) RGB. brightness: (M,).
+    Attributes:
+        points: (N, 3) corners in metres: across, up, along from the near end.
+        sizes: Number of corners of each of the M polygons.
+        colors: (M, 3) RGB.
+        brightness: (M,).
     """
 
     points: np.ndarray
@@ -106,14 +113,19 @@ class Panels:
 
 
 def _upright(left: float, right: float, low: float, high: float, along: float) -> Outline:
-    """A rectangle that faces the camera."""
+    """Return a rectangle that faces the camera."""
     return [(left, low, along), (right, low, along), (right, high, along), (left, high, along)]
 
 
 class Bodywork:
-    """Builds the panels: of a vehicle ahead only the near end, the side towards the camera and the top are seen.
+    """Builds the visible panels of a vehicle: the near end, the side towards the camera and the top.
 
-    side: which side faces the camera, -1 left, 1 right. rear_near: seen from behind, else from the front.
+    Args:
+        vehicle: The vehicle.
+        side: Side that faces the camera, -1 left, 1 right.
+        rear_near: Seen from behind instead of from the front.
+        light: The light of the drive.
+        camera_height: In metres.
     """
 
     def __init__(self, vehicle: Vehicle, side: int, rear_near: bool, light: Light, camera_height: float):
@@ -198,7 +210,7 @@ class Bodywork:
     def _pane(
         self, low: float, bottom: tuple[float, float], top: tuple[float, float], color: np.ndarray, high: float = 0.85
     ) -> None:
-        """low, high: shares of the way from the belt to the roof. bottom, top: near and far ends of the edges."""
+        """Fill a pane between fractions of the way from belt to roof, with near and far ends of its edges."""
         belt, rise = self._v.shape.belt, self._v.height - self._v.shape.belt
         x_low, x_high = (self._x + (self._x_roof - self._x) * share for share in (low, high))
         y_low, y_high = belt + rise * low, belt + rise * high

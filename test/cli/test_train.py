@@ -117,7 +117,7 @@ def test_ctrl_c_finishes_the_step_and_saves(tmp_path: Path) -> None:
 def test_what_cannot_be_trained_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     good = write_recipe(tmp_path / "good.yaml")
     for recipe, options, message in (
-        (good, ["--device", "cuda:99"], "device 'cuda:99' was asked for"),
+        (good, ["--device", "cuda:99"], "device 'cuda:99' was requested"),
         (write_recipe(tmp_path / "a.yaml", batch_size=1), [], "batch_size is 1"),
         (write_recipe(tmp_path / "b.yaml", labels="ade20k150"), [], "synthetic has the labels camvid11, not ade20k150"),
         (write_recipe(tmp_path / "c.yaml", sources=[{"kind": "camvid"}]), [], "camvid needs --root DIR"),
