@@ -45,7 +45,7 @@ format: setup
 
 docs: setup .venv-docs/installed
 	@$(IN_WORKSPACE) python tools/parameter_tables.py
-	@NO_MKDOCS_2_WARNING=1 .venv-docs/bin/python -m mkdocs --quiet build && echo "built out/site/index.html"
+	@NO_MKDOCS_2_WARNING=1 .venv-docs/bin/python -m mkdocs build
 
 # A venv of its own, so that `make setup` does not install what only the site needs.
 .venv-docs/installed: tools/requirements/docs.txt

@@ -4,17 +4,11 @@ from pathlib import Path
 
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
+from mkdocs.structure.pages import Page
 
-PUBLISHED = (
-    "README.md",
-    "CONTRIBUTING.md",
-    "CHANGELOG.rst",
-    "LICENSE",
-    "docs/**/*",
-    "config/**/*.md",
-    "config/**/*.yaml",
-    "examples/*",
-)
+FOLDERS = ("config", "examples")
+SUFFIXES = ("md", "py", "xml", "yaml")
+PUBLISHED = ("*.md", "CHANGELOG.rst", "LICENSE", "docs/**/*", *(f"{f}/**/*.{s}" for f in FOLDERS for s in SUFFIXES))
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
@@ -23,3 +17,9 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
     paths = sorted({path for pattern in PUBLISHED for path in root.glob(pattern) if path.is_file()})
     published = [File.generated(config, path.relative_to(root).as_posix(), abs_src_path=str(path)) for path in paths]
     return Files([*(file for file in files if file.src_dir != config.docs_dir), *published])
+
+
+def on_page_markdown(_markdown: str, page: Page, **_: object) -> None:
+    """Give the front page the room of its empty side bar; in README.md, the code host would show such metadata."""
+    if page.is_homepage:
+        page.meta["hide"] = ["navigation"]
