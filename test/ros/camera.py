@@ -1,4 +1,4 @@
-"""A camera as a process: `python camera.py RATE_HZ` publishes small pictures on image_raw until it is interrupted."""
+"""A camera as a process: `python camera.py RATE_HZ` publishes small images on image_raw until it is interrupted."""
 
 import contextlib
 import sys

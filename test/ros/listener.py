@@ -1,4 +1,4 @@
-"""A listener as a process: `python listener.py TOPIC` takes images, reliably, until it is interrupted."""
+"""A reliable subscriber as a process: `python listener.py TOPIC` takes images until it is interrupted."""
 
 import contextlib
 import sys

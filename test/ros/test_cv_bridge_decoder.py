@@ -27,7 +27,7 @@ def random_image(encoding: str, size: tuple[int, int], padding: int) -> Image:
 
 @needs_cv_bridge
 @pytest.mark.parametrize("encoding", ENCODINGS)
-def test_both_routes_give_the_same_pixels(encoding):
+def test_both_decoders_give_the_same_pixels(encoding):
     for size in SIZES:
         for padding in (0, 1, 12):
             message = random_image(encoding, size, padding)
@@ -35,7 +35,7 @@ def test_both_routes_give_the_same_pixels(encoding):
 
 
 @needs_cv_bridge
-def test_big_endian_is_the_same_on_both_routes():
+def test_big_endian_images_decode_equally():
     message = random_image("mono16", (6, 8), padding=0)
     message.is_bigendian = 1
     np.testing.assert_array_equal(decode(message), decode_image(message))
@@ -90,7 +90,7 @@ def test_without_cv_bridge_opencv_decodes_everything(monkeypatch):
         ({"encoding": "BGR8"}, "unknown_encoding"),
     ],
 )
-def test_wrong_messages_are_refused_before_cv_bridge_sees_them(change, kind):
+def test_bad_messages_do_not_reach_cv_bridge(change, kind):
     message = random_image("bgr8", (48, 64), padding=0)
     for field, value in change.items():
         setattr(message, field, value)

@@ -1,4 +1,4 @@
-"""config/sros2/policy.xml grants what a running node has: no topic or service less, none more."""
+"""config/sros2/policy.xml grants exactly the topics and services that a running node has."""
 
 import xml.etree.ElementTree
 from collections.abc import Iterable
@@ -9,7 +9,7 @@ from bisenetformer_ros.resources import share_dir
 
 NODE, NAMESPACE = "bisenetformer", "/"
 LATER = {"/bisenetformer/get_type_description"}
-"""Services that older distributions do not have."""
+"""Services that older distributions lack."""
 
 
 def granted(kind: str, access: str) -> set[str]:
@@ -42,7 +42,7 @@ def test_published_topics(graph, process):
     assert has() == granted("topic", "publish")
 
 
-def test_topics_listened_to(graph, process):
+def test_subscribed_topics(graph, process):
     def has() -> set[str]:
         return names_of(graph.node.get_subscriber_names_and_types_by_node(NODE, NAMESPACE))
 
@@ -50,7 +50,7 @@ def test_topics_listened_to(graph, process):
     assert has() == granted("topic", "subscribe")
 
 
-def test_services_answered(graph, process):
+def test_provided_services(graph, process):
     def has() -> set[str]:
         return names_of(graph.node.get_service_names_and_types_by_node(NODE, NAMESPACE))
 
@@ -64,6 +64,6 @@ def test_services_called(graph, process):
 
 
 def test_actions(graph, process):
-    """An action shows itself by its hidden topics."""
+    """Actions have hidden topics."""
     topics = names_of(graph.node.get_topic_names_and_types(no_demangle=False))
     assert not [topic for topic in topics if "/_action/" in topic]

@@ -56,7 +56,7 @@ def send_large_images(domain: int, room: str, frames: int) -> tuple[int, int]:
 
 
 @pytest.mark.parametrize("discovery_range", ["SUBNET", "LOCALHOST"])
-def test_large_images_arrive_if_the_sender_has_room_for_them(domain, monkeypatch, discovery_range):
+def test_large_images_arrive_with_a_large_segment(domain, monkeypatch, discovery_range):
     for variable in (VARIABLE, OTHER_VARIABLE, "FASTDDS_BUILTIN_TRANSPORTS"):
         monkeypatch.delenv(variable, raising=False)
     monkeypatch.setenv("ROS_AUTOMATIC_DISCOVERY_RANGE", discovery_range)
@@ -85,13 +85,13 @@ def test_fast_dds_has_no_room_for_an_image_of_its_own_accord(domain, monkeypatch
         ({OTHER_VARIABLE: "mine.xml"}, "large_images.xml"),
     ],
 )
-def test_the_profile_fits_to_the_environment_and_a_chosen_one_stays(environment, name):
+def test_profile_for_the_environment(environment, name):
     profile = profile_for(environment)
     assert (profile and profile.name) == name
     assert profile is None or profile.is_file()
 
 
-def test_the_profiles_have_the_segment_that_is_reckoned_with():
+def test_profiles_have_segments_of_the_documented_size():
     by_buffer = xml.etree.ElementTree.parse(profile_for({})).getroot().find(".//{*}sendSocketBufferSize")
     local = profile_for({"ROS_LOCALHOST_ONLY": "1"})
     by_size = xml.etree.ElementTree.parse(local).getroot().find(".//{*}segment_size")

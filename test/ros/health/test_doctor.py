@@ -1,4 +1,4 @@
-"""What the doctor says of a node in a real graph, for every trouble that real publishers can make."""
+"""Diagnoses of a node in a real graph, for every problem that real publishers can cause."""
 
 import contextlib
 import json
@@ -88,7 +88,7 @@ def until(condition: Callable[[], bool], problem: Callable[[], str]) -> None:
 
 @contextlib.contextmanager
 def steadily(send: Callable[[int], object], period_s: float = 0.1) -> Iterator[None]:
-    """Calls `send` with 0, 1, 2, … in a thread, as a camera works whatever the others do."""
+    """Call `send` with 0, 1, 2, … in a thread."""
     end = threading.Event()
 
     def run() -> None:
@@ -106,7 +106,7 @@ def steadily(send: Callable[[int], object], period_s: float = 0.1) -> Iterator[N
         thread.join()
 
 
-def test_all_is_well(graph, says, prints, tmp_path):
+def test_a_healthy_node(graph, says, prints, tmp_path):
     report = tmp_path / "report.json"
     with graph.camera() as camera, steadily(lambda _: camera.send(), period_s=0.5):
         says(OK, "outputs", "frames segmented")
@@ -117,7 +117,7 @@ def test_all_is_well(graph, says, prints, tmp_path):
     assert {"model", "/image_raw", "outputs"} == {diagnosis["subject"] for diagnosis in written["nodes"][NODE]}
 
 
-def test_nobody_publishes_but_others_have_images(graph, says, prints, tmp_path):
+def test_images_on_other_topics(graph, says, prints, tmp_path):
     report = tmp_path / "report.json"
     with graph.camera("/front/image_color"), graph.camera("/rear/image_raw"):
         says(ERROR, "/image_raw", "no publisher on /image_raw", "/front/image_color", "-r image_raw:=/rear/image_raw")
@@ -125,18 +125,18 @@ def test_nobody_publishes_but_others_have_images(graph, says, prints, tmp_path):
     assert json.loads(report.read_text())["healthy"] is False
 
 
-def test_there_is_no_such_node(process, prints):
+def test_an_unknown_node(process, prints):
     absence = "no segmentation node /nowhere found; nodes in the graph: /bisenetformer"
     prints(1, absence, "ROS_DOMAIN_ID", arguments=["--node", "/nowhere"])
 
 
-def test_another_type(graph, says):
+def test_a_publisher_of_another_type(graph, says):
     publisher = graph.node.create_publisher(CompressedImage, "/image_raw", 1)
     says(ERROR, "/image_raw", "/test publishes sensor_msgs/msg/CompressedImage", "image_transport to compressed")
     graph.node.destroy_publisher(publisher)
 
 
-def test_incompatible_qos_and_the_override_that_fits(graph, says, prints):
+def test_incompatible_qos_and_the_override_that_fixes_it(graph, says, prints):
     assert graph.set_parameter("reliability", "reliable") == (True, "")
     with graph.camera(qos=BEST_EFFORT) as camera, steadily(lambda _: camera.send()):
         override = "--ros-args -p qos_overrides./image_raw.subscription.reliability:=best_effort"
@@ -151,7 +151,7 @@ def test_unknown_encoding(graph, says, prints):
         prints(1)
 
 
-def test_frames_that_are_lost_on_the_way(graph, says, prints):
+def test_frames_lost_in_transport(graph, says, prints):
     begin = graph.node.get_clock().now().nanoseconds
 
     def send_two_of_three(number: int) -> None:
@@ -170,7 +170,7 @@ def test_two_publishers(graph, says):
         says(WARN, "/image_raw", "2 publishers on /image_raw", "the parameter `cameras`")
 
 
-def test_stamps_of_another_time(graph, says):
+def test_stamps_in_the_past(graph, says):
     def send_the_past(_: int) -> None:
         now = graph.node.get_clock().now().nanoseconds - 3600 * 10**9
         camera.send(header=Header(stamp=Time(sec=now // 10**9, nanosec=now % 10**9), frame_id="camera"))
@@ -179,7 +179,7 @@ def test_stamps_of_another_time(graph, says):
         says(WARN, "/image_raw", "the stamps are 36", "s behind this node's clock", "use_sim_time")
 
 
-def test_clock_and_use_sim_time_at_odds(graph, says, prints):
+def test_clock_without_use_sim_time_and_the_reverse(graph, says, prints):
     with graph.camera() as camera, steadily(lambda _: camera.send()):
         clock = graph.node.create_publisher(Clock, "/clock", 1)
         says(WARN, "time", "/test publishes /clock", "ros2 param set /bisenetformer use_sim_time true")
@@ -192,7 +192,7 @@ def test_clock_and_use_sim_time_at_odds(graph, says, prints):
         says(OK, "outputs", "frames segmented")
 
 
-def test_listener_that_asks_for_more_than_is_offered(graph, says):
+def test_a_subscriber_with_incompatible_qos(graph, says):
     latched = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
     subscription = graph.node.create_subscription(Image, "/bisenetformer/mask", lambda _: None, latched)
     says(
@@ -201,13 +201,13 @@ def test_listener_that_asks_for_more_than_is_offered(graph, says):
     graph.node.destroy_subscription(subscription)
 
 
-def test_switched_off(graph, says):
+def test_disabled(graph, says):
     assert graph.set_parameter("enable", False) == (True, "")
     says(ERROR, "node", "disabled", "ros2 param set /bisenetformer enable true")
     assert graph.set_parameter("enable", True) == (True, "")
 
 
-def test_two_nodes_of_one_name(graph, says):
+def test_two_nodes_with_one_name(graph, says):
     twin = rclpy.create_node("bisenetformer", context=graph.context)
     says(ERROR, "node", "2 nodes are named /bisenetformer", "-r __node:=")
     twin.destroy_node()
@@ -224,7 +224,7 @@ def test_inactive_and_unconfigured(graph, says):
 
 
 def test_a_node_that_hangs(process, says):
-    """The last one: the process does not always get over it in time for the next."""
+    """The last test: the process does not always recover in time for another."""
     process.pause()
     says(ERROR, "node", "in the graph, but its services do not respond")
     process.resume()

@@ -14,7 +14,7 @@ def write(root: Path, files: dict[str, str]) -> None:
 
 @pytest.fixture
 def jetson(tmp_path):
-    """The files of an Orin, as far as they are read, with their trailing newlines."""
+    """The files of an Orin that are read, with their trailing newlines."""
     write(
         tmp_path,
         {
@@ -46,7 +46,7 @@ def test_temperatures_throttling_and_power_mode_are_read(jetson):
     }
 
 
-def test_an_alert_that_is_on_is_named(jetson):
+def test_active_alerts_are_named(jetson):
     write(jetson, {"sys/class/thermal/cooling_device1/cur_state": "1\n"})
     assert read_jetson(jetson)["throttling"] == "gpu-throttle-alert"
 
@@ -56,6 +56,6 @@ def test_power_mode_without_a_name_is_its_number(jetson):
     assert read_jetson(jetson)["power_mode"] == "7"
 
 
-def test_nothing_is_read_on_another_machine(jetson):
+def test_other_machines_have_no_values(jetson):
     (jetson / "etc/nv_tegra_release").unlink()
     assert read_jetson(jetson) == {}

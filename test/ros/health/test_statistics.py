@@ -5,7 +5,7 @@ from bisenetformer_ros.ros.health.statistics import WINDOW_S, FrameLatency, Fram
 
 
 class HandClock:
-    """Steady seconds, moved by hand."""
+    """A monotonic clock in seconds, advanced by the test."""
 
     def __init__(self) -> None:
         self.now = 100.0
@@ -28,15 +28,15 @@ def latency(total: float) -> FrameLatency:
     return FrameLatency(transport=0, decode=0, preprocess=0, inference=total / 2, postprocess=0, publish=0, total=total)
 
 
-def test_nothing_is_known_before_the_first_frame(statistics):
+def test_report_before_the_first_frame(statistics):
     report = statistics.report()
     assert (report.received, report.segmented, dict(report.dropped)) == (0, 0, {})
     assert (report.arrival_rate, report.stamp_rate, report.output_rate) == (0, 0, 0)
     assert (report.delay_ms, report.seconds_since_frame, dict(report.latency_ms)) == (None, None, {})
 
 
-def test_rates_are_told_apart_by_clock_stamp_and_result(statistics, clock):
-    for i in range(9):  # arrive every 0.25 s, stamped every 0.2 s; every second one is segmented
+def test_rates_by_clock_stamp_and_result(statistics, clock):
+    for i in range(9):  # arrives every 0.25 s, stamped every 0.2 s, every other one segmented
         statistics.frame_received(stamp_s=5 + 0.2 * i)
         if i % 2 == 0:
             statistics.frame_segmented(latency(10), delay_ms=30.0)
@@ -49,7 +49,7 @@ def test_rates_are_told_apart_by_clock_stamp_and_result(statistics, clock):
     assert (report.delay_ms, report.seconds_since_frame) == (30.0, pytest.approx(0.25))
 
 
-def test_recent_counts_fade_and_totals_stay(statistics, clock):
+def test_recent_counts_expire_and_totals_stay(statistics, clock):
     statistics.frame_received(1.0)
     statistics.frame_dropped("too_old", "900 ms")
     clock.now += WINDOW_S + 1
@@ -68,7 +68,7 @@ def test_stamps_that_do_not_increase_are_counted(statistics):
     assert statistics.report().non_increasing == 2
 
 
-def test_peculiarities_and_published_topics_are_counted_by_name(statistics):
+def test_anomalies_and_published_topics_are_counted_by_name(statistics):
     statistics.note("stamp_leaps")
     for topics in (("mask", "overlay"), ("mask",), ()):
         statistics.frame_segmented(latency(1.0), delay_ms=0.0, published=topics)

@@ -26,7 +26,7 @@ HERE = Path(__file__).parents[1]
 
 
 class Patient:
-    """The node under test, with the only camera that it has."""
+    """The node under test and its only camera."""
 
     def __init__(self, graph, process, topic: str, send: Callable[..., Image | CompressedImage]) -> None:
         """send: a good frame, or one with other fields."""
@@ -45,12 +45,12 @@ class Patient:
         self.masks.clear()
 
     def is_well(self) -> None:
-        """Segments the next good frame, and answers."""
+        """Require that the next good frame is segmented and services respond."""
         self.is_segmented(self.send())
         assert self.graph.state() == "active"
 
     def holds_no_more_than(self, before: dict[str, int]) -> None:
-        """For what is on its way to be closed it waits; what has come to stay is never gone."""
+        """Wait until temporary resources are closed; leaked ones never are."""
         self.graph.wait_for(
             lambda: all(count <= before[what] for what, count in self.holdings().items()), f"no more than {before}"
         )
@@ -62,7 +62,7 @@ class Patient:
 
 @pytest.fixture(scope="module")
 def process(graph, start_node, weights):
-    # A faster engine that is looked for in the background takes a thread, which would not be the fault's.
+    # engine: auto would start threads that are not related to the faults.
     parameters = {"model": str(weights), "task": "semantic", "engine": "torch", "diagnostic_updater.period": "0.1"}
     process = start_node(parameters)
     graph.wait_until_active(process)
@@ -82,7 +82,7 @@ def raw(graph, process, camera) -> Iterator[Patient]:
 
 @pytest.fixture(scope="module")
 def compressed(graph, process) -> Iterator[Patient]:
-    """The same process, which now listens to JPEG and PNG."""
+    """The same process, now subscribed to JPEG and PNG."""
     for transition in ("deactivate", "cleanup"):
         assert graph.change_state(transition)
     assert graph.set_parameter("image_transport", "compressed") == (True, "")
@@ -115,7 +115,7 @@ def treated(graph, process, topic: str, send: Callable) -> Iterator[Patient]:
 
 
 @pytest.mark.parametrize("fault", faults.RAW, ids=str)
-def test_one_bad_image_costs_that_frame_and_nothing_else(raw, fault: Fault):
+def test_a_bad_image_costs_only_its_frame(raw, fault: Fault):
     costs_one_frame(raw, fault)
 
 
@@ -144,7 +144,7 @@ def costs_nothing(patient: Patient, fault: Fault) -> None:
     assert patient.count("total_dropped_frames") == dropped
 
 
-def test_a_stamp_that_repeats(raw):
+def test_a_repeated_stamp(raw):
     before = raw.count(faults.REPEATED.key)
     message = raw.send()
     raw.is_segmented(message)
@@ -154,7 +154,7 @@ def test_a_stamp_that_repeats(raw):
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
-def test_a_calibration_that_is_no_number_is_not_passed_on(raw, value):
+def test_a_non_finite_calibration_is_not_republished(raw, value):
     key = faults.NOT_A_NUMBER.key
     with raw.graph.listening({"camera_info": CameraInfo}) as messages:
         raw.graph.wait_for(lambda: messages["camera_info"], "a good calibration", raw.send)
@@ -168,7 +168,7 @@ def test_a_calibration_that_is_no_number_is_not_passed_on(raw, value):
         assert all(np.isfinite(message.k).all() for message in messages["camera_info"])
 
 
-def test_a_calibration_of_another_size_is_passed_on_and_counted(raw, camera):
+def test_a_calibration_for_another_size_is_republished_and_counted(raw, camera):
     key, frame = faults.OTHER_CALIBRATION.key, Header(frame_id="calibration")
     region = RegionOfInterest(height=96, width=160)
     fitting = CameraInfo(header=frame, height=200, width=300, binning_x=2, binning_y=2, roi=region)
@@ -179,7 +179,7 @@ def test_a_calibration_of_another_size_is_passed_on_and_counted(raw, camera):
 
         def send(info: CameraInfo) -> None:
             publisher.publish(info)
-            camera.publish(camera.picture())  # not `send`, which sends a calibration of its own
+            camera.publish(camera.picture())  # `send` would publish a calibration
 
         for info in (fitting, CameraInfo(header=frame, height=96, width=80)):
             assert raw.count(key) == before
@@ -208,7 +208,7 @@ def test_a_burst(raw):
     raw.holds_no_more_than(held)
 
 
-def test_frames_that_come_too_late(raw):
+def test_frames_that_are_too_old(raw):
     assert raw.graph.set_parameter("max_age_ms", 60_000.0) == (True, "")
     before = raw.count(faults.TOO_OLD.key)
     an_hour_ago = stamped(raw.graph.node.get_clock().now().nanoseconds // 10**9 - 3600)
@@ -231,14 +231,14 @@ def test_a_second_publisher(raw):
     raw.is_well()
 
 
-def test_silence(raw):
+def test_a_camera_that_stops(raw):
     raw.graph.wait_for_status(TOPIC, DiagnosticStatus.ERROR, "nothing arrives")
     before = raw.count(faults.SILENCE.key)
     raw.is_well()
     raw.has(counted=faults.SILENCE.key, after=before)
 
 
-def test_a_camera_that_is_killed_and_started_again(raw, start):
+def test_a_camera_that_is_killed_and_restarted(raw, start):
     key, held = faults.KILLED_CAMERA.key, raw.holdings()
     for how in (signal.SIGKILL, signal.SIGINT):
         camera = start(str(HERE / "camera.py"), "20", **{VARIABLE: str(HERE / "short_lease.xml")})
@@ -251,8 +251,8 @@ def test_a_camera_that_is_killed_and_started_again(raw, start):
     raw.holds_no_more_than(held)
 
 
-def test_a_listener_that_stalls(raw, start):
-    """Reliable and never reading, it holds up nobody: more is published than the transport's buffers hold."""
+def test_a_subscriber_that_stalls(raw, start):
+    """A reliable subscriber that never reads does not block others when the transport's buffers are full."""
     key, held = faults.STALLED_LISTENER.key, raw.holdings()
     mask = "/bisenetformer/mask"
     listener = start(str(HERE / "listener.py"), mask)
@@ -298,7 +298,7 @@ def test_nothing_grows(raw):
 
 
 @pytest.mark.parametrize("fault", faults.FILES, ids=str)
-def test_one_bad_file_costs_that_frame_and_nothing_else(compressed, fault: Fault):
+def test_a_bad_file_costs_only_its_frame(compressed, fault: Fault):
     costs_one_frame(compressed, fault)
 
 
@@ -307,7 +307,7 @@ def test_an_odd_file_is_segmented(compressed, fault: Fault):
     costs_nothing(compressed, fault)
 
 
-def test_every_fault_was_logged_by_its_name_and_none_with_a_traceback(compressed, process):
+def test_every_fault_was_logged_by_name_without_a_traceback(compressed, process):
     output = process.output()
     for fault in (*faults.RAW, *faults.FILES):
         assert f"({fault.key.removeprefix('dropped.')})" in output

@@ -1,4 +1,4 @@
-"""Weights that are damaged, changed under way or dangerous, and a disk without room for logs and reports."""
+"""Weights that are damaged, replaced while in use, or malicious, and full disks."""
 
 import os
 import pickle
@@ -21,7 +21,7 @@ from bisenetformer_ros.cli.__main__ import main
 
 @pytest.fixture(scope="module")
 def model(weights, tmp_path_factory) -> Path:
-    """The node's own copy of the weights."""
+    """A copy of the weights for the node."""
     return Path(shutil.copy(weights, tmp_path_factory.mktemp("robot") / "model.safetensors"))
 
 
@@ -34,7 +34,7 @@ def process(graph, start_node, model):
 
 @pytest.fixture
 def segments(graph, process):
-    """Whether the node segments: to be called as often as one likes."""
+    """A function that requires that the node segments."""
     with graph.camera() as camera, graph.listening({"mask": Image}) as messages:
 
         def segments() -> None:
@@ -55,13 +55,13 @@ def reload(graph, model: Path) -> bool:
     return graph.change_state("configure")
 
 
-def test_weights_that_are_cut_off_while_they_are_in_use_do_no_harm(segments, model):
+def test_truncating_weights_in_use_has_no_effect(segments, model):
     segments()
     os.truncate(model, 1000)
     segments()
 
 
-def test_cut_weights_are_refused_and_the_node_is_loaded_again_when_they_are_whole(graph, segments, model, weights):
+def test_truncated_weights_are_refused_and_whole_ones_load_afterwards(graph, segments, model, weights):
     assert not reload(graph, model)
     assert graph.state() == "unconfigured"
     graph.wait_for_status("model", DiagnosticStatus.ERROR, f"could not configure: {model}: damaged")
@@ -71,7 +71,7 @@ def test_cut_weights_are_refused_and_the_node_is_loaded_again_when_they_are_whol
     segments()
 
 
-def test_another_file_in_the_place_of_the_weights_changes_nothing_until_it_is_loaded(graph, segments, model):
+def test_replacing_the_weights_has_no_effect_until_they_are_loaded(graph, segments, model):
     model.with_suffix(".new").write_bytes(b"no weights at all")
     os.replace(model.with_suffix(".new"), model)
     segments()
@@ -80,7 +80,7 @@ def test_another_file_in_the_place_of_the_weights_changes_nothing_until_it_is_lo
 
 
 class Bomb:
-    """Unpickled, it writes a file."""
+    """Writes a file when unpickled."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -107,25 +107,25 @@ def test_code_in_a_weights_file_is_not_run(graph, segments, tmp_path, suffix, wo
     assert not reload(graph, file)
     assert not trace.exists()
     graph.wait_for_status("model", DiagnosticStatus.ERROR, f"could not configure: {file}: {words}")
-    with open(file, "rb") as stream:  # the bomb is a real one
+    with open(file, "rb") as stream:  # unpickling it does run code
         pickle.load(stream) if suffix == ".pkl" else torch.load(stream, weights_only=False)
     assert trace.read_text() == "code was run"
 
 
-def test_a_report_of_the_doctor_for_which_there_is_no_room(process, domain, monkeypatch, capsys):
+def test_a_doctor_report_on_a_full_disk(process, domain, monkeypatch, capsys):
     monkeypatch.setenv("ROS_DOMAIN_ID", str(domain))
     assert main(["doctor", "--node", "/bisenetformer", "--seconds", "0.2", "--json", "/dev/full"]) == 2
     assert "bisenetformer doctor: error: [Errno 28] No space left on device" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("option", ["--json", "--report", "--write-bag"])
-def test_a_report_on_a_bag_for_which_there_is_no_room(tmp_path, weights, capsys, option):
+def test_a_bag_report_on_a_full_disk(tmp_path, weights, capsys, option):
     with DriveRecorder(tmp_path / "drive", BagFormat(), None, has_instances=False) as recorder:
         recorder.add(0, np.zeros((48, 80, 3), np.uint8), None, None)
     out = tmp_path / "out"
     command = ["evaluate-bag", str(tmp_path / "drive"), "--model", str(weights), "--task", "semantic"]
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (100, limits[1]))  # of any file, no more bytes can be written
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100, limits[1]))  # limit of the file size
     try:
         assert main([*command, "--engine", "torch", option, str(out)]) == 2
     finally:
@@ -134,7 +134,7 @@ def test_a_report_on_a_bag_for_which_there_is_no_room(tmp_path, weights, capsys,
     assert option != "--write-bag" or not out.exists()
 
 
-def test_after_all_that_good_weights_are_segmented_with(graph, segments, weights, process):
+def test_good_weights_work_afterwards(graph, segments, weights, process):
     assert reload(graph, weights)
     assert graph.change_state("activate")
     segments()
@@ -142,8 +142,8 @@ def test_after_all_that_good_weights_are_segmented_with(graph, segments, weights
     assert process.stop(signal.SIGINT) == 0
 
 
-def test_a_disk_without_room_for_the_log_does_not_stop_the_node(graph, domain, weights, tmp_path):
-    """Every write to /dev/full fails as one to a full disk does."""
+def test_a_full_disk_for_logs_does_not_stop_the_node(graph, domain, weights, tmp_path):
+    """Writes to /dev/full fail as on a full disk."""
     command = [sys.executable, "-m", "bisenetformer_ros.ros.node.segmentation_node", "--ros-args"]
     parameters = ["-p", f"model:={weights}", "-p", "task:=semantic", "-p", "diagnostic_updater.period:=0.2"]
     environment = os.environ | {"ROS_DOMAIN_ID": str(domain), "PYTHONUNBUFFERED": "1", "ROS_LOG_DIR": str(tmp_path)}

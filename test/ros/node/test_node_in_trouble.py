@@ -1,4 +1,4 @@
-"""What the node does and says when something outside it is wrong. One process at a time, each in the same domain."""
+"""The node with a faulty environment: model, engine, cameras, QoS, signals."""
 
 import re
 import signal
@@ -18,7 +18,7 @@ IMAGE = "/image_raw"
 
 @pytest.fixture(scope="module")
 def reluctant(graph, start_node):
-    """A node without a model, and with a QoS override that no best effort camera can serve."""
+    """A node without a model and with a QoS override that is incompatible with best-effort cameras."""
     process = start_node(
         {
             "model": "/nowhere/model.safetensors",
@@ -30,7 +30,7 @@ def reluctant(graph, start_node):
     return process
 
 
-def test_missing_model_is_said_and_the_node_can_be_configured_again(graph, reluctant, weights):
+def test_a_missing_model_is_reported_and_configure_can_be_retried(graph, reluctant, weights):
     graph.wait_for(lambda: graph.status("model").level == DiagnosticStatus.ERROR, "an error")
     assert "could not configure: model '/nowhere/model.safetensors' is neither a file" in graph.status("model").message
     assert "could not configure: model '/nowhere/model.safetensors'" in reluctant.output()
@@ -39,7 +39,7 @@ def test_missing_model_is_said_and_the_node_can_be_configured_again(graph, reluc
     assert graph.set_parameter("engine", "tensorrt") == (True, "")
     assert graph.set_parameter("model", str(weights)) == (True, "")
     assert not graph.change_state("configure")
-    # It is not installed, sees no GPU, or has no engine file.
+    # not installed, no GPU, or no engine file
     assert re.search("could not configure: .*tensorrt", reluctant.output(), re.IGNORECASE)
     assert graph.state() == "unconfigured"
     assert graph.set_parameter("engine", "torch") == (True, "")
@@ -55,45 +55,47 @@ def test_semantic_task_has_no_panoptic_topics(graph, reluctant):
         assert graph.node.count_publishers(f"/bisenetformer/{topic}") == 0
 
 
-def silence(graph, *words: str) -> None:
-    """Waits until the status of the images is an error with all the words in it."""
+def wait_for_error(graph, *words: str) -> None:
+    """Wait until the status of the images is an error with all the words."""
     graph.wait_for(
         lambda: all(word in graph.status(IMAGE).message for word in words), f"'{words}' in the status of the images"
     )
     assert graph.status(IMAGE).level == DiagnosticStatus.ERROR
 
 
-def test_silence_without_any_camera_is_explained(graph, reluctant):
-    silence(
+def test_no_camera(graph, reluctant):
+    wait_for_error(
         graph, "no images: no publisher on /image_raw", "the camera is not running", "ROS_DOMAIN_ID", "LARGE_DATA"
     )
 
 
-def test_silence_names_topics_that_have_images(graph, reluctant):
+def test_images_on_other_topics(graph, reluctant):
     with graph.camera("/front/image_color"), graph.camera("/rear/image_raw"):
-        silence(graph, "/front/image_color", "-r image_raw:=/rear/image_raw")
+        wait_for_error(graph, "/front/image_color", "-r image_raw:=/rear/image_raw")
 
 
-def test_silence_of_an_incompatible_publisher_is_explained(graph, reluctant):
+def test_an_incompatible_publisher(graph, reluctant):
     with graph.camera(qos=BEST_EFFORT) as camera:
         fitting = "-p qos_overrides./image_raw.subscription.reliability:=best_effort"
-        silence(graph, "/test offers an incompatible QoS", fitting)
+        wait_for_error(graph, "/test offers an incompatible QoS", fitting)
         camera.send()
 
 
-def test_silence_of_another_type_is_explained(graph, reluctant):
+def test_a_publisher_of_another_type(graph, reluctant):
     publisher = graph.node.create_publisher(CompressedImage, IMAGE, 1)
-    silence(graph, "/test publishes sensor_msgs/msg/CompressedImage, expected", "set the parameter image_transport to")
+    wait_for_error(
+        graph, "/test publishes sensor_msgs/msg/CompressedImage, expected", "set the parameter image_transport to"
+    )
     graph.node.destroy_publisher(publisher)
 
 
-def test_silence_of_a_fitting_publisher_is_a_matter_of_transport(graph, reluctant):
+def test_a_compatible_publisher_that_does_not_publish(graph, reluctant):
     with graph.camera():
         mine = "and this node ('')"
-        silence(graph, "/test publishes on /image_raw, but nothing arrives", "the camera has stopped", mine)
+        wait_for_error(graph, "/test publishes on /image_raw, but nothing arrives", "the camera has stopped", mine)
 
 
-def test_qos_overrides_decide(graph, reluctant):
+def test_qos_overrides_take_precedence(graph, reluctant):
     subscriptions = graph.node.get_subscriptions_info_by_topic
     (info,) = graph.wait_for(lambda: subscriptions(IMAGE), "the node's subscription")
     assert info.qos_profile.reliability == ReliabilityPolicy.RELIABLE
@@ -105,7 +107,7 @@ def test_sigterm_ends_the_node_without_a_traceback(reluctant):
     assert "Traceback" not in reluctant.output()
 
 
-def test_killed_node_resumes_when_it_is_started_again(graph, start, start_node, weights):
+def test_a_killed_node_resumes_after_a_restart(graph, start, start_node, weights):
     start(str(Path(__file__).parents[1] / "camera.py"), "5")
     parameters = {"model": str(weights), "task": "semantic"}
     with graph.listening({"mask": Image}) as messages:
@@ -128,7 +130,7 @@ def test_killed_node_resumes_when_it_is_started_again(graph, start, start_node, 
         ({f"qos_overrides.{IMAGE}.subscription.reliability": "sometimes"}, ["sometimes", "best_effort"]),
     ],
 )
-def test_wrong_initial_parameter_is_a_message_and_not_a_traceback(capfd, parameter, words):
+def test_an_invalid_initial_parameter_gives_a_message_without_a_traceback(capfd, parameter, words):
     arguments = [argument for name, value in parameter.items() for argument in ("-p", f"{name}:={value}")]
     assert main(["--ros-args", *arguments]) == 2
     message = capfd.readouterr().err

@@ -1,4 +1,4 @@
-"""The publishers of the node, without the node: messages that are drawn into again and again."""
+"""Outputs and their publishers, which draw into the same messages every time."""
 
 import numpy as np
 import pytest
@@ -13,11 +13,11 @@ LABELS = LabelMap.load("camvid11")
 SIZE = (240, 320)
 FRAMES = 8
 CAMERAS = {"front/": 0, "rear/": 100}
-"""Prefix of the topics → what is added to the number of a frame to get its pixels."""
+"""Prefix of the topics → offset from the number of a frame to its pixel values."""
 
 
 def frame(number: int, value: int) -> SegmentedFrame:
-    """One whose every label, confidence and segment id is `value`, and whose stamp is its number."""
+    """A frame stamped with its number whose labels, confidences and segment ids are all `value`."""
     header = Header(frame_id="camera")
     header.stamp.sec = number
     result = SegmentationResult(*(np.full(SIZE, value, dtype) for dtype in (np.uint8, np.uint8, np.uint16)), ())
@@ -32,8 +32,8 @@ def outputs(graph) -> dict[str, OutputPublishers]:
         output.close()
 
 
-def test_a_frame_never_shows_in_the_message_of_another_one_however_late_that_is_read(graph, outputs):
-    """All frames of both cameras are published before the listener takes the first one."""
+def test_messages_are_independent_however_late_they_are_read(graph, outputs):
+    """All frames of both cameras are published before the subscriber takes the first one."""
     dtypes = {"mask": np.uint8, "confidence": np.uint8, "panoptic": np.uint16}
     heard = {(prefix, topic): graph.collect(Image, f"/test/{prefix}{topic}") for prefix in CAMERAS for topic in dtypes}
     graph.wait_for(

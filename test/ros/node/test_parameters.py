@@ -1,4 +1,4 @@
-"""The declarations in a node of this process; test_segmentation_node asks the running node over ROS."""
+"""Parameters of a node in this process; test_segmentation_node tests them over ROS."""
 
 from collections.abc import Iterator
 
@@ -38,14 +38,14 @@ def change(node: Node, **values) -> tuple[bool, str]:
     return result.successful, result.reason
 
 
-def test_what_the_node_was_started_with_comes_before_the_default(parameters):
+def test_initial_values_override_defaults(parameters):
     given = {"cameras": ["front", "rear"], "overlay_alpha": 0.25}
     for setting in SETTINGS:
         default = list(setting.default) if isinstance(setting.default, tuple) else setting.default
         assert parameters[setting.name] == given.get(setting.name, default)
 
 
-def test_descriptors_tell_what_the_declaration_says(node, parameters):
+def test_descriptors_match_the_settings(node, parameters):
     for setting in SETTINGS:
         descriptor = node.describe_parameter(setting.name)
         assert descriptor.description.startswith(setting.description)
@@ -56,26 +56,26 @@ def test_descriptors_tell_what_the_declaration_says(node, parameters):
 
 
 @pytest.mark.parametrize("wrong", [1.5, -0.1, float("nan"), float("inf"), "high", 1])
-def test_a_wrong_value_is_refused_and_the_others_of_the_same_call_with_it(node, parameters, wrong):
+def test_an_invalid_value_rejects_the_whole_call(node, parameters, wrong):
     accepted, reason = change(node, overlay_alpha=0.75, score_threshold=wrong)
     assert not accepted
     assert reason
     assert (parameters["overlay_alpha"], parameters["score_threshold"]) == (0.25, 0.8)
 
 
-def test_every_problem_of_a_call_is_named(node, parameters):
+def test_all_problems_of_a_call_are_reported(node, parameters):
     _, reason = change(node, reliability="perhaps", image_transport="theora")
     assert "reliability: expected one of auto, reliable, best_effort, got 'perhaps'" in reason
     assert "image_transport: expected one of raw, compressed, got 'theora'" in reason
 
 
-def test_what_is_read_once_can_be_set_only_before(node, parameters, configured):
+def test_parameters_that_are_read_once_are_rejected_afterwards(node, parameters, configured):
     assert change(node, cameras=["left", "right"]) == (True, "")
     configured.append("yes")
     accepted, reason = change(node, cameras=["front"])
     assert not accepted
     assert "ros2 lifecycle set /parameters deactivate" in reason
-    assert change(node, cameras=["left", "right"]) == (True, "")  # nothing changes
+    assert change(node, cameras=["left", "right"]) == (True, "")  # unchanged
     accepted, reason = change(node, autostart=False)
     assert not accepted
     assert "-p autostart:=False" in reason

@@ -1,4 +1,4 @@
-"""The node as a process, spoken to over ROS alone. One process serves all tests that leave it as they found it."""
+"""The node as a process, tested over ROS only. Tests that restore its state share one process."""
 
 import signal
 
@@ -23,7 +23,7 @@ PANOPTIC = {"panoptic": Image, "segments": SegmentArray, "detections": Detection
 ALL = SEMANTIC | PANOPTIC | {"latency": Latency}
 LATCHED = QoSProfile(depth=1, reliability=ReliabilityPolicy.RELIABLE, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 EVERYTHING = {"score_threshold": "0.0", "overlap_threshold": "0.0"}
-"""With these thresholds random weights yield segments."""
+"""Thresholds with which random weights yield segments."""
 
 
 TRANSITIONS = 100
@@ -39,7 +39,7 @@ def pixels_of(message: Image) -> np.ndarray:
 
 
 def complete_set(messages: dict[str, list]) -> dict | None:
-    """topic → message, of the first stamp that has arrived on every topic."""
+    """Topic → message, for the first stamp that has arrived on every topic."""
     by_stamp = {topic: {stamp_of(message): message for message in found} for topic, found in messages.items()}
     common = set.intersection(*(set(found) for found in by_stamp.values()))
     return {topic: found[min(common)] for topic, found in by_stamp.items()} if common else None
@@ -60,7 +60,7 @@ def camera(graph, process):
 
 @pytest.fixture
 def outputs(graph, camera):
-    """One message of every topic, all of the same camera image, and the images that were sent."""
+    """A message of every topic for the same camera image, and the images that were sent."""
     sent = []
     with graph.listening(ALL) as messages:
         found = graph.wait_for(
@@ -77,7 +77,7 @@ def test_every_output_carries_stamp_and_frame_of_its_image(outputs):
         assert detection.header == outputs["detections"].header
 
 
-def test_images_have_the_size_and_encoding_that_is_promised(outputs):
+def test_images_have_the_documented_size_and_encoding(outputs):
     encodings = {"mask": "mono8", "confidence": "mono8", "panoptic": "mono16", "color_mask": "rgb8", "overlay": "rgb8"}
     for topic, encoding in encodings.items():
         message = outputs[topic]
@@ -85,7 +85,7 @@ def test_images_have_the_size_and_encoding_that_is_promised(outputs):
     assert (outputs["camera_info"].width, outputs["camera_info"].header.frame_id) == (80, "front_camera")
 
 
-def test_panoptic_segments_and_mask_tell_the_same_story(outputs):
+def test_panoptic_segments_and_mask_are_consistent(outputs):
     panoptic, mask = pixels_of(outputs["panoptic"]), pixels_of(outputs["mask"])
     segments = outputs["segments"].segments
     assert segments
@@ -102,7 +102,7 @@ def test_panoptic_segments_and_mask_tell_the_same_story(outputs):
     assert [(d.id, d.results[0].hypothesis.class_id) for d in outputs["detections"].detections] == things
 
 
-def test_color_mask_is_the_mask_in_the_colours_of_the_label_map(outputs):
+def test_color_mask_is_the_mask_in_the_colors_of_the_label_map(outputs):
     palette = LabelMap.load("camvid11").palette
     np.testing.assert_array_equal(pixels_of(outputs["color_mask"]), palette[pixels_of(outputs["mask"])[..., 0]])
 
@@ -115,7 +115,7 @@ def test_latency_adds_up(outputs):
     assert sum(stages) <= latency.total_ms * 1.001
 
 
-def test_labels_are_there_for_those_who_come_late(graph, process):
+def test_late_subscribers_get_the_labels(graph, process):
     infos = graph.collect(LabelInfo, "/bisenetformer/label_info", LATCHED)
     maps = graph.collect(LabelMapMessage, "/bisenetformer/label_map", LATCHED)
     graph.wait_for(lambda: infos and maps, "label_info and label_map")
@@ -138,8 +138,8 @@ def test_size_and_encoding_may_change_from_frame_to_frame(graph, camera):
             )
 
 
-def test_topics_are_what_nav2s_semantic_segmentation_layer_asks_for(graph, camera):
-    """With its QoS: best effort, keep last 50, and for the labels reliable, transient local, keep last 5."""
+def test_topics_suit_the_semantic_segmentation_layer_of_nav2(graph, camera):
+    """With its QoS: best effort, keep last 50; for the labels reliable, transient local, keep last 5."""
     sensor = QoSProfile(depth=50, reliability=ReliabilityPolicy.BEST_EFFORT)
     latched = QoSProfile(depth=5, durability=DurabilityPolicy.TRANSIENT_LOCAL)
     layout = yaml.safe_load((share_dir() / "config" / "nav2.yaml").read_text())
@@ -165,7 +165,7 @@ def test_bad_frames_are_explained_in_diagnostics(graph, camera):
     assert graph.status("/image_raw").level != DiagnosticStatus.OK
 
 
-def test_diagnostics_have_the_keys_that_dashboards_look_for(graph, camera, outputs):
+def test_diagnostics_have_the_keys_of_dashboards(graph, camera, outputs):
     expected = {
         "frame_rate_node",
         "frame_rate_msg",
@@ -175,7 +175,7 @@ def test_diagnostics_have_the_keys_that_dashboards_look_for(graph, camera, outpu
     }
     stages = ("transport", "decode", "preprocess", "inference", "postprocess", "publish", "total")
     expected |= {f"{stage}_ms_p{p}" for stage in stages for p in (50, 95, 99)}
-    with graph.listening({"mask": Image}):  # the percentiles are of the last five seconds
+    with graph.listening({"mask": Image}):  # the percentiles cover the last five seconds
         graph.wait_for(lambda: expected <= graph.values("/image_raw").keys(), "the keys", camera.send)
     model = graph.values("model")
     assert (model["model"], model["engine"], model["task"]) == ("random-nano", "torch", "panoptic")
@@ -183,12 +183,12 @@ def test_diagnostics_have_the_keys_that_dashboards_look_for(graph, camera, outpu
     assert model["label_map"].startswith("camvid11")
 
 
-def test_frames_are_not_segmented_for_nobody(graph, camera):
+def test_frames_without_subscribers_are_not_segmented(graph, camera):
     def counts() -> tuple[int, int]:
         values = graph.values("/image_raw")
         return int(values.get("dropped.no_listener", 0)), int(values["total_segmented_frames"])
 
-    graph.wait_for(lambda: graph.status("/image_raw").message.startswith("idle"), "nobody listens", camera.send)
+    graph.wait_for(lambda: graph.status("/image_raw").message.startswith("idle"), "an idle node", camera.send)
     dropped, _ = counts()
     graph.wait_for(lambda: counts()[0] > dropped, "the first frame without a listener", camera.send)
     dropped, segmented = counts()
@@ -200,7 +200,7 @@ def test_thresholds_and_alpha_change_live(graph, camera):
     with graph.listening({"segments": SegmentArray, "overlay": Image, "color_mask": Image}) as messages:
 
         def after_setting(name: str, value: float) -> dict:
-            """The outputs of a frame that was sent after the change."""
+            """The outputs of a frame sent after the change."""
             assert graph.set_parameter(name, value) == (True, "")
             earliest = stamp_of(camera.send())
 
@@ -219,7 +219,7 @@ def test_thresholds_and_alpha_change_live(graph, camera):
 
 
 def distance(messages: dict) -> float:
-    """How far the overlay is from the pure colours."""
+    """Distance of the overlay from the pure colors."""
     return float(np.abs(pixels_of(messages["overlay"]).astype(int) - pixels_of(messages["color_mask"])).mean())
 
 
@@ -235,14 +235,14 @@ def distance(messages: dict) -> float:
         ("autostart", False, ["restart", "-p autostart:=False"]),
     ],
 )
-def test_wrong_parameter_is_refused_with_a_reason(graph, process, name, value, words):
+def test_an_invalid_parameter_is_rejected_with_a_reason(graph, process, name, value, words):
     accepted, reason = graph.set_parameter(name, value)
     assert not accepted
     for word in words:
         assert word in reason
 
 
-def test_enable_service_switches_off_and_on(graph, camera):
+def test_enable_service_disables_and_enables(graph, camera):
     with graph.listening({"mask": Image}) as messages:
         graph.wait_for(lambda: messages["mask"], "a mask", camera.send)
         response = graph.call(SetBool, "enable", data=False)
@@ -283,11 +283,11 @@ POSSIBLE = {
     "inactive": {"activate": "active", "cleanup": "unconfigured"},
     "active": {"deactivate": "inactive"},
 }
-"""State → transition → the state that it leads to."""
+"""State → transition → next state."""
 
 
-def test_transitions_in_any_order_leave_nothing_behind(graph, process, camera):
-    """Every third one is impossible; every fourth of the others loads the model, which takes 8 MiB."""
+def test_transitions_in_any_order_leak_nothing(graph, process, camera):
+    """A third of them are invalid; a quarter of the others load the model, which takes 8 MiB."""
     choose = np.random.default_rng(0).choice
     state = "active"
 
@@ -325,7 +325,7 @@ def test_nothing_is_published_while_inactive(graph, camera):
     with graph.listening({"mask": Image}) as messages:
         graph.wait_for(lambda: messages["mask"], "a mask", camera.send)
         assert graph.change_state("deactivate")
-        graph.forget_diagnostics()  # the newest may be of an earlier time without activity
+        graph.forget_diagnostics()  # the latest may be from an earlier inactive phase
         graph.wait_for(lambda: graph.values("model").get("state") == "inactive", "the state")
         graph.wait_for(lambda: graph.node.count_subscribers("image_raw") == 0, "the subscription is gone")
         received = graph.values("/image_raw")["total_received_frames"]
@@ -362,7 +362,7 @@ def test_reliability_follows_the_publishers(graph, camera):
     graph.set_parameter("reliability", "auto")
 
 
-def test_parameters_are_documented_by_the_node_itself(graph, process):
+def test_parameters_have_descriptions(graph, process):
     from rcl_interfaces.srv import DescribeParameters, ListParameters
 
     names = graph.call(ListParameters, "list_parameters").result.names

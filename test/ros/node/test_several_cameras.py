@@ -1,4 +1,4 @@
-"""Two cameras on one engine, then one that sends JPEG: one process, which is reconfigured on the way."""
+"""Two cameras on one engine, then one that sends JPEG, in one process that is reconfigured."""
 
 import io
 from pathlib import Path
@@ -22,7 +22,7 @@ CAMERAS = Path(__file__).parents[3] / "config" / "cameras.yaml"
 
 @pytest.fixture(scope="module")
 def process(graph, start, weights):
-    """With the file that users begin with; what comes after it on the command line has the last word."""
+    """Uses the example parameter file; later arguments override it."""
     others = {"model": weights, "score_threshold": 0.0, "max_age_ms": 0.0, "diagnostic_updater.period": 0.2}
     arguments = [part for name, value in others.items() for part in ("-p", f"{name}:={value}")]
     node = "bisenetformer_ros.ros.node.segmentation_node"
@@ -47,7 +47,7 @@ def stamp_of(message) -> tuple[int, int]:
     return message.header.stamp.sec, message.header.stamp.nanosec
 
 
-def test_every_camera_has_topics_and_a_status_of_its_own(graph, front, rear):
+def test_every_camera_has_its_own_topics_and_status(graph, front, rear):
     topics = {"front/mask": Image, "rear/mask": Image, "front/camera_info": CameraInfo, "rear/segments": SegmentArray}
     header = Header(frame_id="rear_camera")
     with graph.listening(topics) as messages:
@@ -74,12 +74,12 @@ def test_labels_are_the_same_for_all_cameras(graph, process):
     graph.wait_for(lambda: infos, "label_info")
 
 
-def test_pictures_of_one_size_go_through_the_engine_together_and_are_not_mixed_up(graph, weights, front, rear):
+def test_images_of_one_size_form_a_batch_and_are_not_mixed_up(graph, weights, front, rear):
     sent: dict[tuple, Image] = {}
     with graph.listening({"front/mask": Image, "rear/mask": Image}) as messages:
 
         def masks(name: str) -> list[tuple[Image, Image]]:
-            """With their pictures, of those that were sent here."""
+            """Pairs of sent images and their masks."""
             return [
                 (sent[name, stamp], mask)
                 for mask in messages[f"{name}/mask"]
@@ -97,10 +97,10 @@ def test_pictures_of_one_size_go_through_the_engine_together_and_are_not_mixed_u
     for picture, mask in pairs:
         expected = segment(np.frombuffer(picture.data, np.uint8).reshape(64, 96, 3)).label_map
         agreement = np.mean(np.frombuffer(mask.data, np.uint8).reshape(64, 96) == expected)
-        assert agreement > 0.99  # two pictures at once are summed up in another order
+        assert agreement > 0.99  # a batch of two is summed in another order
 
 
-def test_a_camera_that_floods_the_node_takes_nothing_from_the_other(graph, front, rear):
+def test_a_flooding_camera_does_not_starve_the_other(graph, front, rear):
     def count(topic: str, key: str) -> int:
         return int(graph.values(topic).get(key, 0))
 
@@ -132,7 +132,7 @@ def flood(camera) -> None:
         camera.send(size=(240, 320))
 
 
-def test_only_what_somebody_listens_to_is_built(graph, front, rear):
+def test_only_outputs_with_subscribers_are_built(graph, front, rear):
     def both() -> None:
         front.send()
         rear.send()
@@ -143,7 +143,7 @@ def test_only_what_somebody_listens_to_is_built(graph, front, rear):
     def are_idle() -> bool:
         return all(graph.status(topic).message.startswith("idle") for topic in (FRONT, REAR))
 
-    graph.wait_for(are_idle, "nobody listens any more", both)
+    graph.wait_for(are_idle, "idle cameras", both)
     graph.settle()
     before_front, before_rear, before_unheard = graph.values(FRONT), graph.values(REAR), unheard()
     with graph.listening({"front/overlay": Image}) as messages:
@@ -158,7 +158,7 @@ def test_only_what_somebody_listens_to_is_built(graph, front, rear):
     assert after_rear["total_segmented_frames"] == before_rear["total_segmented_frames"]
 
 
-def test_silence_of_one_camera_is_told_of_that_one(graph, front, rear):
+def test_missing_images_are_reported_for_their_camera(graph, front, rear):
     with graph.listening({"front/mask": Image, "rear/mask": Image}):
 
         def levels() -> list[bool]:
@@ -168,7 +168,7 @@ def test_silence_of_one_camera_is_told_of_that_one(graph, front, rear):
         assert "publishes on /rear/image_raw, but nothing arrives" in graph.status(REAR).message
 
 
-def test_cameras_are_read_anew_when_the_node_is_configured(graph, process):
+def test_cameras_are_read_on_configure(graph, process):
     accepted, reason = graph.set_parameter("cameras", ["left"])
     assert not accepted
     assert "cleanup" in reason
@@ -208,7 +208,7 @@ def test_jpeg_and_png_are_segmented(graph, process, weights):
     graph.node.destroy_publisher(publisher)
 
 
-def test_a_camera_that_comes_back_starts_to_count_anew_but_keeps_its_qos_override(graph, process):
+def test_a_camera_added_again_restarts_its_counts_and_keeps_its_qos_override(graph, process):
     assert graph.change_state("deactivate")
     assert graph.change_state("cleanup")
     assert graph.set_parameter("cameras", ["front", "left"]) == (True, "")
