@@ -1,8 +1,8 @@
-"""The errors a user can meet. Every message says what was expected, what came and what to do."""
+"""Errors for users. Every message states what was expected, what came and what to do."""
 
 
 class BiSeNetFormerError(Exception):
-    """Root of every error this package raises on purpose."""
+    """Root of all errors that this package raises on purpose."""
 
 
 class InputError(BiSeNetFormerError, ValueError):
@@ -10,7 +10,7 @@ class InputError(BiSeNetFormerError, ValueError):
 
 
 class ModelError(BiSeNetFormerError):
-    """A weights file that is missing, damaged or not a BiSeNetFormer."""
+    """A weights file that is missing, corrupt or not a BiSeNetFormer."""
 
 
 class EngineError(BiSeNetFormerError):
@@ -18,8 +18,8 @@ class EngineError(BiSeNetFormerError):
 
 
 class ConfigError(BiSeNetFormerError, ValueError):
-    """A configuration file or a parameter with a wrong value."""
+    """A configuration file or parameter with an invalid value."""
 
 
 class DataError(BiSeNetFormerError):
-    """A data set on disk that is incomplete or damaged."""
+    """A data set on disk that is incomplete or corrupt."""

@@ -1,4 +1,4 @@
-"""Class names, colours and the thing/stuff distinction of a data set."""
+"""Label maps: class names, colours and the distinction of things and stuff."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ from bisenetformer_ros.results import UNLABELED
 
 @dataclass(frozen=True)
 class Label:
-    """One class. id: 0..254, the value in label maps. color: R, G, B, 0..255 each."""
+    """One class: `id` is 0..254, `color` is R, G, B of 0..255 each."""
 
     id: int
     name: str
@@ -26,7 +26,7 @@ class Label:
 
 @dataclass(frozen=True)
 class LabelMap:
-    """The classes of a data set, ordered by id, ids 0..K-1 without gaps."""
+    """The classes of a data set, ordered by id, 0..K-1 without gaps. Raises ConfigError for invalid labels."""
 
     name: str
     labels: tuple[Label, ...]
@@ -51,7 +51,7 @@ class LabelMap:
 
     @cached_property
     def palette(self) -> np.ndarray:
-        """(256, 3) uint8 RGB colour per label value; black for values without a class, 255 included."""
+        """(256, 3) uint8 RGB per label value; black for values without a class, such as 255."""
         palette = np.zeros((256, 3), np.uint8)
         for label in self.labels:
             palette[label.id] = label.color
@@ -59,9 +59,10 @@ class LabelMap:
 
     @classmethod
     def load(cls, name: str | Path) -> "LabelMap":
-        """Reads a YAML file, given by path or by the name of a shipped label map.
+        """Load a YAML file, by path or by the name of a shipped label map.
 
-        Raises ConfigError for a missing or wrong file.
+        Raises:
+            ConfigError: The file is missing or invalid.
         """
         try:
             path = config_file("labels", str(name), ".yaml")
@@ -76,7 +77,11 @@ class LabelMap:
 
     @classmethod
     def from_dict(cls, content: Any, default_name: str = "labels") -> "LabelMap":
-        """Builds from {name, labels: [{name, is_thing, color}, …]}; ids are the positions in the list."""
+        """Build from {name, labels: [{name, is_thing, color}, …]}; ids are positions in the list.
+
+        Raises:
+            ConfigError: The content is invalid.
+        """
         if not isinstance(content, Mapping) or not isinstance(content.get("labels"), list):
             raise ConfigError(
                 f"label map '{default_name}': expected a mapping with a list 'labels' of "
@@ -92,13 +97,13 @@ class LabelMap:
 
     @classmethod
     def anonymous(cls, num_classes: int) -> "LabelMap":
-        """Names `class_0` … and evenly spread colours, for a network that came without a label map."""
+        """Build `class_0`, … with evenly spread colours, for a network without a label map."""
         hues = (np.arange(num_classes) * 0.61803398875) % 1.0  # golden ratio: neighbours differ
         colors = [_hue_to_rgb(hue) for hue in hues]
         return cls("anonymous", tuple(Label(i, f"class_{i}", False, colors[i]) for i in range(num_classes)))
 
     def to_dict(self) -> dict[str, Any]:
-        """The inverse of `from_dict`, of plain JSON types."""
+        """Invert `from_dict`, in JSON types."""
         labels = [{"name": label.name, "is_thing": label.is_thing, "color": list(label.color)} for label in self.labels]
         return {"name": self.name, "labels": labels}
 

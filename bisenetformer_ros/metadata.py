@@ -1,4 +1,4 @@
-"""What a weights file says about itself, beside the weights."""
+"""Metadata of a weights file."""
 
 import json
 from collections.abc import Mapping
@@ -9,7 +9,7 @@ from bisenetformer_ros.errors import ModelError
 from bisenetformer_ros.labels import LabelMap
 
 IMAGENET_MEAN = (123.675, 116.28, 103.53)
-"""RGB mean of ImageNet in 0..255, the value that the authors' networks are normalized with."""
+"""RGB mean of ImageNet, 0..255, by which the authors normalize."""
 IMAGENET_STD = (58.395, 57.12, 57.375)
 
 FORMAT_VERSION = "1"
@@ -17,13 +17,17 @@ FORMAT_VERSION = "1"
 
 @dataclass(frozen=True)
 class ModelMetadata:
-    """Everything an engine needs to know besides the weights.
+    """Everything an engine needs besides the weights.
 
-    architecture: keywords of `build_model`, {"name": …, "num_classes": …, …}.
-    input_size: None = the camera's size; int = length of the shorter side; (height, width) = a box to fit into and pad
-        to. The aspect ratio is kept in every case.
-    pixel_mean, pixel_std: RGB in 0..255; the network normalizes, padding uses the mean.
-    provenance: where the weights come from: data, iterations, commit, measured quality; free text and numbers.
+    Attributes:
+        name: Of the model.
+        architecture: Keywords of `build_model`, {"name": …, "num_classes": …, …}.
+        labels: Classes of the model.
+        input_size: None for the camera's size, an int for the length of the shorter side, (height, width) for a box to
+            fit into and pad to. The aspect ratio is always kept.
+        pixel_mean: R, G, B, 0..255; the network subtracts it, and padding uses it.
+        pixel_std: R, G, B, 0..255.
+        provenance: Origin of the weights: data, iterations, commit, measured quality; free text and numbers.
     """
 
     name: str
@@ -35,7 +39,7 @@ class ModelMetadata:
     provenance: Mapping[str, Any] = field(default_factory=dict)
 
     def to_strings(self) -> dict[str, str]:
-        """Flat string mapping, as the headers of safetensors and ONNX files hold it."""
+        """Convert to a flat mapping of strings, as in headers of safetensors and ONNX files."""
         return {
             "format": FORMAT_VERSION,
             "name": self.name,
@@ -49,7 +53,7 @@ class ModelMetadata:
 
     @classmethod
     def from_strings(cls, strings: Mapping[str, str]) -> "ModelMetadata":
-        """The inverse of `to_strings`; raises ModelError that names what is missing or damaged."""
+        """Invert `to_strings`. Raises ModelError, which names what is missing or corrupt."""
         missing = [key for key in ("format", "name", "architecture", "labels") if key not in strings]
         if missing:
             raise ModelError(f"the file's header lacks {', '.join(missing)}: not written by this package")

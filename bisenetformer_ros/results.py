@@ -1,4 +1,4 @@
-"""What goes in and comes out of a segmentation, as plain immutable records."""
+"""Inputs and outputs of a segmentation, as plain immutable records."""
 
 from dataclasses import dataclass, field, fields
 
@@ -10,9 +10,12 @@ UNLABELED = 255
 
 @dataclass(frozen=True)
 class ImageGeometry:
-    """How a camera image was brought to the size of the network, and the way back.
+    """How a camera image is brought to the network's size. The resized image is the top left of the padded one.
 
-    All sizes are (height, width) in pixels. The resized image lies in the top left corner of the padded one.
+    Attributes:
+        image_size: (height, width) of the camera image in pixels.
+        resized_size: (height, width) after resizing.
+        padded_size: (height, width) of the network's input.
     """
 
     image_size: tuple[int, int]
@@ -24,8 +27,15 @@ class ImageGeometry:
 class Segment:
     """One region of a panoptic map: an instance of a thing, or all of a stuff class.
 
-    id: value in `panoptic_map`, from 1. score: 0..1. area: pixels.
-    box_xyxy: x_min, y_min, x_max, y_max in pixels, max exclusive. centroid_xy: mean pixel centre.
+    Attributes:
+        id: Value in `panoptic_map`, from 1.
+        class_id: Index in the label map.
+        class_name: Name of the class.
+        is_thing: Whether the class is countable.
+        score: 0 to 1.
+        area: Pixels.
+        box_xyxy: x_min, y_min, x_max, y_max in pixels, max exclusive.
+        centroid_xy: Mean pixel centre.
     """
 
     id: int
@@ -40,7 +50,7 @@ class Segment:
 
 @dataclass(frozen=True)
 class StageTimes:
-    """Wall time of each step of one frame, in milliseconds."""
+    """Wall time per stage of one frame, in milliseconds."""
 
     preprocess: float
     inference: float
@@ -48,18 +58,19 @@ class StageTimes:
 
 
 STAGES = tuple(stage.name for stage in fields(StageTimes))
-"""The stages that `StageTimes` measures, in order."""
+"""Stages of `StageTimes`, in order."""
 
 
 @dataclass(frozen=True, eq=False)
 class SegmentationResult:
-    """Everything known about one image.
+    """Segmentation of one image.
 
-    label_map: (H, W) uint8, class id per pixel, 255 = unlabeled.
-    confidence: (H, W) uint8, 0..255 for a probability of 0..1.
-    panoptic_map: (H, W) uint16, segment id per pixel, 0 = none; None for the semantic task.
-    segments: one per id in `panoptic_map`, ordered by id; empty for the semantic task.
-    times_ms: where the time went; None if it was not measured.
+    Attributes:
+        label_map: (H, W) uint8, class id per pixel, 255 = unlabeled.
+        confidence: (H, W) uint8, 0..255 for a probability of 0 to 1.
+        panoptic_map: (H, W) uint16, segment id per pixel, 0 = none; None for the semantic task.
+        segments: One per id in `panoptic_map`, ordered by id; empty for the semantic task.
+        times_ms: None if not measured.
     """
 
     label_map: np.ndarray
