@@ -1,6 +1,7 @@
 """Decoding with cv_bridge against decoding without it, on every encoding and layout. Most tests need cv_bridge."""
 
 import sys
+import types
 
 import numpy as np
 import pytest
@@ -68,16 +69,46 @@ def test_cv_bridge_is_called(monkeypatch):
     assert [message.encoding for message, _ in calls] == ["bgr8"]
 
 
-def test_without_cv_bridge_opencv_decodes_everything(monkeypatch):
-    monkeypatch.setitem(sys.modules, "cv_bridge", None)  # so that importing it raises
-    open_bridge.cache_clear()
-    try:
-        for encoding in ENCODINGS:
-            message = random_image(encoding, (6, 8), padding=0)
-            np.testing.assert_array_equal(decode(message), decode_image(message))
-        assert open_bridge()[2].startswith("OpenCV (cv_bridge is not usable: ModuleNotFoundError")
-    finally:
+@pytest.fixture
+def install(monkeypatch):
+    """install(module): Let `import cv_bridge` give the module; None makes it fail."""
+
+    def install(module):
+        monkeypatch.setitem(sys.modules, "cv_bridge", module)
         open_bridge.cache_clear()
+
+    yield install
+    open_bridge.cache_clear()
+
+
+def test_without_cv_bridge_opencv_decodes_everything(install):
+    install(None)
+    for encoding in ENCODINGS:
+        message = random_image(encoding, (6, 8), padding=0)
+        np.testing.assert_array_equal(decode(message), decode_image(message))
+    assert open_bridge()[2].startswith("OpenCV (cv_bridge is not usable: ModuleNotFoundError")
+
+
+def test_a_cv_bridge_is_used_only_where_its_pixels_are_right(install):
+    """One that swaps red and blue of bgr8, as an older version might, and knows one other encoding."""
+    calls = []
+
+    class CvBridge:
+        def imgmsg_to_cv2(self, message, desired_encoding):
+            assert desired_encoding == "rgb8"
+            calls.append(message)
+            if message.encoding not in ("bgr8", "yuv422"):
+                raise TypeError("unknown encoding")
+            return decode_image(message)[..., ::-1] if message.encoding == "bgr8" else decode_image(message)
+
+    install(types.SimpleNamespace(CvBridge=CvBridge))
+    assert open_bridge()[1:] == (["yuv422"], "cv_bridge for yuv422; OpenCV for the others")
+    calls.clear()
+    for size, padding in (((6, 8), 0), ((6, 8), 1), ((6, 7), 0), ((2, 8), 0)):
+        for encoding in ENCODINGS:
+            message = random_image(encoding, size, padding)
+            np.testing.assert_array_equal(decode(message), decode_image(message))
+    assert [(message.encoding, message.height, message.width) for message in calls] == [("yuv422", 6, 8)]
 
 
 @pytest.mark.parametrize(
