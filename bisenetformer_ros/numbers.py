@@ -1,16 +1,21 @@
-"""Numbers for people and for JSON."""
+"""Formats numbers for messages and JSON."""
 
 import math
 from typing import Any
 
 
 def percent(share: float) -> str:
-    """A share of 0..1 in percent; a dash for nan, as of a class that did not occur."""
+    """Format a fraction of 0 to 1 in percent; nan, as of a class that does not occur, becomes a dash."""
     return "-" if math.isnan(share) else f"{100 * share:.1f}"
 
 
+def counted(number: int, noun: str) -> str:
+    """Return "1 image", "2 images", … for the noun "image"."""
+    return f"{number} {noun}{'s' * (number != 1)}"
+
+
 def without_nan(value: Any) -> Any:
-    """The same with None for nan, which JSON does not have. value: dicts, lists and tuples of any depth."""
+    """Replace nan, which JSON lacks, by None in nested dicts, lists and tuples."""
     if isinstance(value, dict):
         return {key: without_nan(item) for key, item in value.items()}
     if isinstance(value, list | tuple):

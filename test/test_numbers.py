@@ -1,7 +1,7 @@
 import json
 import math
 
-from bisenetformer_ros.numbers import percent, without_nan
+from bisenetformer_ros.numbers import counted, percent, without_nan
 
 
 def test_shares_are_told_in_percent() -> None:
@@ -11,3 +11,7 @@ def test_shares_are_told_in_percent() -> None:
 def test_nan_becomes_null_at_any_depth() -> None:
     content = {"a": math.nan, "b": [1, (math.nan, "nan")], "c": {"d": 0.5}}
     assert json.dumps(without_nan(content), allow_nan=False) == '{"a": null, "b": [1, [null, "nan"]], "c": {"d": 0.5}}'
+
+
+def test_counts_have_their_plural() -> None:
+    assert [counted(number, "image") for number in (0, 1, 2)] == ["0 images", "1 image", "2 images"]

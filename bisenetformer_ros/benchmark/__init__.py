@@ -1,1 +1,1 @@
-"""Speed, memory and agreement of engines on the same frames, and how near they come to what the machine can do."""
+"""Speed, memory and agreement of engines on the same frames, compared with the machine's peak rates."""

@@ -1,8 +1,7 @@
-"""The network of the authors' SDK (github.com/FocoosAI/focoos, tested with 0.25.0), run from a checkout of it.
+"""Runs the network of the authors' SDK (github.com/FocoosAI/focoos, tested with 0.25.0) from a checkout.
 
-The checkout stays where it is and its files stay as they are. Importing it whole would pull in a hub client, a trainer
-and a web interface; the network needs none of that, so the modules around it are replaced by stand-ins and PyTorch is
-all that has to be installed.
+The checkout is not modified. Importing it as a package would require a hub client, a trainer and a web interface, none
+of which the network uses. Stubs replace these modules, so that PyTorch is the only requirement.
 """
 
 import importlib
@@ -20,7 +19,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from bisenetformer_ros.benchmark.contestants import Segment
+from bisenetformer_ros.benchmark.contestants import SegmentFrame
 from bisenetformer_ros.errors import ConfigError
 from bisenetformer_ros.inference.postprocess import SemanticOrder
 from bisenetformer_ros.model.authors import from_authors
@@ -35,12 +34,15 @@ _PACKAGES = ("focoos", "focoos.models", "focoos.models.bisenetformer")
 
 @dataclass(frozen=True)
 class SdkContestant:
-    """weights: a weights file of this package, with an STDC backbone, for frames that need no resizing.
+    """The SDK's network with our weights, for frames that need no resizing.
 
-    A frame is converted to float32 and goes through the SDK's forward, which gives probabilities of classes, and of
-    masks enlarged to the frame's size. Their products are summed over the queries, as the SDK's semantic inference does
-    it, and the class of the largest score is taken. (The SDK's evaluation resizes the masks a second time, to the size
-    that they have; that is left out here.)
+    The SDK's forward returns class probabilities, and mask probabilities upsampled to the frame's size. Their products
+    are summed over the queries, as in the SDK's semantic inference, and the best class wins. The SDK's evaluation also
+    resizes the masks to the size they already have, which is omitted here.
+
+    Attributes:
+        weights: Weights file of this package, with an STDC backbone.
+        checkout: Checkout of the SDK.
     """
 
     weights: Path
@@ -50,7 +52,7 @@ class SdkContestant:
     precision: str = "fp32"
     semantic_order: SemanticOrder = "coarse"
 
-    def open(self) -> Segment:
+    def open(self) -> SegmentFrame:
         network = build_network(self.checkout, load_model(self.weights))
 
         @torch.inference_mode()
@@ -70,23 +72,24 @@ class SdkContestant:
 
 
 def build_network(checkout: Path, ours: BiSeNetFormer) -> nn.Module:
-    """The SDK's network with our weights, in eval mode. Raises ConfigError for another backbone than STDC."""
+    """Build the SDK's network with our weights, in eval mode. Raises ConfigError for a backbone other than STDC."""
     if not isinstance(ours.backbone, STDC):
-        raise ConfigError(f"the SDK has BiSeNetFormer with STDC backbones alone, not {type(ours.backbone).__name__}")
+        raise ConfigError(f"the SDK supports only STDC backbones, got {type(ours.backbone).__name__}")
     modules = _import_network(checkout)
-    backbone = modules.stdc.STDCConfig(**_describe_backbone(ours))
+    layers = [len(list(stage.children())) for stage in ours.backbone.stages]
+    backbone = modules.stdc.STDCConfig(base=ours.backbone.out_channels[0], layers=layers)
     config = modules.config.BisenetFormerConfig(backbone_config=backbone, **_describe(ours))
     theirs = modules.modelling.BisenetFormer(config)
     _, under_our_names = from_authors(dict(theirs.state_dict()))
     weights = ours.state_dict()
     with torch.no_grad():
         for name, tensor in under_our_names.items():
-            tensor.copy_(weights[name])  # a view of their parameter, so that this fills it
+            tensor.copy_(weights[name])  # a view of their parameter
     return theirs.eval()
 
 
 class _Modules(NamedTuple):
-    """The modules of the SDK that are used."""
+    """Modules of the SDK in use."""
 
     modelling: Any
     config: Any
@@ -94,16 +97,15 @@ class _Modules(NamedTuple):
 
 
 def _import_network(checkout: Path) -> _Modules:
-    """Raises ConfigError if there is no checkout at the path."""
     if not (checkout / _NETWORK).is_file():
-        raise ConfigError(f"{checkout} is no checkout of the authors' SDK: it has no {_NETWORK}")
+        raise ConfigError(f"{checkout} is not a checkout of the authors' SDK: it has no {_NETWORK}")
     names = ("focoos.models.bisenetformer.modelling", "focoos.models.bisenetformer.config", "focoos.nn.backbone.stdc")
-    with _stand_ins(checkout):
+    with _stubs(checkout):
         return _Modules(*map(importlib.import_module, names))
 
 
 def _describe(ours: BiSeNetFormer) -> dict[str, Any]:
-    """Our network's structure as fields of the SDK's configuration."""
+    """Describe our network in fields of the SDK's configuration."""
     decoder = ours.decoder
     num_queries, dim = decoder.query_feat.weight.shape
     channels = decoder.level_projections[0].in_channels
@@ -113,18 +115,14 @@ def _describe(ours: BiSeNetFormer) -> dict[str, Any]:
         "num_queries": num_queries,
         "transformer_predictor_hidden_dim": dim,
         "transformer_predictor_dec_layers": len(decoder.blocks),
-        "transformer_predictor_dim_feedforward": decoder.blocks[0].feedforward[0].out_features,
+        "transformer_predictor_dim_feedforward": decoder.blocks[0].get_parameter("feedforward.0.weight").shape[0],
         "pixel_mean": ours.pixel_mean.flatten().tolist(),
         "pixel_std": ours.pixel_std.flatten().tolist(),
     } | dict.fromkeys(of_channels, channels)
 
 
-def _describe_backbone(ours: BiSeNetFormer) -> dict[str, Any]:
-    return {"base": ours.backbone.out_channels[0], "layers": [len(stage) for stage in ours.backbone.stages]}
-
-
-class _StandIn(ModuleType):
-    """A module, and a package, that has every name asked for: a class without content."""
+class _Stub(ModuleType):
+    """A stub module and package: every name that is imported from it is an empty class."""
 
     def __getattr__(self, name: str) -> Any:
         if name == "__path__":
@@ -145,7 +143,7 @@ class _BackboneManager:
         return importlib.import_module("focoos.nn.backbone.stdc").STDC(config)
 
 
-_STAND_INS: dict[str, dict[str, Any]] = {
+_STUBS: dict[str, dict[str, Any]] = {
     "focoos.ports": {},
     "focoos.structures": {},
     "focoos.utils": {},
@@ -158,21 +156,21 @@ _STAND_INS: dict[str, dict[str, Any]] = {
     "focoos.model_manager": {"BackboneManager": _BackboneManager},
 }
 _FOR_TRAINING = ("torchvision", "scipy", "scipy.optimize")
-"""Libraries that the module of the loss imports."""
+"""Libraries that only the loss imports."""
 
 
 @contextmanager
-def _stand_ins(checkout: Path) -> Iterator[None]:
-    """The checkout's packages without their `__init__`, and stand-ins for what surrounds the network."""
+def _stubs(checkout: Path) -> Iterator[None]:
+    """Register the checkout's packages without their `__init__`, and stubs for the modules around the network."""
     replaced = [name for name in _FOR_TRAINING if name not in sys.modules]
     if "focoos" not in sys.modules:
         for name in _PACKAGES:
             sys.modules[name] = ModuleType(name)
             sys.modules[name].__path__ = [str(checkout / name.replace(".", "/"))]
-        for name, content in _STAND_INS.items():
-            sys.modules[name] = _StandIn(name)
+        for name, content in _STUBS.items():
+            sys.modules[name] = _Stub(name)
             sys.modules[name].__dict__.update(content)
-    sys.modules.update({name: _StandIn(name) for name in replaced})
+    sys.modules.update({name: _Stub(name) for name in replaced})
     try:
         yield
     finally:

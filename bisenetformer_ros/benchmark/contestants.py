@@ -1,4 +1,4 @@
-"""What is measured: an engine with a model, to be opened here or in another process."""
+"""Contestants: an engine with a model, to be opened in this process or another one."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -7,18 +7,18 @@ from typing import Protocol
 
 import numpy as np
 
-from bisenetformer_ros.inference.engines import open_engine
 from bisenetformer_ros.inference.engines.base import Engine
+from bisenetformer_ros.inference.engines.opening import open_engine
 from bisenetformer_ros.inference.engines.torch import TorchEngine
 from bisenetformer_ros.inference.postprocess import SemanticOrder
 from bisenetformer_ros.results import SegmentationResult
 
-Segment = Callable[[np.ndarray], SegmentationResult]
-"""(H, W, 3) uint8 RGB → result with its stages' times."""
+SegmentFrame = Callable[[np.ndarray], SegmentationResult]
+"""Maps (H, W, 3) uint8 RGB to a result with its stages' times."""
 
 
 class Contestant(Protocol):
-    """Small and picklable; what is heavy comes with `open`."""
+    """A small, picklable description; `open` loads the engine."""
 
     @property
     def name(self) -> str: ...
@@ -29,12 +29,22 @@ class Contestant(Protocol):
     @property
     def semantic_order(self) -> SemanticOrder: ...
 
-    def open(self) -> Segment: ...
+    def open(self) -> SegmentFrame: ...
 
 
 @dataclass(frozen=True)
 class EngineContestant:
-    """model: a weights file, or what else the engine runs. semantic_order: of PyTorch; a graph has its own in it."""
+    """An engine of this package.
+
+    Attributes:
+        model: Weights file, graph or engine file.
+        task: "semantic" or "panoptic".
+        engine: Name of the engine.
+        device: "auto", "cpu", "cuda" or "cuda:N".
+        precision: Of the network.
+        thresholds: Of score and overlap, 0 to 1.
+        semantic_order: Of PyTorch; a graph has its own built in.
+    """
 
     model: Path
     task: str
@@ -49,8 +59,8 @@ class EngineContestant:
         order = "" if self.semantic_order == "full" else f", {self.semantic_order}"
         return f"{self.engine} {self.precision}{order}"
 
-    def open(self) -> Segment:
-        """Raises EngineError where the engine cannot run."""
+    def open(self) -> SegmentFrame:
+        """Load the engine. Raises EngineError if it cannot run here."""
         engine = self.open_engine()
         return lambda frame: engine.segment([frame], *self.thresholds)[0]
 

@@ -1,4 +1,4 @@
-"""The files that graph engines run, exported when the first contestant needs them."""
+"""Files for graph engines, exported or built on demand."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -8,14 +8,19 @@ from pathlib import Path
 from bisenetformer_ros.benchmark.contestants import Contestant, EngineContestant
 from bisenetformer_ros.benchmark.frames import load_calibration
 from bisenetformer_ros.errors import EngineError
+from bisenetformer_ros.inference.engines.tensorrt.build import build_engine
 from bisenetformer_ros.inference.graph.contract import GRAPH_PRECISIONS
 
 
 @dataclass(frozen=True)
 class GraphFiles:
-    """Graphs for frames of (height, width) `frame_size`.
+    """Graphs for one frame size.
 
-    frames: as in `Plan`; int8 is calibrated on those that are not measured. status: is told what takes a while.
+    Attributes:
+        folder: Where the files are kept.
+        frame_size: (height, width) in pixels.
+        frames: As in `Plan`; int8 is calibrated on frames that are not measured.
+        status: Called with a message before anything slow.
     """
 
     folder: Path
@@ -24,7 +29,7 @@ class GraphFiles:
     status: Callable[[str], None]
 
     def prepare(self, contestant: Contestant) -> Contestant:
-        """The contestant with the file that its engine runs; raises EngineError where that cannot be made."""
+        """Return the contestant with the file that its engine runs. Raises EngineError if it cannot be made."""
         if not isinstance(contestant, EngineContestant) or contestant.engine == "torch":
             return contestant
         if find_spec(contestant.engine) is None:
@@ -45,31 +50,15 @@ class GraphFiles:
         try:
             from bisenetformer_ros.inference.graph.onnx import ExportOptions, build_onnx
         except ImportError as error:
-            raise EngineError(
-                f"graphs cannot be exported ({error}); pip install 'bisenetformer_ros[export]'"
-            ) from error
+            raise EngineError(f"cannot export graphs ({error}); pip install 'bisenetformer_ros[export]'") from error
         options = ExportOptions(contestant.task, self.frame_size, precision)
         calibration = load_calibration(self.frames, self.frame_size) if precision == "int8" else []
         graph = build_onnx(contestant.model, options, calibration, contestant.semantic_order)
         path.write_bytes(graph.SerializeToString())
 
     def _engine_file(self, graph: Path) -> Path:
-        from bisenetformer_ros.inference.engines.tensorrt.build import build_engine
-
         path = graph.with_suffix(".engine")
         if not path.is_file():
             self.status(f"building {path.name}, which takes minutes")
-            build_engine(graph, path, _Unheard())
+            build_engine(graph, path, progress=None)
         return path
-
-
-class _Unheard:
-    """Hears how the build of an engine goes, and tells nobody."""
-
-    cancelled = False
-
-    def phase_started(self, name: str, parent: str | None, num_steps: int) -> None: ...
-
-    def step_done(self, name: str, step: int) -> None: ...
-
-    def phase_finished(self, name: str) -> None: ...

@@ -1,4 +1,4 @@
-"""The memory that a contestant takes, measured in a process of its own."""
+"""Peak memory of a contestant, measured in a process of its own."""
 
 import multiprocessing
 from multiprocessing.connection import Connection
@@ -10,15 +10,18 @@ from bisenetformer_ros.benchmark.contestants import Contestant
 from bisenetformer_ros.errors import EngineError
 
 FRAMES = 3
-"""The first frame makes plans and caches; after the third nothing grows any more."""
+"""The first frame creates plans and caches; after the third, memory no longer grows."""
 
 
 def measure_peak_mib(contestant: Contestant, frame: np.ndarray) -> float:
-    """The most that a fresh process held in memory, in MiB, libraries included: opened, and a few frames segmented.
+    """Measure the peak memory, in MiB, of a new process that opens the contestant and segments FRAMES frames.
 
-    Of the GPU's memory nothing is counted. Raises EngineError if the process ends without a result.
+    This is resident memory with libraries, without GPU memory.
+
+    Raises:
+        EngineError: The process ended without a result.
     """
-    context = multiprocessing.get_context("spawn")  # a forked one would begin with this process's memory
+    context = multiprocessing.get_context("spawn")  # a forked process would start with this one's memory
     receiver, sender = context.Pipe(duplex=False)
     process = context.Process(target=_segment_and_report, args=(contestant, frame, sender))
     process.start()
@@ -28,7 +31,7 @@ def measure_peak_mib(contestant: Contestant, frame: np.ndarray) -> float:
     except EOFError:
         process.join()
         raise EngineError(
-            f"{contestant.name}: the process that measures memory ended early, exit code {process.exitcode}"
+            f"{contestant.name}: the process that measures memory exited early, exit code {process.exitcode}"
         ) from None
     finally:
         process.join()
@@ -42,7 +45,7 @@ def _segment_and_report(contestant: Contestant, frame: np.ndarray, sender: Conne
 
 
 def peak_mib() -> float:
-    """The most resident memory that this process has had, in MiB, from the kernel's books."""
-    # Not getrusage: its maximum survives exec, so a child would report its parent's.
+    """Return the peak resident memory of this process, in MiB."""
+    # Not by getrusage, whose maximum survives exec: a child would report its parent's.
     status = Path("/proc/self/status").read_text(encoding="utf-8")
     return int(status.partition("VmHWM:")[2].split()[0]) / 1024

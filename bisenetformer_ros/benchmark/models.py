@@ -1,7 +1,8 @@
-"""The weights that a benchmark runs, as a file."""
+"""Weights files for benchmarks."""
 
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -11,18 +12,22 @@ from bisenetformer_ros.labels import Label, LabelMap
 from bisenetformer_ros.metadata import ModelMetadata
 from bisenetformer_ros.model.builders import BUILDERS, build_model
 from bisenetformer_ros.model.checkpoint import load_checkpoint, save_model
-from bisenetformer_ros.resources import SHIPPED_MODEL, config_file
+from bisenetformer_ros.resources import SHIPPED_MODEL, find_model
 
 WIDENED = "bisenetformer-stdc1"
 NUM_CLASSES = 19
-"""Of Cityscapes, as in the paper's tables of speed."""
+"""Of Cityscapes, as in the paper's speed tables."""
 
 
 @dataclass(frozen=True)
 class BenchmarkModel:
-    """weights: what they are, in words.
+    """A model to measure.
 
-    finds_objects: false where no query is sure of anything, so that a panoptic task has to take them all.
+    Attributes:
+        path: Weights file.
+        metadata: Of the file.
+        weights: Description of the weights, for reports.
+        finds_objects: False if no query is confident, so that a panoptic benchmark must keep them all.
     """
 
     path: Path
@@ -32,18 +37,24 @@ class BenchmarkModel:
 
 
 def prepare_model(model: str, folder: Path) -> BenchmarkModel:
-    """A weights file, a shipped model, or an architecture by its name, whose weights are then made up in `folder`.
+    """Write the weights to measure into `folder`.
 
-    The network takes frames as they are: an input size in the metadata is left out, so that frames of every size cost
-    what their size costs. Raises ModelError if there is no such model.
+    The input size in the metadata is dropped, so that frames are segmented at their own size.
+
+    Args:
+        model: A weights file, a shipped model, or an architecture, which gets generated weights.
+        folder: For the file.
+
+    Raises:
+        ModelError: There is no such model.
     """
     path = folder / "model.safetensors"
     if model in BUILDERS:
         return _architecture(model, path)
     try:
-        source = config_file("models", model, ".safetensors")
-    except FileNotFoundError as error:
-        raise ModelError(f"model {error}, nor an architecture: {', '.join(BUILDERS)}") from None
+        source = find_model(model)
+    except ModelError as error:
+        raise ModelError(f"{error}, nor an architecture: {', '.join(BUILDERS)}") from None
     network, metadata = load_checkpoint(source)
     metadata = replace(metadata, input_size=None)
     save_model(path, network, metadata)
@@ -51,20 +62,20 @@ def prepare_model(model: str, folder: Path) -> BenchmarkModel:
 
 
 def _architecture(name: str, path: Path) -> BenchmarkModel:
-    architecture = {"name": name, "num_classes": NUM_CLASSES}
+    architecture: dict[str, Any] = {"name": name, "num_classes": NUM_CLASSES}
     torch.manual_seed(0)
     network = build_model(**architecture)
     labels, weights = LabelMap.load("cityscapes19"), "random"
     if name == WIDENED:
-        trained, of_trained = load_checkpoint(config_file("models", SHIPPED_MODEL, ".safetensors"))
+        trained, of_trained = load_checkpoint(find_model(SHIPPED_MODEL))
         widen(trained, network)
-        labels, weights = _filled_up(of_trained.labels), f"those of {SHIPPED_MODEL}, widened to this architecture"
+        labels, weights = _pad_labels(of_trained.labels), f"those of {SHIPPED_MODEL}, widened to this architecture"
     metadata = ModelMetadata(name, architecture, labels)
     save_model(path, network, metadata)
     return BenchmarkModel(path, metadata, weights, finds_objects=name == WIDENED)
 
 
-def _filled_up(labels: LabelMap) -> LabelMap:
+def _pad_labels(labels: LabelMap) -> LabelMap:
     unused = range(len(labels), NUM_CLASSES)
     more = tuple(Label(i, f"unused_{i}", is_thing=True, color=(0, 0, 0)) for i in unused)
-    return LabelMap(f"{labels.name} filled up to {NUM_CLASSES}", (*labels.labels, *more))
+    return LabelMap(f"{labels.name} padded to {NUM_CLASSES}", (*labels.labels, *more))

@@ -1,22 +1,46 @@
-"""What a benchmark found, as records that become JSON."""
+"""Results of a benchmark, and their JSON form."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from typing import Any
+
+import numpy as np
 
 from bisenetformer_ros.benchmark.ceilings import Ceilings
 from bisenetformer_ros.benchmark.contestants import Contestant
 from bisenetformer_ros.benchmark.rounds import Timing
-from bisenetformer_ros.benchmark.statistics import Spread, speedup, spread
 from bisenetformer_ros.inference.agreement import Agreement
-from bisenetformer_ros.inference.engines import ENGINES
-
-STAGES = ("preprocess", "inference", "postprocess")
+from bisenetformer_ros.inference.engines.capabilities import ENGINES
+from bisenetformer_ros.results import STAGES
 
 
 @dataclass(frozen=True)
-class Entry:
-    """One contestant at one size. peak_mib: the most memory of a process that does nothing else."""
+class Spread:
+    """Median and quartiles, interpolated linearly, which outliers hardly move; `count` measurements."""
+
+    lower: float
+    median: float
+    upper: float
+    count: int
+
+    def to_dict(self) -> dict[str, float]:
+        return asdict(self)
+
+
+def spread(values: Sequence[float]) -> Spread:
+    """Summarize at least one value."""
+    lower, median, upper = np.percentile(values, (25, 50, 75))
+    return Spread(float(lower), float(median), float(upper), len(values))
+
+
+def speedup(reference: Sequence[float], values: Sequence[float]) -> Spread:
+    """Summarize reference / value round by round, so that a slow round affects both sides."""
+    return spread([before / after for before, after in zip(reference, values, strict=True)])
+
+
+@dataclass(frozen=True)
+class EngineEntry:
+    """One contestant at one size; `peak_mib` is the peak memory of a process that does nothing else."""
 
     contestant: Contestant
     timings: tuple[Timing, ...]
@@ -31,8 +55,11 @@ class Entry:
         return spread([getattr(timing.stages_ms, stage) for timing in self.timings])
 
     def ceiling_share(self, gmacs: float, ceilings: Ceilings) -> float | None:
-        """The share of the matrix products' rate, in the same precision, that the network reaches, at least: a graph
-        does other work in the same stage. None for the authors' SDK, whose network has more arithmetic."""
+        """Return the fraction of the peak rate in this precision that the network reaches, 0 to 1.
+
+        This is a lower bound, since a graph does other work in the same stage. None for the authors' SDK, whose network
+        has more arithmetic.
+        """
         ceiling = ceilings.matmul_gmacs.get(self.contestant.precision)
         if self.contestant.engine not in ENGINES or ceiling is None:
             return None
@@ -41,15 +68,22 @@ class Entry:
 
 @dataclass(frozen=True)
 class SizeReport:
-    """frame_size: (height, width). gmacs: of the network at that size. left_out: contestant → why it did not run."""
+    """All contestants at one size.
+
+    Attributes:
+        frame_size: (height, width).
+        gmacs: Arithmetic of the network at this size.
+        entries: Contestants that ran, the reference of speed first.
+        left_out: Contestant → why it did not run.
+    """
 
     frame_size: tuple[int, int]
     gmacs: float
-    entries: tuple[Entry, ...]
+    entries: tuple[EngineEntry, ...]
     left_out: Mapping[str, str] = field(default_factory=dict)
 
-    def speedup(self, entry: Entry) -> Spread:
-        """Over the first entry."""
+    def speedup(self, entry: EngineEntry) -> Spread:
+        """Return the speedup over the first entry."""
         return speedup(self.entries[0].totals_ms, entry.totals_ms)
 
     def to_dict(self, ceilings: Ceilings) -> dict[str, Any]:
@@ -60,7 +94,7 @@ class SizeReport:
             "left_out": dict(self.left_out),
         }
 
-    def _entry_to_dict(self, entry: Entry, ceilings: Ceilings) -> dict[str, Any]:
+    def _entry_to_dict(self, entry: EngineEntry, ceilings: Ceilings) -> dict[str, Any]:
         return {
             "name": entry.contestant.name,
             "engine": entry.contestant.engine,
@@ -77,7 +111,7 @@ class SizeReport:
 
 @dataclass(frozen=True)
 class BenchmarkReport:
-    """machine: what it is, in words, by topic."""
+    """A whole benchmark; `machine` describes it by topic."""
 
     model: str
     weights: str
@@ -87,7 +121,7 @@ class BenchmarkReport:
     sizes: tuple[SizeReport, ...]
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain JSON types; times in milliseconds, rates in 10⁹ multiply-accumulates or bytes per second."""
+        """Convert to JSON types; times in milliseconds, rates in 10⁹ multiply-accumulates or bytes per second."""
         return {
             "model": self.model,
             "weights": self.weights,

@@ -1,4 +1,4 @@
-"""Timing several contestants in turn, so that whatever disturbs the machine disturbs them alike."""
+"""Times contestants in turn, so that load on the machine affects all of them alike."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -6,31 +6,38 @@ from time import perf_counter, sleep
 
 import numpy as np
 
-from bisenetformer_ros.benchmark.contestants import Segment
-from bisenetformer_ros.results import SegmentationResult, StageTimes
+from bisenetformer_ros.benchmark.contestants import SegmentFrame
+from bisenetformer_ros.results import StageTimes
 
 WARM_UPS = 3
 PAUSE_S = 0.05
-"""Between two contestants: the threads of the one before spin for a while, waiting for more work."""
+"""Pause between contestants: the previous one's threads spin for a while, waiting for work."""
 
 
 @dataclass(frozen=True)
 class Timing:
-    """One frame: from the uint8 image to the result, and what of it the contestant assigns to its stages."""
+    """Time of one frame, from the uint8 image to the result, and its share per stage."""
 
     total_ms: float
     stages_ms: StageTimes
 
 
 def run_rounds(
-    contestants: Mapping[str, Segment],
+    contestants: Mapping[str, SegmentFrame],
     frames: Sequence[np.ndarray],
     num_rounds: int,
     after_round: Callable[[int], None] = lambda number: None,
 ) -> dict[str, list[Timing]]:
-    """Each round gives every contestant one frame, the same to all; who is first changes from round to round.
+    """Give every contestant the same frame in each round; the order rotates.
 
-    after_round is called with the number of rounds done, from 1.
+    Args:
+        contestants: Opened contestants by name.
+        frames: (H, W, 3) uint8 RGB, used in turn.
+        num_rounds: Frames per contestant.
+        after_round: Called with the number of completed rounds, from 1.
+
+    Returns:
+        Timings by name, one per round.
     """
     for segment in contestants.values():
         for _ in range(WARM_UPS):
@@ -40,14 +47,15 @@ def run_rounds(
     for number in range(num_rounds):
         for name in order:
             sleep(PAUSE_S)
-            timings[name].append(time_frame(contestants[name], frames[number % len(frames)])[0])
+            timings[name].append(time_frame(contestants[name], frames[number % len(frames)]))
         order = order[1:] + order[:1]
         after_round(number + 1)
     return timings
 
 
-def time_frame(segment: Segment, frame: np.ndarray) -> tuple[Timing, SegmentationResult]:
+def time_frame(segment: SegmentFrame, frame: np.ndarray) -> Timing:
+    """Time one call; without stage times, all of it counts as inference."""
     start = perf_counter()
     result = segment(frame)
     total_ms = 1e3 * (perf_counter() - start)
-    return Timing(total_ms, result.times_ms or StageTimes(0.0, total_ms, 0.0)), result
+    return Timing(total_ms, result.times_ms or StageTimes(0.0, total_ms, 0.0))

@@ -1,4 +1,4 @@
-"""A whole benchmark: every contestant at every size, in one process."""
+"""Runs a benchmark: every contestant at every size, in one process."""
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
@@ -8,14 +8,13 @@ from pathlib import Path
 import numpy as np
 
 from bisenetformer_ros.benchmark.authors_sdk import SdkContestant
-from bisenetformer_ros.benchmark.ceilings import measure_ceilings
-from bisenetformer_ros.benchmark.contestants import Contestant, EngineContestant, Segment
+from bisenetformer_ros.benchmark.ceilings import measure_ceilings, network_gmacs
+from bisenetformer_ros.benchmark.contestants import Contestant, EngineContestant, SegmentFrame
 from bisenetformer_ros.benchmark.frames import load_frames
 from bisenetformer_ros.benchmark.graphs import GraphFiles
 from bisenetformer_ros.benchmark.memory import measure_peak_mib
 from bisenetformer_ros.benchmark.models import BenchmarkModel
-from bisenetformer_ros.benchmark.network_cost import network_gmacs
-from bisenetformer_ros.benchmark.report import BenchmarkReport, Entry, SizeReport
+from bisenetformer_ros.benchmark.report import BenchmarkReport, EngineEntry, SizeReport
 from bisenetformer_ros.benchmark.rounds import run_rounds
 from bisenetformer_ros.errors import EngineError, ModelError
 from bisenetformer_ros.inference.agreement import measure_agreement
@@ -30,17 +29,24 @@ PRECISIONS = {
     "openvino": ("fp32", "bf16", "int8"),
     "tensorrt": ("fp16",),
 }
-"""What is tried of every engine."""
+"""Precisions to try, by engine."""
 
 Progress = Callable[[str, int], None]
-"""What is being done or was done, and how many of the plan's steps that completes."""
+"""Called with a status message and the number of the plan's steps just completed."""
 
 
 @dataclass(frozen=True)
 class Plan:
-    """sizes: (height, width) of the frames. frames: a picture, a folder or a video, None for generated streets.
+    """What to measure.
 
-    against: a checkout of the authors' SDK, which then comes first, or None.
+    Attributes:
+        task: "semantic" or "panoptic".
+        engines: Keys of PRECISIONS.
+        device: "auto", "cpu", "cuda" or "cuda:N".
+        sizes: (height, width) of the frames.
+        frames: Image, folder or video; None for generated streets.
+        num_rounds: Frames per contestant.
+        against: Checkout of the authors' SDK, which then comes first, or None.
     """
 
     task: str
@@ -57,9 +63,18 @@ class Plan:
 
 
 def run_benchmark(model: BenchmarkModel, plan: Plan, folder: Path, progress: Progress) -> BenchmarkReport:
-    """folder: for files that engines need. progress is given `plan.num_steps` steps in all.
+    """Run a benchmark.
 
-    Raises EngineError if nothing runs, ConfigError for the checkout, InputError for the frames.
+    Args:
+        model: The model to measure.
+        plan: What to measure.
+        folder: For files that engines need.
+        progress: Gets `plan.num_steps` steps in total.
+
+    Raises:
+        EngineError: Nothing runs.
+        ConfigError: The SDK's checkout is not one.
+        InputError: The frames cannot be read.
     """
     sizes = tuple(_measure_size(model, plan, size, folder, progress) for size in plan.sizes)
     ran = {entry.contestant.precision for size in sizes for entry in size.entries}
@@ -77,26 +92,26 @@ def _measure_size(
     timings = run_rounds(
         segments, frames, plan.num_rounds, lambda number: progress("{}x{}, round {}".format(*size, number), 1)
     )
-    segments.clear()  # what they hold would stay in memory while others are measured
+    segments.clear()  # free their memory before other processes are measured
     expected = {
         order: list(map(replace(_reference(model, plan), semantic_order=order).open(), frames))
         for order in {contestant.semantic_order for contestant in contestants}
     }
 
-    def describe(contestant: Contestant) -> Entry:
+    def describe(contestant: Contestant) -> EngineEntry:
         name, order = contestant.name, contestant.semantic_order
         agreement = measure_agreement(results[name], expected[order], model.metadata.labels)
         progress(f"memory of {name}", 0)
-        return Entry(contestant, tuple(timings[name]), agreement, measure_peak_mib(contestant, frames[0]))
+        return EngineEntry(contestant, tuple(timings[name]), agreement, measure_peak_mib(contestant, frames[0]))
 
     gmacs = network_gmacs(model.metadata.architecture, plan_geometry(size, None).padded_size)
     return SizeReport(size, gmacs, tuple(map(describe, contestants)), left_out)
 
 
 def list_contestants(model: BenchmarkModel, plan: Plan) -> Iterator[Contestant]:
-    """Everything to be tried, the reference of speed first: the SDK if it is there, else PyTorch in fp32.
+    """List everything to try, the reference of speed first: the SDK if given, else PyTorch in fp32.
 
-    Engines run the SDK's order of the semantic map as well where the SDK is among them.
+    Next to the SDK, engines also run its order of the semantic map.
     """
     reference = _reference(model, plan)
     orders: tuple[SemanticOrder, ...] = ("full",)
@@ -109,15 +124,15 @@ def list_contestants(model: BenchmarkModel, plan: Plan) -> Iterator[Contestant]:
 
 
 def _reference(model: BenchmarkModel, plan: Plan) -> EngineContestant:
-    """PyTorch in fp32, which agreement refers to."""
+    """Return PyTorch in fp32, the reference for agreement."""
     thresholds = (0.8, 0.8) if model.finds_objects else (0.0, 0.0)
     return EngineContestant(model.path, plan.task, "torch", plan.device, "fp32", thresholds)
 
 
 def _open_all(
     contestants: Iterable[Contestant], files: GraphFiles, frame: np.ndarray, progress: Progress
-) -> tuple[list[Contestant], dict[str, Segment], dict[str, str]]:
-    """Those that run, opened, by name, and why the others do not. Raises EngineError if none does."""
+) -> tuple[list[Contestant], dict[str, SegmentFrame], dict[str, str]]:
+    """Open the contestants; return those that run, their functions by name, and why the others do not run."""
     running, segments, left_out = [], {}, {}
     for contestant in contestants:
         progress(f"opening {contestant.name}", 0)

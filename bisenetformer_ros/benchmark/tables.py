@@ -1,4 +1,4 @@
-"""A benchmark as tables: on the terminal, and in Markdown for documents and issues."""
+"""Tables of a benchmark, for the terminal and in Markdown."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -8,22 +8,22 @@ from rich.console import Console
 from rich.table import Table
 
 from bisenetformer_ros.benchmark.ceilings import Ceilings
-from bisenetformer_ros.benchmark.report import STAGES, BenchmarkReport, Entry, SizeReport
-from bisenetformer_ros.benchmark.statistics import Spread, spread
+from bisenetformer_ros.benchmark.report import BenchmarkReport, EngineEntry, SizeReport, Spread, spread
 from bisenetformer_ros.numbers import percent
+from bisenetformer_ros.results import STAGES
 
 NOTES = (
-    "time: milliseconds from the uint8 frame to the result, median and quartiles. speed: multiples of the first's, "
-    "compared round by round. pre, infer, post: milliseconds of the stages, medians; engines other than PyTorch run "
-    "one graph, which does everything. ceiling: share of the rate of a matrix product in the same precision that the "
-    "network reaches, at least. labels, segments: in percent, those of PyTorch in fp32. MiB: the most that a process "
-    "held with nothing else in it."
+    "time: milliseconds from the uint8 frame to the result, median and quartiles. speed: multiple of the first row's, "
+    "compared round by round. pre, infer, post: milliseconds per stage, medians; engines other than PyTorch run "
+    "everything in one graph. ceiling: fraction of a matrix product's rate in the same precision that the network "
+    "reaches, at least. labels, segments: percent equal to those of PyTorch in fp32. MiB: peak memory of a process of "
+    "its own."
 )
 
 
 @dataclass(frozen=True)
 class TextTable:
-    """The first column is text, the others are numbers."""
+    """A table whose first column is text; the others are numbers."""
 
     columns: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
@@ -64,7 +64,7 @@ def to_markdown(report: BenchmarkReport) -> str:
 
 
 def describe_setting(report: BenchmarkReport) -> Iterator[str]:
-    """What was measured on what, in lines."""
+    """Describe model and machine, line by line."""
     yield f"{report.model}, {report.task} task; weights: {report.weights}"
     yield from (f"{topic}: {words}" for topic, words in report.machine.items())
     rates = [f"{rate:.0f} GMAC/s in {precision}" for precision, rate in report.ceilings.matmul_gmacs.items()]
@@ -84,7 +84,7 @@ def detail_table(size: SizeReport, ceilings: Ceilings) -> TextTable:
     has_segments = any(entry.agreement.segments is not None for entry in size.entries)
     columns = ("", "pre", "infer", "post", "ceiling", "labels", *(["segments"] if has_segments else []), "MiB")
 
-    def cells(entry: Entry) -> tuple[str, ...]:
+    def cells(entry: EngineEntry) -> tuple[str, ...]:
         share, segments = entry.ceiling_share(size.gmacs, ceilings), entry.agreement.segments
         return (
             entry.contestant.name,
@@ -104,7 +104,7 @@ def _title(size: SizeReport) -> str:
 
 
 def _not_run(size: SizeReport) -> Iterator[str]:
-    """Why some were left out; one line for all with the same reason."""
+    """Explain what did not run, one line per reason."""
     for reason in dict.fromkeys(size.left_out.values()):
         names = [name for name, its_reason in size.left_out.items() if its_reason == reason]
         yield f"not run: {'; '.join(names)}: {reason}"

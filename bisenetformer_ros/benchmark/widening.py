@@ -1,9 +1,8 @@
-"""A trained network made twice as wide without changing what it computes.
+"""Makes a trained network twice as wide without changing its function.
 
-Speed and agreement depend on the masks that a network predicts: random weights predict none that look like objects.
-This package ships a trained nano, which is STDC1 at half width, so widening it gives STDC1's arithmetic with trained
-masks. The idea is Net2Net's (Chen et al., ICLR 2016): every channel becomes two equal ones, and what reads them takes
-half of each.
+Speed and agreement depend on the predicted masks, and random weights predict none that look like objects. This package
+ships a trained nano, which is STDC1 at half width, so widening it gives STDC1's arithmetic with trained masks. As in
+Net2Net (Chen et al., ICLR 2016), every channel is duplicated, and its readers take half of each copy.
 """
 
 import torch
@@ -14,11 +13,14 @@ from bisenetformer_ros.model.bisenetformer import BiSeNetFormer
 
 @torch.no_grad()
 def widen(narrow: BiSeNetFormer, wide: BiSeNetFormer) -> None:
-    """Fills `wide` with the function of `narrow`.
+    """Fill `wide` with the function of `narrow`.
 
-    wide: twice the channels, layers in between (feed-forward, queries) any multiple, at least the classes of `narrow`.
-    Then, in eval mode, every mask of `narrow` comes as often as there are queries for it, and the classes that `narrow`
-    does not have get no probability.
+    In eval mode, every mask of `narrow` is then repeated, and classes that `narrow` lacks have no probability.
+
+    Args:
+        narrow: Trained network.
+        wide: Network with twice the channels, any multiple of the feed-forward width and the queries, and at least the
+            classes of `narrow`.
     """
     source = narrow.state_dict()
     for name, tensor in wide.state_dict().items():
@@ -33,9 +35,9 @@ def widen(narrow: BiSeNetFormer, wide: BiSeNetFormer) -> None:
 
 
 def _repeat(tensor: Tensor, shape: torch.Size) -> Tensor:
-    """Each output, and each input with its share of the weight, as often in a row as `shape` has room for.
+    """Repeat outputs, and inputs with a share of the weight, to `shape`.
 
-    In a row, since then concatenating channels and cutting them into heads leaves together what is equal.
+    Copies are adjacent, so that concatenating channels and splitting heads keeps them together.
     """
     if tensor.dim() == 0:
         return tensor
@@ -48,14 +50,14 @@ def _repeat(tensor: Tensor, shape: torch.Size) -> Tensor:
 
 def _scale(name: str) -> float:
     if "attention.query." in name:
-        return 2**-0.5  # a head of twice the size has logits twice as large, and divides them by √2 more
+        return 2**-0.5  # logits of a head of twice the size double, and are divided by √2 more
     if name.startswith("decoder.head.mask_embedding.4."):
-        return 0.5  # it meets mask features that are there twice
-    return 2.0 if name.startswith("decoder.query_") else 1.0  # embeddings have no inputs to share a weight among
+        return 0.5  # multiplies mask features that occur twice
+    return 2.0 if name.startswith("decoder.query_") else 1.0  # embeddings have no inputs to share a weight
 
 
 def _onto_positions(rows: Tensor) -> Tensor:
-    """Rows for the channels whose positions are encoded with the same wavelengths, zeros for those between them.
+    """Move rows to the channels whose position encoding has the same wavelength; zeros elsewhere.
 
     Of four channels of the wide encoding, the first two have the wavelength of a pair of the narrow one.
     """
@@ -65,7 +67,7 @@ def _onto_positions(rows: Tensor) -> Tensor:
 
 
 def _copy_classes(target: Tensor, source: Tensor) -> None:
-    """The classes of both first, "no object" last; those between have a logit far below all others."""
+    """Copy the common classes and "no object", which is last; classes between get a logit far below all others."""
     wider = _repeat(source, source.shape[:1] + target.shape[1:])
     target.fill_(-30.0 if target.dim() == 1 else 0.0)
     target[: len(source) - 1], target[-1] = wider[:-1], wider[-1]

@@ -41,10 +41,10 @@ def test_its_label_map_is_ours_in_its_order(random_weights: Path) -> None:
 
 
 def test_a_folder_without_the_sdk_is_told(random_weights: Path, tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match=r"is no checkout of the authors' SDK: it has no focoos/models"):
+    with pytest.raises(ConfigError, match=r"is not a checkout of the authors' SDK: it has no focoos/models"):
         SdkContestant(random_weights, tmp_path).open()
 
 
 def test_other_backbones_are_told(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="STDC backbones alone, not ResNet"):
+    with pytest.raises(ConfigError, match="only STDC backbones, got ResNet"):
         build_network(tmp_path, build_model("bisenetformer-r50", 5, num_blocks=2))

@@ -31,5 +31,5 @@ def test_a_contestant_is_measured_in_a_process_of_its_own(random_weights: Path) 
 
 def test_a_process_that_dies_is_told(tmp_path: Path) -> None:
     contestant = EngineContestant(tmp_path / "missing", "semantic", "torch", "cpu", "fp32", (0.8, 0.8))
-    with pytest.raises(EngineError, match="torch fp32: the process that measures memory ended early, exit code 1"):
+    with pytest.raises(EngineError, match="torch fp32: the process that measures memory exited early, exit code 1"):
         measure_peak_mib(contestant, np.zeros((64, 96, 3), np.uint8))

@@ -8,7 +8,7 @@ from rich.console import Console
 
 from bisenetformer_ros.benchmark.ceilings import Ceilings
 from bisenetformer_ros.benchmark.contestants import EngineContestant
-from bisenetformer_ros.benchmark.report import BenchmarkReport, Entry, SizeReport
+from bisenetformer_ros.benchmark.report import BenchmarkReport, EngineEntry, SizeReport, speedup, spread
 from bisenetformer_ros.benchmark.rounds import Timing
 from bisenetformer_ros.benchmark.tables import show_report, to_markdown
 from bisenetformer_ros.inference.agreement import Agreement
@@ -19,11 +19,11 @@ CEILINGS = Ceilings({"fp32": 100.0}, 40.0)
 NOT_RUN = {"tensorrt fp16": "no GPU here", "tensorrt fp32": "no GPU here"}
 
 
-def entry(engine: str, precision: str, *totals_ms: float) -> Entry:
+def entry(engine: str, precision: str, *totals_ms: float) -> EngineEntry:
     """A contestant whose network takes half of the time."""
     contestant = EngineContestant(Path("model"), "semantic", engine, "cpu", precision, (0.8, 0.8))
     timings = tuple(Timing(total, StageTimes(0.1 * total, 0.5 * total, 0.4 * total)) for total in totals_ms)
-    return Entry(contestant, timings, Agreement(0.999, None), 512.0)
+    return EngineEntry(contestant, timings, Agreement(0.999, None), 512.0)
 
 
 @pytest.fixture
@@ -84,7 +84,7 @@ def test_the_longest_rows_fit_into_80_columns(
 ) -> None:
     contestant = EngineContestant(Path("model"), "", "onnxruntime", "cpu", "fp32", (0.8, 0.8), order)
     timings = tuple(Timing(total, StageTimes(1000.0, 9000.0, 2000.0)) for total in (12000.0, 13000.0))
-    slow = Entry(contestant, timings, Agreement(1.0, segments), 12345.0)
+    slow = EngineEntry(contestant, timings, Agreement(1.0, segments), 12345.0)
     stream = io.StringIO()
     show_report(replace(report, sizes=(SizeReport((512, 1024), 25.0, (slow,)),)), Console(file=stream, width=80))
     rows = [line.split() for line in stream.getvalue().splitlines()]
@@ -101,3 +101,32 @@ def test_markdown_has_the_same_rows(report: BenchmarkReport) -> None:
     )
     assert "| torch fp32 | 100 | 500 | 400 | 50 % | 99.90 | 512 |" in lines
     assert "- not run: tensorrt fp16; tensorrt fp32: no GPU here" in lines
+
+
+def test_quartiles_of_numbers_in_any_order() -> None:
+    found = spread([9.0, 1.0, 5.0, 3.0, 7.0])
+    assert (found.lower, found.median, found.upper, found.count) == (3.0, 5.0, 7.0, 5)
+
+
+def test_quartiles_lie_between_measurements() -> None:
+    found = spread([0.0, 10.0])
+    assert (found.lower, found.median, found.upper) == (2.5, 5.0, 7.5)
+
+
+def test_one_measurement_has_no_spread() -> None:
+    assert spread([4.0]).to_dict() == {"lower": 4.0, "median": 4.0, "upper": 4.0, "count": 1}
+
+
+def test_an_outlier_moves_the_median_little() -> None:
+    assert spread([10.0, 11.0, 12.0, 13.0, 1000.0]).median == 12.0
+
+
+def test_a_speedup_is_taken_round_by_round() -> None:
+    """In the second round the machine was three times as slow, for both."""
+    found = speedup([100.0, 300.0, 100.0], [50.0, 150.0, 25.0])
+    assert (found.lower, found.median, found.upper) == (2.0, 2.0, 3.0)
+
+
+def test_a_round_without_its_partner_is_a_mistake() -> None:
+    with pytest.raises(ValueError, match=r"shorter|longer"):
+        speedup([1.0, 2.0], [1.0])

@@ -37,12 +37,12 @@ def test_everybody_gets_the_frame_of_the_round_and_the_first_changes() -> None:
 def test_the_time_is_that_of_the_call(monkeypatch) -> None:
     clock = iter([10.0, 10.25])
     monkeypatch.setattr(rounds, "perf_counter", lambda: next(clock))
-    timing, _ = rounds.time_frame(Recorder().contestant("a", StageTimes(1.0, 2.0, 3.0)), FRAMES[0])
+    timing = rounds.time_frame(Recorder().contestant("a", StageTimes(1.0, 2.0, 3.0)), FRAMES[0])
     assert (timing.total_ms, timing.stages_ms) == (250.0, StageTimes(1.0, 2.0, 3.0))
 
 
 def test_what_names_no_stages_is_inference(monkeypatch) -> None:
     clock = iter([10.0, 10.25])
     monkeypatch.setattr(rounds, "perf_counter", lambda: next(clock))
-    timing, _ = rounds.time_frame(Recorder().contestant("a", None), FRAMES[0])
+    timing = rounds.time_frame(Recorder().contestant("a", None), FRAMES[0])
     assert timing.stages_ms == StageTimes(0.0, 250.0, 0.0)

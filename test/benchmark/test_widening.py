@@ -2,11 +2,11 @@ import torch
 
 from bisenetformer_ros.benchmark.widening import widen
 from bisenetformer_ros.model import build_model, load_model
-from bisenetformer_ros.resources import config_file
+from bisenetformer_ros.resources import find_model
 
 
 def test_the_widened_network_computes_the_same() -> None:
-    narrow = load_model(config_file("models", "bisenetformer-nano-camvid", ".safetensors")).double()
+    narrow = load_model(find_model("bisenetformer-nano-camvid")).double()
     wide = build_model("bisenetformer-stdc1", num_classes=19).eval().double()
     widen(narrow, wide)
     images = torch.rand(1, 3, 96, 160, dtype=torch.float64, generator=torch.Generator().manual_seed(0)) * 255
