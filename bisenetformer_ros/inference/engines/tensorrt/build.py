@@ -41,7 +41,7 @@ class BuildProgress(Protocol):
 def build_engine(
     onnx_path: Path,
     engine_path: Path,
-    progress: BuildProgress,
+    progress: BuildProgress | None,
     precision: str = "auto",
     workspace_mib: int | None = None,
     timing_cache: Path | None = None,
@@ -117,7 +117,7 @@ def _parse(trt: ModuleType, builder: Any, log: Any, onnx: bytes, onnx_path: Path
 
 
 def _configure(
-    trt: ModuleType, builder: Any, graph: GraphInfo, workspace_mib: int | None, progress: BuildProgress
+    trt: ModuleType, builder: Any, graph: GraphInfo, workspace_mib: int | None, progress: BuildProgress | None
 ) -> Any:
     config = builder.create_builder_config()
     if workspace_mib is not None:
@@ -128,13 +128,13 @@ def _configure(
         profile = builder.create_optimization_profile()
         profile.set_shape(FRAMES, *((batch, *graph.frame_size, 3) for batch in (1, MAX_BATCH, MAX_BATCH)))
         config.add_optimization_profile(profile)
-    if hasattr(trt, "IProgressMonitor"):
+    if progress and hasattr(trt, "IProgressMonitor"):
         config.progress_monitor = _monitor(trt, progress)
     return config
 
 
 def _monitor(trt: ModuleType, progress: BuildProgress) -> Any:
-    class Monitor(trt.IProgressMonitor):
+    class Monitor(trt.IProgressMonitor):  # type: ignore[name-defined]
         def phase_start(self, phase_name: str, parent_phase: str | None, num_steps: int) -> None:
             progress.phase_started(phase_name, parent_phase, num_steps)
 
