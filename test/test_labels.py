@@ -23,7 +23,7 @@ def test_dictionary_round_trip() -> None:
     assert label_map[1] == Label(id=1, name="car", is_thing=True, color=(0, 0, 142))
 
 
-def test_a_file_is_loaded_by_path_and_named_after_it(tmp_path: Path) -> None:
+def test_files_are_loaded_by_path_and_named_after_it(tmp_path: Path) -> None:
     file = tmp_path / "yard.yaml"
     file.write_text(yaml.safe_dump({"labels": [ROAD, CAR]}), encoding="utf-8")
     label_map = LabelMap.load(file)
@@ -31,7 +31,7 @@ def test_a_file_is_loaded_by_path_and_named_after_it(tmp_path: Path) -> None:
     assert label_map.thing_ids == (1,)
 
 
-def test_palette_has_the_colour_of_every_class_and_black_elsewhere() -> None:
+def test_palette() -> None:
     palette = LabelMap.from_dict({"labels": [ROAD, CAR]}).palette
     expected = np.zeros((256, 3), np.uint8)
     expected[0], expected[1] = (128, 64, 128), (0, 0, 142)
@@ -39,7 +39,7 @@ def test_palette_has_the_colour_of_every_class_and_black_elsewhere() -> None:
     assert palette.dtype == np.uint8
 
 
-def test_all_mistakes_are_told_at_once() -> None:
+def test_all_problems_are_listed_at_once() -> None:
     labels = (
         Label(0, "road", False, (128, 64, 128)),
         Label(2, "car", True, (0, 0, 142)),
@@ -72,17 +72,17 @@ def test_the_number_of_classes_is_limited(count: int) -> None:
         {"labels": ["road"]},
     ],
 )
-def test_content_of_another_shape_is_refused_with_the_expected_one(content: object) -> None:
+def test_invalid_content_is_rejected(content: object) -> None:
     with pytest.raises(ConfigError, match=r"yard.*(name.*is_thing.*color)"):
         LabelMap.from_dict(content, default_name="yard")
 
 
-def test_a_missing_file_is_refused_with_what_ships() -> None:
+def test_a_missing_file_lists_what_ships() -> None:
     with pytest.raises(ConfigError, match=r"nowhere.*ade20k150, camvid11, cityscapes19"):
         LabelMap.load("nowhere")
 
 
-def test_a_file_that_is_not_yaml_is_refused(tmp_path: Path) -> None:
+def test_invalid_yaml_is_rejected(tmp_path: Path) -> None:
     file = tmp_path / "broken.yaml"
     file.write_text("labels: [", encoding="utf-8")
     with pytest.raises(ConfigError, match=r"broken\.yaml: not valid YAML"):

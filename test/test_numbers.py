@@ -4,7 +4,7 @@ import math
 from bisenetformer_ros.numbers import counted, percent, without_nan
 
 
-def test_shares_are_told_in_percent() -> None:
+def test_percent() -> None:
     assert [percent(share) for share in (0.12345, 1.0, 0.0, math.nan)] == ["12.3", "100.0", "0.0", "-"]
 
 
@@ -13,5 +13,5 @@ def test_nan_becomes_null_at_any_depth() -> None:
     assert json.dumps(without_nan(content), allow_nan=False) == '{"a": null, "b": [1, [null, "nan"]], "c": {"d": 0.5}}'
 
 
-def test_counts_have_their_plural() -> None:
+def test_counted() -> None:
     assert [counted(number, "image") for number in (0, 1, 2)] == ["0 images", "1 image", "2 images"]

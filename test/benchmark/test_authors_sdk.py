@@ -1,4 +1,4 @@
-"""Needs a checkout of github.com/FocoosAI/focoos, whose path the environment variable FOCOOS_CHECKOUT gives."""
+"""Requires a checkout of github.com/FocoosAI/focoos in the environment variable FOCOOS_CHECKOUT."""
 
 import os
 import sys
@@ -19,7 +19,7 @@ needs_checkout = pytest.mark.skipif(not CHECKOUT, reason="FOCOOS_CHECKOUT names 
 
 
 @needs_checkout
-def test_it_computes_what_ours_computes_and_enlarges_probabilities() -> None:
+def test_the_sdk_computes_our_function_and_upsamples_probabilities() -> None:
     torch.manual_seed(0)
     ours = build_model("bisenetformer-stdc1", 5, channels=32, dim=64, feedforward_dim=48, num_queries=9).eval()
     theirs = build_network(Path(CHECKOUT), ours)
@@ -32,7 +32,7 @@ def test_it_computes_what_ours_computes_and_enlarges_probabilities() -> None:
 
 
 @needs_checkout
-def test_its_label_map_is_ours_in_its_order(random_weights: Path) -> None:
+def test_the_sdks_label_map_equals_ours_in_coarse_order(random_weights: Path) -> None:
     frame = np.random.default_rng(0).integers(0, 256, (64, 96, 3), np.uint8)
     theirs = SdkContestant(random_weights, Path(CHECKOUT)).open()(frame)
     ours = EngineContestant(random_weights, "semantic", "torch", "cpu", "fp32", (0.8, 0.8), "coarse").open()(frame)
@@ -40,11 +40,11 @@ def test_its_label_map_is_ours_in_its_order(random_weights: Path) -> None:
     assert "torchvision" not in sys.modules
 
 
-def test_a_folder_without_the_sdk_is_told(random_weights: Path, tmp_path: Path) -> None:
+def test_a_folder_without_the_sdk_is_rejected(random_weights: Path, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"is not a checkout of the authors' SDK: it has no focoos/models"):
         SdkContestant(random_weights, tmp_path).open()
 
 
-def test_other_backbones_are_told(tmp_path: Path) -> None:
+def test_other_backbones_are_rejected(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="only STDC backbones, got ResNet"):
         build_network(tmp_path, build_model("bisenetformer-r50", 5, num_blocks=2))

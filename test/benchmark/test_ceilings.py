@@ -13,7 +13,7 @@ CPU = torch.device("cpu")
 
 @pytest.fixture
 def half_a_second_per_call(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A clock that goes on by half a second whenever it is read, in the place of the real one; small operands."""
+    """A clock that advances by half a second per reading, and small operands."""
     ticks = iter(np.arange(0, 1000, 0.5))
     monkeypatch.setattr(ceilings, "perf_counter", lambda: next(ticks))
     monkeypatch.setattr(ceilings, "MATRIX_SIZE", {"cpu": 100})
@@ -27,7 +27,7 @@ def test_rates_are_work_per_time() -> None:
     assert measured.bandwidth_gbs == pytest.approx(2 * 4e6 / 0.5e9)
 
 
-def test_the_folded_stdc1_does_without_five_gmacs_of_the_papers() -> None:
+def test_folding_saves_five_gmacs_of_the_papers_stdc1() -> None:
     """55.8 to 56.6 G; savings: mask products 2.94 → 0.81, keys and values 4.36 → 2.01, fusion 0.54."""
     saved = (2.94 - 0.81) + (4.36 - 2.01) + 0.54
     gmacs = network_gmacs({"name": "bisenetformer-stdc1", "num_classes": 19}, (1024, 2048))

@@ -20,19 +20,19 @@ def grays(frames: list[np.ndarray]) -> list[int]:
     return [int(frame.mean()) for frame in frames]
 
 
-def test_what_is_measured_is_not_calibrated_on(tmp_path: Path) -> None:
+def test_measured_frames_are_not_calibrated_on(tmp_path: Path) -> None:
     write_grays(tmp_path, 20)
     assert grays(load_frames(tmp_path, SIZE)) == list(range(NUM_FRAMES))
     assert grays(load_calibration(tmp_path, SIZE)) == list(range(NUM_FRAMES, NUM_FRAMES + NUM_CALIBRATION))
 
 
-def test_too_few_pictures_to_calibrate_are_told(tmp_path: Path) -> None:
+def test_too_few_frames_to_calibrate_are_an_error(tmp_path: Path) -> None:
     write_grays(tmp_path, NUM_FRAMES)
     with pytest.raises(EngineError, match=f"has no more than {NUM_FRAMES}"):
         load_calibration(tmp_path, SIZE)
 
 
-def test_generated_streets_differ_and_come_again() -> None:
+def test_generated_streets_differ_and_are_reproducible() -> None:
     frames = [*load_frames(None, SIZE), *load_calibration(None, SIZE)]
     assert len({frame.tobytes() for frame in frames}) == NUM_FRAMES + NUM_CALIBRATION
     np.testing.assert_array_equal(frames, [*load_frames(None, SIZE), *load_calibration(None, SIZE)])

@@ -34,7 +34,7 @@ def report() -> BenchmarkReport:
     return BenchmarkReport("yard", "trained, yard", "semantic", {"memory": "24 GiB"}, CEILINGS, (size,))
 
 
-def test_the_json_says_everything_in_plain_types(report: BenchmarkReport) -> None:
+def test_json(report: BenchmarkReport) -> None:
     content = json.loads(json.dumps(report.to_dict(), allow_nan=False))
     assert (content["model"], content["weights"], content["task"]) == ("yard", "trained, yard", "semantic")
     assert content["machine"] == {"memory": "24 GiB"}
@@ -64,7 +64,7 @@ def test_the_json_says_everything_in_plain_types(report: BenchmarkReport) -> Non
     assert openvino["ceiling_share"] == 2.0  # 125 ms for 25 GMAC
 
 
-def test_the_tables_fit_a_terminal_and_show_it(report: BenchmarkReport) -> None:
+def test_tables_fit_a_terminal(report: BenchmarkReport) -> None:
     stream = io.StringIO()
     show_report(report, Console(file=stream, width=80))
     text = stream.getvalue()
@@ -127,6 +127,6 @@ def test_a_speedup_is_taken_round_by_round() -> None:
     assert (found.lower, found.median, found.upper) == (2.0, 2.0, 3.0)
 
 
-def test_a_round_without_its_partner_is_a_mistake() -> None:
+def test_rounds_must_be_paired() -> None:
     with pytest.raises(ValueError, match=r"shorter|longer"):
         speedup([1.0, 2.0], [1.0])

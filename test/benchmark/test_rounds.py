@@ -8,7 +8,7 @@ FRAMES = [np.full((2, 2, 3), value, np.uint8) for value in (10, 20, 30)]
 
 
 class Recorder:
-    """Segments nothing, and writes down who was given which frame."""
+    """Records which contestant got which frame."""
 
     def __init__(self) -> None:
         self.calls: list[tuple[str, int]] = []
@@ -21,7 +21,7 @@ class Recorder:
         return segment
 
 
-def test_everybody_gets_the_frame_of_the_round_and_the_first_changes() -> None:
+def test_every_contestant_gets_the_rounds_frame_in_rotating_order() -> None:
     recorder, numbers = Recorder(), []
     contestants = {name: recorder.contestant(name, StageTimes(1.0, 2.0, 3.0)) for name in "abc"}
     timings = run_rounds(contestants, FRAMES, 4, numbers.append)
@@ -34,14 +34,14 @@ def test_everybody_gets_the_frame_of_the_round_and_the_first_changes() -> None:
     assert {name: len(values) for name, values in timings.items()} == dict.fromkeys("abc", 4)
 
 
-def test_the_time_is_that_of_the_call(monkeypatch) -> None:
+def test_timing_of_a_call(monkeypatch) -> None:
     clock = iter([10.0, 10.25])
     monkeypatch.setattr(rounds, "perf_counter", lambda: next(clock))
     timing = rounds.time_frame(Recorder().contestant("a", StageTimes(1.0, 2.0, 3.0)), FRAMES[0])
     assert (timing.total_ms, timing.stages_ms) == (250.0, StageTimes(1.0, 2.0, 3.0))
 
 
-def test_what_names_no_stages_is_inference(monkeypatch) -> None:
+def test_without_stage_times_all_is_inference(monkeypatch) -> None:
     clock = iter([10.0, 10.25])
     monkeypatch.setattr(rounds, "perf_counter", lambda: next(clock))
     timing = rounds.time_frame(Recorder().contestant("a", None), FRAMES[0])

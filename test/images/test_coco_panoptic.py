@@ -15,7 +15,7 @@ LABELS = LabelMap("two", (Label(0, "road", False, (128, 64, 128)), Label(1, "car
 
 
 def one_car(segment_id: int, height: int, width: int) -> SegmentationResult:
-    """A car in the right half of the image, nothing in the left one."""
+    """Return a car in the right half of the image and nothing in the left half."""
     panoptic_map = np.zeros((height, width), np.uint16)
     panoptic_map[:, width // 2 :] = segment_id
     box = (width // 2, 0, width, height)
@@ -24,12 +24,12 @@ def one_car(segment_id: int, height: int, width: int) -> SegmentationResult:
     return SegmentationResult(label_map, np.full_like(label_map, 200), panoptic_map, (car,))
 
 
-def test_ids_are_spread_over_the_channels() -> None:
+def test_ids_map_to_rgb() -> None:
     rgb = ids_to_rgb(np.array([[0, 1, 256, 65535, 3 + 5 * 256 + 7 * 65536]]))
     np.testing.assert_array_equal(rgb[0], [[0, 0, 0], [1, 0, 0], [0, 1, 0], [255, 255, 0], [3, 5, 7]])
 
 
-def test_files_can_be_read_back_by_the_rules_of_the_format(tmp_path: Path) -> None:
+def test_files_follow_the_coco_format(tmp_path: Path) -> None:
     writer = CocoPanopticWriter(tmp_path, LABELS)
     results = {"first": one_car(1, 4, 6), "second": one_car(700, 2, 10)}
     for name, result in results.items():
@@ -52,14 +52,14 @@ def test_files_can_be_read_back_by_the_rules_of_the_format(tmp_path: Path) -> No
     ]
 
 
-def test_a_semantic_result_is_refused(tmp_path: Path) -> None:
+def test_semantic_results_are_rejected(tmp_path: Path) -> None:
     label_map = np.zeros((2, 2), np.uint8)
     with pytest.raises(InputError, match="use the task panoptic"):
         CocoPanopticWriter(tmp_path, LABELS).add("a", SegmentationResult(label_map, label_map))
 
 
 @pytest.mark.parametrize("alpha", [False, True])
-def test_ids_come_back_as_they_were_written(tmp_path: Path, alpha: bool) -> None:
+def test_ids_round_trip(tmp_path: Path, alpha: bool) -> None:
     ids = np.random.default_rng(0).integers(0, 2**24, (5, 7))
     rgb = ids_to_rgb(ids)
     write_image(tmp_path / "ids.png", rgb)
@@ -68,7 +68,7 @@ def test_ids_come_back_as_they_were_written(tmp_path: Path, alpha: bool) -> None
     np.testing.assert_array_equal(read_ids(tmp_path / "ids.png"), ids)
 
 
-def test_what_holds_no_ids_is_refused(tmp_path: Path) -> None:
+def test_files_without_ids_are_rejected(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"none\.png cannot be read: No such file"):
         read_ids(tmp_path / "none.png")
     (tmp_path / "text.png").write_text("not a picture")

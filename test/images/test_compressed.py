@@ -22,7 +22,7 @@ PICTURE = np.array([[RED, GREEN, BLUE], [GREY, RED, (1, 2, 3)]], np.uint8)  # 2 
 def compressed(
     pixels: np.ndarray, kind: str, form: str = "", cut: int = 0, padding: int = 0, **options
 ) -> CompressedImage:
-    """`cut` bytes are missing at the end, `padding` zeros follow."""
+    """Encode an image without its last `cut` bytes, followed by `padding` zeros."""
     file = io.BytesIO()
     PIL.Image.fromarray(pixels).save(file, kind, **options)
     data = file.getvalue()
@@ -30,28 +30,28 @@ def compressed(
 
 
 @pytest.mark.parametrize("form", ["png", "rgb8; png compressed bgr8", "", "PNG"])
-def test_png_is_decoded_exactly_whatever_its_format_is_called(form):
+def test_png_is_lossless_for_any_format_string(form):
     np.testing.assert_array_equal(decode_compressed(compressed(PICTURE, "png", form)), PICTURE)
 
 
-def test_jpeg_is_decoded_but_for_its_rounding():
+def test_jpeg_is_decoded_within_its_rounding():
     flat = np.full((16, 16, 3), (200, 30, 60), np.uint8)
     difference = decode_compressed(compressed(flat, "jpeg", padding=7)).astype(int) - flat
     assert np.abs(difference).max() <= 4
 
 
-def test_channels_that_were_stored_as_rgb_are_not_swapped():
-    """OpenCV writes what it takes for BGR; a publisher that hands it RGB says so in the format."""
+def test_channels_stored_as_rgb_are_not_swapped():
+    """OpenCV assumes BGR; a publisher that passes RGB states so in the format."""
     message = compressed(PICTURE[..., ::-1], "png", "rgb8; png compressed rgb8")
     np.testing.assert_array_equal(decode_compressed(message), PICTURE)
 
 
-def test_alpha_is_left_out():
+def test_alpha_is_ignored():
     with_alpha = np.dstack([PICTURE, np.full((2, 3), 9, np.uint8)])
     np.testing.assert_array_equal(decode_compressed(compressed(with_alpha, "png")), PICTURE)
 
 
-def test_grey_of_eight_and_of_sixteen_bits():
+def test_grey_with_8_and_16_bits():
     eight = np.array([[0, 128, 255]], np.uint8)
     assert decode_compressed(compressed(eight, "png"))[..., 1].tolist() == [[0, 128, 255]]
     sixteen = np.array([[0, 128, 129, 256 * 200, 65535]], np.uint16)  # 65535 / 255 = 257
@@ -60,7 +60,7 @@ def test_grey_of_eight_and_of_sixteen_bits():
 
 
 @pytest.mark.parametrize("kind", ["png", "jpeg"])
-def test_mosaic_in_a_file_becomes_colour(kind):
+def test_bayer_mosaics_are_demosaiced(kind):
     red, green, blue = 200, 90, 30
     mosaic = np.tile(np.array([[green, red], [blue, green]], np.uint8), (8, 8))
     decoded = decode_compressed(compressed(mosaic, kind, f"bayer_grbg8; {kind} compressed ", **QUALITY[kind]))
@@ -71,7 +71,7 @@ def test_mosaic_in_a_file_becomes_colour(kind):
 QUALITY = {"png": {}, "jpeg": {"quality": 100}}
 
 
-def test_exif_does_not_turn_the_picture_away_from_its_calibration():
+def test_exif_orientation_is_ignored():
     exif = PIL.Image.Exif()
     exif[0x0112] = 6  # Orientation: turn by 90 degrees for display
     decoded = decode_compressed(compressed(np.zeros((16, 32, 3), np.uint8), "jpeg", exif=exif.tobytes()))
@@ -80,14 +80,14 @@ def test_exif_does_not_turn_the_picture_away_from_its_calibration():
 
 @pytest.mark.parametrize("kind", ["png", "jpeg"])
 @pytest.mark.parametrize("cut", [1, 60])
-def test_picture_with_its_end_missing_is_refused(kind, cut):
+def test_truncated_files_are_rejected(kind, cut):
     noise = np.random.default_rng(0).integers(0, 255, (40, 40, 3), np.uint8)
     with pytest.raises(BadFrameError, match=f"bytes of format '{kind}': truncated or corrupt image") as refusal:
         decode_compressed(compressed(noise, kind, cut=cut))
     assert refusal.value.kind == "damaged_file"
 
 
-def test_png_with_a_wrong_byte_in_its_middle_is_refused():
+def test_corrupt_png_is_rejected():
     noise = np.random.default_rng(0).integers(0, 255, (40, 40, 3), np.uint8)
     message = compressed(noise, "png")
     message.data[len(message.data) // 2] ^= 0xFF
@@ -97,20 +97,20 @@ def test_png_with_a_wrong_byte_in_its_middle_is_refused():
 
 
 @pytest.mark.parametrize("data", [b"", b"nonsense", b"BM" + bytes(100), b"\x00\x00\x00\x01\x67"])
-def test_what_is_no_jpeg_or_png_is_refused(data):
+def test_other_formats_are_rejected(data):
     with pytest.raises(BadFrameError, match=f"{len(data)} bytes of format 'h264' are neither a JPEG") as refusal:
         decode_compressed(CompressedImage(format="h264", data=data))
     assert refusal.value.kind == "unknown_encoding"
 
 
 @pytest.mark.parametrize("data", [b"\xff\xd8", b"\xff\xd8\xff\xd9", b"\xff\xd8\xff\xff\xff\xd9", b"\x89PNG\r\n\x1a\n"])
-def test_hardly_more_than_a_signature_is_a_damaged_file(data):
+def test_files_with_little_more_than_a_signature_are_rejected(data):
     with pytest.raises(BadFrameError) as refusal:
         decode_compressed(CompressedImage(format="jpeg", data=data))
     assert refusal.value.kind == "damaged_file"
 
 
-def test_a_picture_that_claims_to_be_huge_is_refused_before_memory_is_taken():
+def test_huge_claimed_sizes_are_rejected_before_allocation():
     side = int(MAX_PIXELS**0.5) + 1
     header = b"IHDR" + side.to_bytes(4, "big") * 2 + b"\x08\x02\0\0\0"
     png = b"\x89PNG\r\n\x1a\n\0\0\0\x0d" + header + zlib.crc32(header).to_bytes(4, "big")
@@ -121,7 +121,7 @@ def test_a_picture_that_claims_to_be_huge_is_refused_before_memory_is_taken():
         assert refusal.value.kind == "too_large"
 
 
-def test_a_chunk_that_claims_to_be_huge_takes_no_memory():
+def test_huge_claimed_chunks_allocate_nothing():
     message = compressed(np.zeros((8, 8, 3), np.uint8), "png")
     head, rest = bytes(message.data).split(b"IDAT")
     message.data = head[:-4] + b"\xff\xff\xff\xffIDAT" + rest
@@ -133,8 +133,8 @@ def test_a_chunk_that_claims_to_be_huge_takes_no_memory():
 
 
 @pytest.mark.parametrize("junk", [b"junk", b"\xff\x00", b"\xff\xd0", b"\x00\xff\xff", b"a\xff\x01b"])
-def test_what_lies_before_the_frame_header_does_not_hide_it(junk):
-    """libjpeg passes over it with a warning, and would believe a size that was not looked at."""
+def test_junk_before_the_frame_header_is_skipped(junk):
+    """libjpeg skips it with a warning, and would then use a size that was not checked."""
     head, rest = bytes(compressed(np.zeros((8, 8, 3), np.uint8), "jpeg").data).split(b"\xff\xc0\0\x11\x08\0\x08\0\x08")
     small, huge = (b"\xff\xc0\0\x11\x08" + side.to_bytes(2, "big") * 2 for side in (8, 65500))
     data = head + junk + small + rest
@@ -143,7 +143,7 @@ def test_what_lies_before_the_frame_header_does_not_hide_it(junk):
         decode_compressed(CompressedImage(format="jpeg", data=head + junk + huge + rest))
 
 
-def test_progressive_jpeg_with_a_thumbnail_has_the_size_of_the_picture(monkeypatch):
+def test_size_of_a_progressive_jpeg(monkeypatch):
     monkeypatch.setattr("bisenetformer_ros.images.compressed.MAX_PIXELS", 100)
     noise = np.random.default_rng(0).integers(0, 255, (20, 30, 3), np.uint8)
     with pytest.raises(BadFrameError, match="claim to be 30x20"):
@@ -151,14 +151,14 @@ def test_progressive_jpeg_with_a_thumbnail_has_the_size_of_the_picture(monkeypat
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
-def test_label_values_come_through_a_png(dtype):
+def test_label_values_are_preserved(dtype):
     values = np.array([[0, 7, 255], [1, 2, np.iinfo(dtype).max]], dtype)
     decoded = decode_compressed_values(compressed(values, "png"))
     assert decoded.dtype == dtype
     np.testing.assert_array_equal(decoded, values)
 
 
-def test_files_that_change_or_mix_labels_are_refused():
+def test_lossy_or_multichannel_label_images_are_rejected():
     with pytest.raises(BadFrameError, match="format 'jpeg' does not preserve label values; expected png"):
         decode_compressed_values(compressed(np.zeros((8, 8), np.uint8), "jpeg"))
     with pytest.raises(BadFrameError, match="expected a label PNG with one channel, got 3"):

@@ -36,13 +36,13 @@ def picture() -> np.ndarray:
     return np.random.default_rng(0).integers(0, 256, (120, 160, 3), dtype=np.uint8)
 
 
-def test_colours_are_those_of_the_classes() -> None:
+def test_colorize_uses_class_colours() -> None:
     colors = colorize(np.array([[0, 1, 255]], np.uint8), LABELS)
     np.testing.assert_array_equal(colors, [[[128, 64, 128], [0, 0, 142], [0, 0, 0]]])
     assert colors.dtype == np.uint8
 
 
-def test_semantic_overlay_blends_colours_and_leaves_unlabeled_pixels_alone(picture: np.ndarray) -> None:
+def test_semantic_overlay_keeps_unlabeled_pixels(picture: np.ndarray) -> None:
     label_map = np.full((120, 160), 255, np.uint8)
     label_map[60:, :80], label_map[60:, 80:] = ROAD, CAR
     blended = overlay(picture, SegmentationResult(label_map, label_map), LABELS, alpha=0.25)
@@ -52,14 +52,14 @@ def test_semantic_overlay_blends_colours_and_leaves_unlabeled_pixels_alone(pictu
         np.testing.assert_allclose(blended[60:, columns], expected, atol=0.51)
 
 
-def test_alpha_goes_from_the_image_to_the_colours(picture: np.ndarray) -> None:
+def test_alpha_blends_from_image_to_colours(picture: np.ndarray) -> None:
     label_map = np.full((120, 160), ROAD, np.uint8)
     result = SegmentationResult(label_map, label_map)
     np.testing.assert_array_equal(overlay(picture, result, LABELS, alpha=0), picture)
     np.testing.assert_array_equal(overlay(picture, result, LABELS, alpha=1), colorize(label_map, LABELS))
 
 
-def test_instances_have_shades_of_their_own_and_a_light_rim(picture: np.ndarray, street: SegmentationResult) -> None:
+def test_instances_have_distinct_shades_and_a_light_rim(picture: np.ndarray, street: SegmentationResult) -> None:
     painted = overlay(picture, street, LABELS, alpha=1)
     np.testing.assert_array_equal(painted[:39], picture[:39])
     assert (painted[82:] == LABELS[ROAD].color).all()
@@ -71,13 +71,13 @@ def test_instances_have_shades_of_their_own_and_a_light_rim(picture: np.ndarray,
         assert rim[2] == rim.max()  # still blue, as cars are
 
 
-def test_more_segments_than_a_byte_can_tell_apart(picture: np.ndarray) -> None:
+def test_more_than_256_segments(picture: np.ndarray) -> None:
     panoptic_map = (np.arange(120 * 160) // 64).reshape(120, 160).astype(np.uint16) + 1  # 300 segments
     result = panoptic(panoptic_map, dict.fromkeys(range(1, 301), ROAD))
     assert (overlay(picture, result, LABELS, alpha=1) == LABELS[ROAD].color).all()
 
 
-def test_pictures_are_drawn_into_what_is_given(picture: np.ndarray, street: SegmentationResult) -> None:
+def test_output_arrays_are_used(picture: np.ndarray, street: SegmentationResult) -> None:
     canvas = np.zeros_like(picture)
     assert overlay(picture, street, LABELS, out=canvas) is canvas
     np.testing.assert_array_equal(canvas, overlay(picture, street, LABELS))
@@ -85,7 +85,7 @@ def test_pictures_are_drawn_into_what_is_given(picture: np.ndarray, street: Segm
     np.testing.assert_array_equal(canvas, colorize(street.label_map, LABELS))
 
 
-def test_the_inputs_stay_as_they_are(picture: np.ndarray, street: SegmentationResult) -> None:
+def test_inputs_are_not_modified(picture: np.ndarray, street: SegmentationResult) -> None:
     before = picture.copy()
     picture.setflags(write=False)
     draw_names(overlay(picture, street, LABELS), street, LABELS)

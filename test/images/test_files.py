@@ -14,14 +14,14 @@ INDICES = np.arange(48, dtype=np.uint8).reshape(6, 8) % 5
 NOISE = np.random.default_rng(0).integers(0, 256, (60, 80, 3), dtype=np.uint8)
 
 
-def test_pictures_are_rgb(tmp_path: Path) -> None:
+def test_read_rgb(tmp_path: Path) -> None:
     Image.fromarray(NOISE).save(tmp_path / "a.png")
     Image.fromarray(NOISE[..., 0]).save(tmp_path / "grey.png")
     np.testing.assert_array_equal(read_rgb(tmp_path / "a.png"), NOISE)
     np.testing.assert_array_equal(read_rgb(tmp_path / "grey.png"), np.repeat(NOISE[..., :1], 3, axis=2))
 
 
-def test_labels_are_numbers_of_8_or_16_bits(tmp_path: Path) -> None:
+def test_label_images_with_8_and_16_bits(tmp_path: Path) -> None:
     large = INDICES.astype(np.uint16) * 9000
     for name, expected in (("small.png", INDICES), ("large.png", large)):
         Image.fromarray(expected).save(tmp_path / name)
@@ -30,7 +30,7 @@ def test_labels_are_numbers_of_8_or_16_bits(tmp_path: Path) -> None:
         assert image.dtype == expected.dtype
 
 
-def test_a_palette_png_gives_its_indices(tmp_path: Path) -> None:
+def test_palette_png_returns_indices(tmp_path: Path) -> None:
     image = Image.fromarray(INDICES, mode="P")
     image.putpalette(
         [value for color in ((0, 0, 0), (128, 0, 0), (0, 128, 0), (128, 128, 0), (0, 0, 128)) for value in color]
@@ -40,7 +40,7 @@ def test_a_palette_png_gives_its_indices(tmp_path: Path) -> None:
         np.testing.assert_array_equal(read_label_image(tmp_path / "voc.png"), INDICES)
 
 
-def test_without_pillow_a_palette_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_palette_png_requires_pillow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     Image.fromarray(INDICES, mode="P").save(tmp_path / "voc.png")
     monkeypatch.setitem(sys.modules, "PIL", None)
     with pytest.raises(DataError, match=r"voc.png has a palette; .* pip install pillow"):
@@ -106,7 +106,7 @@ def test_all_unreadable_files_are_listed(tmp_path: Path) -> None:
         read_label_images(tmp_path / "wide.png", tmp_path / "high.png")
 
 
-def test_what_is_written_reads_back(tmp_path: Path) -> None:
+def test_written_files_read_back(tmp_path: Path) -> None:
     for image in (NOISE, NOISE[..., 0], NOISE[..., 0].astype(np.uint16) * 257):
         write_image(tmp_path / "a.png", image)
         expected = image if image.ndim == 2 else image[..., ::-1]

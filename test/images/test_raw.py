@@ -53,14 +53,14 @@ def yuv_to_rgb(y: int, u: int, v: int) -> list[float]:
 @pytest.mark.parametrize(
     ("encoding", "order"), [("rgb8", "RGB"), ("bgr8", "BGR"), ("rgba8", "RGBA"), ("bgra8", "BGRA")]
 )
-def test_colour_encodings_give_the_picture_whatever_the_row_padding(encoding, order, padding):
+def test_colour_encodings_with_row_padding(encoding, order, padding):
     with_alpha = np.dstack([PICTURE, np.full((2, 3), 9, np.uint8)])
     channels = with_alpha[..., ["RGBA".index(letter) for letter in order]]
     message = image(encoding, channels.reshape(2, -1), width=3, height=2, padding=padding)
     np.testing.assert_array_equal(decode_image(message), PICTURE)
 
 
-def test_rgb8_is_a_view_of_the_message_and_not_a_copy():
+def test_rgb8_is_not_copied():
     message = image("rgb8", PICTURE.reshape(2, -1), width=3, height=2, padding=2)
     assert np.shares_memory(decode_image(message), np.frombuffer(message.data, np.uint8))
 
@@ -102,7 +102,7 @@ def pack_pair(pair: dict, order: str) -> list[int]:
 
 
 @pytest.mark.parametrize(("encoding", "tail"), [("yuv422", [160, 120]), ("yuv422_yuy2", [120, 160])])
-def test_last_column_of_an_odd_yuv422_takes_the_v_of_its_neighbour(encoding, tail):
+def test_last_column_of_odd_yuv422_uses_its_neighbours_v(encoding, tail):
     order = "UYVY" if encoding == "yuv422" else "YUYV"
     row = pack_pair({"Y": [60, 200], "U": 90, "V": 190}, order) + tail
     decoded = decode_image(image(encoding, np.array([row]), width=3, height=1))
@@ -130,7 +130,7 @@ def test_semi_planar_shares_its_chroma_between_four_pixels(encoding, padding):
     ("rows", "step", "pairs"),
     [(3 + 2, 4, "all"), (3 + 2, 3, "no last column"), (3 + 1, 4, "no last row"), (3 + 1, 3, "neither")],
 )
-def test_odd_nv12_repeats_the_chroma_that_the_sender_left_out(rows, step, pairs):
+def test_odd_nv12_repeats_missing_chroma(rows, step, pairs):
     lines = np.full((rows, step), 128)
     lines[:3, :3] = [[50, 60, 70], [80, 90, 100], [110, 120, 130]]
     lines[3:, :2] = [90, 190]  # the left pair; a second one, where it fits, and a second row are the same
@@ -144,7 +144,7 @@ def test_odd_nv12_repeats_the_chroma_that_the_sender_left_out(rows, step, pairs)
 @pytest.mark.parametrize("size", [(6, 8), (5, 7)])
 @pytest.mark.parametrize("pattern", ["rggb", "bggr", "gbrg", "grbg"])
 @pytest.mark.parametrize("padding", [0, 3])
-def test_bayer_mosaic_of_one_colour_gives_that_colour(pattern, size, padding):
+def test_bayer_mosaic_of_one_colour(pattern, size, padding):
     colour = {"r": 200, "g": 90, "b": 30}
     tile = np.array([[colour[letter] for letter in pattern[:2]], [colour[letter] for letter in pattern[2:]]])
     height, width = size
@@ -189,14 +189,14 @@ BAD = {
 @pytest.mark.parametrize(
     ("kind", "message"), [(kind, message) for kind, messages in BAD.items() for message in messages]
 )
-def test_unusable_message_is_refused_under_the_name_of_its_fault(kind, message):
+def test_unusable_messages_are_rejected_by_kind(kind, message):
     with pytest.raises(BadFrameError) as refusal:
         decode_image(message)
     assert refusal.value.kind == kind
     assert isinstance(refusal.value, InputError)
 
 
-def test_refusal_says_what_was_expected_and_what_came():
+def test_errors_state_expected_and_actual_values():
     with pytest.raises(InputError, match=r"4x2 rgb8 with step 12 requires 24 bytes of data, got 23"):
         decode_image(BAD["wrong_data_length"][0])
     with pytest.raises(InputError, match=r"'32FC1' is not supported; expected one of rgb8, bgr8, "):
@@ -207,7 +207,7 @@ def test_refusal_says_what_was_expected_and_what_came():
     assert len(str(refusal.value)) < 400
 
 
-def test_all_documented_encodings_are_there():
+def test_all_documented_encodings_are_supported():
     expected = ["rgb8", "bgr8", "rgba8", "bgra8", "mono8", "mono16", "yuv422", "yuv422_yuy2", "nv12", "nv21"]
     assert {*expected, "bayer_rggb8", "bayer_bggr8", "bayer_gbrg8", "bayer_grbg8"} <= set(ENCODINGS)
 
@@ -224,7 +224,7 @@ def test_all_documented_encodings_are_there():
         ("32SC1", np.int32, [[0, 70000, -2], [1, 2, 3]]),
     ],
 )
-def test_label_values_are_kept_as_they_are(encoding, dtype, values, big_endian):
+def test_label_values_are_unchanged(encoding, dtype, values, big_endian):
     stored = np.array(values, np.dtype(dtype).newbyteorder(">" if big_endian else "<"))
     lines = np.frombuffer(stored.tobytes(), np.uint8).reshape(2, -1)
     decoded = decode_values(image(encoding, lines, width=3, height=2, padding=3, big_endian=big_endian))
@@ -232,7 +232,7 @@ def test_label_values_are_kept_as_they_are(encoding, dtype, values, big_endian):
     np.testing.assert_array_equal(decoded, values)
 
 
-def test_a_picture_is_no_label_image():
+def test_colour_images_are_not_label_images():
     with pytest.raises(BadFrameError, match=r"encoding 'rgb8' holds no labels; expected one of mono8, "):
         decode_values(image("rgb8", PICTURE.reshape(2, -1), width=3, height=2))
     with pytest.raises(BadFrameError, match=r"3x2 mono8 with step 4 requires 8 bytes of data, got 7"):

@@ -15,7 +15,7 @@ def write_image(path: Path, rgb: tuple[int, int, int] = RED, size: tuple[int, in
     return path
 
 
-def test_an_image_comes_in_rgb(tmp_path: Path) -> None:
+def test_images_are_rgb(tmp_path: Path) -> None:
     source = open_source(write_image(tmp_path / "red.png"))
     (frame,) = source.frames
     assert (source.num_frames, frame.name) == (1, "red")
@@ -28,7 +28,7 @@ def test_grey_and_sixteen_bit_images_become_rgb8(tmp_path: Path) -> None:
     np.testing.assert_array_equal(frame.read(), np.full((4, 5, 3), 128, np.uint8))
 
 
-def test_a_folder_is_read_in_the_order_of_names_and_only_its_images(tmp_path: Path) -> None:
+def test_folders_are_sorted_by_name_and_filtered(tmp_path: Path) -> None:
     for name in ("b.png", "a.PNG", "c.jpg"):
         write_image(tmp_path / name)
     (tmp_path / "notes.txt").write_text("no image")
@@ -38,7 +38,7 @@ def test_a_folder_is_read_in_the_order_of_names_and_only_its_images(tmp_path: Pa
     assert [frame.name for frame in source.frames] == ["a", "b", "c"]
 
 
-def test_label_images_beside_photographs_are_no_pictures(tmp_path: Path) -> None:
+def test_label_images_beside_photographs_are_skipped(tmp_path: Path) -> None:
     for name in ("a.jpg", "a.png", "b.jpg", "b.png", "c.png"):
         write_image(tmp_path / name)
     source = open_source(tmp_path)
@@ -46,7 +46,7 @@ def test_label_images_beside_photographs_are_no_pictures(tmp_path: Path) -> None
     assert [frame.name for frame in source.frames] == ["a", "b", "c"]
 
 
-def test_a_pattern_chooses_among_the_images_of_a_folder(tmp_path: Path) -> None:
+def test_patterns_select_images_of_a_folder(tmp_path: Path) -> None:
     for name in ("left_1.jpg", "left_0.jpg", "left_0.txt", "right_0.jpg"):
         write_image(tmp_path / name) if name.endswith("jpg") else (tmp_path / name).touch()
     assert [frame.name for frame in open_source(tmp_path / "left_*").frames] == ["left_0", "left_1"]
@@ -54,7 +54,7 @@ def test_a_pattern_chooses_among_the_images_of_a_folder(tmp_path: Path) -> None:
         open_source(tmp_path / "rear_*.jpg")
 
 
-def test_a_broken_image_is_named_when_read_and_the_next_one_is_fine(tmp_path: Path) -> None:
+def test_a_corrupt_image_does_not_affect_the_next_one(tmp_path: Path) -> None:
     (tmp_path / "a.png").write_bytes(b"not a picture")
     write_image(tmp_path / "b.png")
     broken, fine = open_source(tmp_path).frames
@@ -63,7 +63,7 @@ def test_a_broken_image_is_named_when_read_and_the_next_one_is_fine(tmp_path: Pa
     assert fine.read().shape == (6, 8, 3)
 
 
-def test_a_video_gives_its_frames_in_order(tmp_path: Path) -> None:
+def test_video_frames_are_in_order(tmp_path: Path) -> None:
     writer = cv2.VideoWriter(str(tmp_path / "drive.avi"), cv2.VideoWriter_fourcc(*"MJPG"), 10, (32, 16))
     levels = [20, 120, 220]
     for level in levels:
@@ -77,14 +77,14 @@ def test_a_video_gives_its_frames_in_order(tmp_path: Path) -> None:
     assert max(frame.read()[..., 2].mean() for frame in frames) < 20
 
 
-def test_a_file_that_is_no_video_is_one_unreadable_frame(tmp_path: Path) -> None:
+def test_a_corrupt_video_is_one_unreadable_frame(tmp_path: Path) -> None:
     (tmp_path / "drive.mp4").write_bytes(b"not a video")
     (frame,) = open_source(tmp_path / "drive.mp4").frames
     with pytest.raises(InputError, match=r"drive\.mp4 cannot be read: it is corrupt, or neither"):
         frame.read()
 
 
-def test_missing_and_empty_places_are_refused_at_once(tmp_path: Path) -> None:
+def test_missing_and_empty_paths_are_rejected(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="nowhere: no such file or folder"):
         open_source(tmp_path / "nowhere")
     with pytest.raises(InputError, match="no images there"):

@@ -16,7 +16,7 @@ SIZE = (96, 128)
 
 @pytest.fixture(scope="session")
 def small_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Of a network with a third of the blocks: every operator of a large one, in less time."""
+    """Weights of a network with a third of the blocks: all operators of a large one in less time."""
     torch.manual_seed(0)
     architecture = {"name": "bisenetformer-nano", "num_classes": 11, "num_blocks": 2}
     path = tmp_path_factory.mktemp("weights") / "small.safetensors"
@@ -26,7 +26,7 @@ def small_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def exports(small_weights: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[Path, str]]:
-    """Task → a graph that the command made for frames of SIZE, and what the command said."""
+    """Task → graph exported by the command for frames of SIZE, and the command's output."""
     options = {"panoptic": ["--precision", "fp32"], "semantic": ["--precision", "fp16", "--bgr", "--dynamic-batch"]}
     made = {}
     for task, arguments in options.items():

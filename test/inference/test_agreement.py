@@ -30,7 +30,7 @@ def test_labels_are_counted_over_all_frames() -> None:
     assert agreement.to_dict() == {"labels": 6 / 8, "segments": None}
 
 
-def test_segments_need_a_partner_of_their_class_that_overlaps() -> None:
+def test_segments_match_by_class_and_overlap() -> None:
     ours = panoptic([[1, 1, 1, 1, 2, 2, 3, 3]], 0, 1, 2)
     reference = panoptic([[1, 1, 1, 0, 2, 2, 3, 3]], 0, 1, 3)  # the third is of another class
     agreement = measure_agreement([ours], [reference], LABELS)
@@ -38,15 +38,15 @@ def test_segments_need_a_partner_of_their_class_that_overlaps() -> None:
     assert agreement.labels == 5 / 8
 
 
-def test_a_segment_too_many_counts_half_a_pair() -> None:
+def test_an_extra_segment_counts_half_a_pair() -> None:
     assert measure_agreement([panoptic([[1, 1, 0]], 2)], [panoptic([[1, 1, 2]], 2, 0)], LABELS).segments == 2 / 3
 
 
-def test_nothing_found_twice_is_agreement() -> None:
+def test_two_empty_results_agree() -> None:
     nothing = panoptic([[0, 0]])
     assert measure_agreement([nothing], [nothing], LABELS).to_dict() == {"labels": 1.0, "segments": 1.0}
 
 
-def test_frames_without_a_partner_are_a_mistake() -> None:
+def test_unequal_numbers_of_frames_are_an_error() -> None:
     with pytest.raises(ValueError, match=r"shorter|longer"):
         measure_agreement([semantic([0])], [], LABELS)

@@ -101,7 +101,7 @@ def test_semantic_equals_the_plain_form(size: tuple[int, int], input_size: int |
     assert_best(result, scores, SCORE_TOLERANCE)
 
 
-def test_nothing_is_left_out_of_a_semantic_map_without_tolerance(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_tolerance_no_query_is_skipped(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(postprocess, "SCORE_TOLERANCE", 0.0)
     geometry = plan_geometry((75, 133), None)
     class_logits, mask_logits = random_logits(geometry)
@@ -112,7 +112,7 @@ def test_nothing_is_left_out_of_a_semantic_map_without_tolerance(monkeypatch: py
 
 
 @pytest.mark.parametrize("slope", [4.0, 0.05])
-def test_masks_without_change_are_not_upsampled_and_others_are(slope: float, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_only_varying_masks_are_upsampled(slope: float, monkeypatch: pytest.MonkeyPatch) -> None:
     """Twelve masks whose logits grow from left to right: steep ones are nearly 0 or 1 everywhere in most tiles."""
     upsampled = []
 
@@ -212,7 +212,7 @@ def halves(left: float, right: float) -> Tensor:
     return torch.cat([torch.full((8, 6), left), torch.full((8, 6), right)], dim=1)
 
 
-def test_nothing_found_is_void_everywhere() -> None:
+def test_no_queries_leave_everything_unlabeled() -> None:
     masks = torch.full((3, 8, 12), 9.0)
     result = postprocess_panoptic(one_hot_classes(NO_OBJECT, NO_OBJECT, NO_OBJECT), masks, GEOMETRY, LABELS)
     assert (result.panoptic_map == 0).all()
@@ -263,7 +263,7 @@ def test_the_score_of_merged_stuff_is_weighted_by_area() -> None:
     assert scores[1] < segment.score < scores[0]
 
 
-def test_a_mask_that_others_mostly_cover_is_dropped() -> None:
+def test_mostly_covered_masks_are_dropped() -> None:
     behind = torch.full((8, 12), 1.0)
     masks = torch.stack([halves(9, -9), behind])
     loose = postprocess_panoptic(one_hot_classes(0, 3), masks, GEOMETRY, LABELS, overlap_threshold=0.4)
@@ -297,7 +297,7 @@ def peak_bytes(function: Callable[[], SegmentationResult]) -> int:
 
 
 @pytest.mark.parametrize("task", ["semantic", "panoptic"])
-def test_memory_is_what_the_documentation_states(task: str) -> None:
+def test_memory_is_as_documented(task: str) -> None:
     geometry = plan_geometry((1024, 2048), None)
     class_logits, mask_logits = random_logits(geometry, count=100)
     class_logits[:, NO_OBJECT] -= 100  # panoptic: every query takes part

@@ -36,18 +36,18 @@ def test_geometry_keeps_the_aspect_and_pads_to_the_stride(
 
 
 @pytest.mark.parametrize("image_size", [(0, 5), (5, 0)])
-def test_an_empty_image_has_no_geometry(image_size: tuple[int, int]) -> None:
+def test_empty_images_are_rejected(image_size: tuple[int, int]) -> None:
     with pytest.raises(InputError, match="at least 1x1"):
         plan_geometry(image_size, None)
 
 
 @pytest.mark.parametrize("input_size", [0, -32, (0, 480), (360, -1)])
-def test_an_input_size_below_one_is_refused(input_size: int | tuple[int, int]) -> None:
+def test_input_sizes_below_one_are_rejected(input_size: int | tuple[int, int]) -> None:
     with pytest.raises(ConfigError, match="input size of at least 1"):
         plan_geometry((480, 640), input_size)
 
 
-def test_pixels_stay_as_they_are_and_padding_is_the_mean() -> None:
+def test_padding_is_the_mean_and_pixels_are_unchanged() -> None:
     rgb = np.random.default_rng(0).integers(0, 256, (33, 50, 3), dtype=np.uint8)
     images = preprocess([rgb], plan_geometry((33, 50), None), MEAN)
     assert images.dtype == torch.float32
@@ -58,7 +58,7 @@ def test_pixels_stay_as_they_are_and_padding_is_the_mean() -> None:
         np.testing.assert_array_equal(images[0, channel], expected)
 
 
-def test_growing_interpolates_and_shrinking_averages() -> None:
+def test_upsizing_interpolates_and_downsizing_averages() -> None:
     halves = np.zeros((32, 64, 3), np.uint8)
     halves[:, 32:] = 200
     grown = preprocess([halves], plan_geometry((32, 64), 64), MEAN)[0, 0, :, :128]
@@ -74,7 +74,7 @@ def test_growing_interpolates_and_shrinking_averages() -> None:
 
 @pytest.mark.parametrize("size", [(1, 1), (7, 5), (1, 3000), (2000, 3)])
 @pytest.mark.parametrize("input_size", [None, 64, (96, 160)])
-def test_any_size_gets_through(size: tuple[int, int], input_size: int | tuple[int, int] | None) -> None:
+def test_any_size_is_accepted(size: tuple[int, int], input_size: int | tuple[int, int] | None) -> None:
     geometry = plan_geometry(size, input_size)
     images = preprocess([np.full((*size, 3), 7, np.uint8)], geometry, MEAN)
     height, width = geometry.resized_size
@@ -83,7 +83,7 @@ def test_any_size_gets_through(size: tuple[int, int], input_size: int | tuple[in
     assert geometry.padded_size[0] % 32 == geometry.padded_size[1] % 32 == 0
 
 
-def test_views_and_read_only_images_are_fine() -> None:
+def test_views_and_read_only_images_are_accepted() -> None:
     bgr = np.random.default_rng(1).integers(0, 256, (40, 32, 3), dtype=np.uint8)
     bgr.setflags(write=False)
     images = preprocess([bgr[::-1, :, ::-1]], plan_geometry((40, 32), None), MEAN)
@@ -101,6 +101,6 @@ def test_views_and_read_only_images_are_fine() -> None:
         (np.zeros((8, 9, 3), np.uint8), r"\(height, width\) \(8, 8\), got \(8, 9\)"),
     ],
 )
-def test_what_is_not_an_rgb_image_of_that_size_is_refused(image: object, complaint: str) -> None:
+def test_invalid_images_are_rejected(image: object, complaint: str) -> None:
     with pytest.raises(InputError, match=complaint):
         preprocess([image], plan_geometry((8, 8), None), MEAN)

@@ -18,20 +18,20 @@ def resized_by_opencv(source: np.ndarray, length: int, interpolation: int) -> np
 
 
 @pytest.mark.parametrize(("source", "target"), SIZES + SHRINKING)
-def test_bilinear_is_opencvs(source: int, target: int) -> None:
+def test_bilinear_taps_equal_opencv(source: int, target: int) -> None:
     values = np.random.default_rng(0).uniform(0, 255, source)
     expected = resized_by_opencv(values, target, cv2.INTER_LINEAR)
     np.testing.assert_allclose(apply(bilinear_taps(source, target), values), expected, atol=0.01)
 
 
 @pytest.mark.parametrize(("source", "target"), SHRINKING)
-def test_area_is_opencvs(source: int, target: int) -> None:
+def test_area_taps_equal_opencv(source: int, target: int) -> None:
     values = np.random.default_rng(0).uniform(0, 255, source)
     expected = resized_by_opencv(values, target, cv2.INTER_AREA)
     np.testing.assert_allclose(apply(area_taps(source, target), values), expected, atol=0.01)
 
 
-def test_one_resize_after_another_is_one() -> None:
+def test_taps_compose() -> None:
     values = np.random.default_rng(0).uniform(0, 255, 30)
     inner, outer = bilinear_taps(30, 47), area_taps(40, 17)
     expected = apply(outer, apply(inner, values)[:40])
@@ -39,7 +39,7 @@ def test_one_resize_after_another_is_one() -> None:
 
 
 @pytest.mark.parametrize(("source", "target", "block_size"), [(20, 50, 8), (50, 20, 8), (50, 20, 20), (3, 10, 64)])
-def test_blocks_are_the_same_matrix(source: int, target: int, block_size: int) -> None:
+def test_blocks_equal_the_taps(source: int, target: int, block_size: int) -> None:
     values = np.random.default_rng(0).uniform(0, 255, source)
     taps = bilinear_taps(source, target)
     blocks = ResizeBlocks.plan(taps, source, block_size)

@@ -23,7 +23,7 @@ def test_an_id_without_pixels_has_no_region() -> None:
     assert measure_regions(np.zeros((2, 2), np.uint16), 0) == []
 
 
-def test_a_map_of_many_rows_is_measured_like_one_region_at_a_time() -> None:
+def test_regions_equal_those_measured_one_by_one() -> None:
     ids = np.random.default_rng(0).integers(0, 300, (211, 97)).astype(np.uint16)
     for region_id, region in enumerate(measure_regions(ids, 299), start=1):
         rows, columns = np.nonzero(ids == region_id)

@@ -36,7 +36,7 @@ def logits_of_all(tiles: MaskTiles, count: int, num_bytes: int = 2**30) -> Tenso
 @pytest.mark.parametrize("size", SIZES)
 @pytest.mark.parametrize("input_size", INPUT_SIZES)
 @pytest.mark.parametrize("num_bytes", [1, 100_000, 2**30])
-def test_tiles_are_the_plain_form_in_pieces(
+def test_tiles_equal_the_plain_form(
     size: tuple[int, int], input_size: int | tuple[int, int] | None, num_bytes: int
 ) -> None:
     geometry = plan_geometry(size, input_size)
@@ -46,7 +46,7 @@ def test_tiles_are_the_plain_form_in_pieces(
     torch.testing.assert_close(joined.double(), plain_upsample(masks, geometry), rtol=0, atol=1e-5)
 
 
-def test_masks_can_be_chosen_tile_by_tile() -> None:
+def test_masks_are_chosen_per_tile() -> None:
     geometry = plan_geometry((40, 200), None)
     tiles = MaskTiles(random_masks(geometry), geometry)
     everything = logits_of_all(tiles, 3)
@@ -55,7 +55,7 @@ def test_masks_can_be_chosen_tile_by_tile() -> None:
         torch.testing.assert_close(logits, everything[tile, masks])
 
 
-def test_batches_have_all_tiles_and_keep_within_their_bytes() -> None:
+def test_batches_cover_all_tiles_within_the_byte_limit() -> None:
     geometry = plan_geometry((TILE_HEIGHT * 2, TILE_WIDTH * 3), None)
     tiles = MaskTiles(random_masks(geometry), geometry)
     of_one_mask = 4 * TILE_HEIGHT * TILE_WIDTH
@@ -78,7 +78,7 @@ def test_bounds_hold(size: tuple[int, int], input_size: int | tuple[int, int] | 
     assert (logits.masked_fill(~inside, torch.inf).amin(2) >= lowest - 1e-5).all()
 
 
-def test_what_is_inside_is_the_image() -> None:
+def test_inside_marks_the_image() -> None:
     geometry = plan_geometry((TILE_HEIGHT + 8, TILE_WIDTH + 6), None)
     tiles = MaskTiles(random_masks(geometry), geometry)
     assert tiles.inside.sum(1).tolist() == [TILE_HEIGHT * TILE_WIDTH, TILE_HEIGHT * 6, 8 * TILE_WIDTH, 8 * 6]

@@ -6,7 +6,7 @@ import pytest
 from bisenetformer_ros.metrics.latency import LatencyWindow
 
 
-def test_nothing_measured() -> None:
+def test_no_measurements() -> None:
     summary = LatencyWindow().summary()
     assert summary.count == 0
     assert all(math.isnan(value) for value in (summary.p50_ms, summary.p95_ms, summary.p99_ms, summary.max_ms))
@@ -20,7 +20,7 @@ def test_percentiles_of_1_to_101() -> None:
 
 
 @pytest.mark.parametrize("size", [1, 3, 10])
-def test_only_the_most_recent_count(size: int) -> None:
+def test_only_the_window_counts(size: int) -> None:
     window = LatencyWindow(size)
     for value in [1000.0] * 7 + [5.0] * size:
         window.add(value)

@@ -43,7 +43,7 @@ def test_predicting_no_class_is_a_miss(nothing: int) -> None:
 
 
 @pytest.mark.parametrize("shape", [(0, 0), (3, 4)])
-def test_nothing_to_count_is_not_a_number(shape: tuple[int, int]) -> None:
+def test_no_pixels_are_nan(shape: tuple[int, int]) -> None:
     result = measure(3, (np.zeros(shape, np.uint8), np.full(shape, 255, np.uint8)))
     assert np.isnan(result.miou)
     assert np.isnan(result.pixel_accuracy)
@@ -82,7 +82,7 @@ def test_random_maps_against_cityscapesscripts() -> None:
         assert result.miou == pytest.approx(reference.getScoreAverage(scores, reference.args))
 
 
-def test_wrong_input_is_named() -> None:
+def test_invalid_input_is_rejected() -> None:
     with pytest.raises(InputError, match=r"\(2, 3\), target is \(3, 2\)"):
         measure(4, (np.zeros((2, 3), int), np.zeros((3, 2), int)))
     with pytest.raises(InputError, match=r"targets range over 0\.\.4, expected 0\.\.3"):
@@ -91,7 +91,7 @@ def test_wrong_input_is_named() -> None:
         measure(4, (np.zeros(3, int), np.array([-1, 2, 255])))
 
 
-def test_every_update_tells_about_its_own_image() -> None:
+def test_update_returns_the_measures_of_its_image() -> None:
     metric = MeanIoU(4)
     metric.update(PREDICTION, np.zeros_like(TARGET))
     image = metric.update(PREDICTION, TARGET)

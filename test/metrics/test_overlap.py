@@ -8,7 +8,7 @@ PRED = np.array([[5, 5, 0], [9, 7, 0]])
 GT = np.array([[1, 2, 2], [1, 4, 0]])
 
 
-def test_pixels_are_counted_by_pair_and_the_unlisted_apart() -> None:
+def test_pixels_are_counted_by_pair_with_unlisted_ids_apart() -> None:
     found = count_overlap(PRED, [9, 5, 0], GT, [0, 2, 1, 3])
     np.testing.assert_array_equal(
         found.shared,
@@ -41,7 +41,7 @@ def test_the_largest_ids_of_the_coco_format() -> None:
     np.testing.assert_array_equal(found.shared, [[0, 0, 0, 1], [0, 0, 2, 0], [0, 1, 0, 0]])
 
 
-def test_values_outside_of_the_listed_range_are_unlisted() -> None:
+def test_values_outside_the_listed_range_are_unlisted() -> None:
     found = count_overlap(np.array([-3, -1, 0, 3, 500]), [0, 2], np.zeros(5, int), [0])
     assert found.unlisted_pred_ids == [-3, -1, 3, 500]
     assert found.shared[:, 1].tolist() == [4, 1, 0]
@@ -59,6 +59,6 @@ def test_empty_maps(shape: tuple[int, int]) -> None:
     np.testing.assert_array_equal(found.shared, np.zeros((2, 3)))
 
 
-def test_shapes_have_to_agree() -> None:
+def test_shapes_must_agree() -> None:
     with pytest.raises(InputError, match=r"prediction is \(2, 3\), ground truth is \(3, 2\)"):
         count_overlap(PRED, [], GT.T, [])

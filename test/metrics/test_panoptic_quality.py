@@ -53,7 +53,7 @@ def test_a_match_a_false_positive_and_a_miss() -> None:
     assert result.all.pq == pytest.approx((0.8 + 2 / 3 / 2.5) / 2)
 
 
-def test_the_class_has_to_be_right() -> None:
+def test_the_class_must_match() -> None:
     ids = strip((1, 5))
     result = measure((ids, {1: SKY}, ids, {1: ROAD}))
     assert quality_of(result, ROAD) == quality_of(result, SKY) == (0, 0, 0)
@@ -78,7 +78,7 @@ def test_void_pixels_of_the_prediction_are_a_miss_of_the_truth() -> None:
     assert quality_of(measure((found, {1: ROAD}, truth, {1: ROAD})), ROAD) == pytest.approx((0.6, 0.6, 1))
 
 
-def test_a_crowd_excuses_its_class_and_asks_for_nothing() -> None:
+def test_a_crowd_excuses_its_class_and_is_never_missed() -> None:
     truth, found = strip((1, 10), (2, 2)), strip((5, 3), (6, 3), (7, 3), (0, 1), (8, 2))
     segments = {5: CAR, 6: CAR, 7: SKY, 8: CAR}
     result = measure((found, segments, truth, {1: CAR, 2: CAR}, [1]))
@@ -102,7 +102,7 @@ def test_sums_run_over_all_images_before_the_division() -> None:
 
 
 @pytest.mark.parametrize("shape", [(0, 0), (3, 4)])
-def test_empty_images_say_nothing(shape: tuple[int, int]) -> None:
+def test_empty_images_are_nan(shape: tuple[int, int]) -> None:
     nothing = np.zeros(shape, np.uint16)
     result = measure((nothing, {}, nothing, {}))
     assert result.all.n == result.things.n == result.stuff.n == 0
@@ -110,7 +110,7 @@ def test_empty_images_say_nothing(shape: tuple[int, int]) -> None:
 
 
 def test_a_true_segment_without_pixels_is_a_miss() -> None:
-    """As in panopticapi; prepared ground truth may list stuff that things were painted over."""
+    """As in panopticapi: prepared ground truth may list stuff that things cover."""
     ids = strip((1, 5))
     assert quality_of(measure((ids, {1: ROAD}, ids, {1: ROAD, 3: CAR})), CAR) == (0, 0, 0)
 
@@ -127,7 +127,7 @@ def test_a_predicted_segment_may_have_the_id_0() -> None:
     assert quality_of(result, ROAD) == quality_of(result, CAR) == (1, 1, 1)
 
 
-def test_what_became_of_the_segments_is_told() -> None:
+def test_update_returns_the_matches() -> None:
     truth, found = strip((1, 4), (2, 6), (3, 6), (0, 2)), strip((7, 4), (8, 4), (0, 4), (9, 4), (5, 2))
     segments = {7: ROAD, 8: CAR, 9: SKY, 5: SKY}
     matches = PanopticQuality(LABELS).update(found, segments, truth, {1: ROAD, 2: CAR, 3: CAR})
@@ -192,7 +192,7 @@ def test_random_images_against_the_definition(seed: int) -> None:
         assert quality_of(result, class_id) == pytest.approx(by_definition(images, class_id))
 
 
-def test_wrong_input_is_named() -> None:
+def test_invalid_input_is_rejected() -> None:
     ids = strip((1, 5))
     with pytest.raises(InputError, match=r"\(1, 5\), ground truth is \(1, 4\)"):
         measure((ids, {1: ROAD}, strip((1, 4)), {1: ROAD}))

@@ -35,7 +35,7 @@ def semantic(label_map: np.ndarray) -> SegmentationResult:
 
 
 @pytest.mark.parametrize("scale", [1, 8])
-def test_pixels_are_followed_where_they_can_be(scale: int) -> None:
+def test_flow_follows_visible_pixels(scale: int) -> None:
     before, now = (cv2.resize(view(s)[..., 0], None, fx=scale, fy=scale) for s in (0, SHIFT))
     columns, rows, followed = follow_pixels(before, now)
     inner = (slice(8 * scale, -8 * scale), slice(8 * scale, -16 * scale))

@@ -1,4 +1,4 @@
-"""Small networks whose every number matters: none of their statistics, scales and shifts is neutral."""
+"""Small networks without neutral statistics, scales or shifts, so that every number matters."""
 
 from collections.abc import Callable
 from typing import Any

@@ -1,4 +1,4 @@
-"""The authors' checkpoint layout: tensors made up here under their names, and a network that runs on these directly."""
+"""The authors' checkpoint layout: generated tensors under their names, and a network that runs on these directly."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -253,7 +253,7 @@ def positions(height: int, width: int) -> Tensor:
 
 
 @PUBLISHED
-def test_the_structure_is_read_off_the_tensors_and_computes_the_same(variant: Variant, tmp_path: Path) -> None:
+def test_published_checkpoints_load_and_compute_the_same(variant: Variant, tmp_path: Path) -> None:
     tensors = authors_tensors(variant)
     torch.save({"model": tensors, "iteration": 159999}, tmp_path / "model_final.pth")
     model, metadata = load_checkpoint(tmp_path / "model_final.pth")
@@ -276,7 +276,7 @@ def test_the_structure_is_read_off_the_tensors_and_computes_the_same(variant: Va
 
 
 @pytest.mark.parametrize("wrapper", ["model", "state_dict", None])
-def test_the_tensors_may_be_wrapped(wrapper: str | None, tmp_path: Path) -> None:
+def test_wrapped_tensors_load(wrapper: str | None, tmp_path: Path) -> None:
     tensors = authors_tensors(S)
     torch.save({wrapper: tensors} if wrapper else tensors, tmp_path / "model_final.pth")
     stem = load_model(tmp_path / "model_final.pth").backbone.stem[0].conv.weight
@@ -291,7 +291,7 @@ def test_label_maps_are_chosen_by_the_number_of_classes(num_classes: int, labels
     assert metadata.input_size is None
 
 
-def test_tensors_that_are_missing_unknown_or_misshapen_are_named(tmp_path: Path) -> None:
+def test_unfitting_tensors_are_listed(tmp_path: Path) -> None:
     tensors = authors_tensors(S)
     del tensors["pixel_decoder.cp.arm16.proj.weight"]
     tensors["head.predictor.level_embed.weight"] = torch.ones(2, 256)
@@ -306,7 +306,7 @@ def test_tensors_that_are_missing_unknown_or_misshapen_are_named(tmp_path: Path)
     assert "feature_fusion.out.bn.bias ([3], expected [128])" in message
 
 
-def test_a_structure_that_cannot_be_told_is_an_error(tmp_path: Path) -> None:
+def test_an_unknown_structure_is_an_error(tmp_path: Path) -> None:
     tensors = authors_tensors(S)
     del tensors[f"{HEADS}classifier.weight"]
     torch.save(tensors, tmp_path / "model_final.pth")
@@ -315,13 +315,13 @@ def test_a_structure_that_cannot_be_told_is_an_error(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("depths", [(2, 2, 1), (3, 4, 3)])
-def test_other_backbones_are_refused(depths: tuple[int, int, int], tmp_path: Path) -> None:
+def test_other_backbones_are_rejected(depths: tuple[int, int, int], tmp_path: Path) -> None:
     torch.save(authors_tensors(Variant("", depths, 16, 2, 16)), tmp_path / "other.pth")
     with pytest.raises(ModelError, match=rf"stages of \[{', '.join(map(str, depths))}\] blocks, expected one of"):
         load_model(tmp_path / "other.pth")
 
 
-def test_a_backbone_without_stages_is_refused(tmp_path: Path) -> None:
+def test_a_backbone_without_stages_is_rejected(tmp_path: Path) -> None:
     tensors = {n: t for n, t in authors_tensors(S).items() if not n.startswith("pixel_decoder.backbone")}
     torch.save(tensors, tmp_path / "other.pth")
     with pytest.raises(ModelError, match=r"stages of \[\] blocks"):
@@ -346,13 +346,13 @@ def test_imagenet_weights_load_as_a_backbone(name: str, depths: tuple[int, int, 
             torch.testing.assert_close(ours, expected, rtol=1e-6, atol=1e-6)
 
 
-def test_imagenet_weights_of_another_depth_are_refused(tmp_path: Path) -> None:
+def test_imagenet_weights_of_another_depth_are_rejected(tmp_path: Path) -> None:
     torch.save(imagenet_tensors((4, 5, 3)), tmp_path / "stdc2.pth")
     with pytest.raises(ModelError, match=r"stdc2.pth: tensors do not fit the network: unknown stages.0.2"):
         initialize(build_model("bisenetformer-stdc1", 19), tmp_path / "stdc2.pth", LabelMap.load("cityscapes19"))
 
 
-def test_a_backbone_alone_is_no_model(tmp_path: Path) -> None:
+def test_a_backbone_is_not_a_model(tmp_path: Path) -> None:
     torch.save(imagenet_tensors((2, 2, 2)), tmp_path / "stdc.pth")
     with pytest.raises(ModelError, match="got an ImageNet backbone, which can initialize"):
         load_model(tmp_path / "stdc.pth")

@@ -33,7 +33,7 @@ def test_output_shapes_follow_the_image(random_model: ModelFactory) -> None:
     assert mask_logits.shape == (2, 9, 8, 20)
 
 
-def test_context_goes_down_the_backbone_and_back_up(random_model: ModelFactory) -> None:
+def test_context_path_follows_its_equations(random_model: ModelFactory) -> None:
     model = random_model(num_levels=3).double()
     path = model.context_path
     images = torch.rand(2, 3, 64, 96, dtype=torch.float64) * 255
@@ -48,7 +48,7 @@ def test_context_goes_down_the_backbone_and_back_up(random_model: ModelFactory) 
         torch.testing.assert_close(ours, expected)
 
 
-def test_two_levels_leave_the_finest_context_to_the_masks(random_model: ModelFactory) -> None:
+def test_the_decoder_does_not_read_the_finest_context(random_model: ModelFactory) -> None:
     with torch.no_grad():
         features = random_model(num_levels=2).extract(torch.rand(1, 3, 64, 96))
     assert [tuple(level.shape[-2:]) for level in features.levels] == [(2, 3), (4, 6)]
@@ -69,11 +69,11 @@ def test_the_mean_colour_is_zero_inside(random_model: ModelFactory) -> None:
 
 
 @pytest.mark.parametrize("size", [(64, 100), (48, 64)])
-def test_sizes_that_do_not_divide_are_refused(random_model: ModelFactory, size: tuple[int, int]) -> None:
+def test_sizes_must_be_multiples_of_the_stride(random_model: ModelFactory, size: tuple[int, int]) -> None:
     with pytest.raises(ValueError, match=f"multiples of 32, got {size[0]}x{size[1]}"):
         random_model()(torch.zeros(1, 3, *size))
 
 
-def test_training_on_one_image_is_refused(random_model: ModelFactory) -> None:
+def test_training_requires_two_images(random_model: ModelFactory) -> None:
     with pytest.raises(ValueError, match="at least 2 images per batch"):
         random_model().train().extract(torch.zeros(1, 3, 64, 64))

@@ -20,7 +20,7 @@ from bisenetformer_ros.model import build_model
         ({"dim": 36, "num_heads": 6}, None),
     ],
 )
-def test_impossible_options_are_told(arguments: dict[str, Any], message: str | None) -> None:
+def test_invalid_options_are_rejected(arguments: dict[str, Any], message: str | None) -> None:
     options = {"name": "bisenetformer-nano", "num_classes": 3, **arguments}
     if message is None:
         assert build_model(**options).decoder.query_feat.weight.shape == (50, 36)

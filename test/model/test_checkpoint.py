@@ -38,7 +38,7 @@ def saved(random_model: ModelFactory, tmp_path: Path) -> Path:
     return path
 
 
-def test_weights_come_back_bit_for_bit(random_model: ModelFactory, saved: Path) -> None:
+def test_weights_round_trip_exactly(random_model: ModelFactory, saved: Path) -> None:
     model = load_model(saved)
     assert not model.training
     images = torch.rand(1, 3, 64, 96) * 255
@@ -47,7 +47,7 @@ def test_weights_come_back_bit_for_bit(random_model: ModelFactory, saved: Path) 
             assert torch.equal(loaded, original)
 
 
-def test_half_precision_rounds_the_parameters_alone(random_model: ModelFactory, tmp_path: Path) -> None:
+def test_half_precision_rounds_only_parameters(random_model: ModelFactory, tmp_path: Path) -> None:
     original = random_model()
     # Statistics of a real network can leave the range of half precision.
     original.backbone.stem[0].bn.running_var[:2] = torch.tensor([1e-9, 1e6])
@@ -62,7 +62,7 @@ def test_half_precision_rounds_the_parameters_alone(random_model: ModelFactory, 
     assert stored == {torch.float16}
 
 
-def test_metadata_comes_back(random_model: ModelFactory, tmp_path: Path) -> None:
+def test_metadata_round_trip(random_model: ModelFactory, tmp_path: Path) -> None:
     torch.manual_seed(0)
     model = build_model(**ARCHITECTURE, pixel_mean=(1.0, 2.0, 3.5), pixel_std=(4.0, 5.0, 6.0))
     metadata = metadata_of(
@@ -78,7 +78,7 @@ def test_metadata_comes_back(random_model: ModelFactory, tmp_path: Path) -> None
     assert loaded.pixel_std.flatten().tolist() == [4.0, 5.0, 6.0]
 
 
-def test_a_normalization_that_the_metadata_does_not_tell_is_refused(random_model: ModelFactory, tmp_path: Path) -> None:
+def test_normalization_must_match_the_metadata(random_model: ModelFactory, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="pixel_std"):
         save_model(tmp_path / "a.safetensors", random_model(), metadata_of(pixel_std=(1.0, 1.0, 1.0)))
     assert not (tmp_path / "a.safetensors").exists()
@@ -93,7 +93,7 @@ def rewrite(path: Path, change: Callable[[dict[str, torch.Tensor], dict[str, str
     save_file(tensors, str(path), header)
 
 
-def test_tensors_that_are_missing_unknown_or_misshapen_are_named(saved: Path) -> None:
+def test_unfitting_tensors_are_listed(saved: Path) -> None:
     def change(tensors: dict[str, torch.Tensor], _: dict[str, str]) -> None:
         for index in range(6):
             del tensors[f"decoder.blocks.{index}.cross_norm.weight"]
@@ -125,7 +125,7 @@ def test_tensors_that_are_missing_unknown_or_misshapen_are_named(saved: Path) ->
         ("pixel_mean", "[1.0]", "does not describe a network"),
     ],
 )
-def test_a_wrong_header_is_told(saved: Path, key: str, value: str | None, message: str) -> None:
+def test_invalid_headers_are_an_error(saved: Path, key: str, value: str | None, message: str) -> None:
     def change(_: dict[str, torch.Tensor], header: dict[str, str]) -> None:
         del header[key]
         if value is not None:
@@ -137,7 +137,7 @@ def test_a_wrong_header_is_told(saved: Path, key: str, value: str | None, messag
     assert str(saved) in str(caught.value)
 
 
-def test_safetensors_of_somebody_else_are_told_apart(tmp_path: Path) -> None:
+def test_foreign_safetensors_are_an_error(tmp_path: Path) -> None:
     save_file({"weight": torch.ones(3)}, str(tmp_path / "other.safetensors"))
     with pytest.raises(ModelError, match="not written by this package"):
         load_model(tmp_path / "other.safetensors")

@@ -30,7 +30,7 @@ def count_parameters(model: BiSeNetFormer) -> int:
 
 
 def count_gmacs(model: BiSeNetFormer, size: tuple[int, int]) -> float:
-    """Of the form without savings: class and mask predictions after every block. Normalizations do not count."""
+    """Count the unoptimized form, which predicts after every block; normalizations do not count."""
     images = torch.empty(1, 3, *size, device="meta")
     with FlopCounterMode(display=False) as counter:
         features = model.extract(images)
@@ -39,7 +39,7 @@ def count_gmacs(model: BiSeNetFormer, size: tuple[int, int]) -> float:
 
 
 @pytest.mark.parametrize(("name", "num_classes", "size", "megaparameters", "least_gmacs", "most_gmacs"), PAPER)
-def test_the_paper_reports_the_same(
+def test_counts_equal_the_papers(
     name: str, num_classes: int, size: tuple[int, int], megaparameters: float, least_gmacs: float, most_gmacs: float
 ) -> None:
     model = build_on_meta(name, num_classes)
@@ -48,7 +48,7 @@ def test_the_paper_reports_the_same(
 
 
 @pytest.mark.parametrize(("num_queries", "gmacs"), [(50, 80), (100, 83), (200, 88)])
-def test_queries_cost_what_table_7_says(num_queries: int, gmacs: float) -> None:
+def test_queries_cost_as_in_table_7(num_queries: int, gmacs: float) -> None:
     model = build_on_meta("bisenetformer-stdc2", 19, num_queries=num_queries)
     assert count_gmacs(model, (1024, 2048)) == pytest.approx(gmacs, rel=0.03)
 
@@ -59,7 +59,7 @@ def test_the_nano_is_small() -> None:
 
 @pytest.mark.parametrize("num_levels", [2, 3])
 @pytest.mark.parametrize("num_stages", [1, 2, 3])
-def test_ablations_differ_in_their_blocks_and_level_projections_alone(num_stages: int, num_levels: int) -> None:
+def test_ablations_differ_only_in_blocks_and_level_projections(num_stages: int, num_levels: int) -> None:
     model = build_on_meta("bisenetformer-stdc1", 19, num_blocks=num_stages * num_levels, num_levels=num_levels)
     blocks, projections = (list(parts) for parts in (model.decoder.blocks, model.decoder.level_projections))
     assert (len(blocks), len(projections)) == (num_stages * num_levels, num_levels)

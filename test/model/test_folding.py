@@ -1,4 +1,4 @@
-"""Each saving of the inference path against its plain form, which is written here once more without it."""
+"""Each optimization of the inference path against a plain form without it."""
 
 from collections.abc import Callable, Sequence
 
@@ -92,7 +92,7 @@ def decoder_inputs(dtype: torch.dtype, num_levels: int) -> tuple[list[Tensor], T
 
 
 @BOTH_PRECISIONS
-def test_products_of_resized_features_are_the_resized_products(dtype: torch.dtype) -> None:
+def test_resizing_features_equals_resizing_masks(dtype: torch.dtype) -> None:
     torch.manual_seed(0)
     mask_embed, features = torch.randn(2, 9, 16, dtype=dtype), torch.randn(2, 16, 24, 36, dtype=dtype)
     for size in ((12, 18), (6, 9), (5, 7)):
@@ -137,7 +137,7 @@ def test_level_projections_fold_into_keys_and_values(
 
 
 @BOTH_PRECISIONS
-def test_biases_of_keys_do_nothing_and_those_of_values_follow_the_attention(
+def test_key_biases_cancel_and_value_biases_move_behind_the_attention(
     random_model: ModelFactory, dtype: torch.dtype
 ) -> None:
     attention = random_model().decoder.blocks[0].cross_attention.to(dtype)
@@ -202,7 +202,7 @@ def test_the_whole_network_folds(
             assert_same(folded, plain)
 
 
-def test_what_is_kept_per_input_size_is_not_mixed_up(random_model: ModelFactory) -> None:
+def test_the_position_cache_follows_the_input_size(random_model: ModelFactory) -> None:
     model = random_model().double()
     folded = fold(model)
     for size in ((96, 160), (64, 32), (160, 96), (96, 160)):
@@ -212,7 +212,7 @@ def test_what_is_kept_per_input_size_is_not_mixed_up(random_model: ModelFactory)
                 assert_same(ours, plain)
 
 
-def test_folding_leaves_the_model_as_it_was(random_model: ModelFactory) -> None:
+def test_folding_does_not_change_the_model(random_model: ModelFactory) -> None:
     model = random_model()
     before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
     folded = fold(model.train())
@@ -226,7 +226,7 @@ def test_folding_leaves_the_model_as_it_was(random_model: ModelFactory) -> None:
     assert not any(type(module) in (nn.BatchNorm2d, FeatureFusion) for module in folded.modules())
 
 
-def test_a_convolution_without_normalization_stays() -> None:
+def test_convolutions_without_normalization_are_unchanged() -> None:
     plain = nn.Sequential(nn.Conv2d(3, 4, 1), nn.ReLU(), ConvBNReLU(4, 4)).eval()
     before = plain[0].weight.clone()
     fold_batch_norms(plain)

@@ -1,4 +1,4 @@
-"""torchvision's ResNet-50: tensors made up here under its names, and a network that runs on these directly."""
+"""torchvision's ResNet-50: generated tensors under its names, and a network that runs on these directly."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -82,12 +82,12 @@ def test_resnet50_loads_as_a_backbone(tmp_path: Path) -> None:
             torch.testing.assert_close(ours, theirs, rtol=1e-6, atol=1e-6)
 
 
-def test_a_backbone_of_another_model_is_refused(tmp_path: Path) -> None:
+def test_a_backbone_of_another_model_is_rejected(tmp_path: Path) -> None:
     torch.save(resnet50_tensors(), tmp_path / "resnet50.pth")
     with pytest.raises(ModelError, match=r"resnet50.pth: tensors do not fit the network: missing stages.0.0"):
         initialize(build_model("bisenetformer-stdc1", 19), tmp_path / "resnet50.pth", LABELS)
 
 
-def test_tensors_of_neither_are_refused() -> None:
+def test_tensors_of_neither_backbone_are_rejected() -> None:
     with pytest.raises(ModelError, match=r"expected an ImageNet STDC .* or ResNet .*, got stem.conv.weight"):
         backbone_tensors({"stem.conv.weight": torch.ones(3)})

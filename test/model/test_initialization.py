@@ -31,17 +31,17 @@ def differing(model: BiSeNetFormer, other: BiSeNetFormer) -> set[str]:
     return {name for name, (ours, their) in pairs.items() if ours.shape != their.shape or not torch.equal(ours, their)}
 
 
-def test_the_same_classes_take_all(trained: Path, random_model: Callable[..., BiSeNetFormer]) -> None:
+def test_equal_classes_load_all_weights(trained: Path, random_model: Callable[..., BiSeNetFormer]) -> None:
     model = build_model("bisenetformer-nano", 5, **SMALL)
     assert initialize(model, trained, LabelMap.anonymous(5)) == f"all weights from {trained}"
     assert differing(model, random_model()) == set()
 
 
 @pytest.mark.parametrize("num_classes", [5, 19])
-def test_other_classes_take_all_but_the_class_head(
+def test_other_classes_load_all_but_the_class_head(
     trained: Path, random_model: Callable[..., BiSeNetFormer], num_classes: int
 ) -> None:
-    """Also where there are as many classes, of other names."""
+    """Equally many classes with other names count as other classes."""
     labels = LabelMap.load("cityscapes19")
     labels = type(labels)(labels.name, labels.labels[:num_classes])
     model = build_model("bisenetformer-nano", num_classes, **SMALL)
@@ -52,12 +52,12 @@ def test_other_classes_take_all_but_the_class_head(
     assert all(torch.equal(model.state_dict()[name], tensor) for name, tensor in head.items())
 
 
-def test_another_structure_is_refused(trained: Path) -> None:
+def test_another_structure_is_rejected(trained: Path) -> None:
     with pytest.raises(ModelError, match=r"tensors do not fit.*query_feat.weight \(\[9, 32\], expected \[50, 32\]\)"):
         initialize(build_model("bisenetformer-nano", 5, **{**SMALL, "num_queries": 50}), trained, LabelMap.anonymous(5))
 
 
-def test_files_without_weights_are_told(tmp_path: Path) -> None:
+def test_files_without_weights_are_rejected(tmp_path: Path) -> None:
     model = build_model("bisenetformer-nano", 5, **SMALL)
     with pytest.raises(ModelError, match="no weights file at"):
         initialize(model, tmp_path / "missing.safetensors", LabelMap.anonymous(5))

@@ -37,7 +37,7 @@ def normal(*shape: int) -> Tensor:
 
 
 @pytest.mark.parametrize("masked", [False, True])
-def test_attention_equals_that_of_pytorch(masked: bool) -> None:
+def test_attention_equals_pytorch(masked: bool) -> None:
     torch.manual_seed(0)
     attention = random_attention(24, 3)
     query, key, value = normal(2, 5, 24), normal(2, 11, 24), normal(2, 11, 24)
@@ -72,7 +72,7 @@ def test_a_block_is_cross_attention_then_self_attention_then_feedforward_each_no
     torch.testing.assert_close(block(x, query_embed, cross.key(key), cross.value(value), allowed), expected)
 
 
-def test_negative_mask_logits_block_and_a_fully_blocked_query_is_opened() -> None:
+def test_attention_mask() -> None:
     mask_embed = torch.eye(3)[None]  # query i reads channel i
     features = torch.tensor([[[1.0, -1.0], [0.0, -0.1]], [[-1.0, -2.0], [-3.0, -4.0]], [[5.0, 6.0], [7.0, 8.0]]])[None]
     assert attention_mask(mask_embed, features).tolist() == [
@@ -81,7 +81,7 @@ def test_negative_mask_logits_block_and_a_fully_blocked_query_is_opened() -> Non
 
 
 @pytest.mark.parametrize("num_levels", [2, 3])
-def test_blocks_read_the_levels_in_turn_the_coarsest_first(
+def test_blocks_read_levels_in_turn_from_the_coarsest(
     random_model: Callable[..., BiSeNetFormer], num_levels: int
 ) -> None:
     decoder = random_model(num_levels=num_levels, num_blocks=num_levels + 1).decoder
@@ -94,7 +94,7 @@ def test_blocks_read_the_levels_in_turn_the_coarsest_first(
         assert read == [index < after for index in range(num_levels)]
 
 
-def test_every_state_is_predicted_in_training_and_the_last_alone_otherwise(
+def test_training_predicts_every_state_and_inference_the_last(
     random_model: Callable[..., BiSeNetFormer],
 ) -> None:
     decoder = random_model(num_blocks=4).decoder
@@ -106,7 +106,7 @@ def test_every_state_is_predicted_in_training_and_the_last_alone_otherwise(
     assert all(torch.equal(ours, all_of_them) for ours, all_of_them in zip(last, predictions[-1], strict=True))
 
 
-def test_weights_start_as_the_authors_do() -> None:
+def test_initialization_equals_the_authors() -> None:
     torch.manual_seed(0)
     decoder = TransformerDecoder(19, 64, 128, 8, 256, 100, 2, 2)
     attention = decoder.blocks[0].cross_attention

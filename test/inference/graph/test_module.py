@@ -18,9 +18,7 @@ NUM_CLASSES = len(LABELS)
 
 @pytest.mark.parametrize(("size", "input_size"), [((64, 96), None), ((70, 90), None), ((48, 60), 96), ((100, 140), 64)])
 @pytest.mark.parametrize("colours", ["rgb", "bgr"])
-def test_frames_become_what_preprocess_makes_of_them(
-    size: tuple[int, int], input_size: int | None, colours: str
-) -> None:
+def test_frame_input_equals_preprocess(size: tuple[int, int], input_size: int | None, colours: str) -> None:
     frame = np.random.default_rng(0).integers(0, 256, (*size, 3), dtype=np.uint8)
     geometry = plan_geometry(size, input_size)
     expected = preprocess([frame], geometry, IMAGENET_MEAN)
@@ -39,7 +37,7 @@ def logits(num_queries: int, mask_size: tuple[int, int], seed: int = 0) -> tuple
 
 
 @pytest.mark.parametrize("order", ["full", "coarse"])
-def test_the_semantic_map_is_that_of_postprocess(order: SemanticOrder) -> None:
+def test_semantic_output_equals_postprocess(order: SemanticOrder) -> None:
     geometry = plan_geometry((70, 90), None)
     mask_size = tuple(side // 8 for side in geometry.padded_size)
     class_logits, mask_logits = logits(20, mask_size)
@@ -50,7 +48,7 @@ def test_the_semantic_map_is_that_of_postprocess(order: SemanticOrder) -> None:
     assert np.abs(confidence.astype(int) - expected.confidence).max() <= 1
 
 
-def test_the_query_map_is_that_of_the_formula() -> None:
+def test_panoptic_output_equals_the_formula() -> None:
     """Each pixel to the query with the largest score · probability, if that probability is at least 0.5."""
     geometry = plan_geometry((64, 96), None)
     class_logits, mask_logits = logits(6, (8, 12))
@@ -73,7 +71,7 @@ def test_the_query_map_is_that_of_the_formula() -> None:
 
 
 @pytest.mark.parametrize("size", [(5, 7), (40, 600)])
-def test_regions_are_counted_as_numpy_counts_them(size: tuple[int, int]) -> None:
+def test_query_regions_equal_numpy(size: tuple[int, int]) -> None:
     rng = np.random.default_rng(1)
     owner = rng.integers(0, 9, size)
     owned = rng.random(size) < 0.8

@@ -1,4 +1,4 @@
-"""The files that `bisenetformer export` writes: what TensorRT asks of them, and what they say of themselves."""
+"""Files written by `bisenetformer export`: TensorRT's requirements, and metadata."""
 
 import json
 from collections.abc import Iterator
@@ -53,7 +53,7 @@ LATER_OPERANDS_ARE_NUMBERS = ("Clip", "Pad", "ReduceSum", "Reshape", "Resize", "
 """Operators whose listed types are those of the first operand; the others are bounds, sizes and axes, all constant."""
 
 
-def test_only_operators_and_types_are_used_that_every_tensorrt_takes(graph: onnx.GraphProto) -> None:
+def test_operators_and_types_are_supported_by_every_tensorrt(graph: onnx.GraphProto) -> None:
     kinds = types(graph)
     refused = set()
     for node, name in operands(graph):
@@ -67,7 +67,7 @@ def test_only_operators_and_types_are_used_that_every_tensorrt_takes(graph: onnx
     assert refused == set()
 
 
-def test_bytes_are_at_the_ends_alone_and_made_of_floats(graph: onnx.GraphProto) -> None:
+def test_uint8_occurs_only_at_inputs_and_outputs(graph: onnx.GraphProto) -> None:
     kinds = types(graph)
     ends = {value.name for value in (*graph.input, *graph.output)}
     touching = {(node.op_type, name) for node, name in operands(graph) if kinds[name] == TensorProto.UINT8}
@@ -106,7 +106,7 @@ def test_no_tensor_holds_all_masks_of_a_frame(graph: onnx.GraphProto) -> None:
     assert largest <= 40 * 2**20
 
 
-def test_shapes_are_fixed_but_for_a_batch_that_was_asked_for(exported: Path, graph: onnx.GraphProto) -> None:
+def test_shapes_are_fixed_except_a_dynamic_batch(exported: Path, graph: onnx.GraphProto) -> None:
     dynamic = GraphInfo.load(exported).dynamic_batch
     for value in (*graph.input, *graph.output):
         dims = [dim.dim_param or dim.dim_value for dim in value.type.tensor_type.shape.dim]
@@ -121,7 +121,7 @@ def test_inputs_and_outputs_are_those_of_the_task(exported: Path, graph: onnx.Gr
     assert tuple(value.name for value in graph.output) == OUTPUTS[task]
 
 
-def test_weights_are_in_half_precision_where_that_was_asked_for(exported: Path, graph: onnx.GraphProto) -> None:
+def test_weights_have_the_requested_precision(exported: Path, graph: onnx.GraphProto) -> None:
     expected = TensorProto.FLOAT16 if GraphInfo.load(exported).precision == "fp16" else TensorProto.FLOAT
     kinds = types(graph)
     convolutions = [node for node in graph.node if node.op_type == "Conv"]
@@ -129,7 +129,7 @@ def test_weights_are_in_half_precision_where_that_was_asked_for(exported: Path, 
     assert {kinds[node.input[0]] for node in graph.node if node.op_type == "Softmax"} == {TensorProto.FLOAT}
 
 
-def test_it_says_what_it_is(exported: Path, small_weights: Path) -> None:
+def test_metadata_describes_the_graph(exported: Path, small_weights: Path) -> None:
     info = GraphInfo.load(exported)
     assert info.metadata == read_metadata(small_weights)
     assert info.weights_sha256 == sha256_of(small_weights)
@@ -143,7 +143,7 @@ def test_it_says_what_it_is(exported: Path, small_weights: Path) -> None:
     assert json.loads(entry)["weights_sha256"] == info.weights_sha256
 
 
-def test_it_says_nothing_of_the_machine_it_was_made_on(exported: Path) -> None:
+def test_the_graph_contains_no_local_paths(exported: Path) -> None:
     content = exported.read_bytes()
     for part in (str(Path.home()), str(Path(__file__).parents[3]), ".py"):
         assert part.encode() not in content
