@@ -38,13 +38,8 @@ def open_camvid(root: Path, splits: Sequence[str] = ("train",)) -> LabeledImages
 class RenderedDrives:
     """Frames spread evenly over synthetic drives, rendered once and kept in memory.
 
-    Seeds below 10000 are reserved for evaluation and demos, the others are for training.
-
-    Args:
-        first_seed: The drives have the seeds first_seed, first_seed + 1, …
-        num_drives: Number of drives.
-        frames_per_drive: Frames of each.
-        size: (height, width) in pixels.
+    The drives have the seeds first_seed, first_seed + 1, … Seeds below 10000 are reserved for evaluation and demos, the
+    others are for training. `size` is (height, width) in pixels.
     """
 
     has_instances = True
@@ -130,12 +125,7 @@ def open_sources(sources: Sequence[Mapping[str, Any]], root: Path | None) -> lis
 
 
 def arguments_of(source: Mapping[str, Any], root: Path | None) -> dict[str, Any]:
-    """Convert a source of a recipe to the arguments of `open_dataset`.
-
-    Args:
-        source: A mapping with `kind`, optional `weight` and the options of the kind.
-        root: Of data sets on disk that do not name their own.
-    """
+    """Convert a source of a recipe to arguments of `open_dataset`; `root` is for kinds on disk that name none."""
     arguments = {key: value for key, value in source.items() if key != "weight"}
     if arguments["kind"] in ON_DISK:
         arguments.setdefault("root", root)

@@ -40,13 +40,8 @@ class Findings:
     crowds: Counter[int] = field(default_factory=Counter)
 
     def add(self, other: "Findings") -> None:
-        self.problems += other.problems
-        self.num_images += other.num_images
-        self.sizes += other.sizes
-        self.pixels += other.pixels
-        self.images += other.images
-        self.instances += other.instances
-        self.crowds += other.crowds
+        for name, value in vars(other).items():
+            setattr(self, name, getattr(self, name) + value)
 
 
 def check(
@@ -94,13 +89,7 @@ def _check_image(dataset: LabeledDataset, index: int) -> tuple[str, bytes | None
 
 
 def inspect(sample: Sample, labels: LabelMap, has_instances: bool) -> Findings:
-    """Count what one sample contains.
-
-    Args:
-        sample: The image and its labels.
-        labels: The classes.
-        has_instances: Whether each pixel of a thing should belong to an instance.
-    """
+    """Count what a sample contains; `has_instances`: each pixel of a thing should belong to an instance."""
     pixels = np.bincount(sample.label_map.ravel(), minlength=256)
     areas = _areas_of_instances(sample)
     problems = [] if pixels[:UNLABELED].any() else ["no pixel has a class"]

@@ -70,12 +70,10 @@ def open_png_labels(
     """Open one split.
 
     Args:
-        root: Folder that the patterns are relative to.
-        patterns: For `find_files`: of the images, of their class values and, if things are annotated one by one, of
-            their instance numbers.
+        root, names: See `find_files`.
+        patterns: Of the images, their class values and, if things are annotated one by one, their instance numbers.
         labels: The classes.
         table: Meaning of the class values.
-        names: Images to open, by default all.
 
     Raises:
         DataError: There are no images.

@@ -98,23 +98,17 @@ def pad(sample: Sample, least: tuple[int, int]) -> Sample:
 
 def cut(sample: Sample, top: int, left: int, size: tuple[int, int]) -> Sample:
     """Cut the window of `size` (height, width) at (top, left), which must lie inside the sample."""
-    window = (slice(top, top + size[0]), slice(left, left + size[1]))
-    return replace(
-        sample,
-        rgb=sample.rgb[window],
-        label_map=sample.label_map[window],
-        instance_map=sample.instance_map[window],
-    )
+    return _view(sample, slice(top, top + size[0]), slice(left, left + size[1]))
 
 
 def flip(sample: Sample) -> Sample:
     """Mirror left and right."""
-    return replace(
-        sample,
-        rgb=sample.rgb[:, ::-1],
-        label_map=sample.label_map[:, ::-1],
-        instance_map=sample.instance_map[:, ::-1],
-    )
+    return _view(sample, slice(None), slice(None, None, -1))
+
+
+def _view(sample: Sample, *window: slice) -> Sample:
+    maps = {name: getattr(sample, name)[window] for name in ("rgb", "label_map", "instance_map")}
+    return replace(sample, **maps)
 
 
 def jitter_colors(rgb: np.ndarray, rng: np.random.Generator) -> np.ndarray:

@@ -12,32 +12,7 @@ from bisenetformer_ros.training.recipe_file import RecipeEntry, find_recipe, rea
 
 @dataclass(frozen=True)
 class TrainingConfig:
-    """The keys of a recipe; those without a default are required. See also docs/training.md.
-
-    Attributes:
-        name: Name of the resulting weights.
-        architecture: Name, widths and depths for `build_model`.
-        labels: Name or file of a label map.
-        sources: Data sets to mix, each {kind, weight, …options of the kind}.
-        iterations: Number of optimizer steps.
-        crop_size: (height, width), multiples of 32.
-        task: 'panoptic' or 'semantic'.
-        input_size: Stored in the weights file, see `ModelMetadata`.
-        initial_weights: See `initialize`.
-        batch_size: Images per step, in all processes together.
-        precision: 'fp32', or 'bf16' or 'fp16' for autocast.
-        shorter_side: Scale images to this shorter side before `scale_range` applies; None keeps their size.
-        scale_range, balanced_share, gamma_range: See `augment`.
-        learning_rate, weight_decay, backbone_multiplier: See `build_optimizer`.
-        schedule: See `learning_rate_factor`.
-        clip_norm: Maximum L2 norm of the gradient.
-        num_points: See `Criterion`.
-        auxiliary_weight: Weight of the dense auxiliary loss, 0 = none.
-        ema_decay: Decay of the averaged weights, 0 = none.
-        validation: A data set as in `sources`, or None.
-        validate_every: Iterations between validations.
-        seed: Of weights, images and augmentation.
-    """
+    """The keys of a recipe, which docs/training.md explains; those without a default are required."""
 
     name: str
     architecture: Mapping[str, Any]

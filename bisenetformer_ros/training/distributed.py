@@ -21,13 +21,7 @@ _PATIENCE = timedelta(hours=1)
 
 @dataclass(frozen=True)
 class World:
-    """The processes of a run.
-
-    Attributes:
-        rank: Of this process, 0..size - 1.
-        size: Number of processes.
-        device: Device of this process.
-    """
+    """The number of processes, and rank (0..size - 1) and device of this one."""
 
     rank: int
     size: int

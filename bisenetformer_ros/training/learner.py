@@ -43,14 +43,7 @@ class LearningNetwork(nn.Module):
 
 
 class Learner:
-    """A network with its optimizer, loss scaler and averaged weights.
-
-    Args:
-        config: The recipe.
-        model: The network, which is moved to the device and trained in place.
-        num_classes: K.
-        world: The processes of the run.
-    """
+    """A network, trained in place, with its optimizer, loss scaler and averaged weights."""
 
     def __init__(self, config: TrainingConfig, model: BiSeNetFormer, num_classes: int, world: World) -> None:
         self.config = config

@@ -1,6 +1,8 @@
 """The training loop, which can be stopped and continued at any time."""
 
+import signal
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from time import perf_counter
 
 from torch.utils.data import DataLoader
@@ -10,7 +12,6 @@ from bisenetformer_ros.errors import BiSeNetFormerError, ConfigError
 from bisenetformer_ros.model.bisenetformer import BiSeNetFormer
 from bisenetformer_ros.training.config import TrainingConfig
 from bisenetformer_ros.training.distributed import World, gather, largest, wait_for_all
-from bisenetformer_ros.training.interruption import Interruption
 from bisenetformer_ros.training.learner import Learner
 from bisenetformer_ros.training.observers import TrainingObserver
 from bisenetformer_ros.training.run_state import RunState
@@ -21,19 +22,32 @@ SAVE_EVERY = 200
 """Iterations between saves of the run state; a kill costs at most this much work."""
 
 
+@contextmanager
+def deferred_signals() -> Iterator[list[int]]:
+    """Collect SIGINT and SIGTERM in the yielded list instead of being interrupted; for the main thread."""
+    signals: list[int] = []
+
+    def note(number: int, frame: object) -> None:
+        signals.append(number)
+
+    before = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield signals
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
 class Trainer:
     """One run. After a kill, the iterations since the last save are repeated, and observed again.
 
     Args:
-        config: The recipe.
-        model: The network to train.
+        config: The recipe. Raises ConfigError if its batch size does not fit the number of processes.
+        model: The network, trained in place.
         datasets: One per source of the recipe, with the same labels.
-        run_state: Where the state is saved.
+        run_state: The file to save to.
         world: The processes of the run.
         validation: None for a run without validation.
-
-    Raises:
-        ConfigError: The batch size does not fit the number of processes.
     """
 
     def __init__(
@@ -78,12 +92,12 @@ class Trainer:
             RunStateError: The disk is full.
             DataError: A file of a data set is corrupt.
         """
-        with Interruption() as interruption:
+        with deferred_signals() as signals:
             self._validate_if_due(observers)  # skipped when the run was stopped
             waiting_since = perf_counter()
             for batch in self._batches(num_workers):
                 self._step(batch, waiting_since, observers)
-                stopped_by = largest(interruption.signal_number or 0, self.world.device)
+                stopped_by = largest(max(signals, default=0), self.world.device)
                 validated = not stopped_by and self._validate_if_due(observers)
                 if stopped_by or validated or self.is_finished or self.iteration % SAVE_EVERY == 0:
                     self.save()

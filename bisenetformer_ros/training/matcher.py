@@ -33,8 +33,8 @@ def match(class_logits: Tensor, mask_logits: Tensor, targets: Targets, points: T
     """Solve the Hungarian assignment of each image.
 
     Args:
-        class_logits: (B, N, K+1), at least single precision.
-        mask_logits: (B, N, h, w), at least single precision.
+        class_logits: (B, N, K+1), like all logits here in single or double precision.
+        mask_logits: (B, N, h, w).
         targets: Segments of the B images.
         points: (B, P, 2) x, y in 0..1 at which masks are compared.
     """

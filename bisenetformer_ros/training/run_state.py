@@ -18,12 +18,7 @@ class RunStateError(BiSeNetFormerError):
 
 
 class RunState:
-    """The file with the latest state of one run.
-
-    Args:
-        path: The file.
-        config: Recipe of the run, saved with the state.
-    """
+    """The file with the latest state of one run and its recipe."""
 
     def __init__(self, path: Path, config: TrainingConfig) -> None:
         self.path = path

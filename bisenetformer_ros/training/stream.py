@@ -4,6 +4,7 @@ Item i depends on the seed and i only, so a run does not depend on the number of
 interruptions.
 """
 
+import signal
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -17,7 +18,6 @@ from bisenetformer_ros.data.sample import LabeledDataset, Sample
 from bisenetformer_ros.data.transforms import augment
 from bisenetformer_ros.errors import BiSeNetFormerError
 from bisenetformer_ros.training.config import TrainingConfig
-from bisenetformer_ros.training.interruption import ignore_interruptions
 from bisenetformer_ros.training.targets import Targets, panoptic_targets, semantic_targets
 
 
@@ -79,14 +79,9 @@ class TrainingStream(Dataset):
 
 
 class BatchPositions(Sampler[list[int]]):
-    """Yields the stream positions of each batch, or of one process's part of it.
+    """Yields the stream positions of each batch from iteration `first` to before `last`.
 
-    Args:
-        first: First iteration.
-        last: End of the iterations, exclusive.
-        batch_size: Of all processes together.
-        rank: Of this process, which takes the rank-th part of each batch.
-        num_processes: Number of processes.
+    Process `rank` of `num_processes` gets the rank-th part of each batch.
     """
 
     def __init__(self, first: int, last: int, batch_size: int, rank: int = 0, num_processes: int = 1) -> None:
@@ -118,6 +113,7 @@ def collate(batches: Sequence[Batch] | BiSeNetFormerError) -> Batch | BiSeNetFor
 
 
 def begin_worker(_: int) -> None:
-    """Initialize a loader process: no signals, and one thread for OpenCV."""
-    ignore_interruptions()
+    """Initialize a loader process."""
+    for number in (signal.SIGINT, signal.SIGTERM):  # a terminal sends Ctrl-C here as well, but the run needs the loader
+        signal.signal(number, signal.SIG_IGN)
     cv2.setNumThreads(0)

@@ -20,8 +20,7 @@ class Targets:
 
     Attributes:
         class_ids: (M,) int64 per image; M may be 0.
-        segment_maps: (B, H, W) int16 index into `class_ids`, or NO_SEGMENT. Each segment has at least one pixel. 30
-            boolean masks would take 15 times the memory.
+        segment_maps: (B, H, W) int16 index into `class_ids`, or NO_SEGMENT; each segment has at least one pixel.
     """
 
     class_ids: tuple[Tensor, ...]

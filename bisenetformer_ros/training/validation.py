@@ -28,15 +28,8 @@ class Validation:
     """Writes `latest.safetensors`, evaluates it as `bisenetformer evaluate` does, and copies the best one to
     `best.safetensors`: the one with the highest PQ, in the semantic task with the highest mIoU.
 
-    Args:
-        config: The recipe.
-        dataset: The images to measure on.
-        directory: Folder of the run.
-        device: Device of the evaluation.
-        on_image: Called with the number of images done and in total.
-
-    Attributes:
-        last_iteration: Iteration of the latest validation.
+    `directory` is the folder of the run, `last_iteration` that of the latest validation; `on_image` is called with the
+    number of images done and in total.
     """
 
     def __init__(

@@ -16,12 +16,7 @@ from bisenetformer_ros.training.config import TrainingConfig
 
 
 class WeightsWriter:
-    """Writes half-precision weights whose header records their provenance.
-
-    Args:
-        config: The recipe.
-        labels: The classes.
-    """
+    """Writes half-precision weights whose header records their provenance."""
 
     def __init__(self, config: TrainingConfig, labels: LabelMap) -> None:
         self.config = config

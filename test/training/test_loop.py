@@ -12,6 +12,7 @@ import torch
 
 from bisenetformer_ros.errors import ConfigError, DataError
 from bisenetformer_ros.training.distributed import World
+from bisenetformer_ros.training.loop import deferred_signals
 from bisenetformer_ros.training.observers import LogFile, TrainingObserver
 
 
@@ -157,3 +158,21 @@ def test_a_batch_that_cannot_be_shared_is_told(
     world = World(0, size, torch.device("cpu"))
     with pytest.raises(ConfigError, match=rf"batch_size is {batch_size}, expected a multiple of the {size} processes"):
         short_run.trainer(tmp_path, world, batch_size=batch_size)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_deferred_signal_is_noted_and_nothing_else_happens(number: int) -> None:
+    before = signal.getsignal(number)
+    with deferred_signals() as signals:
+        assert signals == []
+        os.kill(os.getpid(), number)
+        os.kill(os.getpid(), number)
+        assert signals == [number, number]
+    assert signal.getsignal(number) is before
+
+
+def test_signals_are_deferred_only_inside_the_context() -> None:
+    with deferred_signals():
+        pass
+    with pytest.raises(KeyboardInterrupt):
+        os.kill(os.getpid(), signal.SIGINT)

@@ -1,3 +1,5 @@
+import subprocess
+import sys
 from collections import Counter
 from types import ModuleType
 
@@ -112,3 +114,15 @@ class TwoCars:
         sample = self.scenes[index]
         sample.instance_map[:45] *= 2
         return sample
+
+
+def test_a_loader_process_survives_ctrl_c_and_kill() -> None:
+    script = (
+        "import os, signal\n"
+        "from bisenetformer_ros.training.stream import begin_worker\n"
+        "begin_worker(0)\n"
+        "os.kill(os.getpid(), signal.SIGINT), os.kill(os.getpid(), signal.SIGTERM)\n"
+        "print('alive')"
+    )
+    process = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert process.stdout == "alive\n"
