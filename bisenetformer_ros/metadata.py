@@ -20,9 +20,7 @@ class ModelMetadata:
     """Everything an engine needs besides the weights.
 
     Attributes:
-        name: Of the model.
         architecture: Keywords of `build_model`, {"name": …, "num_classes": …, …}.
-        labels: Classes of the model.
         input_size: None for the camera's size, an int for the length of the shorter side, (height, width) for a box to
             fit into and pad to. The aspect ratio is always kept.
         pixel_mean: R, G, B, 0..255; the network subtracts it, and padding uses it.

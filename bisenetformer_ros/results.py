@@ -29,9 +29,6 @@ class Segment:
 
     Attributes:
         id: Value in `panoptic_map`, from 1.
-        class_id: Index in the label map.
-        class_name: Name of the class.
-        is_thing: Whether the class is countable.
         score: 0 to 1.
         area: Pixels.
         box_xyxy: x_min, y_min, x_max, y_max in pixels, max exclusive.

@@ -38,10 +38,6 @@ class EngineContestant:
 
     Attributes:
         model: Weights file, graph or engine file.
-        task: "semantic" or "panoptic".
-        engine: Name of the engine.
-        device: "auto", "cpu", "cuda" or "cuda:N".
-        precision: Of the network.
         thresholds: Of score and overlap, 0 to 1.
         semantic_order: Of PyTorch; a graph has its own built in.
     """

@@ -17,7 +17,6 @@ class GraphFiles:
     """Graphs for one frame size.
 
     Attributes:
-        folder: Where the files are kept.
         frame_size: (height, width) in pixels.
         frames: As in `Plan`; int8 is calibrated on frames that are not measured.
         status: Called with a message before anything slow.

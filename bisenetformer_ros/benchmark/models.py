@@ -24,8 +24,6 @@ class BenchmarkModel:
     """A model to measure.
 
     Attributes:
-        path: Weights file.
-        metadata: Of the file.
         weights: Description of the weights, for reports.
         finds_objects: False if no query is confident, so that a panoptic benchmark must keep them all.
     """

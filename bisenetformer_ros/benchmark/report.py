@@ -73,7 +73,7 @@ class SizeReport:
     Attributes:
         frame_size: (height, width).
         gmacs: Arithmetic of the network at this size.
-        entries: Contestants that ran, the reference of speed first.
+        entries: The reference of speed first.
         left_out: Contestant → why it did not run.
     """
 
@@ -122,11 +122,5 @@ class BenchmarkReport:
 
     def to_dict(self) -> dict[str, Any]:
         """Convert to JSON types; times in milliseconds, rates in 10⁹ multiply-accumulates or bytes per second."""
-        return {
-            "model": self.model,
-            "weights": self.weights,
-            "task": self.task,
-            "machine": dict(self.machine),
-            "ceilings": self.ceilings.to_dict(),
-            "sizes": [size.to_dict(self.ceilings) for size in self.sizes],
-        }
+        sizes = [size.to_dict(self.ceilings) for size in self.sizes]
+        return vars(self) | {"machine": dict(self.machine), "ceilings": self.ceilings.to_dict(), "sizes": sizes}

@@ -40,9 +40,7 @@ class Plan:
     """What to measure.
 
     Attributes:
-        task: "semantic" or "panoptic".
         engines: Keys of PRECISIONS.
-        device: "auto", "cpu", "cuda" or "cuda:N".
         sizes: (height, width) of the frames.
         frames: Image, folder or video; None for generated streets.
         num_rounds: Frames per contestant.
@@ -67,7 +65,7 @@ def run_benchmark(model: BenchmarkModel, plan: Plan, folder: Path, progress: Pro
 
     Args:
         model: The model to measure.
-        plan: What to measure.
+        plan: Engines, sizes and frames.
         folder: For files that engines need.
         progress: Gets `plan.num_steps` steps in total.
 

@@ -31,7 +31,7 @@ def overlay(
     Args:
         rgb: (H, W, 3) uint8, the image that `result` belongs to. Its unlabeled pixels stay as they are.
         result: Semantic or panoptic.
-        labels: Classes of the result.
+        labels: The label map of `result`.
         alpha: 0 (image only) to 1 (colours only).
         out: (H, W, 3) uint8 array to draw into.
 

@@ -33,7 +33,7 @@ def bisenetformer(
         num_classes: K, without "no object".
         channels: Width of the pixel features.
         dim: Width of the decoder; a multiple of 4 and of `num_heads`.
-        num_heads: Attention heads.
+        num_heads: Attention heads per layer.
         feedforward_dim: Hidden width of the decoder's feed-forward layers.
         num_queries: N (table 7 of the paper).
         num_blocks: Decoder blocks, stages × `num_levels` (table 6).

@@ -30,13 +30,9 @@ _NOT_WEIGHTS = ("num_batches_tracked", "pixel_mean", "pixel_std")
 def save_model(
     path: str | Path, model: BiSeNetFormer, metadata: ModelMetadata, dtype: torch.dtype = torch.float32
 ) -> None:
-    """Write a safetensors file with the metadata in its header.
+    """Write a safetensors file with parameters in `dtype` and the metadata in its header.
 
-    Args:
-        path: File to write.
-        model: The network.
-        metadata: Its description.
-        dtype: Type of the parameters; statistics of batch normalizations stay in float32.
+    Statistics of batch normalizations stay in float32.
 
     Raises:
         ValueError: The model normalizes its input by other values than the metadata states.

@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 
 from bisenetformer_ros.errors import EngineError
-from bisenetformer_ros.inference.agreement import MIN_AGREEMENT, THRESHOLDS
+from bisenetformer_ros.inference.agreement import MIN_LABELS, THRESHOLDS
 from bisenetformer_ros.inference.engines.base import Engine
 
 
@@ -30,7 +30,7 @@ def compare_with_onnxruntime(engine: Engine, graph: Path, frame_size: tuple[int,
     reference = OnnxRuntimeEngine(graph, engine.task, "cpu")
     frame = golden_frame(frame_size)
     expected, found = (each.segment([frame], *THRESHOLDS)[0].label_map for each in (reference, engine))
-    agreement, limit = float((expected == found).mean()), MIN_AGREEMENT[engine.precision]
+    agreement, limit = float((expected == found).mean()), MIN_LABELS[engine.precision]
     finding = f"{100 * agreement:.2f} % of the labels are those of ONNX Runtime, at least {100 * limit:g} % have to be"
     return GoldenCheck(agreement >= limit, finding)
 
