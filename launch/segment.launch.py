@@ -10,6 +10,7 @@ from launch_ros.actions import LifecycleNode, Node
 from launch_ros.parameter_descriptions import ParameterValue
 from launch_ros.substitutions import FindPackageShare
 
+from bisenetformer_ros.inference.engines.capabilities import ENGINES, PRECISIONS
 from launch import LaunchContext, LaunchDescription
 
 PACKAGE = "bisenetformer_ros"
@@ -19,62 +20,46 @@ RVIZ_TOPICS = ("overlay", "color_mask")
 # Passed to the node only if set: name → description. docs/node.md has the defaults.
 PARAMETERS = {
     "model": "weights: a file, or the name of a model that ships with the package",
-    "engine": "inference engine: auto, torch, onnxruntime, openvino or tensorrt",
+    "engine": f"inference engine: {', '.join(ENGINES)}",
     "device": "device of the network: auto, cpu, cuda or cuda:N",
-    "precision": "number format of the network: auto, fp32, bf16, fp16 or int8",
+    "precision": f"number format of the network: {', '.join(PRECISIONS)}",
     "task": "panoptic (classes and instances) or semantic (classes only)",
     "image_transport": "raw, or compressed (JPEG or PNG on TOPIC/compressed)",
 }
 
+# Name → default and description.
+ARGUMENTS = {
+    "build_engine": ("", "true: with engine auto, build a faster engine in the background"),
+    "image_topic": ("image_raw", "images of a single camera"),
+    "camera_info_topic": ("", "calibration of a single camera (default: camera_info next to the image topic)"),
+    "cameras": (
+        "",
+        "several cameras that share one engine: names, and image topics other than NAME/image_raw: front,rear or "
+        "front=/cam0/image_raw,rear=/cam1/image_raw",
+    ),
+    "params_file": ("", "YAML file with parameters; launch arguments override it"),
+    "namespace": ("", "namespace of the node"),
+    "node_name": ("bisenetformer", "name of the node and prefix of its topics"),
+    "use_sim_time": ("false", "true: use the time from /clock, as published by a simulator"),
+    "rviz": ("false", "true: show camera, overlay and classes in RViz, one window per camera"),
+    "large_data": (
+        "false",
+        "true: Fast DDS transport for large messages (FASTDDS_BUILTIN_TRANSPORTS=LARGE_DATA). Requires that EVERY "
+        "process of the graph uses it: with it, a node receives nothing from a camera without it",
+    ),
+}
+
 
 def generate_launch_description() -> LaunchDescription:
-    arguments = [DeclareLaunchArgument(name, default_value="", description=text) for name, text in PARAMETERS.items()]
-    arguments += [
-        DeclareLaunchArgument(
-            "build_engine",
-            default_value="",
-            description="true: with engine auto, build a faster engine in the background",
-        ),
-        DeclareLaunchArgument("image_topic", default_value="image_raw", description="images of a single camera"),
-        DeclareLaunchArgument(
-            "camera_info_topic",
-            default_value="",
-            description="calibration of a single camera (default: camera_info next to the image topic)",
-        ),
-        DeclareLaunchArgument(
-            "cameras",
-            default_value="",
-            description="several cameras that share one engine: names, and image topics other than NAME/image_raw: "
-            "front,rear or front=/cam0/image_raw,rear=/cam1/image_raw",
-        ),
-        DeclareLaunchArgument(
-            "params_file", default_value="", description="YAML file with parameters; launch arguments override it"
-        ),
-        DeclareLaunchArgument("namespace", default_value="", description="namespace of the node"),
-        DeclareLaunchArgument(
-            "node_name", default_value="bisenetformer", description="name of the node and prefix of its topics"
-        ),
-        DeclareLaunchArgument(
-            "use_sim_time",
-            default_value="false",
-            description="true: use the time from /clock, as published by a simulator",
-        ),
-        DeclareLaunchArgument(
-            "rviz",
-            default_value="false",
-            description="true: show camera, overlay and classes in RViz, one window per camera",
-        ),
-        DeclareLaunchArgument(
-            "large_data",
-            default_value="false",
-            description="true: Fast DDS transport for large messages (FASTDDS_BUILTIN_TRANSPORTS=LARGE_DATA). Requires "
-            "that EVERY process of the graph uses it: with it, a node receives nothing from a camera without it",
-        ),
+    arguments = {name: ("", description) for name, description in PARAMETERS.items()} | ARGUMENTS
+    declarations = [
+        DeclareLaunchArgument(name, default_value=default, description=description)
+        for name, (default, description) in arguments.items()
     ]
     transport = SetEnvironmentVariable(
         "FASTDDS_BUILTIN_TRANSPORTS", "LARGE_DATA", condition=IfCondition(LaunchConfiguration("large_data"))
     )
-    return LaunchDescription([*arguments, transport, OpaqueFunction(function=_start)])
+    return LaunchDescription([*declarations, transport, OpaqueFunction(function=_start)])
 
 
 def _start(context: LaunchContext) -> list[Node]:

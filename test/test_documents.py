@@ -68,9 +68,8 @@ def test_make_has_the_target(command: Command) -> None:
 
 @pytest.mark.parametrize("command", starting_with("ros2", "launch", "bisenetformer_ros"), ids=str)
 def test_the_launch_file_has_the_arguments(command: Command) -> None:
-    parameters = re.search(r"^PARAMETERS = \{(.*?)^\}", LAUNCH_FILE, re.MULTILINE | re.DOTALL)[1]
-    known = re.findall(r'^    "(\w+)":', parameters, re.MULTILINE)
-    known += re.findall(r'DeclareLaunchArgument\(\s*"(\w+)"', LAUNCH_FILE)
+    tables = re.findall(r"^(?:PARAMETERS|ARGUMENTS) = \{(.*?)^\}", LAUNCH_FILE, re.MULTILINE | re.DOTALL)
+    known = re.findall(r'^    "(\w+)":', "".join(tables), re.MULTILINE)
     assert command.words[3] == "segment.launch.py"
     for name in (word.partition(":=")[0] for word in command.words[4:] if ":=" in word):
         assert name in known, f"the launch file has no argument {name}, it has {known}"

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
-from bisenetformer_ros.inference.engines.capabilities import ENGINES, TASKS
+from bisenetformer_ros.inference.engines.capabilities import ENGINES, PRECISIONS, TASKS
 from bisenetformer_ros.resources import SHIPPED_MODEL
 
 RELIABILITIES = ("auto", "reliable", "best_effort")
@@ -113,7 +113,7 @@ SETTINGS = (
         "auto",
         "Number format of the network; auto selects a fast one for the device.",
         Changes.UNCONFIGURED,
-        choices=("auto", "fp32", "bf16", "fp16"),
+        choices=PRECISIONS,
     ),
     Setting(
         "task",
