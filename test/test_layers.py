@@ -40,13 +40,12 @@ DEPLOYMENT = {
     "model",
     "ros",
     "cli/__main__.py",
-    "cli/argument_types.py",
+    "cli/arguments.py",
     "cli/build_engine.py",
     "cli/doctor.py",
     "cli/export.py",
-    "cli/model_arguments.py",
     "cli/node.py",
-    "cli/ros_needed.py",
+    "cli/progress.py",
     "cli/segment.py",
 }
 NOT_DEPLOYED = ("training", "data", "streets")

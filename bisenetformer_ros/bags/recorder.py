@@ -10,6 +10,7 @@ import numpy as np
 from bisenetformer_ros.bags.images import COMPRESSED, IMAGE
 from bisenetformer_ros.bags.message_types import messages
 from bisenetformer_ros.bags.writer import BagWriter
+from bisenetformer_ros.images.files import encode_image
 from bisenetformer_ros.labels import LabelMap
 
 ENCODINGS = ("raw", "jpeg", "png")
@@ -107,7 +108,6 @@ class DriveRecorder:
         if encoding == "raw":
             message = messages.image(head, pixels)
         else:
-            bgr = pixels[..., ::-1] if pixels.ndim == 3 else pixels
             options = [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY] if encoding == "jpeg" else []
-            message = messages.compressed_image(head, encoding, cv2.imencode(f".{encoding}", bgr, options)[1].tobytes())
+            message = messages.compressed_image(head, encoding, encode_image(pixels, f".{encoding}", options))
         self._writer.write(topic, stamp_ns, message)

@@ -1,1 +1,1 @@
-"""The commands of `bisenetformer`, one file each; `__main__` says how a command is written."""
+"""The commands of `bisenetformer`, one file each; `__main__` explains how to write one."""

@@ -1,23 +1,23 @@
 """`bisenetformer COMMAND …`, the same as `python -m bisenetformer_ros.cli COMMAND …`.
 
-A command is one file `bisenetformer_ros/cli/NAME.py` (a hyphen in the name becomes an underscore) and one line in
-COMMANDS. The file is imported only when its command runs, so it may import what it likes. It has:
+A command is a file `bisenetformer_ros/cli/NAME.py` (a hyphen in the name becomes an underscore) and a line in COMMANDS.
+The file is imported only when its command is used, so it may import heavy packages. It defines:
 
-    DESCRIPTION = "What the command does, in a sentence or a paragraph."
+    DESCRIPTION = "Do something."                                   # a sentence or a paragraph
     EXAMPLE = "bisenetformer NAME picture.png --out results"        # one or more lines, shown by --help
 
     def add_arguments(parser: argparse.ArgumentParser) -> None: ...
     def run(args: argparse.Namespace) -> int: ...                    # the exit code
 
-Exit codes: 0 done, 1 found wanting (an input failed, a measured value missed its limit), 2 misused. `run` may raise
-BiSeNetFormerError, and OSError for files; the message goes to stderr without a traceback, and that counts as misuse. So
-does a package that the command needs and that is not installed.
-Results go to stdout, progress to stderr.
-A command that measures takes `--json FILE`.
+Exit codes: 0 success; 1 failure (an input failed, a measured value missed its limit); 2 misuse. `run` may raise
+BiSeNetFormerError, and OSError for files: the message is printed on stderr without a traceback, and the exit code is 2.
+A missing package is reported likewise.
+Results go to stdout, progress to stderr. A command that measures takes `--json FILE`.
 """
 
 import argparse
 import importlib
+import re
 import sys
 import textwrap
 from collections.abc import Sequence
@@ -27,19 +27,19 @@ from bisenetformer_ros import __version__
 from bisenetformer_ros.errors import BiSeNetFormerError
 
 COMMANDS = (
-    ("demo", "play a drive as a camera, segment it in a node, show what arrives"),
+    ("demo", "play a drive as a camera, segment it in a node, report the results"),
     ("segment", "segment an image, a folder of images or a video into files"),
     ("train", "train a network"),
     ("evaluate", "measure mIoU and PQ on a data set"),
-    ("evaluate-panoptic", "measure the PQ of any prediction in the COCO panoptic format"),
-    ("evaluate-bag", "judge a model on a recorded drive, a rosbag2"),
+    ("evaluate-panoptic", "measure the PQ of a prediction in the COCO panoptic format"),
+    ("evaluate-bag", "evaluate a model on a rosbag2"),
     ("make-bag", "write a rosbag2 of images and labels, or of a generated drive"),
-    ("convert", "turn a checkpoint into a weights file of this package"),
-    ("export", "turn weights into an ONNX graph that does the whole job"),
+    ("convert", "convert a checkpoint to a weights file of this package"),
+    ("export", "export weights to an ONNX graph from camera frame to result"),
     ("build-engine", "build a TensorRT engine from an exported graph"),
     ("benchmark", "measure the speed, memory and agreement of every engine"),
     ("node", "run the ROS 2 segmentation node"),
-    ("doctor", "say why a running node gives no output"),
+    ("doctor", "find out why a running node has no output"),
 )
 
 PACKAGES = {
@@ -54,14 +54,15 @@ PACKAGES = {
     "torch": ("torch", "torch"),
     "zstandard": ("zstandard", "bags"),
 }
-"""Modules that only some commands need: the package to install, and the extra of setup.py that it belongs to."""
+"""Optional module → package to install, and the extra of setup.py that includes it."""
+ROS_MODULES = re.compile(r"rclpy|bisenetformer_ros\.msg|(rosidl|rpyutils|ament)\w*|\w+_(msgs|srvs|interfaces)")
 
 MISUSED = 2
 INTERRUPTED = 130
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Runs the command line `argv` (without the program's name; default: sys.argv) and returns the exit code."""
+    """Run a command line without the program's name, by default that of this process, and return the exit code."""
     argv = sys.argv[1:] if argv is None else list(argv)
     command = argv[0] if argv else None
     try:
@@ -70,12 +71,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     except (BiSeNetFormerError, OSError) as error:
         problem = str(error)
     except ModuleNotFoundError as error:
-        if error.name not in PACKAGES:
+        hint = _installation_hint(error.name or "")
+        if hint is None:
             raise
-        package, extra = PACKAGES[error.name]
-        problem = (
-            f"{package} is missing: pip install {package}, or 'bisenetformer_ros[{extra}]' for all that goes with it"
-        )
+        problem = f"{error.name} is missing: {hint}"
     except KeyboardInterrupt:
         return INTERRUPTED
     print(f"bisenetformer {command}: error: {problem}", file=sys.stderr)
@@ -83,7 +82,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def build_parser(selected: str | None) -> argparse.ArgumentParser:
-    """The parser that lists all commands and has the arguments of the `selected` one (the only file it imports)."""
+    """Return the parser of all commands, with the arguments of the `selected` one, the only file that is imported."""
     parser = argparse.ArgumentParser(
         prog="bisenetformer",
         description="Semantic and panoptic segmentation of images, videos and ROS 2 camera topics.",
@@ -105,6 +104,15 @@ def build_parser(selected: str | None) -> argparse.ArgumentParser:
         )
         command.add_arguments(subparser)
     return parser
+
+
+def _installation_hint(module: str) -> str | None:
+    if module in PACKAGES:
+        package, extra = PACKAGES[module]
+        return f"pip install {package}, or 'bisenetformer_ros[{extra}]' for everything that needs it"
+    if ROS_MODULES.fullmatch(module):
+        return "source a ROS 2 installation and the workspace, or tools/env.sh in a checkout after `make setup`"
+    return None
 
 
 def _load(command: str) -> ModuleType:

@@ -1,26 +1,27 @@
-"""`bisenetformer benchmark`: speed, memory and agreement of every engine on the same frames."""
+"""`bisenetformer benchmark`: measure speed, memory and agreement of each engine on the same frames."""
 
 import argparse
-import json
+import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from bisenetformer_ros.benchmark.models import BenchmarkModel, prepare_model
 from bisenetformer_ros.benchmark.report import BenchmarkReport
 from bisenetformer_ros.benchmark.session import PRECISIONS, Plan, run_benchmark
 from bisenetformer_ros.benchmark.tables import show_report, to_markdown
-from bisenetformer_ros.cli.argument_types import frame_size
+from bisenetformer_ros.cli.arguments import add_json_argument, frame_size, positive_int, write_json
+from bisenetformer_ros.cli.progress import progress
 from bisenetformer_ros.errors import ConfigError
 from bisenetformer_ros.inference.agreement import MIN_LABELS
-from bisenetformer_ros.inference.engines.base import TASKS
+from bisenetformer_ros.inference.engines.capabilities import TASKS
 
 DESCRIPTION = (
-    "Measure engines end to end, from the camera's uint8 frame to label map or segments: time in total and by stage, "
-    "memory, agreement with PyTorch in fp32, and the share of what the machine can do at best. All run in turn in one "
-    "process. Exit code 1 if an engine gives fewer pixels the label of PyTorch in fp32 than its precision has to: "
+    "Measure engines from the camera's uint8 frame to label map or segments: total time and time by stage, memory, "
+    "agreement with PyTorch in fp32, and the fraction of the machine's peak performance. The engines run in turn in "
+    "one process. Exit code 1 if the fraction of pixels with the same label as PyTorch in fp32 is below the limit of "
+    "the engine's precision: "
     + ", ".join(f"{precision} {100 * share:g} %" for precision, share in MIN_LABELS.items())
     + "."
 )
@@ -33,65 +34,59 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--model",
         default="bisenetformer-stdc1",
-        help="weights file, shipped model, or architecture, for which weights are made up (default: %(default)s)",
+        help="weights file, shipped model, or architecture, which gets generated weights (default: %(default)s)",
     )
     parser.add_argument(
-        "--engine", action="append", choices=("all", *PRECISIONS), help="can be given several times (default: all)"
+        "--engine", action="append", choices=("all", *PRECISIONS), help="engine to measure; repeatable (default: all)"
     )
-    parser.add_argument("--task", default="semantic", choices=TASKS, help="default: %(default)s")
+    parser.add_argument("--task", default="semantic", choices=TASKS, help="kind of result (default: %(default)s)")
     parser.add_argument(
         "--size",
         action="append",
         type=frame_size,
         metavar="HxW",
-        help="of the frames, in pixels; can be given several times (default: 1024x2048)",
+        help="height x width of the frames, pixels; repeatable (default: 1024x2048)",
     )
-    parser.add_argument("--frames", type=Path, help="picture, folder of pictures or video (default: generated streets)")
-    parser.add_argument("--rounds", type=int, default=20, help="each gives every engine a frame (default: %(default)s)")
+    parser.add_argument("--frames", type=Path, help="image, folder of images or video (default: generated streets)")
+    parser.add_argument("--rounds", type=positive_int, default=20, help="frames per engine (default: %(default)s)")
     parser.add_argument("--device", default="auto", help="auto, cpu or cuda (default: %(default)s)")
     parser.add_argument(
         "--against",
         type=Path,
         metavar="CHECKOUT",
-        help="also run the authors' SDK from this checkout of github.com/FocoosAI/focoos (semantic task)",
+        help="also measure the authors' SDK in this checkout of github.com/FocoosAI/focoos; semantic task only",
     )
-    parser.add_argument("--json", type=Path, metavar="FILE", help="also write the figures to this file")
-    parser.add_argument("--markdown", type=Path, metavar="FILE", help="also write the tables to this file, as Markdown")
+    add_json_argument(parser)
+    parser.add_argument("--markdown", type=Path, metavar="FILE", help="also write the tables to this Markdown file")
 
 
 def run(args: argparse.Namespace) -> int:
     plan = _plan(args)
-    console = Console(stderr=True)
     with TemporaryDirectory(prefix="bisenetformer_benchmark_") as folder:
-        report = _measure(prepare_model(args.model, Path(folder)), plan, Path(folder), console)
+        report = _measure(prepare_model(args.model, Path(folder)), plan, Path(folder))
     show_report(report, Console())
-    if args.json:
-        args.json.write_text(json.dumps(report.to_dict(), indent=2) + "\n", encoding="utf-8")
+    write_json(args.json, report.to_dict())
     if args.markdown:
         args.markdown.write_text(to_markdown(report), encoding="utf-8")
-    return _judge(report, console)
+    return _check_agreement(report)
 
 
 def _plan(args: argparse.Namespace) -> Plan:
-    if args.rounds < 1:
-        raise ConfigError(f"expected at least 1 round, got {args.rounds}")
     if args.against and args.task != "semantic":
-        raise ConfigError("the authors' SDK has no panoptic task; leave out --against, or measure --task semantic")
+        raise ConfigError("the authors' SDK has no panoptic task: omit --against or use --task semantic")
     engines = tuple(PRECISIONS) if "all" in (args.engine or ["all"]) else tuple(dict.fromkeys(args.engine))
     sizes = tuple(args.size or [(1024, 2048)])
     return Plan(args.task, engines, args.device, sizes, args.frames, args.rounds, args.against)
 
 
-def _measure(model: BenchmarkModel, plan: Plan, folder: Path, console: Console) -> BenchmarkReport:
-    columns = (TextColumn("measuring"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, TextColumn("{task.fields[status]}"), console=console) as progress:
-        task = progress.add_task("", total=plan.num_steps, status="getting ready")
-        return run_benchmark(
-            model, plan, folder, lambda status, steps: progress.update(task, advance=steps, status=status)
-        )
+def _measure(model: BenchmarkModel, plan: Plan, folder: Path) -> BenchmarkReport:
+    with progress() as bar:
+        task = bar.add_task("measuring", total=plan.num_steps, status="preparing")
+        return run_benchmark(model, plan, folder, lambda status, steps: bar.update(task, advance=steps, status=status))
 
 
-def _judge(report: BenchmarkReport, console: Console) -> int:
+def _check_agreement(report: BenchmarkReport) -> int:
+    """Return the exit code; print which engines disagree."""
     differing = [
         (entry.contestant, entry.agreement.labels)
         for size in report.sizes
@@ -99,10 +94,9 @@ def _judge(report: BenchmarkReport, console: Console) -> int:
         if entry.agreement.labels < MIN_LABELS[entry.contestant.precision]
     ]
     for contestant, labels in differing:
-        least = MIN_LABELS[contestant.precision]
-        console.print(
-            f"{contestant.name} does not agree: {100 * labels:.2f} % of the labels are those of PyTorch in fp32, at "
-            f"least {100 * least:g} % have to be",
-            highlight=False,
+        print(
+            f"{contestant.name}: {100 * labels:.2f} % of the labels agree with PyTorch in fp32 "
+            f"(required: {100 * MIN_LABELS[contestant.precision]:g} %)",
+            file=sys.stderr,
         )
     return 1 if differing else 0

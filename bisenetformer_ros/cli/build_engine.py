@@ -8,6 +8,7 @@ from pathlib import Path
 
 from rich.progress import Progress, TaskID
 
+from bisenetformer_ros.cli.arguments import positive_int
 from bisenetformer_ros.cli.progress import progress
 from bisenetformer_ros.errors import ConfigError, EngineError
 from bisenetformer_ros.in_thread import in_thread
@@ -36,18 +37,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--precision", choices=PRECISIONS, default="auto", help="has to be that of the graph (default: %(default)s)"
     )
     parser.add_argument(
-        "--workspace-mib", type=positive, metavar="N", help="scratch memory that TensorRT may use (default: the GPU's)"
+        "--workspace-mib",
+        type=positive_int,
+        metavar="N",
+        help="scratch memory for TensorRT, MiB (default: that of the GPU)",
     )
     parser.add_argument(
         "--timing-cache", type=Path, metavar="FILE", help="keeps measurements that make the next build here faster"
     )
-
-
-def positive(text: str) -> int:
-    """An argument of 1 or more."""
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"expected a whole number from 1, got {text}")
-    return int(text)
 
 
 def run(args: argparse.Namespace) -> int:

@@ -1,22 +1,20 @@
-"""`bisenetformer doctor`: why a running node gives no output."""
+"""`bisenetformer doctor`: find out why a running node has no output."""
 
 import argparse
-import json
 import textwrap
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bisenetformer_ros.cli.ros_needed import ros_needed
+from bisenetformer_ros.cli.arguments import add_json_argument, write_json
 
 if TYPE_CHECKING:
     from bisenetformer_ros.ros.health.doctor import Diagnosis
 
 DESCRIPTION = (
-    "Look at the segmentation nodes of the running ROS 2 graph for a few seconds and say in plain words what is wrong "
-    "and what to do: no camera, wrong topic, QoS, type or encoding, frames that get lost, engine, clock. "
-    "Exit code 0 if all is well, 1 if not."
+    "Observe the segmentation nodes of the running ROS 2 graph for a few seconds. Report each problem and how to fix "
+    "it: missing camera, wrong topic, QoS, type or encoding, lost frames, engine, clock. "
+    "Exit code 1 if there is a problem."
 )
 EXAMPLE = "bisenetformer doctor\nbisenetformer doctor --node /robot/bisenetformer --json report.json"
 
@@ -24,29 +22,23 @@ LEVELS = ("OK", "WARN", "ERROR")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--node", default="", help="full name of one node (default: all segmentation nodes)")
+    parser.add_argument("--node", default="", help="full name of the node to check (default: all segmentation nodes)")
     parser.add_argument(
-        "--seconds", type=float, default=3.0, help="how long each node is looked at (default: %(default)s)"
+        "--seconds", type=float, default=3.0, help="observation time per node, seconds (default: %(default)s)"
     )
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the findings to FILE as well")
+    add_json_argument(parser)
 
 
 def run(args: argparse.Namespace) -> int:
-    diagnoses = _diagnose(args.node, args.seconds)
+    from bisenetformer_ros.ros.health.doctor import diagnose
+
+    diagnoses = diagnose(args.node, args.seconds)
     healthy = all(diagnosis.level == 0 for found in diagnoses.values() for diagnosis in found)
     for node, found in diagnoses.items():
         print(_text(node, found))
-    if args.json:
-        nodes = {node: [asdict(diagnosis) for diagnosis in found] for node, found in diagnoses.items()}
-        args.json.write_text(json.dumps({"healthy": healthy, "nodes": nodes}, indent=2) + "\n", encoding="utf-8")
+    nodes = {node: [asdict(diagnosis) for diagnosis in found] for node, found in diagnoses.items()}
+    write_json(args.json, {"healthy": healthy, "nodes": nodes})
     return 0 if healthy else 1
-
-
-def _diagnose(wanted: str, seconds: float) -> "Mapping[str, Sequence[Diagnosis]]":
-    """Node → what is to be said about it."""
-    with ros_needed():
-        from bisenetformer_ros.ros.health.doctor import diagnose
-    return diagnose(wanted, seconds)
 
 
 def _text(node: str, diagnoses: "Sequence[Diagnosis]") -> str:

@@ -1,28 +1,31 @@
-"""`bisenetformer evaluate`: mIoU and PQ of a model on a labelled data set."""
+"""`bisenetformer evaluate`: measure mIoU and PQ of a model on a labelled data set."""
 
 import argparse
-import json
-import shlex
-import sys
 from pathlib import Path
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from bisenetformer_ros.atomic_write import write_atomically
-from bisenetformer_ros.cli.model_arguments import add_model_arguments, open_segmenter
+from bisenetformer_ros.cli.arguments import (
+    add_json_argument,
+    add_model_arguments,
+    command_line,
+    open_segmenter,
+    write_json,
+)
+from bisenetformer_ros.cli.progress import progress
+from bisenetformer_ros.cli.tables import class_table, latency_table
 from bisenetformer_ros.data.catalog import NAMES, SYNTHETIC, open_dataset
 from bisenetformer_ros.data.sample import LabeledDataset
 from bisenetformer_ros.evaluation.dataset import DatasetEvaluation, evaluate
-from bisenetformer_ros.inference.engines.auto import explain_choice
-from bisenetformer_ros.numbers import percent
+from bisenetformer_ros.inference.engines.switching import explain_choice
+from bisenetformer_ros.numbers import counted, percent
+from bisenetformer_ros.reports.cards import NO_INSTANCES
 from bisenetformer_ros.reports.dataset import DatasetReport, write_dataset_report
-from bisenetformer_ros.reports.terminal import class_table, latency_table
 from bisenetformer_ros.segmenter import Segmenter
 
 DESCRIPTION = (
-    "Measure mean IoU (semantic task), or mean IoU and panoptic quality (panoptic task), of a model on a labelled data "
-    "set, at the size of the labels. docs/evaluation.md says what is counted how."
+    "Measure the mean IoU of a model and, for the panoptic task, its panoptic quality on a labelled data set, at the "
+    "size of the labels. docs/evaluation.md defines the measures."
 )
 EXAMPLE = """bisenetformer evaluate --dataset synthetic --task panoptic --report out/synthetic
 bisenetformer evaluate --dataset camvid --root ~/data/camvid --split val --task semantic --json camvid.json
@@ -31,32 +34,30 @@ bisenetformer evaluate --dataset cityscapes --root ~/data/cityscapes --model std
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "--dataset", required=True, metavar="NAME", help=f"{', '.join(NAMES)}, or the YAML file of a set of one's own"
+        "--dataset", required=True, metavar="NAME", help=f"{', '.join(NAMES)}, or the YAML file of a custom data set"
     )
-    parser.add_argument("--root", type=Path, help="folder of the data set on disk; synthetic needs none")
-    parser.add_argument("--split", default="val", help="of a data set on disk (default: %(default)s)")
+    parser.add_argument("--root", type=Path, help="folder of the data set; not for synthetic")
+    parser.add_argument("--split", default="val", help="part of the data set; not for synthetic (default: %(default)s)")
     add_model_arguments(parser, task="semantic")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="also write the figures to this file")
-    parser.add_argument("--report", type=Path, metavar="DIR", help="write DIR/report.html")
+    add_json_argument(parser)
+    parser.add_argument("--report", type=Path, metavar="DIR", help="also write DIR/report.html")
 
 
 def run(args: argparse.Namespace) -> int:
     dataset = open_dataset(args.dataset, args.root, **({} if args.dataset == SYNTHETIC else {"splits": [args.split]}))
     segmenter = open_segmenter(args)
-    columns = (TextColumn("evaluating"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, TextColumn("{task.fields[status]}"), console=Console(stderr=True)) as progress:
-        task = progress.add_task("", total=len(dataset), status="")
+    with progress() as bar:
+        task = bar.add_task("evaluating", total=len(dataset))
 
         def show(count: int, miou: float) -> None:
-            progress.update(task, completed=count, status=f"mIoU so far {percent(miou)}")
+            bar.update(task, completed=count, status=f"mIoU so far {percent(miou)}")
 
         evaluation = evaluate(segmenter, dataset, show)
     _print(evaluation, dataset)
     print(f"engine: {explain_choice(segmenter.engine)}")
     circumstances = _circumstances(args, segmenter)
-    if args.json:
-        content = circumstances | {"dataset": args.dataset, "task": args.task} | evaluation.to_dict(dataset.labels)
-        write_atomically(args.json, (json.dumps(content, indent=2) + "\n").encode())
+    dataset_and_task = {"dataset": args.dataset, "task": args.task}
+    write_json(args.json, circumstances | dataset_and_task | evaluation.to_dict(dataset.labels))
     if args.report:
         args.report.mkdir(parents=True, exist_ok=True)
         report = DatasetReport(args.dataset, evaluation, dataset, segmenter, circumstances)
@@ -66,10 +67,9 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _circumstances(args: argparse.Namespace, segmenter: Segmenter) -> dict[str, str]:
-    """How the figures came about."""
     engine = segmenter.engine
     texts = {
-        "command": shlex.join(["bisenetformer", *sys.argv[1:]]),
+        "command": command_line(),
         "model": engine.metadata.name,
         "engine": f"{engine.name}, {engine.device}, {engine.precision}",
         "data": args.dataset if args.dataset == SYNTHETIC else f"{args.dataset}, {args.split}",
@@ -84,7 +84,7 @@ def _print(evaluation: DatasetEvaluation, dataset: LabeledDataset) -> None:
     console.print(class_table(dataset.labels, evaluation.mean_iou, evaluation.panoptic_quality))
     if evaluation.latency.count:
         console.print(latency_table(evaluation.latencies()))
-    pixels = percent(evaluation.mean_iou.pixel_accuracy)
-    console.print(f"{len(evaluation.images)} images; of their labelled pixels {pixels} % are right")
+    accuracy = percent(evaluation.mean_iou.pixel_accuracy)
+    console.print(f"{counted(len(evaluation.images), 'image')}, pixel accuracy {accuracy} %")
     if evaluation.panoptic_quality and not dataset.has_instances:
-        console.print("PQ: connected components of the labels stand in for instances; touching objects are one.")
+        console.print(NO_INSTANCES)

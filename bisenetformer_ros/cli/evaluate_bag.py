@@ -1,43 +1,50 @@
-"""`bisenetformer evaluate-bag`: how well a model does on a recorded drive, without ROS or through the live node."""
+"""`bisenetformer evaluate-bag`: evaluate a model on a rosbag2, without ROS or also through the live node."""
 
 import argparse
-import json
-import shlex
+import math
 import sys
 import tempfile
 from pathlib import Path
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import Progress
+from rich.table import Table
 
 from bisenetformer_ros.bags.images import LABEL_DECODERS, choose_image_topic
 from bisenetformer_ros.bags.pace import LOCKSTEP, pace
 from bisenetformer_ros.bags.reader import Bag
-from bisenetformer_ros.cli.argument_types import share
-from bisenetformer_ros.cli.model_arguments import add_model_arguments, open_segmenter
+from bisenetformer_ros.cli.arguments import (
+    add_json_argument,
+    add_model_arguments,
+    command_line,
+    fraction,
+    open_segmenter,
+    write_json,
+)
+from bisenetformer_ros.cli.progress import progress
+from bisenetformer_ros.cli.tables import class_table, latency_table, number_table
 from bisenetformer_ros.errors import ConfigError, InputError
 from bisenetformer_ros.evaluation.bag import BagTopics, evaluate_bag
 from bisenetformer_ros.evaluation.bag_frames import BagEvaluation, FrameRecord
 from bisenetformer_ros.evaluation.bag_playback import RouteComparison, play_bag
-from bisenetformer_ros.numbers import percent
-from bisenetformer_ros.replay.recording import Recording
-from bisenetformer_ros.replay.session import DemoError
+from bisenetformer_ros.numbers import counted, percent
+from bisenetformer_ros.replay.recording import Recording, ReplayError
 from bisenetformer_ros.reports.bag import BagReport, write_bag_report
 from bisenetformer_ros.reports.bag_examples import load_examples, worst_frames
-from bisenetformer_ros.reports.bag_summary import print_bag_summary
+from bisenetformer_ros.reports.cards import NO_INSTANCES
+from bisenetformer_ros.reports.examples import NUM_EXAMPLES
 from bisenetformer_ros.segmenter import Segmenter
 
 DESCRIPTION = (
-    "Run a model over an image topic of a rosbag2 (mcap or sqlite3, raw or compressed images, zstd or not) by the code "
-    "of the node, and measure mIoU and PQ against labels in the bag, temporal consistency without labels, and the time "
-    "of every stage. Needs no ROS, except with --play. docs/bags.md explains the measures."
+    "Segment an image topic of a rosbag2 (mcap or sqlite3, raw or compressed images, zstd or not) with the code of the "
+    "node. Measure mIoU and PQ against labels in the bag, temporal consistency without labels, and the latency of each "
+    "stage. Only --play needs ROS. docs/bags.md defines the measures."
 )
 EXAMPLE = """bisenetformer evaluate-bag drive.mcap --image-topic /camera/image_raw --report out/drive
 bisenetformer evaluate-bag drive.mcap --image-topic /camera/image_raw --label-topic /labels/mask --fail-under miou=0.6
 bisenetformer evaluate-bag drive.mcap --image-topic /camera/image_raw --play --rate lockstep --write-bag out/bag"""
 
 DONE, FAILED = 0, 1
-NUM_EXAMPLES = 6
 MEASURES = ("miou", "pq", "consistency", "panoptic_consistency")
 _NEED_LABELS = ("miou", "pq")
 _NEED_SEGMENTS = ("pq", "panoptic_consistency")
@@ -45,64 +52,67 @@ _NEED_SEGMENTS = ("pq", "panoptic_consistency")
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("bag", type=Path, help="directory with metadata.yaml, or a single .mcap or .db3 file")
-    parser.add_argument("--image-topic", metavar="T", help="may be left out if the bag has one image topic")
+    parser.add_argument("--image-topic", metavar="T", help="camera images (default: the bag's only image topic)")
     parser.add_argument(
-        "--label-topic", metavar="L", help="images of class ids, found by stamp; other values are ignored"
+        "--label-topic", metavar="L", help="images of class ids, matched by stamp; other values are ignored"
     )
-    parser.add_argument("--instance-topic", metavar="I", help="images of instance ids, 0 = none; with --label-topic")
+    parser.add_argument("--instance-topic", metavar="I", help="images of instance ids, 0 = none; needs --label-topic")
     add_model_arguments(parser, task="panoptic")
     parser.add_argument(
-        "--play", action="store_true", help="also send the bag through a live node and compare what comes back"
+        "--play", action="store_true", help="also play the bag through a live node and compare its results"
     )
     parser.add_argument(
-        "--rate", type=pace, help=f"with --play: 1.0 as recorded (default), 0.5 half as fast, {LOCKSTEP} frame by frame"
+        "--rate",
+        type=pace,
+        help=f"with --play: factor on the recorded rate, or {LOCKSTEP} (default: 1.0)",
     )
-    parser.add_argument("--write-bag", type=Path, metavar="OUT", help="write a copy of the bag with all results in it")
-    parser.add_argument("--report", type=Path, metavar="DIR", help="write DIR/report.html")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write what was measured to FILE as well")
+    parser.add_argument("--write-bag", type=Path, metavar="OUT", help="new bag: a copy with all results")
+    parser.add_argument("--report", type=Path, metavar="DIR", help="also write DIR/report.html")
+    add_json_argument(parser)
     parser.add_argument(
         "--fail-under",
-        type=limit,
+        type=_limit,
         action="append",
         default=[],
-        metavar="MEASURE=SHARE",
-        help=f"exit with 1 if a measure ({', '.join(MEASURES)}) is below a share of 0..1; may be repeated",
+        metavar="MEASURE=LIMIT",
+        help=f"exit with 1 if a measure ({', '.join(MEASURES)}) is below a limit of 0..1; repeatable",
     )
 
 
-def limit(text: str) -> tuple[str, float]:
-    """An argument like miou=0.6."""
+def _limit(text: str) -> tuple[str, float]:
+    """Parse 'miou=0.6' to ("miou", 0.6)."""
     name, _, value = text.partition("=")
     if name not in MEASURES or not value:
         raise argparse.ArgumentTypeError(
-            f"expected one of {', '.join(MEASURES)} with its limit, as miou=0.6, got {text}"
+            f"expected one of {', '.join(MEASURES)} with its limit, such as miou=0.6, got {text}"
         )
-    return name, share(value)
+    return name, fraction(value)
 
 
 def run(args: argparse.Namespace) -> int:
-    topics = _check(args)
+    image_topic = _check(args)
+    topics = BagTopics(image_topic, args.label_topic, args.instance_topic)
     segmenter = open_segmenter(args)
     try:
-        with _progress() as progress, tempfile.TemporaryDirectory(prefix="bisenetformer_play_") as scratch:
-            comparison = _play(args, topics, Path(scratch), progress) if args.play else None
-            evaluation, left_out = _evaluate(args, topics, segmenter, comparison, progress)
-    except DemoError as failure:
+        with progress() as bar, tempfile.TemporaryDirectory(prefix="bisenetformer_play_") as scratch:
+            comparison = _play(args, image_topic, Path(scratch), bar) if args.play else None
+            evaluation, left_out = _evaluate(args, topics, segmenter, comparison, bar)
+    except ReplayError as failure:
         print(f"bisenetformer evaluate-bag: the bag could not be played: {failure}", file=sys.stderr)
         return FAILED
-    print_bag_summary(evaluation, comparison, Console())
+    _print(evaluation, comparison, Console())
     if left_out:
-        print(f"not copied, since nothing tells how their types are defined: {', '.join(left_out)}")
+        print(f"topics not copied because the definitions of their types are unknown: {', '.join(left_out)}")
     _write_files(args, topics, segmenter, evaluation, comparison)
     return _judge(args, evaluation, comparison)
 
 
-def _check(args: argparse.Namespace) -> BagTopics:
-    """What can be found wrong before the model is loaded; returns the topics, that of the images by its name."""
+def _check(args: argparse.Namespace) -> str:
+    """Check everything that needs no model; return the name of the image topic."""
     if args.instance_topic and not args.label_topic:
         raise ConfigError("--instance-topic needs --label-topic: an instance without a class cannot be compared")
     if args.rate is not None and not args.play:
-        raise ConfigError("--rate is how fast --play plays; add --play")
+        raise ConfigError("--rate needs --play")
     for name, _ in args.fail_under:
         if name in _NEED_LABELS and not args.label_topic:
             raise ConfigError(f"--fail-under {name} needs labels: name their topic with --label-topic")
@@ -115,17 +125,12 @@ def _check(args: argparse.Namespace) -> BagTopics:
         for topic, option in ((args.label_topic, "--label-topic"), (args.instance_topic, "--instance-topic")):
             if topic:
                 bag.find(topic, LABEL_DECODERS, option)
-    return BagTopics(image.name, args.label_topic, args.instance_topic)
+    return image.name
 
 
-def _progress() -> Progress:
-    columns = (TextColumn("{task.description:<10}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    return Progress(*columns, TextColumn("{task.fields[status]}"), console=Console(stderr=True))
-
-
-def _play(args: argparse.Namespace, topics: BagTopics, scratch: Path, progress: Progress) -> RouteComparison:
-    """The node gets the same model and parameters. Logs are kept with the report."""
-    task = progress.add_task("playing", total=None, status="starting player, node and listener")
+def _play(args: argparse.Namespace, topic: str, scratch: Path, bar: Progress) -> RouteComparison:
+    """Play the bag through a node with the same model and parameters. Logs are kept beside the report."""
+    task = bar.add_task("playing", total=None, status="starting player, node and listener")
     logs = (args.report or scratch) / "logs"
     logs.mkdir(parents=True, exist_ok=True)
     recording_directory = scratch / "recording"
@@ -140,10 +145,10 @@ def _play(args: argparse.Namespace, topics: BagTopics, scratch: Path, progress: 
     def show(recording: Recording) -> None:
         if recording.sent:
             status = f"{len(recording.outputs['mask'])} back, {recording.dropped_by_node()} dropped"
-            progress.update(task, total=recording.opened["frames"], completed=len(recording.sent), status=status)
+            bar.update(task, total=recording.opened["frames"], completed=len(recording.sent), status=status)
 
     rate = args.rate or 1.0
-    recording = play_bag(args.bag.resolve(), topics.image, rate, parameters, recording_directory, logs, show)
+    recording = play_bag(args.bag.resolve(), topic, rate, parameters, recording_directory, logs, show)
     return RouteComparison(recording, rate)
 
 
@@ -152,14 +157,14 @@ def _evaluate(
     topics: BagTopics,
     segmenter: Segmenter,
     comparison: RouteComparison | None,
-    progress: Progress,
+    bar: Progress,
 ) -> tuple[BagEvaluation, list[str]]:
-    task = progress.add_task("evaluating", total=None, status="")
+    task = bar.add_task("evaluating", total=None)
 
     def show(frame: FrameRecord, total: int) -> None:
         status = frame.dropped or f"{sum(frame.times_ms.values()):.0f} ms"
         status += "" if frame.miou is None else f", mIoU {percent(frame.miou)}"
-        progress.update(task, advance=1, total=total, status=status)
+        bar.update(task, advance=1, total=total, status=status)
 
     on_result = comparison.add if comparison else lambda frame, result: None
     return evaluate_bag(args.bag, topics, segmenter, args.write_bag, on_result, show)
@@ -174,7 +179,7 @@ def _write_files(
 ) -> None:
     engine = segmenter.engine
     circumstances = {
-        "command": shlex.join(["bisenetformer", *sys.argv[1:]]),
+        "command": command_line(),
         "model": f"{engine.metadata.name} ({segmenter.task})",
         "engine": f"{engine.name}, {engine.device}, {engine.precision}",
     }
@@ -188,14 +193,12 @@ def _write_files(
         print(f"report: {args.report / 'report.html'}")
     if args.write_bag:
         print(f"bag with all results: {args.write_bag}")
-    if args.json:
-        content = circumstances | {"bag": str(args.bag)} | evaluation.to_dict()
-        content |= {"play": comparison.to_dict() if comparison else None}
-        args.json.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+    content = circumstances | {"bag": str(args.bag)} | evaluation.to_dict()
+    write_json(args.json, content | {"play": comparison.to_dict() if comparison else None})
 
 
 def _judge(args: argparse.Namespace, evaluation: BagEvaluation, comparison: RouteComparison | None) -> int:
-    """The exit code, with the reasons on stderr."""
+    """Return the exit code; print the reasons for a failure."""
     failures = []
     for name, least in args.fail_under:
         value = evaluation.measures.get(name)
@@ -204,7 +207,55 @@ def _judge(args: argparse.Namespace, evaluation: BagEvaluation, comparison: Rout
         elif value < least:
             failures.append(f"{name} is {value:.4f}, expected at least {least:g}")
     if comparison and not comparison.identical:
-        failures.append("the live node gave other results than the direct route, or none")
+        failures.append("the results of the live node differ from the offline results, or there are none")
     for failure in failures:
         print(f"bisenetformer evaluate-bag: {failure}", file=sys.stderr)
     return FAILED if failures else DONE
+
+
+def _print(evaluation: BagEvaluation, playback: RouteComparison | None, console: Console) -> None:
+    console.print(_frame_table(evaluation), latency_table(evaluation.latencies()), sep="\n")
+    if evaluation.mean_iou is not None:
+        console.print(class_table(evaluation.labels, evaluation.mean_iou, evaluation.panoptic_quality))
+        if evaluation.panoptic_quality is not None and not evaluation.has_instances:
+            console.print(NO_INSTANCES)
+    console.print(_consistency_text(evaluation))
+    if playback is not None:
+        console.print(_playback_text(playback))
+
+
+def _frame_table(evaluation: BagEvaluation) -> Table:
+    table = number_table("frames", "number")
+    table.add_row("in the bag", str(len(evaluation.frames)))
+    table.add_row("segmented", str(len(evaluation.segmented)))
+    for reason, count in evaluation.dropped.items():
+        table.add_row(f"unusable: {reason.removeprefix('bad_input.')}", str(count))
+    if evaluation.missing:
+        table.add_row("missing, estimated from gaps in the stamps", str(evaluation.missing))
+    if evaluation.mean_iou is not None:
+        table.add_row("with labels", str(evaluation.num_labeled))
+    return table
+
+
+def _consistency_text(evaluation: BagEvaluation) -> str:
+    result = evaluation.consistency
+    if not result.num_pairs:
+        return "Temporal consistency: not measured, consecutive frames are too far apart in time."
+    text = f"Temporal consistency: {percent(result.miou)} % mIoU"
+    text += "" if math.isnan(result.pq) else f", {percent(result.pq)} % PQ"
+    pairs = counted(result.num_pairs, "pair")
+    return f"{text} over {pairs} of frames ({percent(result.compared)} % of the pixels compared)."
+
+
+def _playback_text(playback: RouteComparison) -> str:
+    count = playback.recording.count()
+    text = f"Live node: {count.received} of {counted(count.sent, 'frame')} received"
+    if count.dropped:
+        reasons = ", ".join(f"{reason.replace('_', ' ')}: {number}" for reason, number in count.dropped.items())
+        text += f" ({reasons})"
+    maps = ", ".join(f"{number} of ~/{topic}" for topic, number in playback.compared.items()) or "nothing"
+    text += f"; compared with the offline results: {maps}"
+    if not playback.differences:
+        return f"{text}, all identical."
+    worst = max(playback.differences, key=lambda difference: difference.pixels)
+    return f"{text}; {len(playback.differences)} differ, ~/{worst.topic} of {worst.name} in {worst.pixels} pixels."

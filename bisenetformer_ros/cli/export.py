@@ -10,11 +10,11 @@ import cv2
 import numpy as np
 
 from bisenetformer_ros.atomic_write import write_atomically
-from bisenetformer_ros.cli.argument_types import frame_size
+from bisenetformer_ros.cli.arguments import frame_size
 from bisenetformer_ros.cli.progress import progress
 from bisenetformer_ros.errors import ConfigError, ModelError
 from bisenetformer_ros.images.sources import open_source
-from bisenetformer_ros.inference.engines import TASKS
+from bisenetformer_ros.inference.engines.capabilities import TASKS
 from bisenetformer_ros.inference.graph.contract import GRAPH_PRECISIONS
 from bisenetformer_ros.inference.graph.onnx import OPSET, ExportOptions, build_onnx
 from bisenetformer_ros.inference.verify import Verification, verify

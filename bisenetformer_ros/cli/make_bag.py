@@ -1,4 +1,4 @@
-"""`bisenetformer make-bag`: a rosbag2 of pictures and their labels, or of a generated drive."""
+"""`bisenetformer make-bag`: write a rosbag2 of images and their labels, or of a generated drive."""
 
 import argparse
 import tempfile
@@ -8,13 +8,14 @@ from itertools import islice
 from pathlib import Path
 
 import numpy as np
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import Progress
 
 from bisenetformer_ros.bags.reader import Bag
 from bisenetformer_ros.bags.recorder import ENCODINGS, BagFormat, DriveRecorder
 from bisenetformer_ros.bags.topics import list_topics
 from bisenetformer_ros.bags.writer import COMPRESSIONS, STORAGES
+from bisenetformer_ros.cli.arguments import positive_float, positive_int
+from bisenetformer_ros.cli.progress import progress
 from bisenetformer_ros.errors import DataError, InputError
 from bisenetformer_ros.images.sources import SourceFrame, open_source
 from bisenetformer_ros.labels import LabelMap
@@ -22,8 +23,8 @@ from bisenetformer_ros.replay.footage import DRIVE, Footage, drive_seeds, find_f
 from bisenetformer_ros.streets import LABEL_MAP
 
 DESCRIPTION = (
-    "Write a rosbag2 with a camera and, where there are labels, their topics: from a folder of images, a video, or a "
-    "generated drive, which has exact labels and instances. `bisenetformer evaluate-bag` and ROS read it; docs/bags.md."
+    "Write a rosbag2 with a camera topic and, if there are labels, label topics, from a folder of images, a video, or "
+    "a generated drive, which has exact labels and instances. See docs/bags.md."
 )
 EXAMPLE = """bisenetformer make-bag drive:7 out/drive7 --frames 60
 bisenetformer make-bag '~/camvid/val/*.jpg' out/val --rate 15 --storage sqlite3 --encoding jpeg --compression file"""
@@ -34,17 +35,17 @@ DRIVE_FRAMES = 60
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "source",
-        help="drive:SEED (generated), a folder of images, a pattern like 'DIR/cam0_*.jpg', or a video; in a folder of "
-        "photographs, NAME.png beside NAME.jpg is its label image",
+        help="drive:SEED (generated), a folder of images, a pattern such as 'DIR/cam0_*.jpg', or a video; NAME.png "
+        "beside NAME.jpg is its label image",
     )
-    parser.add_argument("bag", type=Path, help="directory of the new bag; it must not exist")
+    parser.add_argument("bag", type=Path, help="directory of the new bag; must not exist")
     parser.add_argument("--labels", type=Path, help="folder with a label image NAME.png for every image NAME")
-    parser.add_argument("--label-map", default="camvid11", help="classes of the labels: name or file (%(default)s)")
-    parser.add_argument("--rate", type=_rate, default=10.0, help="frames per second (default: %(default)s)")
+    parser.add_argument("--label-map", default="camvid11", help="name or YAML file (default: %(default)s)")
+    parser.add_argument("--rate", type=positive_float, default=10.0, help="frames per second (default: %(default)s)")
     parser.add_argument(
-        "--frames", type=_count, default=None, help=f"at most so many; a drive has {DRIVE_FRAMES} by default"
+        "--frames", type=positive_int, help=f"maximum number (default: all; {DRIVE_FRAMES} for a generated drive)"
     )
-    parser.add_argument("--storage", default="mcap", choices=STORAGES, help="default: %(default)s")
+    parser.add_argument("--storage", default="mcap", choices=STORAGES, help="file format (default: %(default)s)")
     parser.add_argument("--encoding", default="raw", choices=ENCODINGS, help="of the images (default: %(default)s)")
     parser.add_argument(
         "--compression", default="none", choices=COMPRESSIONS, help="what zstd compresses (default: %(default)s)"
@@ -52,29 +53,25 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    columns = (TextColumn("{task.description:<9}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     form = BagFormat(args.storage, args.compression, args.encoding)
-    with (
-        tempfile.TemporaryDirectory(prefix="bisenetformer_bag_") as scratch,
-        Progress(*columns, console=Console(stderr=True)) as progress,
-    ):
-        footage = _prepare(args, Path(scratch), progress)
+    with tempfile.TemporaryDirectory(prefix="bisenetformer_bag_") as scratch, progress() as bar:
+        footage = _prepare(args, Path(scratch), bar)
         frames = open_source(footage.path)
         total = frames.num_frames if args.frames is None else min(args.frames, frames.num_frames or args.frames)
-        task = progress.add_task("recording", total=total)
+        task = bar.add_task("recording", total=total)
         labels = LabelMap.load(args.label_map) if footage.truth else None
         with DriveRecorder(args.bag, form, labels, has_instances=_has_instances(footage)) as recorder:
             for sample in _samples(footage, labels, islice(frames.frames, args.frames), args.rate):
                 recorder.add(*sample)
-                progress.advance(task)
+                bar.advance(task)
     print(footage.description)
     with Bag(args.bag) as bag:
         print(list_topics(bag.topics, f"{args.bag} holds"))
     return 0
 
 
-def _prepare(args: argparse.Namespace, scratch: Path, progress: Progress) -> Footage:
-    """A drive is rendered into `scratch` first, as for the demo."""
+def _prepare(args: argparse.Namespace, scratch: Path, bar: Progress) -> Footage:
+    """Find the source, or render a drive into `scratch`."""
     seeds = drive_seeds(args.source)
     if seeds is None:
         return find_footage(args.source, args.labels)
@@ -83,8 +80,8 @@ def _prepare(args: argparse.Namespace, scratch: Path, progress: Progress) -> Foo
     if args.label_map != LABEL_MAP:
         raise InputError(f"a generated drive has the classes of {LABEL_MAP}, got --label-map {args.label_map}")
     count = args.frames or DRIVE_FRAMES
-    task = progress.add_task("rendering", total=count)
-    return render_footage(seeds[:1], count, args.rate, scratch, lambda: progress.advance(task))
+    task = bar.add_task("rendering", total=count)
+    return render_footage(seeds[:1], count, args.rate, scratch, lambda: bar.advance(task))
 
 
 def _has_instances(footage: Footage) -> bool:
@@ -94,7 +91,7 @@ def _has_instances(footage: Footage) -> bool:
 def _samples(
     footage: Footage, labels: LabelMap | None, frames: Iterable[SourceFrame], rate_hz: float
 ) -> Iterator[tuple[int, np.ndarray, np.ndarray | None, np.ndarray | None]]:
-    """Stamp in ns, image, label map and instances of every frame; the first one is of this moment."""
+    """Yield stamp in ns, image, label map and instances of each frame, from the current time on."""
     begin_ns = time.time_ns()
     for number, frame in enumerate(frames):
         rgb = frame.read()
@@ -103,17 +100,3 @@ def _samples(
             sizes = f"{truth[0].shape[::-1]}, the image is {rgb.shape[1::-1]} (width, height)"
             raise DataError(f"the label image of {frame.name} is {sizes}; expected the same size")
         yield begin_ns + round(number * 1e9 / rate_hz), rgb, *(truth or (None, None))
-
-
-def _rate(text: str) -> float:
-    value = float(text)
-    if not 0 < value < float("inf"):
-        raise argparse.ArgumentTypeError(f"expected a number above 0, got {text}")
-    return value
-
-
-def _count(text: str) -> int:
-    value = int(text)
-    if value < 1:
-        raise argparse.ArgumentTypeError(f"expected a number from 1, got {text}")
-    return value

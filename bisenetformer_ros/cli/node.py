@@ -1,13 +1,12 @@
-"""`bisenetformer node`: the ROS 2 node, the same as `ros2 run bisenetformer_ros segmentation_node`."""
+"""`bisenetformer node`: run the ROS 2 node, like `ros2 run bisenetformer_ros segmentation_node`."""
 
 import argparse
 import textwrap
 
-from bisenetformer_ros.cli.ros_needed import ros_needed
 from bisenetformer_ros.ros.node.settings import help_text
 
 DESCRIPTION = (
-    "Run the ROS 2 lifecycle node that segments camera topics. What follows --ros-args is handed to ROS; "
+    "Run the ROS 2 lifecycle node that segments camera topics. Arguments after --ros-args are passed to ROS; "
     "docs/node.md explains the topics."
 )
 EXAMPLE = "bisenetformer node --ros-args -r image_raw:=/camera/image_raw -p task:=semantic"
@@ -19,14 +18,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         nargs=argparse.REMAINDER,
         default=[],
         metavar="…",
-        help="remappings (-r), parameters (-p, --params-file) and whatever else ROS understands; comes last",
+        help="remappings (-r), parameters (-p, --params-file) and other ROS arguments; must be the last option",
     )
-    parser.epilog = f"{parser.epilog}\n\nparameters (type, default; values; when they may be set):\n" + textwrap.indent(
+    parser.epilog = f"{parser.epilog}\n\nparameters (type, default; values; when they can be set):\n" + textwrap.indent(
         help_text(), "  "
     )
 
 
 def run(args: argparse.Namespace) -> int:
-    with ros_needed():
-        from bisenetformer_ros.ros.node.segmentation_node import main
+    from bisenetformer_ros.ros.node.segmentation_node import main
+
     return main(["--ros-args", *args.ros_args])

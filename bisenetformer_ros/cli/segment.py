@@ -1,7 +1,6 @@
-"""`bisenetformer segment`: images and videos from disk to label maps, COCO panoptic files and overlays."""
+"""`bisenetformer segment`: segment images and videos into label maps, COCO panoptic files and overlays."""
 
 import argparse
-import json
 import sys
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -9,23 +8,22 @@ from itertools import chain, count
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-from bisenetformer_ros.cli.model_arguments import add_model_arguments, open_segmenter
+from bisenetformer_ros.cli.arguments import add_json_argument, add_model_arguments, open_segmenter, write_json
+from bisenetformer_ros.cli.progress import progress
 from bisenetformer_ros.errors import InputError
 from bisenetformer_ros.images.coco_panoptic import CocoPanopticWriter
 from bisenetformer_ros.images.draw import draw_names, overlay
 from bisenetformer_ros.images.files import write_image
 from bisenetformer_ros.images.sources import SourceFrame, open_source
-from bisenetformer_ros.inference.engines.auto import explain_choice
+from bisenetformer_ros.inference.engines.switching import explain_choice
 from bisenetformer_ros.metrics.latency import LatencyWindow
+from bisenetformer_ros.numbers import counted
 from bisenetformer_ros.segmenter import Segmenter
 
 DESCRIPTION = (
-    "Segment images, folders of images and videos. For each picture: NAME_label.png (class id per pixel, 255 "
-    "unlabeled), NAME_overlay.png (colours over the picture) and, with the panoptic task, NAME_panoptic.png, described "
-    "by one panoptic.json in the COCO format."
+    "Segment images, folders of images and videos. For each image, write NAME_label.png (class id per pixel, 255 = "
+    "unlabeled), NAME_overlay.png (colours over the image) and, for the panoptic task, NAME_panoptic.png; one "
+    "panoptic.json in the COCO format describes the segments of all images."
 )
 EXAMPLE = """bisenetformer segment street.jpg --out segmented --names
 bisenetformer segment drive.mp4 --task semantic --json times.json"""
@@ -33,39 +31,46 @@ bisenetformer segment drive.mp4 --task semantic --json times.json"""
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("inputs", nargs="+", type=Path, metavar="INPUT", help="an image, a folder of images or a video")
-    parser.add_argument("--out", type=Path, default=Path("segmented"), help="folder to write to (default: %(default)s)")
+    parser.add_argument("--out", type=Path, default=Path("segmented"), help="output folder (default: %(default)s)")
     add_model_arguments(parser, task="panoptic")
-    parser.add_argument("--names", action="store_true", help="write the names of the segments into the overlays")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="also write counts and times to this file")
+    parser.add_argument("--names", action="store_true", help="draw the class names of the segments into the overlays")
+    add_json_argument(parser)
 
 
 def run(args: argparse.Namespace) -> int:
     sources = [open_source(path) for path in args.inputs]
     segmenter = open_segmenter(args)
     args.out.mkdir(parents=True, exist_ok=True)
-    num_frames = [source.num_frames for source in sources]
-    total = sum(num_frames) if None not in num_frames else None
-    columns = (TextColumn("segmenting"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True)) as progress:
-        frames = progress.track(chain.from_iterable(source.frames for source in sources), total=total)
-        report = segment_frames(frames, segmenter, args.out, with_names=args.names)
-    print(f"{report.num_segmented} pictures segmented, {len(report.failures)} failed; results are in {args.out}")
+    counts = [source.num_frames for source in sources if source.num_frames is not None]
+    total = sum(counts) if len(counts) == len(sources) else None
+    with progress() as bar:
+        frames = chain.from_iterable(source.frames for source in sources)
+        report = segment_frames(
+            bar.track(frames, total=total, description="segmenting"), segmenter, args.out, with_names=args.names
+        )
+    segmented = counted(report.num_segmented, "image")
+    print(f"{segmented} segmented, {len(report.failures)} failed; results are in {args.out}")
     print(f"engine: {explain_choice(segmenter.engine)}")
-    if args.json:
-        args.json.write_text(json.dumps(report.to_dict(segmenter), indent=2) + "\n", encoding="utf-8")
+    write_json(args.json, report.to_dict(segmenter))
     return 1 if report.failures else 0
 
 
 @dataclass
 class Report:
-    """What became of the pictures. failures: one message for each that could not be read."""
+    """Result of a run.
+
+    Attributes:
+        latency: Preprocess, inference and postprocess together.
+        num_segmented: Number of segmented images.
+        failures: One message for each unreadable image.
+    """
 
     latency: LatencyWindow
     num_segmented: int = 0
     failures: list[str] = field(default_factory=list)
 
     def to_dict(self, segmenter: Segmenter) -> dict[str, Any]:
-        """Plain JSON types; times are of preprocess, inference and postprocess together, in milliseconds."""
+        """Return plain JSON types; times in milliseconds."""
         engine = segmenter.engine
         return {
             "model": engine.metadata.name,
@@ -80,7 +85,14 @@ class Report:
 
 
 def segment_frames(frames: Iterable[SourceFrame], segmenter: Segmenter, folder: Path, with_names: bool) -> Report:
-    """Writes the files of every frame into `folder`; a frame that cannot be read is reported, the others go on."""
+    """Segment frames and write their files.
+
+    Args:
+        frames: Images; unreadable ones are reported and skipped.
+        segmenter: Model.
+        folder: Folder to write to.
+        with_names: Whether to draw class names into the overlays.
+    """
     report = Report(LatencyWindow())
     coco = CocoPanopticWriter(folder, segmenter.labels) if segmenter.task == "panoptic" else None
     taken: set[str] = set()
@@ -108,7 +120,7 @@ def segment_frames(frames: Iterable[SourceFrame], segmenter: Segmenter, folder: 
 
 
 def _unused(name: str, taken: set[str]) -> str:
-    """`name`, or `name_2`, `name_3`, … if pictures of the same name came before; remembers what it returns."""
+    """Return `name`, or the first of name_2, name_3, … that is not taken, and mark it as taken."""
     candidates = chain([name], (f"{name}_{number}" for number in count(2)))
     unused = next(candidate for candidate in candidates if candidate not in taken)
     taken.add(unused)

@@ -1,1 +1,1 @@
-"""Measures of quality and of time, the same for the node, the commands and the training."""
+"""Evaluation of a model on data sets, bags, panoptic predictions and the live node."""

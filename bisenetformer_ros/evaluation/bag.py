@@ -1,4 +1,4 @@
-"""Judges a model on a recorded drive: quality where there are labels, steadiness, times, losses."""
+"""Evaluation of a model on a bag: quality against labels, temporal consistency, latency, dropped frames."""
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -12,24 +12,28 @@ from bisenetformer_ros.bags.images import BagImage, bag_images, choose_image_top
 from bisenetformer_ros.bags.reader import Bag, BagMessage
 from bisenetformer_ros.bags.results import AnnotatedBag
 from bisenetformer_ros.bags.topics import Topic
-from bisenetformer_ros.data.sample import panoptic_ground_truth
 from bisenetformer_ros.errors import DataError, InputError
 from bisenetformer_ros.evaluation.bag_frames import BagEvaluation, FrameRecord
 from bisenetformer_ros.evaluation.bag_truth import BagTruth
+from bisenetformer_ros.evaluation.quality import QualityMeter
 from bisenetformer_ros.images.raw import BadFrameError
-from bisenetformer_ros.metrics.mean_iou import MeanIoU
-from bisenetformer_ros.metrics.panoptic_quality import PanopticQuality
 from bisenetformer_ros.metrics.temporal_consistency import TemporalConsistency
 from bisenetformer_ros.results import UNLABELED, SegmentationResult
 from bisenetformer_ros.segmenter import Segmenter
 
 MAX_GAP_S = 0.5
-"""Frames farther apart are not compared with each other: too much has moved for the flow to follow."""
+"""Maximum gap between frames whose results are compared; optical flow cannot follow larger motion."""
 
 
 @dataclass(frozen=True)
 class BagTopics:
-    """image: None for the only image topic there is. label, instance: None without such labels."""
+    """Topics of a bag.
+
+    Attributes:
+        image: Camera images; None for the bag's only image topic.
+        label: Images of class ids; None without labels.
+        instance: Images of instance ids; None without instances.
+    """
 
     image: str | None = None
     label: str | None = None
@@ -44,10 +48,23 @@ def evaluate_bag(
     on_result: Callable[[FrameRecord, SegmentationResult], None] = lambda frame, result: None,
     on_frame: Callable[[FrameRecord, int], None] = lambda frame, total: None,
 ) -> tuple[BagEvaluation, list[str]]:
-    """Goes through the bag once. Returns what was found, and topics that could not be copied to `output`.
+    """Segment the images of a bag and measure the results, in one pass.
 
-    output: where a copy of the bag with all results in it is written. on_frame gets every frame and their number in the
-    bag. Raises InputError for the bag and its topics, ConfigError and DataError for the labels.
+    Args:
+        path: Bag.
+        topics: Topics to read.
+        segmenter: Model.
+        output: New bag to write, a copy of `path` with all results.
+        on_result: Called with each segmented frame and its result.
+        on_frame: Called with each frame and the number of frames in the bag.
+
+    Returns:
+        The evaluation, and the topics that could not be copied to `output`.
+
+    Raises:
+        InputError: The bag or a topic cannot be read, or no image can be decoded.
+        ConfigError: The labels have other classes than the model.
+        DataError: The labels do not fit the images.
     """
     with ExitStack() as stack:
         bag = stack.enter_context(Bag(path))
@@ -57,15 +74,15 @@ def evaluate_bag(
             truth = stack.enter_context(BagTruth(path, topics.label, topics.instance, segmenter.labels))
         if output is not None:
             annotated = stack.enter_context(AnnotatedBag(output, bag, topic.name, segmenter.labels, segmenter.task))
-        judge = BagJudge(segmenter, truth, annotated, on_result)
+        evaluator = BagEvaluator(segmenter, truth, annotated, on_result)
         messages = bag.messages([topic.name] if annotated is None else None)
         for image in bag_images(path, _images_only(messages, topic.name, annotated)):
-            on_frame(judge.add(image), topic.count or 0)
-        return judge.result(topic), annotated.left_out if annotated else []
+            on_frame(evaluator.add(image), topic.count or 0)
+        return evaluator.result(topic), annotated.left_out if annotated else []
 
 
 def _images_only(messages: Iterator[BagMessage], topic: str, annotated: AnnotatedBag | None) -> Iterator[BagMessage]:
-    """The messages of the topic; all of them are copied on the way."""
+    """Yield the messages of the topic; copy all messages."""
     for message in messages:
         if annotated is not None:
             annotated.copy(message)
@@ -73,8 +90,8 @@ def _images_only(messages: Iterator[BagMessage], topic: str, annotated: Annotate
             yield message
 
 
-class BagJudge:
-    """Takes the images of a bag one by one, in their order."""
+class BagEvaluator:
+    """Accumulates the measures of a bag, whose images are added one by one, in order."""
 
     def __init__(
         self,
@@ -88,12 +105,12 @@ class BagJudge:
         self._annotated = annotated
         self._on_result = on_result
         self._frames: list[FrameRecord] = []
-        self._mean_iou = MeanIoU(len(segmenter.labels))
-        self._quality = PanopticQuality(segmenter.labels)
+        self._quality = QualityMeter(segmenter.labels)
         self._consistency = TemporalConsistency(segmenter.labels)
-        self._stamp_before: int | None = None
+        self._previous_stamp_ns: int | None = None
 
     def add(self, image: BagImage) -> FrameRecord:
+        """Segment and measure the next image, or record why it cannot be decoded."""
         try:
             stamp_ns, message = image.stamp_ns, image.parse()
             begin = perf_counter()
@@ -102,10 +119,10 @@ class BagJudge:
         except BadFrameError as error:
             frame = self._drop(image, error)
         else:
-            if self._stamp_before is None:
+            if self._previous_stamp_ns is None:
                 self._segmenter.warm_up(rgb.shape[:2])
             frame = self._segment(image, stamp_ns, rgb, decode_ms)
-            self._stamp_before = stamp_ns
+            self._previous_stamp_ns = stamp_ns
         self._frames.append(frame)
         return frame
 
@@ -124,8 +141,8 @@ class BagJudge:
             image.message.time_ns,
             times_ms=times_ms,
             class_shares=self._class_shares(result),
-            miou=self._compare_with_truth(stamp_ns, result),
-            consistency=self._compare_with_before(stamp_ns, rgb, result),
+            miou=self._compare_with_truth(image.name, stamp_ns, result),
+            consistency=self._compare_with_previous(stamp_ns, rgb, result),
         )
         if self._annotated is not None:
             self._annotated.add(image, rgb, result, times_ms)
@@ -136,41 +153,43 @@ class BagJudge:
         counts = np.bincount(result.label_map.ravel(), minlength=UNLABELED + 1)
         return np.append(counts[: len(self._segmenter.labels)], counts[UNLABELED]) / result.label_map.size
 
-    def _compare_with_truth(self, stamp_ns: int, result: SegmentationResult) -> float | None:
+    def _compare_with_truth(self, name: str, stamp_ns: int, result: SegmentationResult) -> float | None:
         truth = self._truth.at(stamp_ns, result.label_map.shape) if self._truth else None
         if truth is None:
             return None
-        if result.panoptic_map is not None:
-            found = {segment.id: segment.class_id for segment in result.segments}
-            self._quality.update(result.panoptic_map, found, *panoptic_ground_truth(*truth, self._segmenter.labels))
-        miou = self._mean_iou.update(result.label_map, truth[0]).miou
+        miou = self._quality.update(name, result, *truth).miou
         return None if np.isnan(miou) else miou
 
-    def _compare_with_before(self, stamp_ns: int, rgb: np.ndarray, result: SegmentationResult) -> float | None:
-        """Not across a gap, nor over dropped frames between."""
+    def _compare_with_previous(self, stamp_ns: int, rgb: np.ndarray, result: SegmentationResult) -> float | None:
+        """Measure consistency, except across a gap or a dropped frame."""
         dropped = bool(self._frames) and bool(self._frames[-1].dropped)
-        if self._stamp_before is None or dropped or not 0 < stamp_ns - self._stamp_before <= MAX_GAP_S * 1e9:
+        previous_ns = self._previous_stamp_ns
+        if previous_ns is None or dropped or not 0 < stamp_ns - previous_ns <= MAX_GAP_S * 1e9:
             self._consistency.restart()
         return self._consistency.update(rgb, result)
 
     def result(self, topic: Topic) -> BagEvaluation:
-        """Raises InputError if no image could be decoded, DataError if there are labels, but of no image."""
-        truth, labels = self._truth, self._segmenter.labels
+        """Return the evaluation of all images.
+
+        Raises:
+            InputError: No image could be decoded.
+            DataError: The stamp of no label image matches an image.
+        """
+        truth = self._truth
         if all(frame.dropped for frame in self._frames):
-            reason = self._frames[0].reason if self._frames else "there are none"
+            reason = self._frames[0].reason if self._frames else "the topic is empty"
             raise InputError(f"none of the {len(self._frames)} images of {topic.name} can be decoded: {reason}")
         if truth is not None and not truth.num_found:
             raise DataError(
-                f"no label image of {truth.topic} has the stamp of an image of {topic.name}; labels are found by the "
-                "stamps of their headers, which must be the same"
+                f"no label image of {truth.topic} has the stamp of an image of {topic.name}; header stamps of labels "
+                "and images must be equal"
             )
-        is_panoptic = truth is not None and self._segmenter.task == "panoptic"
         return BagEvaluation(
             topic,
-            labels,
+            self._segmenter.labels,
             self._frames,
-            self._mean_iou.result() if truth else None,
-            self._quality.result() if is_panoptic else None,
+            self._quality.mean_iou if truth else None,
+            self._quality.panoptic_quality,
             self._consistency.result(),
             num_labeled=truth.num_found if truth else 0,
             has_instances=truth is not None and truth.has_instances,

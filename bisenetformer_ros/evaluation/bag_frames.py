@@ -1,4 +1,4 @@
-"""What is known of every frame of a recorded drive, and of all of them together."""
+"""Measurements of a bag, of each frame and of all frames together."""
 
 import math
 from collections import Counter
@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from bisenetformer_ros.bags.topics import Topic
+from bisenetformer_ros.evaluation.quality import mean_iou_figures, panoptic_figures
 from bisenetformer_ros.images.stamps import count_missing
 from bisenetformer_ros.labels import LabelMap
 from bisenetformer_ros.metrics.latency import LatencySummary, summarize
@@ -16,20 +17,26 @@ from bisenetformer_ros.metrics.mean_iou import MeanIoUResult
 from bisenetformer_ros.metrics.panoptic_quality import PanopticQualityResult
 from bisenetformer_ros.metrics.temporal_consistency import ConsistencyResult
 from bisenetformer_ros.numbers import without_nan
+from bisenetformer_ros.results import STAGES
 
-STAGES = ("decode", "preprocess", "inference", "postprocess")
-"""Where the time of a frame goes when it is read from a bag, in order."""
-
-NO_SHARES = np.zeros(0)
+BAG_STAGES = ("decode", *STAGES)
+"""Stages of a frame that is read from a bag, in order."""
 
 
 @dataclass(frozen=True, eq=False)
 class FrameRecord:
-    """One image of the bag.
+    """An image of a bag.
 
-    stamp_ns: of its header; time_ns: when it was recorded. dropped: the fault, as in `bad_input.zero_size`, for which
-    it could not be segmented, explained in `reason`; empty if it was. times_ms: of STAGES. class_shares: (K + 1,) of
-    the pixels, unlabeled last. miou, consistency: shares of 0..1 of this frame alone, None if not measured.
+    Attributes:
+        name: Name of the bag and number of the image in its topic.
+        stamp_ns: Stamp of its header.
+        time_ns: Time of recording.
+        dropped: Why it could not be segmented, such as `bad_input.zero_size`; empty if it was segmented.
+        reason: Explanation of `dropped`.
+        times_ms: Milliseconds of each of BAG_STAGES.
+        class_shares: (K + 1,) fractions of the pixels by class, unlabeled last.
+        miou: Mean IoU of this frame, 0..1; None if not measured.
+        consistency: Temporal consistency with the previous frame, 0..1; None if not measured.
     """
 
     name: str
@@ -38,15 +45,25 @@ class FrameRecord:
     dropped: str = ""
     reason: str = ""
     times_ms: Mapping[str, float] = field(default_factory=dict)
-    class_shares: np.ndarray = field(default_factory=lambda: NO_SHARES)
+    class_shares: np.ndarray = field(default_factory=lambda: np.zeros(0))
     miou: float | None = None
     consistency: float | None = None
 
 
 @dataclass(frozen=True, eq=False)
 class BagEvaluation:
-    """mean_iou, panoptic_quality: None if not measured. num_labeled: frames compared with labels; has_instances:
-    whether the labels tell things apart, else connected components stand in for them."""
+    """Measurements of a bag.
+
+    Attributes:
+        topic: Image topic.
+        labels: Classes of the model.
+        frames: Images in order of recording.
+        mean_iou: None without labels.
+        panoptic_quality: None without labels or for the semantic task.
+        consistency: Temporal consistency.
+        num_labeled: Number of frames that have labels.
+        has_instances: Whether the bag has instance ids; otherwise connected components are used as instances.
+    """
 
     topic: Topic
     labels: LabelMap
@@ -68,12 +85,12 @@ class BagEvaluation:
 
     @property
     def missing(self) -> int:
-        """Frames that were never recorded, judged by gaps in the stamps."""
+        """Number of frames missing from the recording, estimated from gaps in the stamps."""
         return count_missing(frame.stamp_ns / 1e9 for frame in self.frames)
 
     @property
     def measures(self) -> dict[str, float]:
-        """Shares of 0..1 by the names of --fail-under: miou, pq, consistency, panoptic_consistency; nan is left out."""
+        """Measures of --fail-under, 0..1: miou, pq, consistency, panoptic_consistency. Unmeasured ones are left out."""
         values = {"consistency": self.consistency.miou, "panoptic_consistency": self.consistency.pq}
         if self.mean_iou is not None:
             values["miou"] = self.mean_iou.miou
@@ -82,14 +99,20 @@ class BagEvaluation:
         return {name: value for name, value in values.items() if not math.isnan(value)}
 
     def latencies(self) -> dict[str, LatencySummary]:
-        """Milliseconds of every stage and of `total`, their sum."""
+        """Summarize each stage and `total`, their sum."""
         times = [frame.times_ms for frame in self.segmented]
-        stages = {stage: summarize(of_frame[stage] for of_frame in times) for stage in STAGES}
+        stages = {stage: summarize(of_frame[stage] for of_frame in times) for stage in BAG_STAGES}
         return stages | {"total": summarize(sum(of_frame.values()) for of_frame in times)}
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain JSON types: milliseconds, shares of 0..1, null for what was not measured."""
-        content: dict[str, Any] = {
+        """Return plain JSON types: milliseconds, shares of 0..1, null for what was not measured."""
+        quality: dict[str, Any] = {"miou": None, "pixel_accuracy": None, "iou": None, "panoptic": None}
+        if self.mean_iou is not None:
+            quality |= mean_iou_figures(self.mean_iou, self.labels)
+        if self.panoptic_quality is not None:
+            panoptic = panoptic_figures(self.panoptic_quality, self.labels)
+            quality["panoptic"] = panoptic | {"exact_instances": self.has_instances}
+        content = {
             "topic": vars(self.topic),
             "frames": {
                 "read": len(self.frames),
@@ -98,29 +121,13 @@ class BagEvaluation:
                 "missing_by_stamps": self.missing,
                 "labeled": self.num_labeled,
             },
-            "miou": self.mean_iou.miou if self.mean_iou else None,
-            "pixel_accuracy": self.mean_iou.pixel_accuracy if self.mean_iou else None,
-            "iou": self._per_class_iou(),
-            "panoptic": self._panoptic(),
+            **quality,
             "consistency": vars(self.consistency),
             "class_shares": self._mean_shares(),
             "latency_ms": {stage: vars(summary) for stage, summary in self.latencies().items()},
             "per_frame": [self._frame(frame) for frame in self.frames],
         }
         return without_nan(content)
-
-    def _per_class_iou(self) -> dict[str, float] | None:
-        if self.mean_iou is None:
-            return None
-        return {label.name: float(self.mean_iou.per_class_iou[label.id]) for label in self.labels}
-
-    def _panoptic(self) -> dict[str, Any] | None:
-        quality = self.panoptic_quality
-        if quality is None:
-            return None
-        means = {name: vars(getattr(quality, name)) for name in ("all", "things", "stuff")}
-        per_class = {label.name: vars(quality.per_class[label.id]) for label in self.labels}
-        return {**means, "per_class": per_class, "exact_instances": self.has_instances}
 
     def _mean_shares(self) -> dict[str, float]:
         names = [*(label.name for label in self.labels), "unlabeled"]

@@ -1,4 +1,4 @@
-"""The live route: a bag through the node over DDS, and whether it gives what the direct route gives."""
+"""Playing a bag through the live node, and comparing the node's results with those of the offline evaluation."""
 
 from collections import Counter
 from collections.abc import Callable, Mapping
@@ -13,13 +13,19 @@ from bisenetformer_ros.bags.reader import Bag
 from bisenetformer_ros.evaluation.bag_frames import FrameRecord
 from bisenetformer_ros.numbers import without_nan
 from bisenetformer_ros.replay.recording import Recording
-from bisenetformer_ros.replay.session import DemoSession, Player
+from bisenetformer_ros.replay.session import Player, ReplaySession
 from bisenetformer_ros.results import SegmentationResult
 
 
 @dataclass(frozen=True)
 class Difference:
-    """pixels: how many differ, of the output `topic` of the frame `name`."""
+    """An output of the node that differs from the offline result.
+
+    Attributes:
+        name: Frame.
+        topic: "mask", "confidence" or "panoptic".
+        pixels: Number of differing pixels.
+    """
 
     name: str
     topic: str
@@ -35,21 +41,38 @@ def play_bag(
     log_directory: Path,
     on_news: Callable[[Recording], None],
 ) -> Recording:
-    """Player, node and listener as processes on a graph of their own; what the node answered lies in `directory`.
+    """Play an image topic through the node, on a private ROS graph.
 
-    rate: a factor, 1 = as recorded, or "lockstep". Raises ConfigError without ROS 2, InputError if the bag cannot be
-    played, DemoError if a process ends early or no results come.
+    Args:
+        path: Bag.
+        topic: Image topic.
+        rate: Factor on the recorded rate, or "lockstep".
+        node_parameters: Parameters of the node.
+        directory: Existing folder for the images of the recording.
+        log_directory: Existing folder for the logs.
+        on_news: Called with the recording several times per second.
+
+    Raises:
+        ConfigError: ROS 2 is not available.
+        InputError: The bag cannot be played.
+        ReplayError: A process ended early, or results stopped arriving.
     """
     with Bag(path) as bag:
         kind = bag.find(topic, IMAGE_DECODERS, "--image-topic").type
     parameters = {**node_parameters, "image_transport": "compressed" if kind == COMPRESSED else "raw"}
     player = Player("bisenetformer_ros.ros.replay.bag_player", [str(path), "--topic", topic, "--rate", str(rate)])
-    session = DemoSession(player, parameters, directory, log_directory)
-    return session.run(on_news)
+    return ReplaySession(player, parameters, directory, log_directory).run(on_news)
 
 
 class RouteComparison:
-    """Compares the results of the direct route with those of the live route as they come."""
+    """Compares the node's results with those of the offline evaluation, frame by frame.
+
+    Attributes:
+        recording: The node's results.
+        rate: Playback rate.
+        compared: Topic → number of compared outputs.
+        differences: Outputs that differ.
+    """
 
     def __init__(self, recording: Recording, rate: float | str) -> None:
         self.recording = recording
@@ -59,7 +82,7 @@ class RouteComparison:
         self._stamps = {name: stamp for stamp, name in recording.sent.items()}
 
     def add(self, frame: FrameRecord, result: SegmentationResult) -> None:
-        """Takes every output of the frame that came back."""
+        """Compare the outputs of a frame that came back with the offline `result`."""
         stamp = self._stamps.get(frame.name)
         maps = {"mask": result.label_map, "confidence": result.confidence, "panoptic": result.panoptic_map}
         for topic, expected in maps.items():
@@ -73,16 +96,15 @@ class RouteComparison:
 
     @property
     def identical(self) -> bool:
-        """Whether there was something to compare, and no difference."""
+        """Whether masks were compared and no output differs."""
         return bool(self.compared["mask"]) and not self.differences
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain JSON types."""
-        count = self.recording.count()
+        """Return plain JSON types."""
         return without_nan(
             {
                 "rate": self.rate,
-                "frames": {"sent": count.sent, "received": count.received, "dropped": dict(count.dropped)},
+                "frames": self.recording.count().to_dict(),
                 "latency_ms": {name: vars(summary) for name, summary in self.recording.latencies().items()},
                 "identical": self.identical,
                 "compared": dict(self.compared),

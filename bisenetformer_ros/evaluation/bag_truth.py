@@ -1,15 +1,14 @@
-"""The labels of a recorded drive, found by the stamps of its images."""
+"""Labels of a bag, matched to its images by stamp."""
 
 from contextlib import ExitStack
 from pathlib import Path
-from types import TracebackType
 
 import numpy as np
 
 from bisenetformer_ros.bags.images import LABEL_DECODERS, BagImage, bag_images, neighbour
 from bisenetformer_ros.bags.message_types import message_types
 from bisenetformer_ros.bags.reader import Bag
-from bisenetformer_ros.data.instances import connected_instances
+from bisenetformer_ros.data.sample import connected_instances
 from bisenetformer_ros.errors import ConfigError, DataError
 from bisenetformer_ros.images.raw import BadFrameError
 from bisenetformer_ros.labels import LabelMap
@@ -19,10 +18,17 @@ LABEL_INFO = "vision_msgs/msg/LabelInfo"
 
 
 class BagTruth:
-    """Class ids of one topic and, if there is one, instance ids of another; a context manager.
+    """Class ids and, optionally, instance ids from topics of a bag; a context manager.
 
-    Where the bag has vision_msgs/LabelInfo beside the labels (/labels/mask, /labels/label_info), its names must be the
-    model's. num_found: images that have labels. Raises InputError for the topics, ConfigError for other classes.
+    If the label topic has a sibling label_info (/labels/mask, /labels/label_info), its class names must be the model's.
+
+    Attributes:
+        topic: Label topic.
+        num_found: Number of images whose labels were found.
+
+    Raises:
+        InputError: A topic cannot be read.
+        ConfigError: The labels have other classes than the model.
     """
 
     def __init__(self, path: Path, label_topic: str, instance_topic: str | None, labels: LabelMap) -> None:
@@ -30,7 +36,7 @@ class BagTruth:
         self.num_found = 0
         self._labels = labels
         self._stack = ExitStack()
-        with self._stack:  # closes what is open if something below fails
+        with self._stack:  # closes the bags if a step below fails
             self._label_images = self._stack.enter_context(_StampedImages(path, label_topic, "--label-topic"))
             self._instance_images = None
             if instance_topic is not None:
@@ -42,21 +48,27 @@ class BagTruth:
     def __enter__(self) -> "BagTruth":
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *exception: object) -> None:
         self._stack.close()
 
     @property
     def has_instances(self) -> bool:
-        """Whether the bag tells things apart; else connected components stand in for them."""
+        """Whether instance ids are read; otherwise connected components are used as instances."""
         return self._instance_images is not None
 
     def at(self, stamp_ns: int, image_size: tuple[int, int]) -> tuple[np.ndarray, np.ndarray] | None:
-        """Labels (H, W) uint8, 255 = ignored, and instances (H, W) integers, 0 = none, below 0 = crowds.
+        """Return the labels of an image; to be called in the order of the images.
 
-        To be asked in the order of the images. None without labels of this stamp. Raises DataError for labels that
-        cannot be read or are not of `image_size`, (height, width).
+        Args:
+            stamp_ns: Stamp of the image.
+            image_size: (height, width).
+
+        Returns:
+            (H, W) uint8 class ids, 255 = ignored, and (H, W) int32 instance ids, 0 = none. None if no label image has
+            this stamp.
+
+        Raises:
+            DataError: The labels cannot be decoded or differ in size, or their instance ids are missing.
         """
         values = self._label_images.at(stamp_ns, image_size)
         if values is None:
@@ -68,14 +80,12 @@ class BagTruth:
             return label_map, connected_instances(label_map, self._labels.thing_ids)
         instances = self._instance_images.at(stamp_ns, image_size)
         if instances is None:
-            raise DataError(
-                f"{self._instance_images.topic} has no instances of stamp {stamp_ns}, whose labels are there"
-            )
+            raise DataError(f"{self._instance_images.topic} has no image of stamp {stamp_ns}, but {self.topic} has")
         return label_map, instances.astype(np.int32)
 
 
 class _StampedImages:
-    """Walks through one topic alongside the images, so that no more than one message is held."""
+    """Iterator over a label topic in step with the images, holding one message at a time."""
 
     def __init__(self, path: Path, topic: str, option: str) -> None:
         self.topic = topic
@@ -91,9 +101,7 @@ class _StampedImages:
     def __enter__(self) -> "_StampedImages":
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *exception: object) -> None:
         self._bag.close()
 
     def at(self, stamp_ns: int, image_size: tuple[int, int]) -> np.ndarray | None:
@@ -101,7 +109,7 @@ class _StampedImages:
             self._next = next(self._images, None)
         if self._next is None or self._next.stamp_ns != stamp_ns:
             return None
-        found, self._next = self._next, next(self._images, None)  # taken out: a drive in a loop comes by again
+        found, self._next = self._next, next(self._images, None)  # consumed: a looped drive repeats its stamps
         return self._read(found, image_size)
 
     def _read(self, image: BagImage, image_size: tuple[int, int]) -> np.ndarray:
@@ -127,6 +135,6 @@ def _check_classes(path: Path, label_topic: str, labels: LabelMap) -> None:
     expected = {label.id: label.name for label in labels}
     if names != expected:
         raise ConfigError(
-            f"the model knows the classes {', '.join(expected.values())}; by {topic}, the labels are "
+            f"the model has the classes {', '.join(expected.values())}; according to {topic}, the labels have "
             f"{', '.join(names[class_id] for class_id in sorted(names))}"
         )

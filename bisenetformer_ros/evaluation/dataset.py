@@ -1,4 +1,4 @@
-"""Runs a segmenter over a labelled data set and measures what it finds."""
+"""Evaluation of a segmenter on a labelled data set."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -7,41 +7,46 @@ from itertools import zip_longest
 from typing import Any
 
 from bisenetformer_ros.data.file_search import first_of
-from bisenetformer_ros.data.sample import LabeledDataset, Sample, panoptic_ground_truth
-from bisenetformer_ros.errors import ConfigError, DataError
+from bisenetformer_ros.data.sample import LabeledDataset
+from bisenetformer_ros.errors import ConfigError
+from bisenetformer_ros.evaluation.quality import QualityMeter, mean_iou_figures
 from bisenetformer_ros.labels import LabelMap
-from bisenetformer_ros.metrics.latency import LatencySummary, LatencyWindow
-from bisenetformer_ros.metrics.mean_iou import MeanIoU, MeanIoUResult
-from bisenetformer_ros.metrics.panoptic_quality import (
-    Matches,
-    PanopticQuality,
-    PanopticQualityResult,
-    image_pq,
-)
+from bisenetformer_ros.metrics.latency import LatencySummary, summarize
+from bisenetformer_ros.metrics.mean_iou import MeanIoUResult
+from bisenetformer_ros.metrics.panoptic_quality import PanopticQualityResult, SegmentMatches, image_pq
 from bisenetformer_ros.numbers import without_nan
-from bisenetformer_ros.results import SegmentationResult, StageTimes
+from bisenetformer_ros.results import STAGES, StageTimes
 from bisenetformer_ros.segmenter import Segmenter
-
-STAGES = ("preprocess", "inference", "postprocess")
 
 
 @dataclass(frozen=True, eq=False)
 class ImageScore:
-    """One image alone. miou: over the classes in it, nan without labelled pixels. pq: likewise, nan without segments.
+    """Measurements of one image.
 
-    pq and matches: None for the semantic task. times_ms: None if the engine measures none.
+    Attributes:
+        name: Name in the data set.
+        miou: Mean IoU over the classes in this image, 0..1; nan without labelled pixels.
+        pq: PQ over the classes in this image, 0..1; nan without segments, None for the semantic task.
+        matches: Matched segments; None for the semantic task.
+        times_ms: None if the engine does not measure them.
     """
 
     name: str
     miou: float
     pq: float | None
-    matches: Matches | None
+    matches: SegmentMatches | None
     times_ms: StageTimes | None
 
 
 @dataclass(frozen=True, eq=False)
 class DatasetEvaluation:
-    """mean_iou: of `label_map`. panoptic_quality: None for the semantic task. images: in the order of the data set."""
+    """Measurements of a data set.
+
+    Attributes:
+        mean_iou: Of the label maps.
+        panoptic_quality: None for the semantic task.
+        images: In the order of the data set.
+    """
 
     mean_iou: MeanIoUResult
     panoptic_quality: PanopticQualityResult | None
@@ -49,36 +54,30 @@ class DatasetEvaluation:
 
     @property
     def latency(self) -> LatencySummary:
-        """Of whole frames."""
+        """Latency of all stages together."""
         return self.latencies()["total"]
 
     def latencies(self) -> dict[str, LatencySummary]:
-        """Of every stage, and of all together under "total"."""
-        windows = {name: LatencyWindow(max(1, len(self.images))) for name in (*STAGES, "total")}
-        for image in self.images:
-            if image.times_ms is not None:
-                stages = vars(image.times_ms)
-                for name, milliseconds in {**stages, "total": sum(stages.values())}.items():
-                    windows[name].add(milliseconds)
-        return {name: window.summary() for name, window in windows.items()}
+        """Summarize each stage and `total`, their sum."""
+        times = [vars(image.times_ms) for image in self.images if image.times_ms is not None]
+        stages = {stage: summarize(of_image[stage] for of_image in times) for stage in STAGES}
+        return stages | {"total": summarize(sum(of_image.values()) for of_image in times)}
 
     def scores(self) -> list[float | None]:
-        """PQ of each image, in the semantic task mIoU; None for an image without labels."""
+        """Return the PQ of each image, or its mIoU for the semantic task; None for an image without labels."""
         scores = [image.miou if image.pq is None else image.pq for image in self.images]
         return [None if math.isnan(score) else score for score in scores]
 
     def ranked(self) -> list[int]:
-        """Positions of the images that have a score, the worst first."""
+        """Return the positions of the images that have a score, worst first."""
         scored = [(score, index) for index, score in enumerate(self.scores()) if score is not None]
         return [index for _, index in sorted(scored)]
 
     def to_dict(self, labels: LabelMap) -> dict[str, Any]:
-        """Plain JSON types; shares of 0..1, null for a class that does not occur (0 in panopticapi's part)."""
+        """Return plain JSON types; shares of 0..1, null for a class that does not occur (0 in panopticapi's part)."""
         content: dict[str, Any] = {
             "num_images": len(self.images),
-            "miou": self.mean_iou.miou,
-            "pixel_accuracy": self.mean_iou.pixel_accuracy,
-            "iou": {label.name: float(self.mean_iou.per_class_iou[label.id]) for label in labels},
+            **mean_iou_figures(self.mean_iou, labels),
             "frame_ms": vars(self.latency),
             "stage_ms": {name: vars(summary) for name, summary in self.latencies().items() if name != "total"},
             "images": {image.name: {"miou": image.miou, "pq": image.pq} for image in self.images},
@@ -91,34 +90,27 @@ class DatasetEvaluation:
 def evaluate(
     segmenter: Segmenter, dataset: LabeledDataset, on_image: Callable[[int, float], None] = lambda count, miou: None
 ) -> DatasetEvaluation:
-    """on_image receives the number of images done and the mIoU so far.
+    """Segment all images of a data set and compare the results with its labels.
 
-    Raises ConfigError when the model and the data set have different classes, DataError for labels of another size.
+    Args:
+        segmenter: Model.
+        dataset: Labelled images.
+        on_image: Called after each image with the number of images done and the mean IoU so far.
+
+    Raises:
+        ConfigError: The model and the data set have different classes.
+        DataError: Labels and image differ in size.
     """
     _check_classes(segmenter.labels, dataset.labels)
-    iou, quality = MeanIoU(len(dataset.labels)), PanopticQuality(dataset.labels)
-    images = []
+    quality, images = QualityMeter(dataset.labels), []
     for index in range(len(dataset)):
         sample = dataset[index]
         result = segmenter(sample.rgb)
-        images.append(_score(sample, result, dataset.labels, iou, quality))
-        on_image(index + 1, iou.result().miou)
-    panoptic = quality.result() if segmenter.task == "panoptic" else None
-    return DatasetEvaluation(iou.result(), panoptic, tuple(images))
-
-
-def _score(
-    sample: Sample, result: SegmentationResult, labels: LabelMap, iou: MeanIoU, quality: PanopticQuality
-) -> ImageScore:
-    if result.label_map.shape != sample.label_map.shape:
-        raise DataError(f"{sample.name}: the labels are {sample.label_map.shape}, the image {result.label_map.shape}")
-    miou = iou.update(result.label_map, sample.label_map).miou
-    if result.panoptic_map is None:
-        return ImageScore(sample.name, miou, None, None, result.times_ms)
-    found = {segment.id: segment.class_id for segment in result.segments}
-    truth = panoptic_ground_truth(sample.label_map, sample.instance_map, labels)
-    matches = quality.update(result.panoptic_map, found, *truth)
-    return ImageScore(sample.name, miou, image_pq(matches, labels), matches, result.times_ms)
+        score = quality.update(sample.name, result, sample.label_map, sample.instance_map)
+        pq = None if score.matches is None else image_pq(score.matches, dataset.labels)
+        images.append(ImageScore(sample.name, score.miou, pq, score.matches, result.times_ms))
+        on_image(index + 1, quality.mean_iou.miou)
+    return DatasetEvaluation(quality.mean_iou, quality.panoptic_quality, tuple(images))
 
 
 def _check_classes(model: LabelMap, dataset: LabelMap) -> None:

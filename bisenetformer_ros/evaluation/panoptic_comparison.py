@@ -1,4 +1,4 @@
-"""Panoptic quality of a prediction on disk, in the COCO panoptic format; the numbers are those of panopticapi."""
+"""Panoptic quality of a prediction in the COCO panoptic format, with the same numbers as panopticapi."""
 
 import ctypes
 import os
@@ -20,18 +20,18 @@ from bisenetformer_ros.labels import Label
 from bisenetformer_ros.metrics.mean_iou import MeanIoUResult
 from bisenetformer_ros.metrics.overlap import Overlap
 from bisenetformer_ros.metrics.panoptic_quality import (
-    Matches,
     PanopticQuality,
     PanopticQualityResult,
+    SegmentMatches,
     match_segments,
     segment_overlap,
     segments_without_pixels,
 )
 
 IMAGES_PER_PROCESS = 40
-"""With fewer, another process is not worth its start."""
+"""Minimum for each process; fewer do not pay for its start."""
 IMAGES_PER_TASK = 8
-"""Handed to a process at a time."""
+"""Batch that a process receives at a time."""
 
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
 _KEPT_BYTES = 1 << 28
@@ -39,14 +39,17 @@ _KEPT_BYTES = 1 << 28
 
 @dataclass(frozen=True, eq=False)
 class ImageComparison:
-    """What one image adds.
+    """Comparison of one image.
 
-    pixels: (N, 3) int64 of true class, predicted class (or their number, for none) and count; classes are positions
-    among the categories. problems: why the image cannot be judged; it adds nothing then. doubts: where the ground
-    truth contradicts itself.
+    Attributes:
+        matches: Matched segments.
+        pixels: (N, 3) int64: true class, predicted class (number of classes for none), pixel count. Classes are
+            positions in the list of categories.
+        problems: Why the image cannot be compared; matches and pixels are empty then.
+        doubts: Where the ground truth contradicts itself.
     """
 
-    matches: Matches
+    matches: SegmentMatches
     pixels: np.ndarray
     problems: tuple[str, ...] = ()
     doubts: tuple[str, ...] = ()
@@ -54,30 +57,40 @@ class ImageComparison:
 
 @dataclass(frozen=True, eq=False)
 class PanopticComparison:
-    """Everything about a prediction.
+    """Comparison of a prediction with its ground truth.
 
-    quality: by the position of a category. pixels: the same images as a semantic segmentation.
-    matches: of each image, in the order of the pairs. doubts: messages about a ground truth that contradicts itself.
+    Attributes:
+        files: What was compared.
+        quality: Panoptic quality; classes are positions in the list of categories.
+        pixels: Mean IoU of the same images as a semantic segmentation.
+        matches: Matched segments of each image, in the order of the pairs.
+        doubts: Where the ground truth contradicts itself.
     """
 
     files: PanopticFiles
     quality: PanopticQualityResult
     pixels: MeanIoUResult
-    matches: tuple[Matches, ...]
+    matches: tuple[SegmentMatches, ...]
     doubts: tuple[str, ...]
 
 
 def compare_panoptic(
     files: PanopticFiles, on_image: Callable[[], None] = lambda: None, processes: int | None = None
 ) -> PanopticComparison:
-    """Reads and judges all images. processes: by default one per core that this process may use.
+    """Compare all images.
 
-    Raises DataError that lists what is wrong with the prediction of which image: files that are missing or of another
-    size than the ground truth, segments that only the JSON or only the PNG has, unknown categories.
+    Args:
+        files: Ground truth and prediction.
+        on_image: Called after each image.
+        processes: Number of processes; default: one per core available to this process.
+
+    Raises:
+        DataError: Predictions are invalid; the message lists the problems of each image: missing files, sizes that
+            differ from the ground truth, segments only in the JSON or only in the PNG, unknown categories.
     """
     labels = [Label(i, category.name, category.is_thing, (0, 0, 0)) for i, category in enumerate(files.categories)]
     quality, confusion = PanopticQuality(labels), np.zeros((len(labels), len(labels) + 1), np.int64)
-    matches: list[Matches] = []
+    matches: list[SegmentMatches] = []
     problems: list[str] = []
     doubts: list[str] = []
     for image in _compare_all(files, processes or len(os.sched_getaffinity(0))):
@@ -88,7 +101,7 @@ def compare_panoptic(
         np.add.at(confusion, (image.pixels[:, 0], image.pixels[:, 1]), image.pixels[:, 2])
         on_image()
     if problems:
-        raise DataError(f"{files.pred_json} cannot be judged:\n" + "\n".join(problems))
+        raise DataError(f"{files.pred_json} cannot be evaluated:\n" + "\n".join(problems))
     pixels = MeanIoUResult.of(confusion)
     return PanopticComparison(files, quality.result(), pixels, tuple(matches), tuple(doubts))
 
@@ -100,7 +113,7 @@ def _compare_all(files: PanopticFiles, processes: int) -> Iterator[ImageComparis
     if processes <= 1:
         yield from map(compare, files.pairs)
         return
-    # Not fork: what calls this may have threads, as a progress bar does, and a fork copies locks that they hold.
+    # Not fork: the caller may have threads, such as a progress bar's, and a fork copies the locks that they hold.
     context = get_context("forkserver")
     context.set_forkserver_preload([__name__])
     with ProcessPoolExecutor(processes, context, _prepare_process) as pool:
@@ -108,9 +121,9 @@ def _compare_all(files: PanopticFiles, processes: int) -> Iterator[ImageComparis
 
 
 def _prepare_process() -> None:
-    """One core per process, and the memory of an image is kept for the next one.
+    """Use one core per process, and keep the memory of an image for the next one.
 
-    glibc otherwise hands it back and fetches it again, page by page, which costs a third of the time on a virtual
+    Otherwise glibc returns it to the kernel and faults it in again, which takes a third of the time on a virtual
     machine.
     """
     cv2.setNumThreads(1)
@@ -121,14 +134,14 @@ def _prepare_process() -> None:
 
 
 def compare_image(pair: ImagePair, class_of: Mapping[int, int]) -> ImageComparison:
-    """class_of: category id → position among the categories."""
+    """Compare one image. class_of: category id → position in the list of categories."""
     try:
         overlap = segment_overlap(read_ids(pair.pred_png), pair.pred_segments, read_ids(pair.gt_png), pair.gt_segments)
     except (DataError, InputError) as error:
-        return _refuse([f"{pair.name}: {error}"])
+        return _rejected([f"{pair.name}: {error}"])
     problems = _problems(pair, overlap, class_of)
     if problems:
-        return _refuse([f"{pair.name}: {problem}" for problem in problems])
+        return _rejected([f"{pair.name}: {problem}" for problem in problems])
     pred_classes = {i: class_of[segment["category_id"]] for i, segment in pair.pred_segments.items()}
     gt_classes = {i: class_of[segment["category_id"]] for i, segment in pair.gt_segments.items()}
     crowds = {i for i, segment in pair.gt_segments.items() if segment.get("iscrowd")}
@@ -140,17 +153,15 @@ def compare_image(pair: ImagePair, class_of: Mapping[int, int]) -> ImageComparis
     )
 
 
-def _refuse(problems: Sequence[str]) -> ImageComparison:
-    return ImageComparison(Matches([], {}, {}), np.zeros((0, 3), np.int64), problems=tuple(problems))
+def _rejected(problems: Sequence[str]) -> ImageComparison:
+    return ImageComparison(SegmentMatches([], {}, {}), np.zeros((0, 3), np.int64), problems=tuple(problems))
 
 
 def _problems(pair: ImagePair, overlap: Overlap, class_of: Mapping[int, int]) -> list[str]:
     problems = []
     absent = segments_without_pixels(overlap, pair.pred_segments)
     if absent:
-        problems.append(
-            f"the prediction's JSON lists segments that {pair.pred_png} does not have: ids {first_of(absent)}"
-        )
+        problems.append(f"the prediction's JSON lists segments that {pair.pred_png} lacks: ids {first_of(absent)}")
     if overlap.unlisted_pred_ids:
         ids = first_of(overlap.unlisted_pred_ids)
         problems.append(f"{pair.pred_png} has segments that the prediction's JSON does not list: ids {ids}")
@@ -160,12 +171,12 @@ def _problems(pair: ImagePair, overlap: Overlap, class_of: Mapping[int, int]) ->
         }
         if strange:
             pairs = first_of([f"{category_id} (segment {i})" for i, category_id in strange.items()])
-            problems.append(f"the {whose} has category ids that are no category of the ground truth: {pairs}")
+            problems.append(f"the {whose} has category ids that the ground truth does not define: {pairs}")
     return problems
 
 
 def _doubts(pair: ImagePair, overlap: Overlap) -> list[str]:
-    """panopticapi does not look for these; they change nothing here either."""
+    """List contradictions that panopticapi ignores; they do not affect the numbers here either."""
     counted = dict(zip(overlap.gt_ids.tolist(), overlap.gt_areas.tolist(), strict=True))
     areas = {i: segment.get("area", counted[i]) for i, segment in pair.gt_segments.items()}
     different = [
@@ -173,17 +184,17 @@ def _doubts(pair: ImagePair, overlap: Overlap) -> list[str]:
     ]
     doubts = []
     if different:
-        doubts.append(f"the ground truth has segments of two areas, of which the JSON's counts: {first_of(different)}")
+        doubts.append(f"areas of ground truth segments differ; those of the JSON are used: {first_of(different)}")
     if overlap.unlisted_gt_ids:
         ids = first_of(overlap.unlisted_gt_ids)
-        doubts.append(f"{pair.gt_png} has segments that the JSON does not list, which match nothing: ids {ids}")
+        doubts.append(f"{pair.gt_png} has segments that the JSON does not list; they are not matched: ids {ids}")
     return doubts
 
 
 def _class_pixels(
     overlap: Overlap, pred_classes: Mapping[int, int], gt_classes: Mapping[int, int], num_classes: int
 ) -> np.ndarray:
-    """(N, 3): true class, predicted class or `num_classes` for none, pixels; without void of the ground truth."""
+    """Return (N, 3) of true class, predicted class or `num_classes` for none, pixels; without ground truth void."""
     predicted = np.array([pred_classes.get(i, num_classes) for i in overlap.pred_ids.tolist()])
     true = np.array([gt_classes.get(i, num_classes) for i in overlap.gt_ids.tolist()])
     shared = overlap.shared[1:, 1:]

@@ -1,4 +1,4 @@
-"""Ground truth and prediction in the COCO panoptic format, as they lie on disk: what is to be compared with what."""
+"""Files of a ground truth and a prediction in the COCO panoptic format."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,7 +12,14 @@ from bisenetformer_ros.errors import DataError
 
 @dataclass(frozen=True)
 class Category:
-    """An entry of "categories". id: any integer. color: R, G, B in 0..255, None if the file has none."""
+    """An entry of "categories".
+
+    Attributes:
+        id: Any integer.
+        name: The id if the file has no name.
+        is_thing: Thing or stuff.
+        color: R, G, B of 0..255; None if the file has none.
+    """
 
     id: int
     name: str
@@ -22,10 +29,15 @@ class Category:
 
 @dataclass(frozen=True)
 class ImagePair:
-    """One image of the ground truth with its prediction.
+    """An image of the ground truth and its prediction.
 
-    name: for messages. photo: its file name without folder, "" if the file does not say.
-    *_segments: the entries of "segments_info" by id.
+    Attributes:
+        name: For messages.
+        photo: File name of the image itself, without folder; "" if unknown.
+        gt_png: Segment ids of the ground truth.
+        pred_png: Segment ids of the prediction.
+        gt_segments: Entries of "segments_info" by id.
+        pred_segments: Entries of "segments_info" by id.
     """
 
     name: str
@@ -38,7 +50,7 @@ class ImagePair:
 
 @dataclass(frozen=True)
 class PanopticFiles:
-    """categories: those of the ground truth, in the order of its file."""
+    """A ground truth and a prediction. The categories are those of the ground truth, in the order of its file."""
 
     gt_json: Path
     pred_json: Path
@@ -49,16 +61,22 @@ class PanopticFiles:
 def open_panoptic_files(
     gt_json: Path, pred_json: Path, gt_dir: Path | None = None, pred_dir: Path | None = None
 ) -> PanopticFiles:
-    """Joins the two by image id; predictions of other images are left out.
+    """Pair ground truth and prediction by image id. Predictions of other images are ignored.
 
-    gt_dir, pred_dir: the PNGs; by default the folder beside the JSON file with its name, without .json.
-    Raises DataError for files that are missing or not of the format, and for images without a prediction.
+    Args:
+        gt_json: Ground truth.
+        pred_json: Prediction.
+        gt_dir: PNGs of the ground truth; default: the path of its JSON file without .json.
+        pred_dir: PNGs of the prediction; default: the path of its JSON file without .json.
+
+    Raises:
+        DataError: A file is missing or malformed, or an image has no prediction.
     """
     truth, prediction = read_json(gt_json, ("categories", "annotations")), read_json(pred_json, ("annotations",))
     gt_dir, pred_dir = gt_dir or gt_json.with_suffix(""), pred_dir or pred_json.with_suffix("")
-    for folder, json_path in ((gt_dir, gt_json), (pred_dir, pred_json)):
+    for folder, json_path, option in ((gt_dir, gt_json, "--gt-dir"), (pred_dir, pred_json, "--pred-dir")):
         if not folder.is_dir():
-            raise DataError(f"there is no folder {folder} with the PNGs of {json_path}: name it explicitly")
+            raise DataError(f"no folder {folder} with the PNGs of {json_path}; pass {option}")
     try:
         categories = tuple(_category(entry) for entry in truth["categories"])
         predicted = {annotation["image_id"]: annotation for annotation in prediction["annotations"]}
@@ -72,9 +90,9 @@ def open_panoptic_files(
             for annotation in truth["annotations"]
         )
     except (KeyError, TypeError) as error:
-        raise DataError(f"{gt_json} or {pred_json}: an entry is not as the format has it: {error!r}") from error
+        raise DataError(f"{gt_json} or {pred_json}: malformed entry: {error!r}") from error
     if not pairs:
-        raise DataError(f"{gt_json} has no annotations: there is nothing to compare with")
+        raise DataError(f"{gt_json} has no annotations to compare with")
     return PanopticFiles(gt_json, pred_json, categories, pairs)
 
 

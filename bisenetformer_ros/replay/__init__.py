@@ -1,1 +1,1 @@
-"""A drive through the node: starts camera, node and listener as processes, collects what arrives, measures, reports."""
+"""Replaying frames through a live node in processes of its own, for `demo` and `evaluate-bag`."""

@@ -1,4 +1,4 @@
-"""The processes of the demo: how they are started, heard and stopped."""
+"""Child processes of a replay: start them, receive their events, stop them."""
 
 import json
 import os
@@ -11,20 +11,22 @@ import sys
 import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from types import TracebackType
 from typing import IO, Any
 
 Event = dict[str, Any]
 EVENT_START = '{"event": '
 
 STOP_WITHIN_S = 8.0
-"""So long a process may take to end after it was interrupted; then it is killed."""
+"""Grace period between SIGINT and SIGKILL."""
 
 
 class Processes:
-    """Started together, stopped together; what they print as events comes out of `events` in order of arrival.
+    """A group of child processes; leaving the context stops them all.
 
-    Every process has a log, DIRECTORY/NAME.log. Leaving the context stops them all.
+    Each process has a log, DIRECTORY/NAME.log.
+
+    Attributes:
+        events: The events that the processes print, in order of arrival.
     """
 
     def __init__(self, directory: Path, environment: Mapping[str, str]) -> None:
@@ -37,14 +39,12 @@ class Processes:
     def __enter__(self) -> "Processes":
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *exception: object) -> None:
         self.stop(*self._running)
 
     def start(self, name: str, module: str, arguments: Sequence[str]) -> None:
-        """Runs `python -m module arguments`. Its lines on stdout are events where they are JSON objects, else log."""
-        log = open(self.log_path(name), "w", encoding="utf-8")  # noqa: SIM115  (closed by the thread)
+        """Run `python -m module arguments`. Events are JSON objects on its stdout; all other output goes to its log."""
+        log = open(self.log_path(name), "w", encoding="utf-8")  # noqa: SIM115  (the reader thread closes it)
         python = [sys.executable, "-m"]
         process = subprocess.Popen(
             [*python, "bisenetformer_ros.parent_death", str(os.getpid()), *python, module, *arguments],
@@ -53,7 +53,7 @@ class Processes:
             stderr=log,
             text=True,
             env=self._environment,
-            start_new_session=True,  # Ctrl-C is for the parent alone, which stops the others in order
+            start_new_session=True,  # Ctrl-C reaches the parent alone, which stops its children in order
         )
         reader = threading.Thread(target=self._read, args=(process.stdout, log), name=f"{name}-events", daemon=True)
         reader.start()
@@ -61,18 +61,18 @@ class Processes:
         self._readers[name] = reader
 
     def names(self) -> list[str]:
-        """Of all that were started."""
+        """Names of all processes that were started."""
         return list(self._running)
 
     def pid(self, name: str) -> int:
         return self._running[name].pid
 
     def exit_code(self, name: str) -> int | None:
-        """None while the process runs; negative: the signal that ended it."""
+        """Return the exit code: None while the process runs, -N if signal N ended it."""
         return self._running[name].poll()
 
     def stop(self, *names: str) -> None:
-        """Interrupts the processes, kills what does not end in time, returns when all are gone and heard."""
+        """Interrupt the processes and kill those that do not exit in time. All their events are queued on return."""
         processes = [self._running[name] for name in names]
         for process in processes:
             if process.poll() is None:
@@ -90,7 +90,7 @@ class Processes:
         return self._directory / f"{name}.log"
 
     def log_tail(self, name: str, lines: int = 15) -> str:
-        """The last lines that the process logged."""
+        """Return the last lines of the process's log."""
         return "\n".join(self.log_path(name).read_text(encoding="utf-8", errors="replace").splitlines()[-lines:])
 
     def _read(self, stream: IO[str], log: IO[str]) -> None:
@@ -104,14 +104,19 @@ class Processes:
 
 
 def private_environment(log_directory: Path) -> dict[str, str]:
-    """This process's environment with a ROS graph of its own on this machine, on the transport for large messages.
+    """Return this process's environment, changed to a private ROS graph on this machine.
 
-    ROS_DOMAIN_ID is one that nobody here uses; settings that would lead out of this machine or to another transport are
-    left out. ROS writes its own log files below `log_directory`.
+    It sets an unused ROS_DOMAIN_ID and the transport for large messages, and drops variables that select other hosts
+    or transports. ROS writes its own logs below `log_directory`.
     """
-    foreign = ("FASTRTPS_DEFAULT_PROFILES_FILE", "FASTDDS_DEFAULT_PROFILES_FILE", "ROS_DISCOVERY_SERVER")
-    foreign += ("ROS_STATIC_PEERS", "ROS_LOCALHOST_ONLY")
-    return {name: value for name, value in os.environ.items() if name not in foreign} | {
+    dropped = (
+        "FASTRTPS_DEFAULT_PROFILES_FILE",
+        "FASTDDS_DEFAULT_PROFILES_FILE",
+        "ROS_DISCOVERY_SERVER",
+        "ROS_STATIC_PEERS",
+        "ROS_LOCALHOST_ONLY",
+    )
+    return {name: value for name, value in os.environ.items() if name not in dropped} | {
         "ROS_DOMAIN_ID": str(free_domain_id()),
         "ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST",
         "FASTDDS_BUILTIN_TRANSPORTS": "LARGE_DATA",
@@ -121,10 +126,12 @@ def private_environment(log_directory: Path) -> dict[str, str]:
 
 
 def free_domain_id() -> int:
-    """A ROS domain, 1 to 99, that no process of this machine has joined.
+    """Return a ROS domain of 1..99 that no process on this machine has joined.
 
-    The first participant of a domain receives on a UDP port that the DDS specification fixes; it is taken if it cannot
-    be bound.
+    A domain is in use if the UDP port of its first participant, which the DDS specification fixes, cannot be bound.
+
+    Raises:
+        OSError: All domains are in use.
     """
     for domain_id in random.sample(range(1, 100), 99):
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
@@ -133,4 +140,4 @@ def free_domain_id() -> int:
             except OSError:
                 continue
             return domain_id
-    raise OSError("every ROS domain of this machine, 1 to 99, is in use")
+    raise OSError("all ROS domains of 1..99 are in use on this machine")

@@ -1,55 +1,76 @@
-"""What was sent and what came back, joined by stamp."""
+"""Frames sent and results received during a replay, joined by stamp."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
-import cv2
 import numpy as np
 
+from bisenetformer_ros.errors import BiSeNetFormerError
+from bisenetformer_ros.images.files import read_pixels, read_rgb
 from bisenetformer_ros.labels import LabelMap
+from bisenetformer_ros.messages import FRAME_STAGES
 from bisenetformer_ros.metrics.latency import LatencySummary, summarize
 from bisenetformer_ros.replay.processes import Event
 from bisenetformer_ros.results import Segment, SegmentationResult
 
 OUTPUTS = ("mask", "confidence", "panoptic", "segments", "detections", "latency")
-"""The topics of the node that come once per frame."""
-
-STAGES = ("transport", "decode", "preprocess", "inference", "postprocess", "publish")
-"""Where the time of a frame goes, in order. `total` is arrival at the node to published, waiting included."""
+"""The node's topics with one message per frame."""
 
 INPUT_TOPIC = "/camera/image_raw"
 
 
+class ReplayError(BiSeNetFormerError):
+    """A replay failed; the message explains why as far as it is known."""
+
+
 @dataclass(frozen=True)
 class FrameCount:
-    """Every frame that was sent: `sent` = `received` (its mask reached the listener) + the sum of `dropped`."""
+    """Where the frames of a replay ended up: sent = received + sum of dropped.
+
+    Attributes:
+        sent: Frames that the camera published.
+        received: Frames whose mask reached the listener.
+        dropped: Reason → number of the other frames.
+    """
 
     sent: int
     received: int
     dropped: Mapping[str, int]
 
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain JSON types."""
+        return {"sent": self.sent, "received": self.received, "dropped": dict(self.dropped)}
+
 
 @dataclass
 class Recording:
-    """Grows with every event; `directory` holds the pictures that the recorder wrote.
+    """The events of a replay.
 
-    refusal: why the camera cannot play its source. sent: stamp in ns → name of the frame. outputs: topic → stamp →
-    values. statuses: name → newest diagnostic status; statuses_playing: the same, of the time before the camera was
-    done.
+    Attributes:
+        directory: Folder of the images that the listener writes.
+        opened: Height, width, frames and frame_id of the camera; empty until it has opened its source.
+        finished: Whether the camera has sent all frames.
+        refusal: Why the camera cannot play its source.
+        sent: Stamp in ns → name of the frame.
+        outputs: Topic → stamp → event.
+        statuses: Name → latest diagnostic status.
+        statuses_playing: Name → latest diagnostic status that arrived while the camera was playing.
     """
 
     directory: Path
-    opened: Event | None = None
+    opened: Event = field(default_factory=dict)
     finished: bool = False
     refusal: str = ""
-    labels: LabelMap | None = None
     sent: dict[int, str] = field(default_factory=dict)
     outputs: dict[str, dict[int, Event]] = field(default_factory=lambda: {name: {} for name in ("camera", *OUTPUTS)})
     statuses: dict[str, Event] = field(default_factory=dict)
     statuses_playing: dict[str, Event] = field(default_factory=dict)
+    _labels: LabelMap | None = None
 
     def add(self, event: Event) -> None:
+        """Add an event of the camera or the listener."""
         kind = event["event"]
         if kind == "opened":
             self.opened = event
@@ -60,7 +81,7 @@ class Recording:
         elif kind == "sent":
             self.sent[event["stamp"]] = event["name"]
         elif kind == "label_map":
-            self.labels = LabelMap.from_dict({"labels": event["labels"]}, default_name="the model's labels")
+            self._labels = LabelMap.from_dict({"labels": event["labels"]}, default_name="the model's labels")
         elif kind == "diagnostics":
             self.statuses = {status["name"]: status for status in event["statuses"]}
             if not self.finished:
@@ -68,20 +89,27 @@ class Recording:
         else:
             self.outputs[kind][event["stamp"]] = event
 
+    @property
+    def labels(self) -> LabelMap:
+        """The node's classes. Raises ReplayError if its label map has not arrived."""
+        if self._labels is None:
+            raise ReplayError("no label map arrived from the node")
+        return self._labels
+
     def status(self, name: str) -> Event | None:
-        """The newest status of the node about `name`: its model, or its input by the topic of the raw images."""
+        """Return the node's latest status of `name`: "model", or the topic of its raw input images."""
         found = (s for key, s in self.statuses.items() if key.removesuffix("/compressed").endswith(f": {name}"))
         return next(found, None)
 
     def count(self) -> FrameCount:
-        """Reasons are the node's own where it dropped a frame, else the part of the way on which it was lost."""
+        """Count frames by the node's reasons for dropping them, or by where they were lost."""
         status = self.status(INPUT_TOPIC)
         values = status["values"] if status else {}
         prefix = "dropped."
         dropped = {key.removeprefix(prefix): int(count) for key, count in values.items() if key.startswith(prefix)}
         received = len(self.sent.keys() & self.outputs["mask"].keys())
         arrived, segmented = int(values.get("total_received_frames", 0)), int(values.get("total_segmented_frames", 0))
-        segmented = max(segmented, received)  # the counters come once in a while, and then late
+        segmented = max(segmented, received)  # the counters are published periodically and lag behind
         arrived = max(arrived, segmented + sum(dropped.values()))
         dropped |= {
             "lost between camera and node": len(self.sent) - arrived,
@@ -91,21 +119,22 @@ class Recording:
         return FrameCount(len(self.sent), received, {reason: count for reason, count in dropped.items() if count})
 
     def dropped_by_node(self) -> int:
+        """Return the number of frames that the node reports as dropped."""
         status = self.status(INPUT_TOPIC)
         return int(status["values"]["total_dropped_frames"]) if status else 0
 
     def all_accounted_for(self) -> bool:
-        """Whether it is known of every frame sent that it came back or that the node dropped it."""
+        """Return whether every frame sent has come back or was dropped by the node."""
         return len(self.sent) == len(self.outputs["mask"]) + self.dropped_by_node()
 
     def rate_hz(self) -> float:
-        """Results per second at the listener; 0 with fewer than two."""
+        """Return the rate of results at the listener in Hz; 0 with fewer than two results."""
         arrivals = sorted(stamp / 1e9 + event["age_ms"] / 1e3 for stamp, event in self.outputs["mask"].items())
         return (len(arrivals) - 1) / (arrivals[-1] - arrivals[0]) if len(arrivals) > 1 else 0.0
 
     def strays(self) -> list[str]:
-        """Outputs whose stamp or frame_id is of no camera frame; there must be none."""
-        frame_id = self.opened["frame_id"] if self.opened else None
+        """List outputs whose stamp or frame_id match no camera frame; a correct node has none."""
+        frame_id = self.opened.get("frame_id")
         return [
             f"{topic} with stamp {stamp} and frame_id '{values['frame_id']}'"
             for topic in OUTPUTS
@@ -114,29 +143,29 @@ class Recording:
         ]
 
     def complete(self) -> list[int]:
-        """Stamps of the frames of which camera image and mask arrived, in order."""
+        """Return the stamps, in order, of frames whose camera image and mask have arrived."""
         return sorted(self.sent.keys() & self.outputs["camera"].keys() & self.outputs["mask"].keys())
 
     def latencies(self) -> dict[str, LatencySummary]:
-        """Milliseconds of every stage, of `total` in the node, and `age`: camera stamp to mask at the listener."""
-        samples = {name: [e["stages"][name] for e in self.outputs["latency"].values()] for name in (*STAGES, "total")}
-        samples["age"] = [self.outputs["mask"][stamp]["age_ms"] for stamp in self.sent if stamp in self.outputs["mask"]]
+        """Summarize each stage, the node's `total`, and `age`, the time from camera stamp to mask at the listener."""
+        latency, masks = self.outputs["latency"].values(), self.outputs["mask"]
+        samples = {name: [event["stages"][name] for event in latency] for name in (*FRAME_STAGES, "total")}
+        samples["age"] = [masks[stamp]["age_ms"] for stamp in self.sent if stamp in masks]
         return {name: summarize(values) for name, values in samples.items()}
 
     def camera_rgb(self, stamp: int) -> np.ndarray:
-        """(H, W, 3) uint8."""
-        return cv2.cvtColor(cv2.imread(str(self.directory / f"{stamp}.camera.jpg")), cv2.COLOR_BGR2RGB)
+        """Return the camera image of a frame, (H, W, 3) uint8."""
+        return read_rgb(self.directory / f"{stamp}.camera.jpg")
 
     def map(self, topic: str, stamp: int) -> np.ndarray:
-        """(H, W) uint8 or uint16 values of mask, confidence or panoptic."""
-        return cv2.imread(str(self.directory / f"{stamp}.{topic}.png"), cv2.IMREAD_UNCHANGED)
+        """Return the pixels of "mask", "confidence" or "panoptic", (H, W) uint8 or uint16."""
+        return read_pixels(self.directory / f"{stamp}.{topic}.png")
 
     def result(self, stamp: int) -> SegmentationResult:
-        """What the node said about one frame; semantic unless panoptic map and segments arrived both."""
-        confidence = self.map("confidence", stamp) if stamp in self.outputs["confidence"] else None
+        """Assemble the node's result of a frame; semantic unless both panoptic map and segments have arrived."""
         label_map = self.map("mask", stamp)
-        if confidence is None:
-            confidence = np.zeros_like(label_map)
+        has_confidence = stamp in self.outputs["confidence"]
+        confidence = self.map("confidence", stamp) if has_confidence else np.zeros_like(label_map)
         if stamp not in self.outputs["panoptic"] or stamp not in self.outputs["segments"]:
             return SegmentationResult(label_map, confidence)
         segments = tuple(

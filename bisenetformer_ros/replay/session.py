@@ -1,4 +1,4 @@
-"""One drive: camera, node and listener run as processes of their own until every frame is accounted for."""
+"""A replay: camera, node and listener run as processes until every frame is accounted for."""
 
 import contextlib
 import json
@@ -11,77 +11,58 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from bisenetformer_ros.errors import BiSeNetFormerError, ConfigError, InputError
+from bisenetformer_ros.errors import ConfigError, InputError
 from bisenetformer_ros.replay.processes import Processes, private_environment
-from bisenetformer_ros.replay.recording import INPUT_TOPIC, Recording
+from bisenetformer_ros.replay.recording import INPUT_TOPIC, Recording, ReplayError
 
 START_WITHIN_S = 120.0
-"""From the start of the processes to the first frame sent: loading PyTorch and the model on a slow machine."""
+"""Timeout from the start of the processes to the first frame: loading PyTorch and the model on a slow machine."""
 RESULT_WITHIN_S = 30.0
-"""From a frame sent to the next result."""
+"""Timeout from a frame to the next result."""
 SETTLE_WITHIN_S = 10.0
-"""From the last frame sent to the last result."""
+"""Timeout from the last frame to the last result."""
 POLL_S = 0.2
 DIAGNOSTICS_PERIOD_S = 0.5
 LISTENERS = 2
-"""Of the camera: the node and the recorder."""
+"""Subscribers that the camera waits for: the node and the listener."""
 ERROR = 2
 """diagnostic_msgs/DiagnosticStatus.ERROR"""
 
 
-class DemoError(BiSeNetFormerError):
-    """The demo ran but did not get to its end; the message says why, as far as it is known."""
-
-
 @dataclass(frozen=True)
 class Player:
-    """What plays the camera: a module with the events of `ros/camera_player`, and its arguments."""
+    """The process that plays the camera.
+
+    Attributes:
+        module: Module that prints the events of `ros.replay.camera_player`.
+        arguments: Its command line.
+    """
 
     module: str
     arguments: Sequence[str]
 
 
-@dataclass(frozen=True)
-class DemoSettings:
-    """source, topic: what the camera plays, see docs/demo.md. rate_hz, num_frames: how fast and how many at most.
-
-    model, task, engine: parameters of the node.
-    """
-
-    source: str
-    topic: str | None
-    rate_hz: float
-    num_frames: int
-    model: str
-    task: str
-    engine: str
-
-    @property
-    def player(self) -> Player:
-        arguments = [self.source, "--rate", str(self.rate_hz), "--frames", str(self.num_frames)]
-        return Player(
-            "bisenetformer_ros.ros.replay.camera_player", arguments + (["--topic", self.topic] if self.topic else [])
-        )
-
-    @property
-    def node_parameters(self) -> dict[str, Any]:
-        return {"model": self.model, "task": self.task, "engine": self.engine}
-
-
-class DemoSession:
-    """Runs the processes; `recording` grows meanwhile."""
+class ReplaySession:
+    """A replay of frames through the node; `recording` grows while it runs."""
 
     def __init__(
         self, player: Player, node_parameters: Mapping[str, Any], directory: Path, log_directory: Path
     ) -> None:
-        """directory: for the pictures of the recording; log_directory: for the logs. Both must exist.
+        """Prepare the processes.
 
-        Raises ConfigError without ROS 2.
+        Args:
+            player: The camera.
+            node_parameters: Parameters of the node.
+            directory: Existing folder for the images of the recording.
+            log_directory: Existing folder for the logs.
+
+        Raises:
+            ConfigError: ROS 2 is not available.
         """
         if find_spec("rclpy") is None or find_spec("bisenetformer_ros.msg") is None:
             raise ConfigError(
-                "ROS 2 or this package's messages are missing: source a ROS 2 installation and the workspace, or, in a "
-                "checkout after `make setup`, tools/env.sh"
+                "ROS 2 or this package's messages are missing: source a ROS 2 installation and the workspace, or "
+                "tools/env.sh in a checkout after `make setup`"
             )
         self.recording = Recording(directory)
         self._player = player
@@ -90,24 +71,28 @@ class DemoSession:
         self._processes = Processes(log_directory, self.environment)
 
     def run(self, on_news: Callable[[Recording], None]) -> Recording:
-        """Returns when every frame is accounted for; no process is left then, nor after an exception.
+        """Run until every frame is accounted for. No process is left on return or after an exception.
 
-        on_news: called several times per second. Raises InputError for a source that cannot be played and DemoError
-        if a process ends early or no results come.
+        Args:
+            on_news: Called with the recording several times per second.
+
+        Raises:
+            InputError: The source cannot be played.
+            ReplayError: A process ended early, or results stopped arriving.
         """
         recording = self.recording
         with self._processes:
             self._start_camera()
-            self._wait(lambda: recording.opened is not None, START_WITHIN_S, "the source does not open", on_news)
+            self._wait(lambda: bool(recording.opened), START_WITHIN_S, "the camera did not open its source", on_news)
             self._start_listener()
             self._start_node()
-            self._wait(lambda: bool(recording.sent), START_WITHIN_S, "the camera does not begin", on_news)
-            self._wait(lambda: recording.finished, RESULT_WITHIN_S, "no results come", on_news)
+            self._wait(lambda: bool(recording.sent), START_WITHIN_S, "the camera sent no frame", on_news)
+            self._wait(lambda: recording.finished, RESULT_WITHIN_S, "no results arrived", on_news)
             self._settle(on_news)
-            self._processes.stop("listener")  # it writes what it still holds
+            self._processes.stop("listener")  # flushes what it has received
             self._drain(0)
             if not recording.complete():
-                raise DemoError(f"the camera is done and no result came; {self._explanation()}")
+                raise ReplayError(f"the camera has sent all frames and no result arrived; {self._explanation()}")
         return recording
 
     def _start_camera(self) -> None:
@@ -119,20 +104,20 @@ class DemoSession:
         self._processes.start("listener", "bisenetformer_ros.ros.replay.listener", arguments)
 
     def _start_node(self) -> None:
-        """Parameters go by file: on the command line, a model called `12` would be taken for a number."""
+        """Pass parameters in a file: on the command line, a model named `12` would be parsed as a number."""
         parameters = {**self._node_parameters, "diagnostic_updater.period": DIAGNOSTICS_PERIOD_S}
         file = self.recording.directory / "parameters.yaml"
-        file.write_text(json.dumps({"/**": {"ros__parameters": parameters}}), encoding="utf-8")  # JSON is YAML, quoted
+        file.write_text(json.dumps({"/**": {"ros__parameters": parameters}}), encoding="utf-8")  # JSON is YAML
         remappings = ["-r", f"image_raw:={INPUT_TOPIC}", "-r", "camera_info:=/camera/camera_info"]
         arguments = ["node", "--ros-args", "--params-file", str(file), *remappings]
         self._processes.start("node", "bisenetformer_ros.cli", arguments)
 
     def _wait(
-        self, done: Callable[[], bool], patience_s: float, complaint: str, on_news: Callable[[Recording], None]
+        self, done: Callable[[], bool], timeout_s: float, problem: str, on_news: Callable[[Recording], None]
     ) -> None:
-        """Until `done`; raises DemoError if a process ends, or if no further result comes for `patience_s`.
+        """Wait until `done`; raise ReplayError if a process ends or no further result arrives within the timeout.
 
-        A camera that takes its time is waited for: nothing is to come while there is a result of every frame.
+        A slow camera does not count: the timeout runs only while results of sent frames are outstanding.
         """
         recording = self.recording
         results, since = -1, 0.0
@@ -143,11 +128,11 @@ class DemoSession:
             settled = bool(recording.sent) and recording.all_accounted_for()
             if settled or len(recording.outputs["mask"]) != results:
                 results, since = len(recording.outputs["mask"]), time.monotonic()
-            elif time.monotonic() - since > patience_s:
-                raise DemoError(f"{complaint}, for {patience_s:.0f} s now; {self._explanation()}")
+            elif time.monotonic() - since > timeout_s:
+                raise ReplayError(f"{problem} within {timeout_s:.0f} s; {self._explanation()}")
 
     def _settle(self, on_news: Callable[[Recording], None]) -> None:
-        """The last results are still on their way when the camera is done; latency is what comes last of a frame."""
+        """Wait for the last results, up to the latency message, which the node publishes last for each frame."""
         deadline = time.monotonic() + SETTLE_WITHIN_S
         outputs = self.recording.outputs
         while time.monotonic() < deadline:
@@ -158,7 +143,7 @@ class DemoSession:
                 return
 
     def _drain(self, timeout_s: float) -> None:
-        """Takes in all events that there are, having waited for the first one for `timeout_s`."""
+        """Add all queued events to the recording, waiting up to `timeout_s` for the first."""
         events = self._processes.events
         with contextlib.suppress(queue.Empty):
             event = events.get(timeout=timeout_s) if timeout_s else events.get_nowait()
@@ -171,22 +156,22 @@ class DemoSession:
             code = self._processes.exit_code(name)
             if code is None or (name == "camera" and code == 0):
                 continue
-            self._processes.stop(name)  # everything that it said is heard then
+            self._processes.stop(name)  # queues its last events
             self._drain(0)
             if self.recording.refusal:
                 raise InputError(self.recording.refusal)
             log = self._processes.log_tail(name)
-            how = f"was ended by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
-            raise DemoError(f"the {name} process {how}; its log ({self._processes.log_path(name)}) ends with\n{log}")
+            how = f"was killed by {signal.Signals(-code).name}" if code < 0 else f"exited with code {code}"
+            raise ReplayError(f"the {name} process {how}; its log ({self._processes.log_path(name)}) ends with\n{log}")
         status = self.recording.status("model")
         if status and status["level"] >= ERROR:
-            raise DemoError(f"the node says: {status['message']}")
+            raise ReplayError(f"the node reports: {status['message']}")
 
     def _explanation(self) -> str:
-        """What the node says about it, as /diagnostics has it, else its log."""
+        """Return the node's diagnostics, or the end of its log or the camera's if it has published none."""
         statuses = self.recording.statuses.values()
         if statuses:
-            return "the node says: " + "; ".join(f"[{status['name']}] {status['message']}" for status in statuses)
+            return "the node reports: " + "; ".join(f"[{status['name']}] {status['message']}" for status in statuses)
         if "node" in self._processes.names():
-            return f"the node has said nothing; its log ends with\n{self._processes.log_tail('node')}"
+            return f"the node has published no diagnostics; its log ends with\n{self._processes.log_tail('node')}"
         return f"the camera's log ends with\n{self._processes.log_tail('camera')}"

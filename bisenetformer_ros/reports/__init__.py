@@ -1,1 +1,1 @@
-"""Self-contained HTML reports: a page, its tables and pictures, charts as inline SVG; nothing is loaded from afar."""
+"""Self-contained HTML reports with inline SVG charts; they load nothing from the network."""

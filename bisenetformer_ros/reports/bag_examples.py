@@ -1,4 +1,4 @@
-"""The frames of a drive that are worth a look, segmented once more for their pictures."""
+"""Example frames of a bag, segmented again for their pictures."""
 
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -7,52 +7,68 @@ import numpy as np
 
 from bisenetformer_ros.bags.images import bag_images
 from bisenetformer_ros.bags.reader import Bag
+from bisenetformer_ros.errors import DataError
 from bisenetformer_ros.evaluation.bag import BagTopics
 from bisenetformer_ros.evaluation.bag_frames import BagEvaluation, FrameRecord
 from bisenetformer_ros.evaluation.bag_truth import BagTruth
+from bisenetformer_ros.reports.examples import spread_out
 from bisenetformer_ros.results import SegmentationResult
 from bisenetformer_ros.segmenter import Segmenter
 
 
 @dataclass(frozen=True, eq=False)
-class Example:
-    """rgb: (H, W, 3) uint8. truth: (H, W) uint8, 255 = ignored; None without labels. before: rgb and result of the
-    frame before; None where consistency was not measured."""
+class BagExample:
+    """A frame and its result.
+
+    Attributes:
+        frame: Its measurements.
+        rgb: (H, W, 3) uint8.
+        result: Result of the segmentation.
+        truth: (H, W) uint8 class ids, 255 = ignored; None without labels.
+        previous: Image and result of the previous frame; None if consistency was not measured.
+    """
 
     frame: FrameRecord
     rgb: np.ndarray
     result: SegmentationResult
     truth: np.ndarray | None
-    before: tuple[np.ndarray, SegmentationResult] | None
+    previous: tuple[np.ndarray, SegmentationResult] | None
 
 
 def worst_frames(evaluation: BagEvaluation, measure: str, count: int) -> list[FrameRecord]:
-    """The frames with the lowest `measure`, "miou" or "consistency", the worst first; none too close to another one."""
+    """Return the frames with the lowest "miou" or "consistency", worst first and spread over the bag."""
     frames = [frame for frame in evaluation.frames if getattr(frame, measure) is not None]
-    if not frames:
-        return []
-    times = [frame.time_ns for frame in frames]
-    distance = (max(times) - min(times)) / (4 * count)
-    chosen: list[FrameRecord] = []
-    for frame in sorted(frames, key=lambda frame: getattr(frame, measure)):
-        if len(chosen) < count and all(abs(frame.time_ns - other.time_ns) >= distance for other in chosen):
-            chosen.append(frame)
-    return chosen
+    ranked = sorted(frames, key=lambda frame: getattr(frame, measure))
+    return spread_out(ranked, lambda frame: frame.time_ns, count)
 
 
 def load_examples(
     path: Path, topics: BagTopics, segmenter: Segmenter, evaluation: BagEvaluation, frames: list[FrameRecord]
-) -> list[Example]:
-    """In the order of `frames`."""
+) -> list[BagExample]:
+    """Read and segment frames of a bag again.
+
+    Args:
+        path: Bag.
+        topics: Its topics.
+        segmenter: Model of the evaluation.
+        evaluation: Evaluation of the bag.
+        frames: Frames of the evaluation.
+
+    Returns:
+        One example for each of `frames`.
+
+    Raises:
+        DataError: A frame cannot be read again.
+    """
     segmented = evaluation.segmented
     examples = []
     with Bag(path) as bag:
         for frame in frames:
             rgb, result = _segment(bag, evaluation, segmenter, frame)
-            before = None
+            previous = None
             if frame.consistency is not None:
-                before = _segment(bag, evaluation, segmenter, segmented[segmented.index(frame) - 1])
-            examples.append(Example(frame, rgb, result, None, before))
+                previous = _segment(bag, evaluation, segmenter, segmented[segmented.index(frame) - 1])
+            examples.append(BagExample(frame, rgb, result, None, previous))
     return examples if topics.label is None else _with_truth(path, topics.label, segmenter, examples)
 
 
@@ -60,11 +76,17 @@ def _segment(
     bag: Bag, evaluation: BagEvaluation, segmenter: Segmenter, frame: FrameRecord
 ) -> tuple[np.ndarray, SegmentationResult]:
     images = bag_images(bag.path, bag.messages([evaluation.topic.name], at_ns=frame.time_ns))
-    rgb = next(image.read() for image in images if image.stamp_ns == frame.stamp_ns)
+    image = next((image for image in images if image.stamp_ns == frame.stamp_ns), None)
+    if image is None:
+        raise DataError(
+            f"{bag.path}: frame {frame.name} of {evaluation.topic.name}, recorded at {frame.time_ns} ns, cannot "
+            "be read again: use the bag that was evaluated, and update rosbags 0.11.0, which cannot read by time"
+        )
+    rgb = image.read()
     return rgb, segmenter(rgb)
 
 
-def _with_truth(path: Path, topic: str, segmenter: Segmenter, examples: list[Example]) -> list[Example]:
+def _with_truth(path: Path, topic: str, segmenter: Segmenter, examples: list[BagExample]) -> list[BagExample]:
     found = {}
     with BagTruth(path, topic, None, segmenter.labels) as truth:
         for example in sorted(examples, key=lambda example: example.frame.stamp_ns):

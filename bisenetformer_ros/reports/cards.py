@@ -1,5 +1,6 @@
-"""Parts of the reports about a data set and about files."""
+"""Cards and tables that several reports share."""
 
+import math
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 
@@ -7,7 +8,7 @@ import numpy as np
 
 from bisenetformer_ros.labels import Label
 from bisenetformer_ros.metrics.mean_iou import MeanIoUResult
-from bisenetformer_ros.metrics.panoptic_quality import Matches, PanopticQualityResult
+from bisenetformer_ros.metrics.panoptic_quality import PanopticQualityResult, Quality, SegmentMatches
 from bisenetformer_ros.numbers import percent
 from bisenetformer_ros.reports import page
 from bisenetformer_ros.reports.charts import Bar, bar_chart
@@ -18,14 +19,31 @@ NUM_CONFUSIONS = 10
 _STUFF, _THING = 3, 4
 _NO_CLASS = "no class"
 
+NO_INSTANCES = "Connected components of the labels serve as instances: touching objects count as one."
 
-def describe_matches(matches: Matches) -> str:
-    """How many segments were found, missed and invented."""
+
+def describe_matches(matches: SegmentMatches) -> str:
+    """Return the numbers of true positives, false negatives and false positives as text."""
     return f"{len(matches.hits)} found, {len(matches.misses)} missed, {len(matches.false_positives)} false"
 
 
+def class_table(labels: Iterable[Label], mean_iou: MeanIoUResult, quality: PanopticQualityResult | None) -> Html:
+    """Return a table of the IoU and, with `quality`, the PQ, SQ and RQ of each class and their means, in percent."""
+    rows = []
+    for label in labels:
+        cells = [page.swatch(label.color, label.name), "thing" if label.is_thing else "stuff"]
+        cells.append(_meter(mean_iou.per_class_iou[label.id]))
+        rows.append([*cells, *(_quality_cells(quality.per_class[label.id]) if quality else ())])
+    rows.append(["mean", "", _meter(mean_iou.miou), *(_quality_cells(quality.all) if quality else ())])
+    if quality:
+        rows.append(["things", "", "", *_quality_cells(quality.things)])
+        rows.append(["stuff", "", "", *_quality_cells(quality.stuff)])
+    header = ("class", "", "IoU", *(("PQ", "SQ", "RQ") if quality else ()))
+    return page.table(header, rows, total_rows=3 if quality else 1)
+
+
 def class_bars_card(labels: Sequence[Label], mean_iou: MeanIoUResult, quality: PanopticQualityResult | None) -> Html:
-    """The classes that occur, best first."""
+    """Return a bar chart of the PQ, or without `quality` the IoU, of the classes that occur, best first."""
     if quality is None:
         name, shares = "IoU", {label: float(mean_iou.per_class_iou[label.id]) for label in labels}
     else:
@@ -41,8 +59,8 @@ def class_bars_card(labels: Sequence[Label], mean_iou: MeanIoUResult, quality: P
     return page.card(f"{name} by class, percent", bar_chart(bars, full=1.0), legend, note=note)
 
 
-def segments_card(labels: Iterable[Label], matches: Sequence[Matches]) -> Html:
-    """What PQ is made of: how many segments of each class were found, missed and invented."""
+def segments_card(labels: Iterable[Label], matches: Sequence[SegmentMatches]) -> Html:
+    """Return a table of true positives, false negatives and false positives by class."""
     found = Counter(hit.class_id for image in matches for hit in image.hits)
     missed = Counter(class_id for image in matches for class_id in image.misses.values())
     false = Counter(class_id for image in matches for class_id in image.false_positives.values())
@@ -53,14 +71,14 @@ def segments_card(labels: Iterable[Label], matches: Sequence[Matches]) -> Html:
     ]
     rows.append(["all", *(str(count.total()) for count in (found, missed, false))])
     note = (
-        "Found: of the same class with an IoU above 0.5. Predictions that lie mostly in pixels without labels or in a "
-        "crowd of their class count nowhere."
+        "Found: same class and IoU above 0.5. Predictions that lie mostly on unlabelled pixels or in a crowd of their "
+        "class are not counted."
     )
     return page.card("Segments", page.table(("class", "found", "missed", "false"), rows, total_rows=1), note=note)
 
 
 def confusion_cards(labels: Sequence[Label], mean_iou: MeanIoUResult) -> Iterator[Html]:
-    """The matrix of the classes that occur, and the largest confusions in words."""
+    """Yield the confusion matrix of the classes that occur, and a table of the largest confusions."""
     confusion = mean_iou.confusion
     shown = [label for label in labels if confusion[label.id].any() or confusion[:, label.id].any()]
     names = [label.name for label in shown]
@@ -70,9 +88,9 @@ def confusion_cards(labels: Sequence[Label], mean_iou: MeanIoUResult) -> Iterato
         columns.append(confusion.shape[1] - 1)
         column_names.append(_NO_CLASS)
     picture = heat_map(confusion[np.ix_(ids, columns)], names, column_names)
-    note = "Rows: what is there; columns: what was predicted; percent of the row's pixels, from 0.5 on. Blue is right."
+    note = "Rows: true class; columns: predicted class; percent of the row's pixels, from 0.5. Blue: correct."
     yield page.card("Confusions", picture, note=note)
-    header = ("there is", "predicted", "of these pixels", "of all wrong pixels")
+    header = ("true class", "predicted", "of its pixels", "of all wrong pixels")
     yield page.card("The largest confusions", page.table(header, _largest_confusions(labels, confusion)))
 
 
@@ -86,3 +104,11 @@ def _largest_confusions(labels: Sequence[Label], confusion: np.ndarray) -> Itera
         if count:
             share, of_errors = count / confusion[true].sum(), count / wrong.sum()
             yield names[true], names[predicted], f"{percent(share)} %", f"{percent(of_errors)} %"
+
+
+def _meter(share: float) -> str:
+    return percent(share) if math.isnan(share) else page.meter(share, percent(share))
+
+
+def _quality_cells(quality: Quality) -> tuple[str, str, str]:
+    return percent(quality.pq), percent(quality.sq), percent(quality.rq)

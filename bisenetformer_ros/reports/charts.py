@@ -1,4 +1,4 @@
-"""Small charts as inline SVG. Colours are variables of the page's style, so that they follow light and dark."""
+"""Charts as inline SVG. Colours are variables of the style sheet, which follow light and dark mode."""
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
@@ -10,12 +10,20 @@ from bisenetformer_ros.reports.page import Html
 WIDTH = 960
 _LEFT, _RIGHT, _TOP, _BOTTOM = 76, 12, 12, 26
 _LETTER = 7.5
-"""Width of a letter or digit, as wide as they get."""
+"""Maximum width of a letter or digit."""
 
 
 @dataclass(frozen=True)
 class Bar:
-    """A row of `bar_chart`: the bar ends at `value`, the whisker at `whisker` if that is more; `text` stands beside."""
+    """A row of `bar_chart`.
+
+    Attributes:
+        name: Caption on the left.
+        value: Length of the bar.
+        whisker: End of the whisker, drawn if it exceeds `value`.
+        text: Text on the right.
+        color: Number of the colour.
+    """
 
     name: str
     value: float
@@ -25,10 +33,10 @@ class Bar:
 
 
 def bar_chart(bars: Sequence[Bar], full: float = 1e-9) -> Html:
-    """Horizontal bars, one below the other, on one scale, which reaches up to `full` at least."""
+    """Return horizontal bars on a common scale from 0 to at least `full`."""
     row, left = 30, 130
-    right = 20 + _LETTER * max(len(bar.text) for bar in bars)
-    scale = (WIDTH - left - right) / max(full, *(bar.whisker for bar in bars))
+    right = 20 + _LETTER * max((len(bar.text) for bar in bars), default=0)
+    scale = (WIDTH - left - right) / max([full, *(bar.whisker for bar in bars)])
     parts = []
     for index, bar in enumerate(bars):
         y = index * row + row / 2
@@ -44,12 +52,15 @@ def bar_chart(bars: Sequence[Bar], full: float = 1e-9) -> Html:
 
 
 def stacked_columns(columns: Sequence[Mapping[int, float] | None], unit: str, duration_s: float | None = None) -> Html:
-    """One column per entry, of parts {colour: height}, bottom up; None is marked as missing.
+    """Return stacked columns.
 
-    duration_s: the time that the columns span, written below instead of their numbers.
+    Args:
+        columns: Number of the colour → height, bottom up; None for a column marked as missing.
+        unit: Unit of the heights.
+        duration_s: Time that the columns span, shown on the axis instead of their numbers.
     """
     highest = max((sum(column.values()) for column in columns if column), default=0.0)
-    axis = _Axis(0, highest or 1.0, unit)
+    axis = _Axis(highest or 1.0, unit)
     step = (WIDTH - _LEFT - _RIGHT) / max(1, len(columns))
     parts = list(axis.grid())
     for index, column in enumerate(columns):
@@ -66,11 +77,14 @@ def stacked_columns(columns: Sequence[Mapping[int, float] | None], unit: str, du
 
 
 def line_chart(values: Sequence[float | None], marks: Mapping[int, str], duration_s: float | None = None) -> Html:
-    """Values of 0..100 as a line with gaps at None; `marks` names some of the points.
+    """Return a line chart.
 
-    duration_s: the time that the values span, written below instead of their numbers.
+    Args:
+        values: 0..100; None for a gap.
+        marks: Index of a value → caption.
+        duration_s: Time that the values span, shown on the axis instead of their numbers.
     """
-    axis = _Axis(0, 100, " %")
+    axis = _Axis(100, " %")
     step = (WIDTH - _LEFT - _RIGHT) / max(1, len(values))
     points = [(_LEFT + (i + 0.5) * step, axis.y(value), i) for i, value in enumerate(values) if value is not None]
     path, previous = "", -2
@@ -78,7 +92,7 @@ def line_chart(values: Sequence[float | None], marks: Mapping[int, str], duratio
         path += f"{'L' if index == previous + 1 else 'M'}{x:.1f} {y:.1f}"
         previous = index
     parts = [*axis.grid(), f'<path class="line" d="{path}"/>']
-    middle = sum(y for _, y, _ in points) / max(1, len(points))  # names of marks stand on the side away from the line
+    middle = sum(y for _, y, _ in points) / max(1, len(points))  # captions go on the side away from the line
     for x, y, index in points:
         if index in marks:
             parts.append(f'<circle class="mark" cx="{x:.1f}" cy="{y:.1f}" r="4.5"/>')
@@ -89,11 +103,14 @@ def line_chart(values: Sequence[float | None], marks: Mapping[int, str], duratio
 def stacked_areas(
     shares: Sequence[Sequence[float]], colors: Sequence[Sequence[int]], duration_s: float | None = None
 ) -> Html:
-    """Shares that add up to 1, one row per moment, bottom up in the (R, G, B) `colors`.
+    """Return stacked areas.
 
-    duration_s: the time that the moments span, written below instead of their numbers.
+    Args:
+        shares: One row per moment, bottom up; a row adds up to 1.
+        colors: (R, G, B) of each part.
+        duration_s: Time that the moments span, shown on the axis instead of their numbers.
     """
-    axis = _Axis(0, 100, " %")
+    axis = _Axis(100, " %")
     step = (WIDTH - _LEFT - _RIGHT) / max(1, len(shares))
     edges = [[100 * sum(row[:part]) for part in range(len(colors) + 1)] for row in shares]
     parts = []
@@ -109,39 +126,38 @@ def stacked_areas(
 
 @dataclass(frozen=True)
 class _Axis:
-    """The vertical axis from `low` to a round number from `high` on."""
+    """A vertical axis from 0 to a round number that is at least `high`."""
 
-    low: float
     high: float
-    unit: str
+    unit: str = ""
     height: int = 190
 
     @property
     def interval(self) -> float:
-        """1, 2 or 5 times a power of ten, for about five lines."""
-        rough = (self.high - self.low) / 5
+        """1, 2 or 5 times a power of ten, for about five grid lines."""
+        rough = self.high / 5
         power = 10.0 ** math.floor(math.log10(rough))
         return next(factor * power for factor in (1, 2, 5, 10) if factor * power >= rough * (1 - 1e-9))
 
     @property
     def top(self) -> float:
-        return self.low + self.interval * math.ceil((self.high - self.low) / self.interval - 1e-9)
+        return self.interval * math.ceil(self.high / self.interval - 1e-9)
 
     def y(self, value: float) -> float:
-        return _TOP + self.height * (1 - (value - self.low) / (self.top - self.low))
+        return _TOP + self.height * (1 - value / self.top)
 
     def grid(self) -> Iterator[str]:
-        for line in range(round((self.top - self.low) / self.interval) + 1):
-            value = self.low + line * self.interval
+        for line in range(round(self.top / self.interval) + 1):
+            value = line * self.interval
             yield f'<path class="grid" d="M{_LEFT} {self.y(value):.1f}H{WIDTH - _RIGHT}"/>'
             yield _text(_LEFT - 8, self.y(value) + 4, f"{value:g}{self.unit if value == self.top else ''}", "end")
 
 
 def _numbers_or_seconds(count: int, step: float, duration_s: float | None) -> Iterator[str]:
-    """What stands below the columns, about ten times: their number, or the seconds since the first."""
-    baseline = _TOP + _Axis(0, 1, "").height + 18
+    """Yield about ten captions of the horizontal axis: numbers of columns, or seconds since the first."""
+    baseline = _TOP + _Axis.height + 18
     if duration_s is not None:
-        axis = _Axis(0, 2 * (duration_s or 1.0), "")  # for its round intervals
+        axis = _Axis(2 * (duration_s or 1.0))  # for its round intervals
         for line in range(int(duration_s / axis.interval) + 1):
             seconds = line * axis.interval
             x = _LEFT + count * step * (seconds / duration_s if duration_s else 0)

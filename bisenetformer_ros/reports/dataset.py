@@ -1,31 +1,41 @@
-"""The HTML report of an evaluation on a data set, of one file."""
+"""HTML report of the evaluation on a data set."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from bisenetformer_ros.data.sample import LabeledDataset, panoptic_ground_truth
-from bisenetformer_ros.evaluation.dataset import STAGES, DatasetEvaluation
+from bisenetformer_ros.evaluation.dataset import DatasetEvaluation
 from bisenetformer_ros.machine import describe_machine
 from bisenetformer_ros.metrics.panoptic_quality import PanopticQuality
 from bisenetformer_ros.numbers import percent
 from bisenetformer_ros.reports import page
-from bisenetformer_ros.reports.cards import class_bars_card, confusion_cards, describe_matches, segments_card
-from bisenetformer_ros.reports.charts import Bar, bar_chart, line_chart
-from bisenetformer_ros.reports.class_table import class_table
+from bisenetformer_ros.reports.cards import (
+    NO_INSTANCES,
+    class_bars_card,
+    class_table,
+    confusion_cards,
+    describe_matches,
+    segments_card,
+)
+from bisenetformer_ros.reports.charts import line_chart
 from bisenetformer_ros.reports.examples import NUM_EXAMPLES, Example, SegmentedImage, error_legend, example_row
+from bisenetformer_ros.reports.latency import BARS_NOTE, latency_bars
 from bisenetformer_ros.reports.page import Html
-from bisenetformer_ros.reports.paper_card import paper_cards
+from bisenetformer_ros.reports.paper import paper_cards
 from bisenetformer_ros.segmenter import Segmenter
-
-SERIES = {stage: number for number, stage in enumerate(STAGES, start=2)} | {"total": 7}
 
 
 @dataclass(frozen=True, eq=False)
 class DatasetReport:
-    """Everything that is told. name: of the data set in the catalog.
+    """Content of the report.
 
-    circumstances: (name, text) of how it was made, "model" and "data" among them.
+    Attributes:
+        name: Name of the data set in the catalog.
+        evaluation: Its measurements.
+        dataset: The data set.
+        segmenter: The model.
+        circumstances: Name → text about how the figures were obtained, "model" and "data" among them.
     """
 
     name: str
@@ -36,7 +46,7 @@ class DatasetReport:
 
 
 def write_dataset_report(report: DatasetReport, path: Path) -> None:
-    """Writes the page; it refers to no other file. Segments the worst images once more, for their pictures."""
+    """Write the report to one self-contained file. Segments the worst images again for their pictures."""
     evaluation, labels = report.evaluation, report.dataset.labels.labels
     lead = f"{report.circumstances['data']} · {len(evaluation.images)} images · {report.circumstances['model']}"
     matches = [image.matches for image in evaluation.images if image.matches is not None]
@@ -49,7 +59,7 @@ def write_dataset_report(report: DatasetReport, path: Path) -> None:
         *confusion_cards(labels, evaluation.mean_iou),
         *([_images_card(evaluation), _examples_card(report)] if evaluation.ranked() else []),
         *([_latency_card(evaluation)] if evaluation.latency.count else []),
-        page.card("How it was made", page.facts({**report.circumstances, **describe_machine()}.items())),
+        page.card("Setup", page.facts({**report.circumstances, **describe_machine()}.items())),
     ]
     path.write_text(page.page(f"BiSeNetFormer on {report.name}", lead, blocks), encoding="utf-8")
 
@@ -60,9 +70,9 @@ def _key_figures(evaluation: DatasetEvaluation) -> Iterator[tuple[str, str]]:
         yield percent(quality.all.pq), "PQ, percent"
         yield f"{percent(quality.things.pq)} · {percent(quality.stuff.pq)}", "PQ of things · of stuff"
     yield percent(evaluation.mean_iou.miou), "mIoU, percent"
-    yield percent(evaluation.mean_iou.pixel_accuracy), "pixels right, percent"
+    yield percent(evaluation.mean_iou.pixel_accuracy), "pixel accuracy, percent"
     if latency.count:
-        yield f"{latency.p50_ms:.0f} ms", f"per image, median (95\N{NO-BREAK SPACE}%: {latency.p95_ms:.0f} ms)"
+        yield f"{latency.p50_ms:.0f} ms", f"per image, median (p95: {latency.p95_ms:.0f} ms)"
 
 
 def _paper_cards(report: DatasetReport) -> Iterator[Html]:
@@ -79,9 +89,9 @@ def _paper_cards(report: DatasetReport) -> Iterator[Html]:
 
 def _quality_card(report: DatasetReport) -> Html:
     evaluation = report.evaluation
-    note = "Percent, at the size of the labels; ignored pixels count nowhere. A dash: the class does not occur."
+    note = "Percent, at the size of the labels, without ignored pixels. A dash: the class does not occur."
     if evaluation.panoptic_quality and not report.dataset.has_instances:
-        note += " Connected components of the labels stand in for instances: objects that touch count as one."
+        note += f" {NO_INSTANCES}"
     table = class_table(report.dataset.labels, evaluation.mean_iou, evaluation.panoptic_quality)
     return page.card("Quality", table, note=note)
 
@@ -91,17 +101,12 @@ def _images_card(evaluation: DatasetEvaluation) -> Html:
     values = [None if score is None else 100 * score for score in evaluation.scores()]
     name = "mIoU" if evaluation.panoptic_quality is None else "PQ"
     chart = line_chart(values, {worst: "worst", best: "best"})
-    return page.card(f"{name} image by image", chart, note="Over the classes in that image alone.")
+    return page.card(f"{name} image by image", chart, note="Over the classes in that image.")
 
 
 def _latency_card(evaluation: DatasetEvaluation) -> Html:
-    bars = [
-        Bar(name, s.p50_ms, s.p99_ms, f"{s.p50_ms:.1f} · {s.p95_ms:.1f} · {s.p99_ms:.1f} ms", SERIES[name])
-        for name, s in evaluation.latencies().items()
-        if s.count
-    ]
-    note = "Of each image, without reading it. Bar: median, whisker: 99 %; the numbers are p50 · p95 · p99."
-    return page.card("Where the time goes", bar_chart(bars), note=note)
+    note = f"Per image, without reading the file. {BARS_NOTE}"
+    return page.card("Latency", latency_bars(evaluation.latencies()), note=note)
 
 
 def _examples_card(report: DatasetReport) -> Html:

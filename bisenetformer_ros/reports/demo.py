@@ -1,4 +1,4 @@
-"""The demo's HTML report, of one file."""
+"""HTML report of the demo."""
 
 import os
 from collections.abc import Iterator
@@ -6,24 +6,31 @@ from pathlib import Path
 
 import numpy as np
 
-from bisenetformer_ros.evaluation.demo_outcome import Outcome
+from bisenetformer_ros.evaluation.demo import Outcome
 from bisenetformer_ros.images.draw import colorize
 from bisenetformer_ros.machine import describe_machine
 from bisenetformer_ros.numbers import percent
-from bisenetformer_ros.replay.recording import STAGES
 from bisenetformer_ros.reports import page
-from bisenetformer_ros.reports.charts import Bar, bar_chart, line_chart, stacked_columns
-from bisenetformer_ros.reports.class_table import class_table
+from bisenetformer_ros.reports.cards import NO_INSTANCES, class_table
+from bisenetformer_ros.reports.charts import line_chart, stacked_columns
 from bisenetformer_ros.reports.demo_pictures import overlay_of, spread
-from bisenetformer_ros.reports.latency_stages import SERIES, STAGE_TEXTS, latency_columns
+from bisenetformer_ros.reports.examples import spread_out
+from bisenetformer_ros.reports.latency import (
+    BARS_NOTE,
+    NODE_STAGES,
+    latency_bars,
+    node_latency,
+    stage_columns,
+    stage_legend,
+)
 from bisenetformer_ros.reports.page import Html
 
 SHOWN = 3
-"""Best and worst frames, each; without a truth twice as many from all over the drive."""
+"""Number of best and of worst frames; without labels, twice as many frames spread over the drive."""
 
 
 def write_report(outcome: Outcome, animation: Path, path: Path) -> None:
-    """Writes the page; it refers to no other file."""
+    """Write the report to one self-contained file. animation: WebP file to embed."""
     settings = outcome.settings
     height, width = outcome.image_size
     lead = (
@@ -32,13 +39,13 @@ def write_report(outcome: Outcome, animation: Path, path: Path) -> None:
     )
     blocks = [
         page.tiles(_key_figures(outcome)),
-        page.card("The drive", page.embedded(animation.read_bytes(), "camera, and what the node published about it")),
+        page.card("The drive", page.embedded(animation.read_bytes(), "camera image, and the node's result over it")),
         _frames_card(outcome),
         *_latency_cards(outcome),
         *_quality_cards(outcome),
         _gallery_card(outcome),
-        page.card("What the node said last, while the camera played", page.facts(outcome.diagnostics())),
-        page.card("How it was made", page.facts(_circumstances(outcome))),
+        page.card("The node's last diagnostics while the camera was playing", page.facts(outcome.diagnostics())),
+        page.card("Setup", page.facts(_circumstances(outcome))),
     ]
     path.write_text(page.page("BiSeNetFormer: a drive through the node", lead, blocks), encoding="utf-8")
 
@@ -47,7 +54,7 @@ def _key_figures(outcome: Outcome) -> Iterator[tuple[str, str]]:
     count, age = outcome.count, outcome.recording.latencies()["age"]
     yield f"{count.received} of {count.sent}", "frames came back segmented"
     yield f"{outcome.recording.rate_hz():.1f} Hz", "results at the listener"
-    yield f"{age.p50_ms:.0f} ms", f"camera to listener, median (95\N{NO-BREAK SPACE}%: {age.p95_ms:.0f} ms)"
+    yield f"{age.p50_ms:.0f} ms", f"camera to listener, median (p95: {age.p95_ms:.0f} ms)"
     if outcome.scores:
         yield f"{100 * outcome.scores.mean_iou.miou:.1f}", "mIoU, percent"
         if outcome.scores.panoptic_quality:
@@ -62,27 +69,21 @@ def _frames_card(outcome: Outcome) -> Html:
     if not count.dropped:
         rows.append(("dropped", "0", ""))
     strays = outcome.recording.strays()
-    note = "Every output carries stamp and frame_id of the camera image it belongs to."
+    note = "Every output carries the stamp and frame_id of its camera image."
     if strays:
-        note = f"{len(strays)} outputs belong to no camera image: {'; '.join(strays[:5])}"
+        note = f"{len(strays)} outputs match no camera image: {'; '.join(strays[:5])}"
     return page.card("Frames", page.table(("frames", "number", "share"), rows), note=note)
 
 
 def _latency_cards(outcome: Outcome) -> Iterator[Html]:
-    latencies = {name: summary for name, summary in outcome.recording.latencies().items() if summary.count}
-    bars = [
-        Bar(STAGE_TEXTS[name], s.p50_ms, s.p99_ms, f"{s.p50_ms:.1f} · {s.p95_ms:.1f} · {s.p99_ms:.1f} ms", SERIES[name])
-        for name, s in latencies.items()
-    ]
     note = (
-        "Bar: median, whisker: 99 %; the numbers are p50 · p95 · p99. The total contains the waiting for the worker. "
+        f"{BARS_NOTE} The total is the time in the node, including the wait for the worker, up to the last message of "
+        "a frame. Camera to listener ends with the mask, the first message."
     )
-    note += "The listener's time ends with the mask, the first message of a frame; the total with the last one."
-    yield page.card("Where the time goes", bar_chart(bars), note=note)
-    names = ["transport", "waiting", *STAGES[1:]]
-    legend = page.legend((SERIES[name], STAGE_TEXTS[name]) for name in names)
-    note = "From the camera's stamp to the last message published. A red column is a frame that did not come back."
-    yield page.card("Frame by frame", stacked_columns(latency_columns(outcome.recording), " ms"), legend, note=note)
+    yield page.card("Latency", latency_bars(outcome.recording.latencies()), note=note)
+    chart = stacked_columns(stage_columns(node_latency(outcome.recording)), " ms")
+    note = "From the camera's stamp to the last message published. Red columns: lost frames."
+    yield page.card("Frame by frame", chart, stage_legend(NODE_STAGES), note=note)
 
 
 def _quality_cards(outcome: Outcome) -> Iterator[Html]:
@@ -90,11 +91,9 @@ def _quality_cards(outcome: Outcome) -> Iterator[Html]:
     if scores is None:
         yield page.card("Quality", note=f"Not measured: {outcome.why_no_scores}.")
         return
-    instances = "exact instances"
-    if not scores.exact_instances:
-        instances = "connected components of the labels as instances, so that objects that touch count as one"
-    note = f"Percent, over {len(scores.frame_miou)} frames with labels; mIoU from ~/mask"
-    note += f", PQ from ~/panoptic and ~/segments, with {instances}." if scores.panoptic_quality else "."
+    note = f"Percent, over {len(scores.frame_miou)} frames with labels; mIoU of ~/mask"
+    note += ", PQ of ~/panoptic and ~/segments. " if scores.panoptic_quality else ". "
+    note += "" if scores.exact_instances else NO_INSTANCES
     yield page.card(
         "Quality", class_table(outcome.recording.labels, scores.mean_iou, scores.panoptic_quality), note=note
     )
@@ -102,7 +101,7 @@ def _quality_cards(outcome: Outcome) -> Iterator[Html]:
     values = [100 * scores.frame_miou[s] if s in scores.frame_miou else None for s in stamps]
     ranked = sorted(scores.frame_miou, key=scores.frame_miou.__getitem__)
     marks = {stamps.index(ranked[0]): "worst", stamps.index(ranked[-1]): "best"}
-    yield page.card("mIoU frame by frame", line_chart(values, marks), note="Over the classes in that frame alone.")
+    yield page.card("mIoU frame by frame", line_chart(values, marks), note="Over the classes in that frame.")
 
 
 def _gallery_card(outcome: Outcome) -> Html:
@@ -110,24 +109,14 @@ def _gallery_card(outcome: Outcome) -> Html:
     if scores is None:
         stamps = spread(recording.complete(), 2 * SHOWN)
         rows = [_gallery_row(outcome, stamp, recording.sent[stamp]) for stamp in stamps]
-        return page.card("Frames from all over the drive", *rows)
+        return page.card("Frames spread over the drive", *rows)
     ranked = sorted(scores.frame_miou.keys() & set(recording.complete()), key=scores.frame_miou.__getitem__)
     rows = []
     for kind, stamps in (("best", ranked[::-1]), ("worst", ranked)):
-        for stamp in _apart(stamps, SHOWN):
+        for stamp in spread_out(stamps, int, SHOWN):
             title = f"{kind}: {recording.sent[stamp]}, mIoU {percent(scores.frame_miou[stamp])}"
             rows.append(_gallery_row(outcome, stamp, title))
     return page.card("Best and worst frames", *rows)
-
-
-def _apart(stamps: list[int], count: int) -> list[int]:
-    """The first `count`, without those that are too close in time to an earlier one to look any different."""
-    distance = (max(stamps) - min(stamps)) / (4 * count)
-    chosen: list[int] = []
-    for stamp in stamps:
-        if len(chosen) < count and all(abs(stamp - other) >= distance for other in chosen):
-            chosen.append(stamp)
-    return chosen
 
 
 def _gallery_row(outcome: Outcome, stamp: int, title: str) -> Html:
@@ -138,11 +127,12 @@ def _gallery_row(outcome: Outcome, stamp: int, title: str) -> Html:
         page.picture(overlay_of(recording, stamp), "overlay"),
         page.picture(colorize(result.label_map, recording.labels), "classes"),
     ]
-    truth = outcome.footage.truth.load(recording.sent[stamp], recording.labels) if outcome.scores else None
+    labels = outcome.footage.truth if outcome.scores else None
+    truth = labels.load(recording.sent[stamp], recording.labels) if labels else None
     if truth is not None:
         figures.append(page.picture(colorize(truth[0], recording.labels), "truth"))
     if stamp in recording.outputs["confidence"]:
-        figures.append(page.picture(np.dstack([result.confidence] * 3), "confidence, white is sure"))
+        figures.append(page.picture(np.dstack([result.confidence] * 3), "confidence (white: certain)"))
     return page.row(title, figures)
 
 

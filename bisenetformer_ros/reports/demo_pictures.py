@@ -1,4 +1,4 @@
-"""Pictures of a recording: overlays and label images as files, and an animation of the whole drive."""
+"""Image files of a demo run: overlays, label images, and an animation of the drive."""
 
 import io
 from collections.abc import Callable
@@ -9,6 +9,7 @@ import numpy as np
 from PIL import Image
 
 from bisenetformer_ros.images.draw import colorize, overlay
+from bisenetformer_ros.images.files import write_image
 from bisenetformer_ros.replay.recording import Recording
 
 PICTURES = 6
@@ -20,32 +21,32 @@ ALPHA = 0.55
 
 
 def overlay_of(recording: Recording, stamp: int) -> np.ndarray:
-    """(H, W, 3) uint8 RGB: the camera image under what the node said about it."""
+    """Return the node's result over the camera image, (H, W, 3) uint8 RGB."""
     return overlay(recording.camera_rgb(stamp), recording.result(stamp), recording.labels, ALPHA)
 
 
 def spread(stamps: list[int], count: int) -> list[int]:
-    """At most `count` of them, evenly spaced, the first and the last included."""
+    """Return at most `count` stamps, evenly spaced, including the first and the last."""
     if len(stamps) <= count:
         return stamps
     return [stamps[index] for index in np.linspace(0, len(stamps) - 1, count).round().astype(int)]
 
 
 def write_pictures(recording: Recording, directory: Path) -> list[Path]:
-    """overlay_N.png, label_N.png (class ids as they came) and colors_N.png of frames from all over the drive."""
+    """Write overlay_N.png, colors_N.png and label_N.png (class ids) of frames spread over the drive."""
     paths = []
     for number, stamp in enumerate(spread(recording.complete(), PICTURES), start=1):
         label_map = recording.map("mask", stamp)
         colors = colorize(label_map, recording.labels)
         for name, pixels in (("overlay", overlay_of(recording, stamp)), ("colors", colors), ("label", label_map)):
             path = directory / f"{name}_{number}.png"
-            cv2.imwrite(str(path), pixels[..., ::-1] if pixels.ndim == 3 else pixels)
+            write_image(path, pixels)
             paths.append(path)
     return paths
 
 
 def write_animation(recording: Recording, path: Path, on_frame: Callable[[], None]) -> None:
-    """An animated WebP, camera on the left and overlay on the right, of at most ANIMATION_BYTES."""
+    """Write an animated WebP of at most ANIMATION_BYTES: camera on the left, overlay on the right."""
     frames: list[Image.Image] = []
     for stamp in spread(recording.complete(), ANIMATION_FRAMES):
         pair = np.hstack([recording.camera_rgb(stamp), overlay_of(recording, stamp)])

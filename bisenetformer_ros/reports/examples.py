@@ -1,35 +1,41 @@
-"""Images of an evaluation that are worth a look: photo, prediction, truth, and what is wrong where."""
+"""Example images of a report: photo, prediction, ground truth, and errors by pixel."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import cv2
 import numpy as np
 
 from bisenetformer_ros.images.draw import overlay
 from bisenetformer_ros.labels import Label, LabelMap
-from bisenetformer_ros.metrics.panoptic_quality import VOID, Matches
+from bisenetformer_ros.metrics.panoptic_quality import VOID, SegmentMatches
 from bisenetformer_ros.reports import page
 from bisenetformer_ros.reports.page import Html
 from bisenetformer_ros.results import UNLABELED, Segment, SegmentationResult
+
+T = TypeVar("T")
 
 NUM_EXAMPLES = 6
 THUMBNAIL_WIDTH = 640
 _GREY = 128
 
+UNMATCHED = "right class, other segment"
 ERROR_COLORS = {
     "wrong class": (214, 51, 44),
     "no class found": (245, 166, 35),
-    "right class, other segment": (141, 92, 196),
+    UNMATCHED: (141, 92, 196),
     "not labelled": (20, 20, 24),
 }
 
 
 @dataclass(frozen=True, eq=False)
 class SegmentedImage:
-    """ids: (H, W) integers, a segment per pixel, 0 = none unless it is a segment. classes: id → class id.
+    """A panoptic segmentation, or a semantic one with one segment per class.
 
-    A semantic segmentation is one with a segment per class.
+    Attributes:
+        ids: (H, W) integers, segment id per pixel; ids that `classes` does not list are no segment.
+        classes: Segment id → class id.
     """
 
     ids: np.ndarray
@@ -37,7 +43,7 @@ class SegmentedImage:
 
     @classmethod
     def of_labels(cls, label_map: np.ndarray) -> "SegmentedImage":
-        """label_map: (H, W) uint8, 255 = none."""
+        """Convert a label map, (H, W) uint8, 255 = none."""
         class_ids = [i for i in np.unique(label_map).tolist() if i != UNLABELED]
         ids = np.where(label_map == UNLABELED, VOID, label_map.astype(np.int32) + 1)
         return cls(ids, {class_id + 1: class_id for class_id in class_ids})
@@ -45,19 +51,38 @@ class SegmentedImage:
 
 @dataclass(frozen=True, eq=False)
 class Example:
-    """rgb: (H, W, 3) uint8, None if there is no photo. crowd_ids: segments of the truth in which any of the class will
-    do. matches: None for the semantic task."""
+    """An image with its prediction and ground truth.
+
+    Attributes:
+        title: Heading.
+        rgb: (H, W, 3) uint8; None if there is no photo.
+        prediction: Predicted segments.
+        truth: Segments of the ground truth.
+        crowd_ids: Segments of the ground truth that stand for many instances.
+        matches: Matched segments; None for the semantic task.
+    """
 
     title: str
     rgb: np.ndarray | None
     prediction: SegmentedImage
     truth: SegmentedImage
     crowd_ids: Collection[int] = ()
-    matches: Matches | None = None
+    matches: SegmentMatches | None = None
+
+
+def spread_out(ranked: Sequence[T], time_of: Callable[[T], int], count: int) -> list[T]:
+    """Return the first `count` items, skipping those that are close in time to one already chosen."""
+    times = [time_of(item) for item in ranked]
+    distance = (max(times) - min(times)) / (4 * count) if times else 0
+    chosen: list[T] = []
+    for item in ranked:
+        if len(chosen) < count and all(abs(time_of(item) - time_of(other)) >= distance for other in chosen):
+            chosen.append(item)
+    return chosen
 
 
 def example_row(example: Example, labels: Sequence[Label]) -> Html:
-    """labels: by class id."""
+    """Return the pictures of an example. labels: indexed by class id."""
     rgb = example.rgb
     if rgb is None:
         rgb = np.full((*example.truth.ids.shape, 3), _GREY, np.uint8)
@@ -73,14 +98,12 @@ def example_row(example: Example, labels: Sequence[Label]) -> Html:
 
 
 def error_legend(is_panoptic: bool) -> Html:
-    """What the colours of the error pictures mean."""
-    names = [name for name in ERROR_COLORS if is_panoptic or name != "right class, other segment"]
-    swatches = "".join(f"<span>{page.swatch(ERROR_COLORS[name], name)}</span>" for name in names)
-    return Html(f'<div class="legend">{swatches}</div>')
+    """Return the legend of the error pictures."""
+    return page.color_legend((color, name) for name, color in ERROR_COLORS.items() if is_panoptic or name != UNMATCHED)
 
 
 def error_picture(rgb: np.ndarray, example: Example) -> np.ndarray:
-    """(H, W, 3) uint8: a pale grey photo where all is right, ERROR_COLORS where it is not."""
+    """Return (H, W, 3) uint8: a pale grey photo where the prediction is correct, ERROR_COLORS where it is not."""
     grey = cv2.cvtColor(cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB)
     picture = cv2.addWeighted(grey, 0.35, np.full_like(grey, 255), 0.65, 0)
     pairs, index = _pairs(example)
@@ -91,13 +114,13 @@ def error_picture(rgb: np.ndarray, example: Example) -> np.ndarray:
 
 
 def _pairs(example: Example) -> tuple[list[tuple[int, int]], np.ndarray]:
-    """The pairs of ids (prediction, truth) that meet in a pixel, and for every pixel (H, W) which one."""
+    """Return the pairs of ids (prediction, truth) that share pixels, and the index of the pair per pixel, (H, W)."""
     pred_ids, pred_index = np.unique(example.prediction.ids, return_inverse=True)
     gt_ids, gt_index = np.unique(example.truth.ids, return_inverse=True)
-    meeting = pred_index.reshape(example.truth.ids.shape) * len(gt_ids) + gt_index.reshape(example.truth.ids.shape)
-    pairs, index = np.unique(meeting, return_inverse=True)
+    shared = pred_index.reshape(example.truth.ids.shape) * len(gt_ids) + gt_index.reshape(example.truth.ids.shape)
+    pairs, index = np.unique(shared, return_inverse=True)
     rows, columns = np.divmod(pairs, len(gt_ids))
-    return list(zip(pred_ids[rows].tolist(), gt_ids[columns].tolist(), strict=True)), index.reshape(meeting.shape)
+    return list(zip(pred_ids[rows].tolist(), gt_ids[columns].tolist(), strict=True)), index.reshape(shared.shape)
 
 
 def _kind_of_error(example: Example, pred_id: int, gt_id: int) -> str | None:
@@ -112,11 +135,11 @@ def _kind_of_error(example: Example, pred_id: int, gt_id: int) -> str | None:
     if example.matches is None or gt_id in example.crowd_ids:
         return None
     hits = {(hit.pred_id, hit.gt_id) for hit in example.matches.hits}
-    return None if (pred_id, gt_id) in hits else "right class, other segment"
+    return None if (pred_id, gt_id) in hits else UNMATCHED
 
 
 def _paint(rgb: np.ndarray, image: SegmentedImage, labels: Sequence[Label], with_outlines: bool) -> np.ndarray:
-    """Ids and classes are renumbered, since those of a file may be any number."""
+    """Draw the segments over the image, with ids and classes renumbered, since those of a file may be any integer."""
     class_ids = sorted({*image.classes.values()})
     if not class_ids:
         return rgb

@@ -1,4 +1,4 @@
-"""A confusion matrix as a picture."""
+"""A confusion matrix as inline SVG."""
 
 import math
 from collections.abc import Sequence
@@ -12,19 +12,25 @@ from bisenetformer_ros.reports.page import Html
 WIDTH = 960
 _RIGHT = 70
 _LETTER = 7.0
-"""Width of one, for the space that names take."""
+"""Estimated width of a letter, to reserve space for names."""
 _TILT = 55
-"""Degrees, of the names above the columns."""
+"""Degrees by which the names above the columns are rotated."""
 _LARGEST_CELL = 46
 _SMALLEST_CELL_WITH_TEXT = 26
 _VISIBLE = 0.005
-"""Smaller shares of a row are left blank."""
+"""Smaller shares of a row are not drawn."""
 _DARK = 0.35
-"""From this share on, white text can be read on the cell."""
+"""Above this share, text on the cell is white."""
 
 
 def heat_map(counts: np.ndarray, row_names: Sequence[str], column_names: Sequence[str]) -> Html:
-    """counts: (R, C), not negative. A cell shows its share of the row; the diagonal is right, all else wrong."""
+    """Return a matrix whose cells show their share of the row; cells on the diagonal are correct, the others wrong.
+
+    Args:
+        counts: (R, C) non-negative counts.
+        row_names: R names.
+        column_names: C names.
+    """
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     grid = _Grid.of(row_names, column_names)
     parts = [grid.row_name(index, name) for index, name in enumerate(row_names)]
@@ -45,7 +51,7 @@ def heat_map(counts: np.ndarray, row_names: Sequence[str], column_names: Sequenc
 
 @dataclass(frozen=True)
 class _Grid:
-    """Where everything lies: the cells right of `left` and below `top`, squares of `cell_size`."""
+    """Layout: square cells of `cell_size` to the right of `left` and below `top`."""
 
     left: float
     top: float
@@ -82,6 +88,6 @@ class _Grid:
         return f'<text x="{x:.1f}" y="{y:.1f}" {turn}{self._font()}>{escape(name)}</text>'
 
     def _font(self) -> str:
-        """Names shrink where the rows are too narrow for the page's size."""
+        """Shrink names where the rows are too narrow for the page's font size."""
         size = self.cell_size
         return f' style="font-size:{max(3.0, 0.85 * size):.1f}px"' if size < 15 else ""

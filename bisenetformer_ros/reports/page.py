@@ -1,4 +1,4 @@
-"""The pieces of a page. Every text is escaped here; what is already HTML has the type `Html`."""
+"""Building blocks of an HTML page. They escape every text; text that is already HTML has the type `Html`."""
 
 import base64
 from collections.abc import Iterable, Sequence
@@ -7,19 +7,20 @@ from html import escape
 import cv2
 import numpy as np
 
+from bisenetformer_ros.images.files import encode_image
 from bisenetformer_ros.reports.style import CSS
 
 WEBP_QUALITY = 85
 
 
 class Html(str):
-    """Text that is markup already and is not escaped again."""
+    """Markup, which is not escaped again."""
 
     __slots__ = ()
 
 
 def page(title: str, lead: str, blocks: Iterable[Html]) -> str:
-    """A whole document."""
+    """Return a complete document."""
     head = '<meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">'
     head += _tag("title", title)
     body = f'<main>{_tag("h1", title)}<p class="lead">{escape(lead)}</p>{"".join(blocks)}</main>'
@@ -27,19 +28,19 @@ def page(title: str, lead: str, blocks: Iterable[Html]) -> str:
 
 
 def card(title: str, *content: Html, note: str = "") -> Html:
-    """A titled box."""
+    """Return a titled box; the note is set below its content."""
     after = f'<p class="note">{escape(note)}</p>' if note else ""
     return Html(f'<section class="card">{_tag("h2", title)}{"".join(content)}{after}</section>')
 
 
 def tiles(figures: Iterable[tuple[str, str]]) -> Html:
-    """Key figures: (value, what it is)."""
+    """Return boxes of key figures: (value, caption)."""
     boxes = "".join(f'<div class="tile">{_tag("b", value)}{_tag("span", name)}</div>' for value, name in figures)
     return Html(f'<div class="tiles">{boxes}</div>')
 
 
 def table(header: Sequence[str], rows: Iterable[Sequence[str]], total_rows: int = 0) -> Html:
-    """Cells of type Html are taken as they are. The last `total_rows` rows are set in bold."""
+    """Return a table whose last `total_rows` rows are bold."""
     rows = list(rows)
     head = "".join(_tag("th", name) for name in header)
     lines = []
@@ -50,23 +51,23 @@ def table(header: Sequence[str], rows: Iterable[Sequence[str]], total_rows: int 
 
 
 def facts(pairs: Iterable[tuple[str, str]]) -> Html:
-    """A table of names and texts of any length."""
+    """Return a table of names and texts of any length."""
     rows = "".join(f'<tr>{_tag("td", name)}<td class="text">{_cell(text)}</td></tr>' for name, text in pairs)
     return Html(f"<table><tbody>{rows}</tbody></table>")
 
 
 def swatch(color: Sequence[int], name: str) -> Html:
-    """A colour (R, G, B in 0..255) with its name."""
+    """Return a colour (R, G, B of 0..255) with its name."""
     return Html(f'<span class="swatch" style="background:rgb({color[0]},{color[1]},{color[2]})"></span>{escape(name)}')
 
 
 def meter(share: float, text: str) -> Html:
-    """A share of 0..1 as text and as a small bar."""
+    """Return a text with a small bar for a share of 0..1."""
     return Html(f'{escape(text)}<span class="meter"><i style="width:{100 * share:.1f}%"></i></span>')
 
 
 def legend(names: Iterable[tuple[int, str]]) -> Html:
-    """(number of the colour, name) of the series of a chart."""
+    """Return the legend of a chart: (number of the colour, name) of its series."""
     items = (
         f'<span><i class="swatch" style="background:var(--series-{color})"></i>{escape(name)}</span>'
         for color, name in names
@@ -74,14 +75,18 @@ def legend(names: Iterable[tuple[int, str]]) -> Html:
     return Html(f'<div class="legend">{"".join(items)}</div>')
 
 
+def color_legend(names: Iterable[tuple[Sequence[int], str]]) -> Html:
+    """Return a legend of (R, G, B) colours and their names."""
+    return Html(f'<div class="legend">{"".join(f"<span>{swatch(color, name)}</span>" for color, name in names)}</div>')
+
+
 def picture(rgb: np.ndarray, caption: str) -> Html:
-    """(H, W, 3) uint8 as a figure."""
-    bgr = cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR)
-    return embedded(cv2.imencode(".webp", bgr, [cv2.IMWRITE_WEBP_QUALITY, WEBP_QUALITY])[1].tobytes(), caption)
+    """Return an image, (H, W, 3) uint8, as a figure."""
+    return embedded(encode_image(rgb, ".webp", [cv2.IMWRITE_WEBP_QUALITY, WEBP_QUALITY]), caption)
 
 
 def embedded(webp: bytes, caption: str) -> Html:
-    """The content of a WebP file as a figure."""
+    """Return the content of a WebP file as a figure."""
     data = base64.b64encode(webp).decode("ascii")
     caption = escape(caption)
     return Html(
@@ -90,7 +95,7 @@ def embedded(webp: bytes, caption: str) -> Html:
 
 
 def row(title: str, figures: Iterable[Html]) -> Html:
-    """Figures side by side below a heading."""
+    """Return figures side by side below a heading."""
     return Html(f'{_tag("h3", title)}<div class="row">{"".join(figures)}</div>')
 
 

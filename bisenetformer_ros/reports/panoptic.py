@@ -1,4 +1,4 @@
-"""The HTML report about a prediction in the COCO panoptic format, of one file."""
+"""HTML report of a prediction in the COCO panoptic format."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -13,9 +13,14 @@ from bisenetformer_ros.labels import Label, LabelMap
 from bisenetformer_ros.metrics.panoptic_quality import image_pq
 from bisenetformer_ros.numbers import percent
 from bisenetformer_ros.reports import page
-from bisenetformer_ros.reports.cards import class_bars_card, confusion_cards, describe_matches, segments_card
+from bisenetformer_ros.reports.cards import (
+    class_bars_card,
+    class_table,
+    confusion_cards,
+    describe_matches,
+    segments_card,
+)
 from bisenetformer_ros.reports.charts import line_chart
-from bisenetformer_ros.reports.class_table import class_table
 from bisenetformer_ros.reports.examples import NUM_EXAMPLES, Example, SegmentedImage, error_legend, example_row
 from bisenetformer_ros.reports.page import Html
 
@@ -23,12 +28,19 @@ from bisenetformer_ros.reports.page import Html
 def write_panoptic_report(
     comparison: PanopticComparison, photo_dir: Path | None, circumstances: Mapping[str, str], path: Path
 ) -> None:
-    """Writes the page; it refers to no other file. photo_dir: the images themselves, for the pictures."""
+    """Write the report to one self-contained file.
+
+    Args:
+        comparison: Content of the report.
+        photo_dir: Folder of the images themselves, for the examples; None for examples without photos.
+        circumstances: Name → text about how the figures were obtained.
+        path: File to write.
+    """
     files, quality, labels = comparison.files, comparison.quality, _labels(comparison.files)
     scores = [image_pq(matches, labels) for matches in comparison.matches]
     ranked = sorted((index for index, pq in enumerate(scores) if pq == pq), key=scores.__getitem__)
     seen = [label for label in labels if quality.per_class[label.id].n]
-    note = f"Percent. {len(labels) - len(seen)} of {len(labels)} categories do not occur and are left out of the means."
+    note = f"Percent. The means exclude {len(labels) - len(seen)} of {len(labels)} categories, which do not occur."
     blocks = [
         page.tiles(_key_figures(comparison)),
         page.card("Quality", class_table(seen, comparison.pixels, quality), note=note),
@@ -37,14 +49,14 @@ def write_panoptic_report(
         *confusion_cards(labels, comparison.pixels),
         *([_images_card(scores, ranked)] if ranked else []),
         _examples_card(comparison, scores, ranked[:NUM_EXAMPLES], photo_dir),
-        page.card("How it was made", page.facts(circumstances.items()), note="; ".join(comparison.doubts[:5])),
+        page.card("Setup", page.facts(circumstances.items()), note="; ".join(comparison.doubts[:5])),
     ]
     lead = f"{files.pred_json} · {len(files.pairs)} images · ground truth {files.gt_json}"
     path.write_text(page.page("Panoptic quality", lead, blocks), encoding="utf-8")
 
 
 def _labels(files: PanopticFiles) -> tuple[Label, ...]:
-    """The categories by position, in colours of their own if the file has none."""
+    """Return the categories by position, with generated colours if the file has none."""
     spare = LabelMap.anonymous(254)
     return tuple(
         Label(i, category.name, category.is_thing, category.color or spare[i % len(spare)].color)
@@ -56,15 +68,15 @@ def _key_figures(comparison: PanopticComparison) -> Iterator[tuple[str, str]]:
     quality = comparison.quality
     yield percent(quality.all.pq), "PQ, percent"
     yield f"{percent(quality.things.pq)} · {percent(quality.stuff.pq)}", "PQ of things · of stuff"
-    yield percent(quality.all.sq), "SQ, the IoU of what was found"
-    yield percent(quality.all.rq), "RQ, how much was found"
+    yield percent(quality.all.sq), "SQ, mean IoU of the matches"
+    yield percent(quality.all.rq), "RQ, F1 score of the matches"
     yield percent(comparison.pixels.miou), "mIoU of the classes, percent"
 
 
 def _images_card(scores: Sequence[float], ranked: Sequence[int]) -> Html:
     values = [100 * pq if pq == pq else None for pq in scores]
     chart = line_chart(values, {ranked[0]: "worst", ranked[-1]: "best"})
-    return page.card("PQ image by image", chart, note="Over the categories in that image alone.")
+    return page.card("PQ image by image", chart, note="Over the categories in that image.")
 
 
 def _examples_card(

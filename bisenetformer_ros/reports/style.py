@@ -1,4 +1,4 @@
-"""The look of a report."""
+"""Style sheet of the reports."""
 
 CSS = """
 :root {

@@ -64,7 +64,7 @@ def test_what_cannot_be_converted_is_told(
     ten_labels = yard_labels(tmp_path / "ten.yaml", 10)
     for arguments, message in (
         ((backbone, out), "an ImageNet backbone, which can initialize"),
-        ((training, out), "the weights of a training run are the .safetensors beside its checkpoint"),
+        ((training, out), "the weights of a training run are in the .safetensors next to its checkpoint"),
         ((tmp_path / "none.pth", out), "no weights file at"),
         ((random_weights, out, "--labels", ten_labels), "the network has 11 classes, the label map"),
         ((random_weights, out, "--labels", "moon"), "'moon' is neither a file nor one of the shipped labels"),

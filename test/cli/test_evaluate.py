@@ -41,7 +41,7 @@ def test_semantic(camvid: Path, random_weights: Path, tmp_path: Path, capsys: py
     assert figures["num_images"] == 2
     assert 0 < figures["miou"] < 1
     assert "All" not in figures
-    assert f"{100 * figures['pixel_accuracy']:.1f} % are right" in capsys.readouterr().out
+    assert f"pixel accuracy {100 * figures['pixel_accuracy']:.1f} %" in capsys.readouterr().out
 
 
 def test_panoptic_with_a_report(
@@ -54,11 +54,11 @@ def test_panoptic_with_a_report(
     assert figures["thresholds"] == "score 0, overlap 0"
     assert set(figures["All"]) == {"pq", "sq", "rq", "n"}
     page = (tmp_path / "new" / "report" / "report.html").read_text(encoding="utf-8")
-    for title in ("Quality", "PQ by class, percent", "Segments", "Confusions", "Worst images", "Where the time goes"):
+    for title in ("Quality", "PQ by class, percent", "Segments", "Confusions", "Worst images", "Latency"):
         assert f"<h2>{title}</h2>" in page
     assert page.count("<figcaption>errors</figcaption>") == 2
     assert f"<b>{100 * figures['All']['pq']:.1f}</b><span>PQ, percent</span>" in page
-    assert "touching objects are one" in " ".join(capsys.readouterr().out.split())
+    assert "touching objects count as one" in " ".join(capsys.readouterr().out.split())
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 import pytest
 
-from bisenetformer_ros.bags import messages
+from bisenetformer_ros.bags.message_types import messages
 from bisenetformer_ros.bags.reader import Bag
 from bisenetformer_ros.bags.recorder import BagFormat, DriveRecorder
 from bisenetformer_ros.bags.writer import BagWriter
@@ -95,7 +95,7 @@ def test_results_are_added_to_a_copy_of_the_bag(drive, evaluate, tmp_path) -> No
     ("arguments", "problem"),
     [
         (["--instance-topic", "/labels/instances"], "--instance-topic needs --label-topic"),
-        (["--rate", "0.5"], "--rate is how fast --play plays"),
+        (["--rate", "0.5"], "--rate needs --play"),
         (["--fail-under", "miou=0.5"], "--fail-under miou needs labels"),
         ([*LABELED, "--task", "semantic", "--fail-under", "pq=0.5"], "--fail-under pq needs --task panoptic"),
         ([], "3 image topics; expected one, or its name in --image-topic. The bag holds:\n  /camera/camera_info"),

@@ -33,7 +33,7 @@ def test_the_file_has_fractions_by_category_id(tmp_path: Path, truth: Path, caps
     }
     printed = capsys.readouterr().out
     assert "22.2" in printed
-    assert "1 images; means over the categories that occur, 3 of 4" in printed
+    assert "1 image; means over the categories that occur, 3 of 4" in printed
 
 
 def test_folders_can_be_anywhere(tmp_path: Path, truth: Path) -> None:
@@ -60,5 +60,5 @@ def test_doubts_about_the_ground_truth_are_told(tmp_path: Path, capsys: pytest.C
     prediction = write(tmp_path, "pred", [predicted_picture(IDS, {1: ROAD, 2: CAR})] * 7)
     assert evaluate(write(tmp_path, "gt", [truth] * 7), prediction) == 0
     error = capsys.readouterr().err
-    assert error.count("of which the JSON's counts: 1 (4 in the JSON, 3 in the PNG)") == 5
+    assert error.count("those of the JSON are used: 1 (4 in the JSON, 3 in the PNG)") == 5
     assert "2 more like these" in error

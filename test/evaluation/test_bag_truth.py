@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from bisenetformer_ros.bags import messages
+from bisenetformer_ros.bags.message_types import messages
 from bisenetformer_ros.bags.writer import BagWriter
 from bisenetformer_ros.errors import ConfigError, DataError, InputError
 from bisenetformer_ros.evaluation.bag_truth import BagTruth
@@ -95,7 +95,7 @@ def test_topics_must_be_there(drive) -> None:
 
 def test_labels_of_other_classes_are_refused(drive) -> None:
     with pytest.raises(
-        ConfigError, match=r"the model knows the classes road, .*by /labels/label_info, .* sky, building"
+        ConfigError, match=r"the model has the classes road, .*according to /labels/label_info, .* sky, building"
     ):
         BagTruth(drive, "/labels/mask", None, LabelMap.load("cityscapes19"))
 
@@ -107,6 +107,6 @@ def test_instances_without_a_partner_are_told(tmp_path) -> None:
             writer.write(topic, 1, messages.image(messages.header(stamp_ns), np.zeros((1, 1), np.uint8)))
     with (
         BagTruth(tmp_path / "bag", "/labels/mask", "/labels/instances", CAMVID) as truth,
-        pytest.raises(DataError, match="/labels/instances has no instances of stamp 5, whose labels are there"),
+        pytest.raises(DataError, match="/labels/instances has no image of stamp 5, but /labels/mask has"),
     ):
         truth.at(5, (1, 1))

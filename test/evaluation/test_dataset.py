@@ -143,5 +143,5 @@ def test_labels_of_another_size_are_refused(panoptic: Segmenter, dataset: Noise)
             sample = super().__getitem__(index)
             return Sample(sample.name, sample.rgb[:-1], sample.label_map, sample.instance_map)
 
-    with pytest.raises(DataError, match=r"noise0: the labels are \(64, 96\), the image \(63, 96\)"):
+    with pytest.raises(DataError, match=r"noise0: the labels are \(64, 96\), the image is \(63, 96\)"):
         evaluate(panoptic, Cut(dataset.labels))

@@ -168,14 +168,14 @@ def test_all_that_is_wrong_is_named_with_its_image(tmp_path: Path) -> None:
     void = Picture(GROUND.ids, [segment(0, SKY), segment(1, ROAD), segment(2, CAR)])
     message = refused(tmp_path, fine, absent, extra, strange, small, void)
     head, *lines = message.splitlines()
-    assert head == f"{tmp_path / 'pred.json'} cannot be judged:"
+    assert head == f"{tmp_path / 'pred.json'} cannot be evaluated:"
     png = tmp_path / "pred"
     assert lines == [
-        f"image 12 (12.png): the prediction's JSON lists segments that {png / '12.png'} does not have: ids 300, 8",
+        f"image 12 (12.png): the prediction's JSON lists segments that {png / '12.png'} lacks: ids 300, 8",
         f"image 13 (13.png): {png / '13.png'} has segments that the prediction's JSON does not list: ids 2",
-        "image 14 (14.png): the prediction has category ids that are no category of the ground truth: 91 (segment 2)",
+        "image 14 (14.png): the prediction has category ids that the ground truth does not define: 91 (segment 2)",
         "image 15 (15.png): prediction is (2, 9), ground truth is (2, 10); expected the same shape",
-        f"image 16 (16.png): the prediction's JSON lists segments that {png / '16.png'} does not have: ids 0",
+        f"image 16 (16.png): the prediction's JSON lists segments that {png / '16.png'} lacks: ids 0",
     ]
 
 
@@ -196,7 +196,7 @@ def test_a_ground_truth_that_contradicts_itself_counts_as_in_panopticapi_and_is_
     assert found["3"]["rq"] == 0  # 2 and 8 are not void: what lies there is wrong
     png = tmp_path / "gt" / "11.png"
     assert comparison.doubts == (
-        "image 11 (11.png): the ground truth has segments of two areas, of which the JSON's counts: "
+        "image 11 (11.png): areas of ground truth segments differ; those of the JSON are used: "
         "1 (10 in the JSON, 12 in the PNG), 4 (3 in the JSON, 0 in the PNG)",
-        f"image 11 (11.png): {png} has segments that the JSON does not list, which match nothing: ids 2, 8",
+        f"image 11 (11.png): {png} has segments that the JSON does not list; they are not matched: ids 2, 8",
     )

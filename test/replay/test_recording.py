@@ -6,7 +6,8 @@ import cv2
 import numpy as np
 import pytest
 
-from bisenetformer_ros.replay.recording import INPUT_TOPIC, STAGES, FrameCount, Recording
+from bisenetformer_ros.replay.recording import INPUT_TOPIC, FrameCount, Recording
+from bisenetformer_ros.messages import FRAME_STAGES
 
 FRAME_ID = "camera"
 
@@ -84,7 +85,7 @@ def test_rate_and_age_are_those_at_the_listener() -> None:
 def test_latency_is_by_stage() -> None:
     recording = recording_of(2, [])
     for number, milliseconds in ((1, 3.0), (2, 5.0)):
-        stages = dict.fromkeys((*STAGES, "total"), milliseconds)
+        stages = dict.fromkeys((*FRAME_STAGES, "total"), milliseconds)
         recording.add({"event": "latency", "stamp": number, "frame_id": FRAME_ID, "age_ms": 0.0, "stages": stages})
     assert recording.latencies()["inference"].p50_ms == 4.0
     assert recording.latencies()["age"].count == 0

@@ -41,14 +41,14 @@ def test_a_labeled_drive(evaluation, drive, segmenter, tmp_path) -> None:
     page = write(evaluation, drive, examples, tmp_path)
     assert headings(page) == [
         "Frames",
-        "Where the time goes",
+        "Latency",
         "Latency and drops over time",
         "Quality",
         "mIoU over time",
         "Consistency over time",
         "Class shares over time",
         "Worst frames",
-        "How it was made",
+        "Setup",
     ]
     assert f"<b>{100 * evaluation.measures['miou']:.1f}</b><span>mIoU, percent</span>" in page
     assert "<b>6</b><span>of 6 frames segmented</span>" in page
@@ -63,7 +63,7 @@ def test_a_drive_without_labels_shows_the_frame_before(evaluation, drive, segmen
     examples = load_examples(drive, topics, segmenter, bare, worst_frames(bare, "consistency", 2))
     page = write(bare, drive, examples, tmp_path)
     assert "Quality" not in headings(page)
-    assert page.count("<figcaption>classes of the frame before</figcaption>") == 2
+    assert page.count("<figcaption>classes of the previous frame</figcaption>") == 2
 
 
 def test_dropped_frames_are_shown_with_their_reason(evaluation, drive, tmp_path) -> None:
@@ -87,6 +87,6 @@ def test_the_live_route_has_its_own_latency_and_drops(evaluation, drive, tmp_pat
     write_bag_report(BagReport(drive, evaluation, [], comparison, CIRCUMSTANCES), tmp_path / "report.html")
     page = (tmp_path / "report.html").read_text(encoding="utf-8")
     assert headings(page)[7:9] == ["The same bag through the node", "Latency and drops in the node"]
-    assert "<b>different</b><span>through the live node</span>" in page  # nothing was compared
-    assert "<td>came back from the node</td><td>1</td>" in page
+    assert "<b>different</b><span>results of the live node</span>" in page  # nothing was compared
+    assert "<td>received from the node</td><td>1</td>" in page
     assert page.count('class="missing"') == 1

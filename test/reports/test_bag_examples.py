@@ -1,6 +1,9 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
+from bisenetformer_ros.errors import DataError
 from bisenetformer_ros.evaluation.bag import BagTopics, evaluate_bag
 from bisenetformer_ros.reports.bag_examples import load_examples, worst_frames
 from bisenetformer_ros.segmenter import Segmenter
@@ -39,9 +42,9 @@ def test_examples_hold_the_frame_its_result_and_its_labels(drive, segmenter, eva
     np.testing.assert_array_equal(fourth.rgb, frames[4][0])
     np.testing.assert_array_equal(fourth.truth, frames[4][1])
     np.testing.assert_array_equal(fourth.result.label_map, segmenter(frames[4][0]).label_map)
-    np.testing.assert_array_equal(fourth.before[0], frames[3][0])
-    np.testing.assert_array_equal(fourth.before[1].label_map, segmenter(frames[3][0]).label_map)
-    assert first.before is None
+    np.testing.assert_array_equal(fourth.previous[0], frames[3][0])
+    np.testing.assert_array_equal(fourth.previous[1].label_map, segmenter(frames[3][0]).label_map)
+    assert first.previous is None
     assert second.truth is None
     np.testing.assert_array_equal(second.rgb, frames[2][0])
 
@@ -49,3 +52,9 @@ def test_examples_hold_the_frame_its_result_and_its_labels(drive, segmenter, eva
 def test_without_labels_no_truth_is_sought(drive, segmenter, evaluation) -> None:
     (example,) = load_examples(drive, BagTopics("/camera/image_raw"), segmenter, evaluation, evaluation.frames[3:4])
     assert example.truth is None
+
+
+def test_a_frame_that_cannot_be_read_again_is_named(drive, segmenter, evaluation) -> None:
+    moved = replace(evaluation.frames[3], time_ns=7)
+    with pytest.raises(DataError, match=r"frame drive_000003 of /camera/image_raw, recorded at 7 ns, cannot be read"):
+        load_examples(drive, TOPICS, segmenter, evaluation, [moved])

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from bisenetformer_ros.bags.topics import Topic
-from bisenetformer_ros.evaluation.bag_frames import STAGES, BagEvaluation, FrameRecord
+from bisenetformer_ros.evaluation.bag_frames import BAG_STAGES, BagEvaluation, FrameRecord
 from bisenetformer_ros.labels import LabelMap
 from bisenetformer_ros.metrics.temporal_consistency import ConsistencyResult
 from bisenetformer_ros.reports.bag_timeline import MAX_MOMENTS, Timeline, condense
@@ -16,7 +16,7 @@ def frame(number: int, total_ms: float = 10.0, **values) -> FrameRecord:
     time_ns = 5_000_000_000 + number * 100_000_000
     if "dropped" in values:
         return FrameRecord(str(number), time_ns, time_ns, **values)
-    times_ms = dict.fromkeys(STAGES, total_ms / len(STAGES))
+    times_ms = dict.fromkeys(BAG_STAGES, total_ms / len(BAG_STAGES))
     shares = np.array([0.5, 0.25, 0.25]) if number % 2 else np.array([1.0, 0.0, 0.0])
     return FrameRecord(str(number), time_ns, time_ns, times_ms=times_ms, class_shares=shares, **values)
 
@@ -30,7 +30,7 @@ def test_few_frames_are_a_moment_each() -> None:
     drive = timeline([frame(0, 40.0, miou=0.5), frame(1, dropped="bad_input.zero_size"), frame(2, 20.0)])
     assert (len(drive), drive.axis_s) == (3, None)
     assert drive.duration_s == pytest.approx(0.3)
-    assert drive.latency() == [dict.fromkeys(STAGES, 10.0), None, dict.fromkeys(STAGES, 5.0)]
+    assert drive.latency() == [dict.fromkeys(BAG_STAGES, 10.0), None, dict.fromkeys(BAG_STAGES, 5.0)]
     assert drive.drops() == {"bad_input.zero_size": [0, 1, 0]}
     assert drive.mean("miou") == [0.5, None, None]
     assert drive.class_shares() == [[1.0, 0.0, 0.0], [0.0, 0.0, 0.0], [1.0, 0.0, 0.0]]
@@ -41,7 +41,7 @@ def test_many_frames_share_moments_of_equal_duration() -> None:
     drive = timeline(frames)
     assert len(drive) == MAX_MOMENTS
     assert drive.axis_s == pytest.approx(100.0)
-    assert all(column == dict.fromkeys(STAGES, 5.0) for column in drive.latency())  # a median is not moved by one
+    assert all(column == dict.fromkeys(BAG_STAGES, 5.0) for column in drive.latency())  # a median is not moved by one
     assert sum(map(sum, drive.drops().values())) == 0
     np.testing.assert_allclose(drive.mean("miou"), 0.5, atol=0.11)
     np.testing.assert_allclose(np.sum(drive.class_shares(), axis=1), 1.0)

@@ -36,7 +36,7 @@ def test_the_worst_image_comes_first(tmp_path: Path, comparison: PanopticCompari
 
 def test_categories_that_do_not_occur_are_left_out(tmp_path: Path, comparison: PanopticComparison) -> None:
     page = page_about(comparison, tmp_path)
-    assert "1 of 4 categories do not occur" in page
+    assert "exclude 1 of 4 categories, which do not occur" in page
     assert "sky" not in page
 
 

@@ -6,11 +6,12 @@ import numpy as np
 import pytest
 from rich.console import Console
 
+from bisenetformer_ros.cli import tables
 from bisenetformer_ros.labels import Label, LabelMap
 from bisenetformer_ros.metrics.latency import LatencySummary
 from bisenetformer_ros.metrics.mean_iou import MeanIoU, MeanIoUResult
 from bisenetformer_ros.metrics.panoptic_quality import PanopticQualityResult, Quality
-from bisenetformer_ros.reports import class_table, terminal
+from bisenetformer_ros.reports import cards
 
 LABELS = LabelMap(
     "three",
@@ -42,7 +43,7 @@ def mean_iou() -> MeanIoUResult:
 
 
 def test_on_a_page(mean_iou) -> None:
-    page = class_table.class_table(LABELS, mean_iou, QUALITY)
+    page = cards.class_table(LABELS, mean_iou, QUALITY)
     rows = [re.findall("<td>(.*?)</td>", row) for row in page.split("<tr")[2:]]
     cells = {re.sub("<.*?>", "", row[0]): [re.sub("<.*?>", "", cell) for cell in row[2:]] for row in rows}
     assert cells == {name.replace("&", "&amp;"): row for name, row in ROWS.items()}
@@ -50,19 +51,19 @@ def test_on_a_page(mean_iou) -> None:
 
 def test_on_the_terminal(mean_iou) -> None:
     console = Console(width=80, record=True)
-    console.print(terminal.class_table(LABELS, mean_iou, QUALITY))
+    console.print(tables.class_table(LABELS, mean_iou, QUALITY))
     lines = [[cell.strip() for cell in re.split("[│┃]", line)[1:-1]] for line in console.export_text().splitlines()]
     assert {row[0]: row[1:] for row in lines if row and row[0] in ROWS} == ROWS
 
 
 def test_without_panoptic_quality_there_is_iou_alone(mean_iou) -> None:
-    assert terminal.class_table(LABELS, mean_iou, None).row_count == 4
-    page = class_table.class_table(LABELS, mean_iou, None)
+    assert tables.class_table(LABELS, mean_iou, None).row_count == 4
+    page = cards.class_table(LABELS, mean_iou, None)
     assert "PQ" not in page
     assert page.count("<tr") == 5
 
 
 def test_latencies_on_the_terminal() -> None:
     console = Console(width=80, record=True)
-    console.print(terminal.latency_table({"decode": LatencySummary(3, 1.25, 2.0, 3.0, 4.0)}))
+    console.print(tables.latency_table({"decode": LatencySummary(3, 1.25, 2.0, 3.0, 4.0)}))
     assert re.search(r"decode\s+│\s+1\.2\s+│\s+2\.0\s+│\s+3\.0", console.export_text())

@@ -1,4 +1,4 @@
-"""Measures as tables on the terminal."""
+"""Tables of measurements for the terminal."""
 
 from collections.abc import Mapping
 
@@ -12,20 +12,16 @@ from bisenetformer_ros.numbers import percent
 
 
 def latency_table(latencies: Mapping[str, LatencySummary]) -> Table:
-    """What it is of → percentiles."""
-    table = Table("milliseconds")
-    for column in ("p50", "p95", "p99"):
-        table.add_column(column, justify="right")
+    """Return the percentiles of each stage in milliseconds."""
+    table = number_table("milliseconds", "p50", "p95", "p99")
     for name, summary in latencies.items():
         table.add_row(name, *(f"{ms:.1f}" for ms in (summary.p50_ms, summary.p95_ms, summary.p99_ms)))
     return table
 
 
 def class_table(labels: LabelMap, mean_iou: MeanIoUResult, quality: PanopticQualityResult | None) -> Table:
-    """IoU and, with `quality`, PQ, SQ and RQ of every class and their means, in percent."""
-    table = Table("percent")
-    for column in ("IoU", *(("PQ", "SQ", "RQ") if quality else ())):
-        table.add_column(column, justify="right")
+    """Return the IoU and, with `quality`, the PQ, SQ and RQ of each class and their means, in percent."""
+    table = number_table("percent", "IoU", *(("PQ", "SQ", "RQ") if quality else ()))
     for label in labels:
         iou = percent(mean_iou.per_class_iou[label.id])
         table.add_row(label.name, iou, *(_cells(quality.per_class[label.id]) if quality else ()))
@@ -34,6 +30,14 @@ def class_table(labels: LabelMap, mean_iou: MeanIoUResult, quality: PanopticQual
     if quality:
         table.add_row("things", "", *_cells(quality.things))
         table.add_row("stuff", "", *_cells(quality.stuff))
+    return table
+
+
+def number_table(title: str, *columns: str) -> Table:
+    """Return an empty table with a column of names, headed by `title`, and columns of numbers."""
+    table = Table(title)
+    for column in columns:
+        table.add_column(column, justify="right")
     return table
 
 

@@ -1,0 +1,115 @@
+"""Arguments that several commands share."""
+
+import argparse
+import json
+import shlex
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from bisenetformer_ros.inference.engines.capabilities import ENGINES, PRECISIONS, TASKS
+from bisenetformer_ros.resources import SHIPPED_MODEL
+
+if TYPE_CHECKING:
+    from bisenetformer_ros.segmenter import Segmenter
+
+
+def fraction(text: str) -> float:
+    """Parse a number of 0..1."""
+    value = float(text)
+    if not 0 <= value <= 1:
+        raise argparse.ArgumentTypeError(f"expected a number of 0..1, got {text}")
+    return value
+
+
+def positive_float(text: str) -> float:
+    """Parse a finite number above 0."""
+    value = float(text)
+    if not 0 < value < float("inf"):
+        raise argparse.ArgumentTypeError(f"expected a number above 0, got {text}")
+    return value
+
+
+def positive_int(text: str) -> int:
+    """Parse a whole number from 1."""
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"expected a whole number from 1, got {text}")
+    return int(text)
+
+
+def frame_size(text: str) -> tuple[int, int]:
+    """Parse '512x1024' to (512, 1024)."""
+    sides = _sides(text)
+    if len(sides) != 2:
+        raise argparse.ArgumentTypeError(f"expected HEIGHTxWIDTH in pixels, such as 512x1024, got {text}")
+    return sides[0], sides[1]
+
+
+def input_size(text: str) -> int | tuple[int, int]:
+    """Parse '640' to 640 and '360x480' to (360, 480)."""
+    sides = _sides(text)
+    if len(sides) not in (1, 2):
+        raise argparse.ArgumentTypeError(f"expected N or HxW in pixels, such as 640 or 360x480, got {text}")
+    return sides[0] if len(sides) == 1 else (sides[0], sides[1])
+
+
+def _sides(text: str) -> tuple[int, ...]:
+    sides = text.lower().split("x")
+    return tuple(map(int, sides)) if all(side.isdecimal() and int(side) > 0 for side in sides) else ()
+
+
+def add_json_argument(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--json", type=Path, metavar="FILE", help="also write the results to this JSON file")
+
+
+def write_json(path: Path | None, content: Mapping[str, Any]) -> None:
+    """Write the file of --json, if there is one."""
+    if path is not None:
+        path.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+
+
+def command_line() -> str:
+    """Return the command line of this process, for reports."""
+    return shlex.join(["bisenetformer", *sys.argv[1:]])
+
+
+def add_model_arguments(parser: argparse.ArgumentParser, task: str) -> None:
+    """Add the options that `open_segmenter` reads. task: the default of --task."""
+    parser.add_argument(
+        "--model",
+        default=SHIPPED_MODEL,
+        help="weights, exported graph, TensorRT engine or shipped model (default: %(default)s)",
+    )
+    parser.add_argument("--engine", default="auto", choices=ENGINES, help="what runs the model (default: %(default)s)")
+    parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N (default: %(default)s)")
+    parser.add_argument("--precision", default="auto", help=f"{', '.join(PRECISIONS)} (default: %(default)s)")
+    parser.add_argument("--task", default=task, choices=TASKS, help="kind of result (default: %(default)s)")
+    parser.add_argument(
+        "--score-threshold",
+        type=fraction,
+        default=0.8,
+        help="panoptic task: drop segments with a lower score, 0..1 (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--overlap-threshold",
+        type=fraction,
+        default=0.8,
+        help="panoptic task: drop segments of whose mask less than this fraction stays visible, 0..1 "
+        "(default: %(default)s)",
+    )
+
+
+def open_segmenter(args: argparse.Namespace) -> "Segmenter":
+    """Return the segmenter that the options of `add_model_arguments` describe."""
+    from bisenetformer_ros.segmenter import Segmenter  # imports torch, which not every command needs
+
+    return Segmenter(
+        args.model,
+        engine=args.engine,
+        task=args.task,
+        device=args.device,
+        precision=args.precision,
+        score_threshold=args.score_threshold,
+        overlap_threshold=args.overlap_threshold,
+    )

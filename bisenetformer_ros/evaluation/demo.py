@@ -1,0 +1,163 @@
+"""What a run of the demo measured: the quality of the node's results against labels, and everything else."""
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from bisenetformer_ros.evaluation.quality import QualityMeter, mean_iou_figures, panoptic_figures
+from bisenetformer_ros.labels import LabelMap
+from bisenetformer_ros.machine import describe_machine
+from bisenetformer_ros.metrics.mean_iou import MeanIoUResult
+from bisenetformer_ros.metrics.panoptic_quality import PanopticQualityResult
+from bisenetformer_ros.numbers import without_nan
+from bisenetformer_ros.replay.footage import Footage, LabelFolder
+from bisenetformer_ros.replay.recording import INPUT_TOPIC, FrameCount, Recording
+
+
+@dataclass(frozen=True, eq=False)
+class Scores:
+    """Quality of the results that arrived at the listener.
+
+    Attributes:
+        mean_iou: Of ~/mask.
+        panoptic_quality: Of ~/panoptic and ~/segments; None if neither arrived for a labelled frame.
+        frame_miou: Stamp → mean IoU over the classes in that frame.
+        exact_instances: Whether the labels tell touching objects apart; connected components do not.
+    """
+
+    mean_iou: MeanIoUResult
+    panoptic_quality: PanopticQualityResult | None
+    frame_miou: dict[int, float]
+    exact_instances: bool
+
+    def to_dict(self, labels: LabelMap) -> dict[str, Any]:
+        """Return plain JSON types; shares of 0..1."""
+        content: dict[str, Any] = {"frames": len(self.frame_miou), **mean_iou_figures(self.mean_iou, labels)}
+        content["exact_instances"] = self.exact_instances
+        if self.panoptic_quality is not None:
+            content["panoptic"] = panoptic_figures(self.panoptic_quality, labels)
+        return content
+
+
+def score(recording: Recording, truth: LabelFolder | None, on_frame: Callable[[], None]) -> tuple[Scores | None, str]:
+    """Compare the results of a replay with labels.
+
+    Args:
+        recording: The replay.
+        truth: Labels of its frames; None if there are none.
+        on_frame: Called after each frame.
+
+    Returns:
+        The scores and "", or None and the reason why there are none.
+
+    Raises:
+        DataError: Labels and camera images differ in size.
+    """
+    if truth is None:
+        return None, "the source has no labels"
+    names = tuple(label.name for label in recording.labels)
+    if truth.class_names is not None and truth.class_names != names:
+        return None, f"the model has the classes {', '.join(names)}, the labels have {', '.join(truth.class_names)}"
+    meter, frame_miou = QualityMeter(recording.labels), {}
+    for stamp in sorted(recording.sent.keys() & recording.outputs["mask"].keys()):
+        name = recording.sent[stamp]
+        labels = truth.load(name, recording.labels)
+        if labels is not None:
+            frame_miou[stamp] = meter.update(name, recording.result(stamp), *labels).miou
+        on_frame()
+    if not frame_miou:
+        return None, "no frame that came back has a label image"
+    return Scores(meter.mean_iou, meter.panoptic_quality, frame_miou, truth.instances is not None), ""
+
+
+@dataclass(frozen=True)
+class DemoSettings:
+    """Settings of a demo run.
+
+    Attributes:
+        source: What the camera plays; see docs/demo.md.
+        topic: Image topic of a bag.
+        rate_hz: Frames per second.
+        num_frames: Maximum number of frames.
+        model: Parameter of the node.
+        task: Parameter of the node.
+        engine: Parameter of the node.
+    """
+
+    source: str
+    topic: str | None
+    rate_hz: float
+    num_frames: int
+    model: str
+    task: str
+    engine: str
+
+
+@dataclass(frozen=True, eq=False)
+class Outcome:
+    """Everything that a demo run measured.
+
+    Attributes:
+        settings: What was asked for.
+        footage: What the camera played.
+        recording: What came back.
+        scores: Quality; None for the reason in `why_no_scores`.
+        why_no_scores: Empty if there are scores.
+        command: The command line.
+    """
+
+    settings: DemoSettings
+    footage: Footage
+    recording: Recording
+    scores: Scores | None
+    why_no_scores: str
+    command: str
+
+    @property
+    def count(self) -> FrameCount:
+        return self.recording.count()
+
+    @property
+    def node(self) -> dict[str, str]:
+        """The node's model, engine, device, precision, task and label_map, from its diagnostics."""
+        status = self.recording.status("model")
+        names = ("model", "engine", "device", "precision", "task", "label_map")
+        return {name: status["values"].get(name, "") for name in names} if status else {}
+
+    @property
+    def image_size(self) -> tuple[int, int]:
+        """(height, width) of the camera."""
+        return self.recording.opened["height"], self.recording.opened["width"]
+
+    def diagnostics(self) -> list[tuple[str, str]]:
+        """Return (name, message) of the node's last statuses while the camera was playing."""
+        return [(name, status["message"]) for name, status in self.recording.statuses_playing.items()]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain JSON types: milliseconds, shares of 0..1, null for what was not measured."""
+        count, recording = self.count, self.recording
+        status = recording.status(INPUT_TOPIC)
+        return without_nan(
+            {
+                "command": self.command,
+                "settings": asdict(self.settings),
+                "source": self.footage.description,
+                "image_size": self.image_size,
+                "node": self.node,
+                "frames": count.to_dict(),
+                "outputs": {topic: len(events) for topic, events in recording.outputs.items()},
+                "strays": recording.strays(),
+                "frames_per_second": recording.rate_hz(),
+                "latency_ms": {name: vars(summary) for name, summary in recording.latencies().items()},
+                "scores": self._scores(),
+                "why_no_scores": self.why_no_scores,
+                "diagnostics": status["values"] if status else {},
+                "machine": describe_machine(),
+            }
+        )
+
+    def _scores(self) -> dict[str, Any] | None:
+        if self.scores is None:
+            return None
+        by_name = {self.recording.sent[stamp]: miou for stamp, miou in self.scores.frame_miou.items()}
+        return self.scores.to_dict(self.recording.labels) | {"frame_miou": by_name}

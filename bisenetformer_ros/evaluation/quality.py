@@ -1,0 +1,84 @@
+"""Quality of segmentation results, measured the same way on data sets, bags and live nodes."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from bisenetformer_ros.data.sample import panoptic_ground_truth
+from bisenetformer_ros.errors import DataError
+from bisenetformer_ros.labels import LabelMap
+from bisenetformer_ros.metrics.mean_iou import MeanIoU, MeanIoUResult
+from bisenetformer_ros.metrics.panoptic_quality import PanopticQuality, PanopticQualityResult, SegmentMatches
+from bisenetformer_ros.results import SegmentationResult
+
+
+@dataclass(frozen=True)
+class ImageQuality:
+    """Quality of one image.
+
+    Attributes:
+        miou: Mean IoU over the classes in this image, 0..1; nan without labelled pixels.
+        matches: Matched segments; None for a semantic result.
+    """
+
+    miou: float
+    matches: SegmentMatches | None
+
+
+class QualityMeter:
+    """Accumulates mean IoU and, for panoptic results, panoptic quality over images."""
+
+    def __init__(self, labels: LabelMap) -> None:
+        self._labels = labels
+        self._mean_iou = MeanIoU(len(labels))
+        self._panoptic_quality = PanopticQuality(labels)
+        self._has_panoptic = False
+
+    def update(
+        self, name: str, result: SegmentationResult, label_map: np.ndarray, instance_map: np.ndarray
+    ) -> ImageQuality:
+        """Add an image.
+
+        Args:
+            name: Name of the image, for error messages.
+            result: Result of the segmentation.
+            label_map: (H, W) uint8 class ids, 255 = ignored.
+            instance_map: (H, W) integer instance ids, 0 = none, below 0 = crowds.
+
+        Raises:
+            DataError: Labels and result differ in size.
+        """
+        if result.label_map.shape != label_map.shape:
+            raise DataError(
+                f"{name}: the labels are {label_map.shape}, the image is {result.label_map.shape} (height, width)"
+            )
+        miou = self._mean_iou.update(result.label_map, label_map).miou
+        if result.panoptic_map is None:
+            return ImageQuality(miou, None)
+        self._has_panoptic = True
+        predicted = {segment.id: segment.class_id for segment in result.segments}
+        truth = panoptic_ground_truth(label_map, instance_map, self._labels)
+        return ImageQuality(miou, self._panoptic_quality.update(result.panoptic_map, predicted, *truth))
+
+    @property
+    def mean_iou(self) -> MeanIoUResult:
+        return self._mean_iou.result()
+
+    @property
+    def panoptic_quality(self) -> PanopticQualityResult | None:
+        """None without panoptic results."""
+        return self._panoptic_quality.result() if self._has_panoptic else None
+
+
+def mean_iou_figures(mean_iou: MeanIoUResult, labels: LabelMap) -> dict[str, Any]:
+    """Return plain JSON types, shares of 0..1: mean IoU, pixel accuracy, and the IoU of each class by name."""
+    per_class = {label.name: float(mean_iou.per_class_iou[label.id]) for label in labels}
+    return {"miou": mean_iou.miou, "pixel_accuracy": mean_iou.pixel_accuracy, "iou": per_class}
+
+
+def panoptic_figures(quality: PanopticQualityResult, labels: LabelMap) -> dict[str, Any]:
+    """Return plain JSON types, shares of 0..1: the means over all classes, things and stuff, and each class by name."""
+    means = {"all": quality.all, "things": quality.things, "stuff": quality.stuff}
+    per_class = {label.name: vars(quality.per_class[label.id]) for label in labels}
+    return {name: vars(mean) for name, mean in means.items()} | {"per_class": per_class}

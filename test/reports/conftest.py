@@ -1,0 +1,3 @@
+from recorded_drive import drive, frames
+
+__all__ = ["drive", "frames"]
