@@ -21,6 +21,7 @@ from rclpy.signals import SignalHandlerOptions
 from sensor_msgs.msg import Image
 from vision_msgs.msg import Detection2DArray
 
+from bisenetformer_ros.images.files import write_image
 from bisenetformer_ros.images.raw import BadFrameError, decode_image, decode_values
 from bisenetformer_ros.msg import LabelMap, Latency, Segment, SegmentArray
 from bisenetformer_ros.ros.replay.event_stream import emit, nanoseconds
@@ -81,14 +82,14 @@ class Listener(Node):
 
     def _save_camera(self, name: str, message: Image) -> Values:
         try:
-            bgr = cv2.cvtColor(decode_image(message), cv2.COLOR_RGB2BGR)
+            rgb = decode_image(message)
         except BadFrameError as error:  # recorded images may be corrupt; the node reports them
             return {"unusable": str(error)}
-        cv2.imwrite(str(self._directory / f"{name}.jpg"), bgr, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
+        write_image(self._directory / f"{name}.jpg", rgb, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
         return {}
 
     def _save_map(self, name: str, message: Image) -> Values:
-        cv2.imwrite(str(self._directory / f"{name}.png"), decode_values(message), FAST_PNG)
+        write_image(self._directory / f"{name}.png", decode_values(message), FAST_PNG)
         return {}
 
 
