@@ -23,7 +23,7 @@ def _source(value: Any) -> bool:
 _TEXT = (lambda v: isinstance(v, str) and bool(v), "text")
 _POSITIVE = (lambda v: _number(v) and v > 0, "a number above 0 (YAML needs a dot: 3.0e-4)")
 _NOT_NEGATIVE = (lambda v: _number(v) and v >= 0, "a number of at least 0 (YAML needs a dot: 3.0e-4)")
-_SIDE = (lambda v: v is None or _whole(v), "a whole number of at least 1, or nothing")
+_SIDE = (lambda v: v is None or _whole(v), "a whole number of at least 1, or null")
 _RANGE = (
     lambda v: _pair(v, lambda end: _number(end) and end > 0) and v[0] <= v[1],
     "[smallest, largest], both above 0",
@@ -51,10 +51,10 @@ RULES: dict[str, tuple[Callable[[Any], bool], str]] = {
     "balanced_share": (lambda v: _number(v) and 0 <= v <= 1, "a number from 0 to 1"),
     "initial_weights": (
         lambda v: v is None or (isinstance(v, str) and bool(v)),
-        "a weights file or model name, or nothing",
+        "a weights file or model name, or null",
     ),
     "precision": (lambda v: v in ("fp32", "bf16", "fp16"), "fp32, bf16 or fp16"),
-    "validation": (lambda v: v is None or _source(v), "a mapping with a 'kind', or nothing"),
+    "validation": (lambda v: v is None or _source(v), "a mapping with a 'kind', or null"),
     "validate_every": (_whole, "a whole number of at least 1"),
     "task": (lambda v: v in ("panoptic", "semantic"), "panoptic or semantic"),
     "schedule": (lambda v: v in ("step", "cosine"), "step or cosine"),

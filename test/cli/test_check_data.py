@@ -11,7 +11,7 @@ from bisenetformer_ros.cli.__main__ import main
 
 
 def write_camvid(root: Path, *names: str) -> None:
-    """Pictures of noise, road with a car in it."""
+    """Write images of noise, labelled as road with a car."""
     for name in names:
         seed = sum(name.encode())
         labels = np.full((48, 64), 3, np.uint8)
@@ -36,7 +36,7 @@ def check(folder: Path, **changes: Any) -> int:
     return main(["train", "--config", str(path), "--root", str(folder), "--check-data"])
 
 
-def test_sound_data_are_counted(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_valid_data_is_counted(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     write_camvid(tmp_path, "train/a", "train/b", "val/c")
     assert check(tmp_path, validation={"kind": "camvid", "splits": ["val"]}) == 0
     printed = capsys.readouterr().out
@@ -49,7 +49,7 @@ def test_sound_data_are_counted(tmp_path: Path, capsys: pytest.CaptureFixture[st
     assert sorted(path.name for path in tmp_path.iterdir()) == ["recipe.yaml", "train", "val"]
 
 
-def test_problems_of_all_sources_are_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_problems_of_all_sources_are_reported(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     write_camvid(tmp_path, "train/a", "train/b", "val/c")
     (tmp_path / "val" / "c.jpg").write_bytes((tmp_path / "train" / "a.jpg").read_bytes())
     (tmp_path / "train" / "b.png").write_bytes(b"")

@@ -30,7 +30,7 @@ def commands(name: str) -> list[list[str]]:
 
 @pytest.fixture
 def streets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, np.ndarray]:
-    """The page's files in a folder with a few pictures; returns the values of one."""
+    """Write the page's files and a few images; return the label values of one."""
     monkeypatch.chdir(tmp_path)
     for name, text in YAML_FILES.items():
         Path(name).write_text(text, encoding="utf-8")
@@ -55,7 +55,7 @@ def streets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, np.nda
     return {"values": values, "numbers": numbers}
 
 
-def test_the_yaml_files_say_what_the_page_says(streets: dict[str, np.ndarray]) -> None:
+def test_the_yaml_files_match_the_page(streets: dict[str, np.ndarray]) -> None:
     dataset = open_dataset("streets.yaml", splits=["train"])
     names = {class_id: label.name for class_id, label in enumerate(dataset.labels)}
     sample = dataset[0]
@@ -84,9 +84,7 @@ def test_the_commands_lead_to_a_network(streets: dict[str, np.ndarray], capsys: 
     assert Segmenter(str(weights)).labels == metadata.labels
 
 
-def test_a_value_that_is_not_listed_fails_the_check(
-    streets: dict[str, np.ndarray], capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_an_unlisted_value_fails_the_check(streets: dict[str, np.ndarray], capsys: pytest.CaptureFixture[str]) -> None:
     assert cv2.imwrite("streets/labels/train/0.png", streets["values"] + 100)
     check, _ = commands("train")
     assert main(check) == 1

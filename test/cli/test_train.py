@@ -76,7 +76,7 @@ def test_a_run_is_measured_and_drawn_on_the_way(tmp_path: Path, capsys: pytest.C
 
 
 def test_a_run_begins_with_the_weights_of_another(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """With a learning rate of nearly nothing they are what comes out."""
+    """With a negligible learning rate they are the result."""
     first = write_recipe(tmp_path / "first.yaml")
     assert train(first, tmp_path / "one") == 0
     weights = tmp_path / "one" / "short.safetensors"
@@ -95,7 +95,7 @@ def test_a_run_begins_with_the_weights_of_another(tmp_path: Path, capsys: pytest
 
 
 def test_ctrl_c_finishes_the_step_and_saves(tmp_path: Path) -> None:
-    """A terminal sends it to the whole group of processes, also to those that load images."""
+    """A terminal sends it to the whole process group, including the loader processes."""
     recipe, out = write_recipe(tmp_path / "short.yaml", iterations=1_000_000), tmp_path / "run"
     command = [sys.executable, "-m", "bisenetformer_ros.cli", "train", "--config", str(recipe), "--out", str(out)]
     process = subprocess.Popen(
@@ -114,7 +114,7 @@ def test_ctrl_c_finishes_the_step_and_saves(tmp_path: Path) -> None:
     assert f"stopped after iteration {len(lines)}, state saved; the same command continues" in " ".join(told.split())
 
 
-def test_what_cannot_be_trained_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_unusable_settings_are_reported(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     good = write_recipe(tmp_path / "good.yaml")
     for recipe, options, message in (
         (good, ["--device", "cuda:99"], "device 'cuda:99' was requested"),

@@ -103,7 +103,7 @@ def test_instances_lie_over_the_stuff_of_the_labels(root: Path) -> None:
     assert dataset.has_instances
 
 
-def test_prepared_files_say_the_same(root: Path, write_images: Callable) -> None:
+def test_prepared_files_are_equivalent(root: Path, write_images: Callable) -> None:
     dataset = open_ade20k_panoptic(root, ("val",))
     raw = dataset[0]
     prepare(root, write_images)
@@ -124,13 +124,13 @@ def test_prepared_files_say_the_same(root: Path, write_images: Callable) -> None
         (f"annotations_instance/validation/{NAME}.png", "annotations_instance/validation/{name}.png  0 found"),
     ],
 )
-def test_what_is_missing_is_told(root: Path, removed: str, expected: str) -> None:
+def test_missing_files_are_reported(root: Path, removed: str, expected: str) -> None:
     (root / removed).unlink()
     (problem,) = open_ade20k_panoptic(root, ("val",)).problems
     assert expected in problem
 
 
-def test_other_splits_and_values_are_refused(root: Path, write_images: Callable) -> None:
+def test_other_splits_and_values_are_rejected(root: Path, write_images: Callable) -> None:
     with pytest.raises(DataError, match="ADE20K has the splits train, val, not 'validation'"):
         open_ade20k(root, ("validation",))
     write_images(root, {f"annotations/validation/{NAME}.png": np.full((64, 128), 151, np.uint8)})

@@ -48,7 +48,9 @@ def test_sources_of_a_recipe_are_opened_in_order() -> None:
         ({"kind": "nowhere/mine.yaml"}, ConfigError, "nowhere/mine.yaml: file not found"),
     ],
 )
-def test_what_cannot_be_opened_is_told(arguments: dict[str, Any], error: type[Exception], message: str) -> None:
+def test_unknown_data_sets_and_options_are_reported(
+    arguments: dict[str, Any], error: type[Exception], message: str
+) -> None:
     with pytest.raises(error, match=message):
         open_dataset(**arguments)
 
@@ -109,7 +111,7 @@ def test_a_sample_of_camvid_is_rgb_with_labels_and_instances(camvid: Path) -> No
     np.testing.assert_array_equal(sample.instance_map == 1, sample.label_map == CAR)
 
 
-def test_a_missing_split_is_told(camvid: Path) -> None:
+def test_a_missing_split_is_reported(camvid: Path) -> None:
     with pytest.raises(DataError, match=r"no test/\{name\}.jpg in .*, which contains train/, val/"):
         open_camvid(camvid, ("test",))
     with pytest.raises(DataError, match="CamVid has the splits train, val, test, not 'trainval'"):

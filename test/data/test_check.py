@@ -48,19 +48,17 @@ def test_a_sample_is_counted() -> None:
         ([CAR, 255], [4, 4], []),
     ],
 )
-def test_what_is_wrong_with_a_sample_is_told(
-    label_map: list[int], instance_map: list[int], problems: list[str]
-) -> None:
+def test_problems_of_a_sample_are_reported(label_map: list[int], instance_map: list[int], problems: list[str]) -> None:
     assert inspect(sample_of(label_map, instance_map), LABELS, has_instances=True).problems == problems
 
 
-def test_components_may_leave_specks_out() -> None:
+def test_connected_components_may_omit_specks() -> None:
     assert inspect(sample_of([ROAD, CAR], [0, 0]), LABELS, has_instances=False).problems == []
 
 
 @pytest.fixture
 def root(tmp_path: Path, write_images: Callable) -> Path:
-    """CamVid with ten pictures of noise, a car in each."""
+    """CamVid with ten images of noise, each labelled with a car."""
     for number in range(10):
         label_map = np.full((60, 80), ROAD, np.uint8)
         label_map[10:20, 10 : 20 + number] = CAR
@@ -70,7 +68,7 @@ def root(tmp_path: Path, write_images: Callable) -> Path:
 
 
 @pytest.mark.parametrize("num_threads", [1, 4])
-def test_every_damaged_file_is_told_and_the_rest_is_counted(
+def test_every_corrupt_file_is_reported_and_the_rest_is_counted(
     root: Path, write_images: Callable, num_threads: int
 ) -> None:
     folder = root / "train"
@@ -102,19 +100,19 @@ def test_every_damaged_file_is_told_and_the_rest_is_counted(
     assert calls == [threading.get_ident()] * 9
 
 
-def test_a_set_that_is_read_twice_is_told(root: Path) -> None:
+def test_a_data_set_that_is_read_twice_is_reported(root: Path) -> None:
     datasets = [find_dataset("camvid", root), find_dataset("camvid", root)]
     findings = check(datasets)
     assert findings.problems == [f"{root}/train/{number}.jpg is read twice" for number in range(10)]
 
 
-def test_rendered_drives_are_without_fault() -> None:
+def test_rendered_drives_have_no_problems() -> None:
     findings = check([RenderedDrives(first_seed=5, num_drives=1, frames_per_drive=2, size=(36, 48))])
     assert (findings.problems, findings.num_images) == ([], 2)
     assert check([]).num_images == 0
 
 
-def test_an_interruption_does_not_wait_for_the_rest(root: Path) -> None:
+def test_ctrl_c_does_not_wait_for_the_remaining_images(root: Path) -> None:
     dataset = find_dataset("camvid", root)
     read = []
     dataset.images = [Observed(image, read) for image in dataset.images] * 100
@@ -128,7 +126,7 @@ def test_an_interruption_does_not_wait_for_the_rest(root: Path) -> None:
 
 
 class Observed:
-    """A picture that notes when it is read."""
+    """An image that records when it is read."""
 
     def __init__(self, image: object, read: list[int]) -> None:
         self.path = image.path

@@ -107,7 +107,7 @@ def test_a_thing_without_a_number_is_a_crowd(root: Path) -> None:
     assert crowd_ids == {segment_map[30, 80]}
 
 
-def test_prepared_files_say_the_same(root: Path, write_images: Callable) -> None:
+def test_prepared_files_are_equivalent(root: Path, write_images: Callable) -> None:
     raw = list(open_cityscapes(root, ("val",)))
     prepare(root, write_images)
     shutil.rmtree(root / "gtFine" / "val")
@@ -160,7 +160,7 @@ def test_the_official_preparation_agrees(root: Path, write_images: Callable) -> 
     assert np.unique(raw.instance_map).tolist() == [-26, 0, 24000, 26000, 26001]
 
 
-def test_other_splits_are_refused(root: Path) -> None:
+def test_other_splits_are_rejected(root: Path) -> None:
     with pytest.raises(DataError, match="labels of Cityscapes' test split are not public: use val"):
         open_cityscapes(root, ("test",))
     with pytest.raises(DataError, match="Cityscapes has the splits train, val, not 'dev'"):
@@ -181,7 +181,7 @@ LABEL_PATTERN = "gtFine/val/{name}_gtFine_labelIds.png"
     ],
     ids=["a file", "a city's labels", "a city's images", "all labels"],
 )
-def test_what_is_missing_is_told_with_the_tree(root: Path, removed: str, expected: list[str]) -> None:
+def test_missing_files_are_reported_with_the_tree(root: Path, removed: str, expected: list[str]) -> None:
     path = root / removed
     shutil.rmtree(path) if path.is_dir() else path.unlink()
     dataset = open_cityscapes(root, ("val",))
@@ -199,14 +199,14 @@ def test_what_is_missing_is_told_with_the_tree(root: Path, removed: str, expecte
         ("elsewhere", "elsewhere, which is not a folder"),
     ],
 )
-def test_a_wrong_root_is_told(tmp_path: Path, write_images: Callable, start: str, expected: str) -> None:
+def test_a_wrong_root_is_reported(tmp_path: Path, write_images: Callable, start: str, expected: str) -> None:
     write_images(tmp_path / "data", {**frame_files(ULM), **frame_files("jena_000000_000019", "train")})
     with pytest.raises(DataError, match=expected) as error:
         open_cityscapes(tmp_path / start, ("val",))
     assert f"no {IMAGE_PATTERN} in" in str(error.value)
 
 
-def test_prepared_files_without_their_pngs_are_told(root: Path, write_images: Callable) -> None:
+def test_prepared_files_without_their_pngs_are_reported(root: Path, write_images: Callable) -> None:
     prepare(root, write_images)
     shutil.rmtree(root / "gtFine" / "cityscapes_panoptic_val")
     (problem,) = open_cityscapes(root, ("val",)).problems
@@ -227,7 +227,7 @@ def other_class(ids: np.ndarray) -> np.ndarray:
         (INSTANCES, other_class(street()), r"instanceIds.png and .* 4 pixels different classes.*24000 and 26"),
     ],
 )
-def test_labels_that_contradict_are_refused(
+def test_contradictory_labels_are_rejected(
     root: Path, write_images: Callable, file: str, image: np.ndarray, message: str
 ) -> None:
     write_images(root, {file: image})

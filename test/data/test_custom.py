@@ -85,7 +85,7 @@ def test_values_are_assigned_to_classes(root: Path, write_images: Callable) -> N
     assert sample.label_map[[0, 6, 10, 20], 0].tolist() == [1, 1, 255, 0]
 
 
-def test_values_may_be_colours(root: Path, write_images: Callable) -> None:
+def test_values_can_be_colours(root: Path, write_images: Callable) -> None:
     colors = np.array([[0, 200, 0], [90, 60, 0], [0, 0, 0]], np.uint8)
     write_images(root, {"labels/val/c_L.png": colors[np.minimum(classes(), 2)]})
     assignment = {"#00c800": "grass", "#5A3C00": "dog", "#000000": "ignore"}
@@ -93,7 +93,7 @@ def test_values_may_be_colours(root: Path, write_images: Callable) -> None:
     np.testing.assert_array_equal(sample.label_map, classes())
 
 
-def test_text_files_may_list_the_splits(root: Path) -> None:
+def test_text_files_can_list_the_splits(root: Path) -> None:
     (root / "all.txt").write_text("train/b\n\nval/c\n", encoding="utf-8")
     (root / "twice.txt").write_text("train/a\ntrain/a\n", encoding="utf-8")
     lists = {
@@ -113,7 +113,9 @@ def test_text_files_may_list_the_splits(root: Path) -> None:
         open_dataset(path, splits=["none"])
 
 
-def test_the_root_is_the_files_folder_or_said_or_given(root: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+def test_the_root_is_the_files_folder_or_a_key_or_an_argument(
+    root: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
     elsewhere = tmp_path_factory.mktemp("elsewhere")
     assert len(open_dataset(write(elsewhere, {**YARD, "root": str(root)}))) == 2
     assert len(open_dataset(write(elsewhere, {**YARD, "root": "nowhere"}), root)) == 2
@@ -192,7 +194,7 @@ def without(key: str, content: dict[str, Any] = YARD) -> dict[str, Any]:
         ({**YARD, "labels": "lawns"}, ["label map 'lawns' is neither a file nor one of the shipped"]),
     ],
 )
-def test_mistakes_in_the_file_are_told(root: Path, content: object, messages: list[str]) -> None:
+def test_all_mistakes_in_the_file_are_reported(root: Path, content: object, messages: list[str]) -> None:
     with pytest.raises(ConfigError) as error:
         open_dataset(write(root, content))
     assert all(message in str(error.value) for message in messages), error.value
@@ -206,13 +208,13 @@ def test_mistakes_in_the_file_are_told(root: Path, content: object, messages: li
         ({"root": "nowhere"}, "no images/train/{name}.jpg in nowhere, which is not a folder"),
     ],
 )
-def test_what_cannot_be_opened_is_told(root: Path, options: dict[str, Any], message: str) -> None:
+def test_unknown_data_sets_and_options_are_reported(root: Path, options: dict[str, Any], message: str) -> None:
     with pytest.raises(BiSeNetFormerError) as error:
         open_dataset(write(root, YARD), **options)
     assert message in str(error.value)
 
 
-def test_a_yaml_that_is_none_is_told(root: Path) -> None:
+def test_invalid_yaml_is_reported(root: Path) -> None:
     (root / "yard.yaml").write_text("labels: [", encoding="utf-8")
     with pytest.raises(ConfigError, match=r"yard.yaml: not valid YAML"):
         open_dataset(str(root / "yard.yaml"))

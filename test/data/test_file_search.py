@@ -12,7 +12,7 @@ def touch(root: Path, *paths: str) -> None:
         (root / path).touch()
 
 
-def test_files_are_joined_by_what_the_name_stands_for(tmp_path: Path) -> None:
+def test_files_are_matched_by_name(tmp_path: Path) -> None:
     touch(tmp_path, "i/b.jpg", "i/x/a.jpg", "l/b_ids.png", "l/x/a_ids.png", "i/b.txt", "i/._b.jpg", "README")
     files, problems = find_files(tmp_path, ("i/{name}.jpg", "l/{name}_ids.png"))
     assert files == {
@@ -22,20 +22,20 @@ def test_files_are_joined_by_what_the_name_stands_for(tmp_path: Path) -> None:
     assert problems == []
 
 
-def test_labels_may_lie_beside_the_images(tmp_path: Path) -> None:
+def test_labels_can_be_beside_the_images(tmp_path: Path) -> None:
     touch(tmp_path, "a.png", "a_mask.png", "b.png", "b_mask.png")
     files, problems = find_files(tmp_path, ("{name}.png", "{name}_mask.png"))
     assert (list(files), problems) == (["a", "b"], [])
 
 
-def test_folders_may_be_links(tmp_path: Path) -> None:
+def test_folders_can_be_links(tmp_path: Path) -> None:
     touch(tmp_path, "disk/a.jpg")
     (tmp_path / "i").mkdir()
     (tmp_path / "i" / "city").symlink_to(tmp_path / "disk")
     assert list(find_files(tmp_path, ("i/{name}.jpg",))[0]) == ["city/a"]
 
 
-def test_names_choose_and_order(tmp_path: Path) -> None:
+def test_names_select_and_order(tmp_path: Path) -> None:
     touch(tmp_path, "a.jpg", "b.jpg", "c.jpg", "a.png", "c.png", "d.png")
     files, problems = find_files(tmp_path, ("{name}.jpg", "{name}.png"), names=["c", "a"])
     assert (list(files), problems) == (["c", "a"], [])
@@ -72,12 +72,12 @@ def test_the_tree_counts_per_folder_where_the_counts_differ(tmp_path: Path) -> N
         ("empty/i.txt", "nowhere", "nowhere, which is not a folder\n"),
     ],
 )
-def test_a_root_without_images_is_told(tmp_path: Path, made: str, root: str, message: str) -> None:
+def test_a_root_without_images_is_reported(tmp_path: Path, made: str, root: str, message: str) -> None:
     touch(tmp_path, made)
     with pytest.raises(DataError, match=message):
         find_files(tmp_path / root, ("i/{name}.jpg", "l/{name}.png"))
 
 
-def test_long_lists_are_cut() -> None:
+def test_long_lists_are_shortened() -> None:
     assert first_of(["a", "b"]) == "a, b"
     assert first_of(range(12)) == "0, 1, 2, 3, 4 and 7 more"

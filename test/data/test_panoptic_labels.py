@@ -44,7 +44,7 @@ def as_png(ids: np.ndarray) -> np.ndarray:
 
 
 def content() -> dict[str, Any]:
-    """Two pictures; their image ids, and not the order or the names of files, say which PNG is whose."""
+    """Two images whose PNGs are matched by image id, not by order or file name."""
     segments = [
         {"id": LAWN, "category_id": GRASS, "iscrowd": 0},
         {"id": SHADE, "category_id": GRASS, "iscrowd": 0},
@@ -98,7 +98,7 @@ def test_segments_become_classes_instances_and_crowds(root: Path) -> None:
     assert (sample.label_map.dtype, sample.instance_map.dtype) == (np.uint8, np.int32)
 
 
-def test_categories_are_the_labels_if_there_are_no_others(root: Path) -> None:
+def test_categories_are_the_default_labels(root: Path) -> None:
     dataset = open_set(root, content(), labels="garden")
     assert [(label.name, label.is_thing, label.color) for label in dataset.labels] == [
         ("dog", True, (4, 5, 6)),
@@ -119,7 +119,7 @@ def test_categories_can_be_assigned_and_ignored(root: Path) -> None:
     assert sample.instance_map[50, 50] == 0
 
 
-def test_ids_that_are_not_listed_are_refused(root: Path, write_images: Callable) -> None:
+def test_unlisted_ids_are_rejected(root: Path, write_images: Callable) -> None:
     strange = ids()
     strange[5, 5:8] = 77, 78, 77
     write_images(root, {"pngs/two.png": as_png(strange)})
@@ -159,7 +159,7 @@ def change(path: list[Any], value: Any) -> dict[str, Any]:
         (change(["annotations", 1, "segments_info", 0, "category_id"], 8), "two.png: .* unknown category ids 8"),
     ],
 )
-def test_what_does_not_fit_together_is_told(root: Path, changed: dict[str, Any], problem: str) -> None:
+def test_contradictions_are_reported(root: Path, changed: dict[str, Any], problem: str) -> None:
     problems = open_set(root, changed).problems
     assert any(re.search(problem, text) for text in problems), problems
 
@@ -176,25 +176,25 @@ def test_what_does_not_fit_together_is_told(root: Path, changed: dict[str, Any],
         (change(["images", 0], "b.jpg"), ": invalid entry .*; expected the COCO panoptic format"),
     ],
 )
-def test_other_files_are_refused(root: Path, changed: object, message: str) -> None:
+def test_other_json_files_are_rejected(root: Path, changed: object, message: str) -> None:
     with pytest.raises(DataError, match=f"set.json{message}"):
         open_set(root, changed)
 
 
-def test_the_same_id_twice_is_refused(root: Path) -> None:
+def test_duplicate_ids_are_rejected(root: Path) -> None:
     twice = open_set(root, change(["annotations", 1, "segments_info", 0, "id"], SHADE))
     with pytest.raises(DataError, match=r"two.png: its 4 segments in the JSON have 3 distinct ids above 0"):
         twice[1]
 
 
 @pytest.mark.parametrize("text", ["{", "\xff"], ids=["cut", "binary"])
-def test_a_json_that_cannot_be_read_is_named(root: Path, text: str) -> None:
+def test_a_corrupt_json_is_named(root: Path, text: str) -> None:
     (root / "set.json").write_bytes(text.encode("latin-1"))
     with pytest.raises(DataError, match=r"set.json cannot be read"):
         open_coco_panoptic(root / "set.json", root / "pngs", in_folder(root / "images"), LABELS)
 
 
-def test_a_json_that_is_missing_is_told_with_what_is_there(root: Path) -> None:
+def test_a_missing_json_is_reported_with_the_nearest_folder(root: Path) -> None:
     with pytest.raises(
         DataError, match=f"a/b/set.json does not exist; the nearest .* {root}, which contains images/, pngs/$"
     ):

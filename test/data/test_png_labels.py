@@ -22,7 +22,7 @@ def test_colours_become_classes() -> None:
     assert table.to_classes(pixels, FILE).tolist() == [[0, 1], [255, 0]]
 
 
-def test_classes_may_be_their_own_values() -> None:
+def test_values_can_be_class_ids() -> None:
     classes = np.array([[0, 1, 2, 255]], np.uint8)
     assert ValueTable.identity(3).to_classes(classes, FILE).tolist() == classes.tolist()
 
@@ -43,6 +43,6 @@ def test_classes_may_be_their_own_values() -> None:
         (ValueTable(dict.fromkeys(range(20), 0)), [range(20, 30)], "24 .1 pixels. and 5 more; .*, 11 and 8 more"),
     ],
 )
-def test_other_values_are_told_with_their_file(table: ValueTable, pixels: list, message: str) -> None:
+def test_other_values_are_reported_with_their_file(table: ValueTable, pixels: list, message: str) -> None:
     with pytest.raises(DataError, match=f"^labels/a.png .*{message}"):
         table.to_classes(np.array(pixels, np.uint16 if np.ndim(pixels) == 2 else np.uint8), FILE)

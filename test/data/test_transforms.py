@@ -1,4 +1,4 @@
-"""Images that show their own coordinates: R is the column and G the row; the label is the column, the instance both."""
+"""Images that encode their coordinates: R and the label are the column, G is the row, the instance is both."""
 
 from dataclasses import replace
 
@@ -48,7 +48,7 @@ def test_labels_stay_on_their_pixels_when_scaled(scale: float) -> None:
     assert np.abs(shift.mean(axis=0)).max() <= 0.2
 
 
-def test_scaling_never_leaves_nothing() -> None:
+def test_scaling_leaves_at_least_one_pixel() -> None:
     assert rescale(coordinate_sample(3, 4), 0.01).rgb.shape == (1, 1, 3)
 
 
@@ -74,7 +74,7 @@ def test_a_crop_is_a_window_of_all_maps() -> None:
     assert max(lefts) <= WIDTH - 25
 
 
-def test_what_a_crop_adds_is_to_be_ignored() -> None:
+def test_padding_is_ignored() -> None:
     crop = random_crop(coordinate_sample(), np.random.default_rng(0), (64, 96))
     inside = np.zeros((64, 96), bool)
     inside[:HEIGHT, :WIDTH] = True
@@ -84,7 +84,7 @@ def test_what_a_crop_adds_is_to_be_ignored() -> None:
     np.testing.assert_array_equal(crop.rgb[:HEIGHT, :WIDTH], coordinate_sample().rgb)
 
 
-def test_a_crop_looks_for_more_than_one_class() -> None:
+def test_a_crop_prefers_more_than_one_class() -> None:
     label_map = np.zeros((32, 320), np.uint8)
     label_map[:, 160:] = 1
     sample = Sample("halves", np.zeros((32, 320, 3), np.uint8), label_map, np.zeros((32, 320), np.int32))
@@ -93,7 +93,7 @@ def test_a_crop_looks_for_more_than_one_class() -> None:
     assert mixed > 60  # one window in eight is, ten tries find one in 7 of 10
 
 
-def test_colours_change_and_nothing_else() -> None:
+def test_colour_jitter_keeps_shape_and_input() -> None:
     rgb = coordinate_sample().rgb
     before = rgb.copy()
     results = [jitter_colors(rgb, np.random.default_rng(seed)) for seed in range(20)]

@@ -22,7 +22,7 @@ def test_seeds_of_a_drive() -> None:
 
 
 @pytest.mark.parametrize("source", ["drive:", "drive:-1", "drive:1,,2", "drive:x", "drive:1.5"])
-def test_wrong_seeds_are_refused(source: str) -> None:
+def test_wrong_seeds_are_rejected(source: str) -> None:
     with pytest.raises(InputError, match="whole numbers from 0"):
         drive_seeds(source)
 
@@ -53,7 +53,7 @@ def touch(folder: Path, *names: str) -> Path:
     return folder
 
 
-def test_labels_are_found_beside_the_images_or_where_they_are_said_to_be(tmp_path: Path) -> None:
+def test_labels_are_found_beside_the_images_or_in_a_given_folder(tmp_path: Path) -> None:
     labelled = touch(tmp_path / "labelled", "a.jpg", "a.png", "b.jpg")
     plain = touch(tmp_path / "plain", "a.png", "b.png")
     assert find_footage(str(labelled), None).truth.labels == labelled
@@ -65,7 +65,7 @@ def test_labels_are_found_beside_the_images_or_where_they_are_said_to_be(tmp_pat
         find_footage(str(plain), touch(labelled / "none"))
 
 
-def test_values_that_are_no_class_are_ignored_and_cars_that_do_not_touch_are_two(tmp_path: Path) -> None:
+def test_other_values_are_ignored_and_components_are_instances(tmp_path: Path) -> None:
     pixels = np.full((20, 30), ROAD, np.uint8)
     pixels[2:10, 2:10] = pixels[2:10, 15:23] = CAR
     pixels[19] = 11
@@ -77,12 +77,12 @@ def test_values_that_are_no_class_are_ignored_and_cars_that_do_not_touch_are_two
     assert np.count_nonzero(instances) == 2 * 8 * 8
 
 
-def test_a_frame_without_labels_has_no_truth(tmp_path: Path) -> None:
+def test_an_unlabelled_frame_has_no_ground_truth(tmp_path: Path) -> None:
     assert LabelFolder(tmp_path).load("a", LABELS) is None
 
 
 @pytest.mark.parametrize("pixels", [np.zeros((4, 4, 3), np.uint8), np.zeros((4, 4), np.uint16)])
-def test_pictures_that_are_no_label_maps_are_refused(tmp_path: Path, pixels: np.ndarray) -> None:
+def test_other_images_are_rejected(tmp_path: Path, pixels: np.ndarray) -> None:
     cv2.imwrite(str(tmp_path / "a.png"), pixels)
     with pytest.raises(
         DataError, match=r"a\.png has uint\d+ pixels of shape \(4, 4.*expected an 8-bit image with one channel"
@@ -90,7 +90,7 @@ def test_pictures_that_are_no_label_maps_are_refused(tmp_path: Path, pixels: np.
         LabelFolder(tmp_path).load("a", LABELS)
 
 
-def test_a_damaged_file_is_refused(tmp_path: Path) -> None:
+def test_a_corrupt_file_is_rejected(tmp_path: Path) -> None:
     (tmp_path / "a.png").write_bytes(b"nothing")
     with pytest.raises(DataError, match=r"a\.png cannot be read: it is corrupt or not an image"):
         LabelFolder(tmp_path).load("a", LABELS)

@@ -1,4 +1,4 @@
-"""The drives as data: the same on every access, complete, and consistent from frame to frame."""
+"""Drives as data: reproducible, complete, and consistent from frame to frame."""
 
 import numpy as np
 import pytest
@@ -115,7 +115,7 @@ def test_frames_move_and_overlap(drives):
     "arguments",
     [{"seed": -1}, {"seed": 0, "num_frames": 0}, {"seed": 0, "size": (0, 5)}, {"seed": 0, "frame_rate_hz": 0}],
 )
-def test_wrong_arguments_are_named(arguments):
+def test_invalid_arguments_are_named(arguments):
     name, value = list(arguments.items())[-1]
     with pytest.raises(InputError) as error:
         StreetDrive(**arguments)

@@ -1,4 +1,4 @@
-"""The labels of the drives against geometry that is worked out here once more, with plain pinhole formulas."""
+"""Labels of the drives compared with geometry recomputed here with plain pinhole formulas."""
 
 from dataclasses import replace
 
@@ -127,7 +127,7 @@ def test_the_sky_ends_at_the_horizon(drives):
 
 
 def test_colours_and_labels_are_set_by_the_same_pixels(camera, light):
-    """Also where a shape is cut off by the camera plane or the border of the picture."""
+    """Also where a shape is clipped by the camera plane or the border of the picture."""
     alpha = np.zeros((64, 64), np.uint8)
     alpha[8:56, 20:44] = 255
     white = np.full((64, 64, 3), 255, np.uint8)

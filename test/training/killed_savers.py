@@ -1,8 +1,8 @@
-"""Processes that do nothing but save, killed at random moments or just before a file takes its place.
+"""Processes that only save, killed at random moments or just before the file is replaced.
 
     python killed_savers.py FILE NUM_KILLS
 
-Prints, as JSON per kill, the number of the state that is found and whether the kill met a save half done.
+Prints one JSON line per kill: the number of the state found, and whether a save was interrupted.
 """
 
 import json

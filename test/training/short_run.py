@@ -103,7 +103,7 @@ def trainer(directory: Path, world: World = ALONE, dtype: torch.dtype = torch.fl
 
 
 class Ending(TrainingObserver):
-    """Does something to this process after an iteration."""
+    """Runs an action after an iteration."""
 
     def __init__(self, iteration: int, end: Callable[[], None]) -> None:
         self.iteration = iteration

@@ -6,7 +6,7 @@ from bisenetformer_ros.training.batch_norm import CpuSyncBatchNorm, synchronize_
 
 
 def test_on_a_gpu_pytorch_synchronizes() -> None:
-    """Which takes no GPU to convert; parameters and buffers stay the same objects under the same names."""
+    """Conversion needs no GPU; parameters and buffers stay the same objects under the same names."""
     model = build_model("bisenetformer-nano", 11, num_blocks=2)
     before = dict(model.named_parameters()), model.state_dict()
     num_norms = sum(isinstance(module, nn.BatchNorm2d) for module in model.modules())
@@ -30,7 +30,7 @@ def test_on_the_cpu_every_norm_is_replaced_and_keeps_its_parameters() -> None:
     assert all(torch.equal(*pair) for pair in zip(converted(images), expected, strict=True))
 
 
-def test_alone_it_computes_what_pytorch_does() -> None:
+def test_with_one_process_it_computes_the_same_as_pytorch() -> None:
     """Output, gradients and running statistics."""
     torch.manual_seed(0)
     theirs = nn.BatchNorm2d(3).double()

@@ -23,7 +23,7 @@ def write(directory: Path, **changes: Any) -> str:
     return str(path)
 
 
-def test_what_a_file_leaves_out_is_the_papers_recipe(tmp_path: Path) -> None:
+def test_the_defaults_are_the_papers_recipe(tmp_path: Path) -> None:
     config = TrainingConfig.load(write(tmp_path))
     assert config.crop_size == (288, 384)
     assert config.sources == ({"kind": "camvid", "splits": ["train"]},)
@@ -32,11 +32,11 @@ def test_what_a_file_leaves_out_is_the_papers_recipe(tmp_path: Path) -> None:
     assert (config.auxiliary_weight, config.ema_decay, config.scale_range) == (0.0, 0.0, (0.5, 2.0))
 
 
-def test_the_shipped_recipe_is_one() -> None:
+def test_the_shipped_recipe_loads() -> None:
     assert TrainingConfig.load("camvid-nano").architecture == {"name": "bisenetformer-nano"}
 
 
-def test_everything_that_is_wrong_is_told_at_once(tmp_path: Path) -> None:
+def test_all_problems_are_reported_at_once(tmp_path: Path) -> None:
     wrong = {
         "learning_rate": "3e-4",
         "weight_decay": -1,
@@ -68,12 +68,14 @@ def test_everything_that_is_wrong_is_told_at_once(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("extra", [{"num_classes": 3}, {"pixel_mean": [0.0, 0.0, 0.0]}])
-def test_what_labels_and_metadata_decide_is_no_part_of_the_architecture(tmp_path: Path, extra: dict[str, Any]) -> None:
+def test_keys_set_by_labels_and_metadata_are_rejected_in_the_architecture(
+    tmp_path: Path, extra: dict[str, Any]
+) -> None:
     with pytest.raises(ConfigError, match=r"architecture is .*, expected a mapping with the model's 'name'"):
         TrainingConfig.load(write(tmp_path, architecture={"name": "bisenetformer-nano", **extra}))
 
 
-def test_a_missing_recipe_names_those_that_ship() -> None:
+def test_a_missing_recipe_is_reported_with_the_shipped_ones() -> None:
     with pytest.raises(ConfigError, match=r"'nano' is neither a file nor one of the shipped train: .*camvid-nano"):
         TrainingConfig.load("nano")
 
@@ -81,7 +83,7 @@ def test_a_missing_recipe_names_those_that_ship() -> None:
 @pytest.mark.parametrize(
     ("text", "message"), [("a: [", "not valid YAML"), ("- a", "expected a mapping of settings, got list")]
 )
-def test_a_file_that_is_no_recipe_is_told(tmp_path: Path, text: str, message: str) -> None:
+def test_a_file_that_is_not_a_recipe_is_reported(tmp_path: Path, text: str, message: str) -> None:
     (tmp_path / "a.yaml").write_text(text, encoding="utf-8")
     with pytest.raises(ConfigError, match=message):
         TrainingConfig.load(str(tmp_path / "a.yaml"))

@@ -95,7 +95,7 @@ TARGETS = {
 
 @pytest.fixture
 def points_inside(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Flat masks are flat between the outermost pixel centres alone; sampling fades to zero outside of them."""
+    """Flat masks are flat only between the outermost pixel centres; sampling fades to zero beyond them."""
     for module in (criterion, points):
         monkeypatch.setattr(module, "random_points", lambda *arguments: 0.25 + 0.5 * random_points(*arguments))
 

@@ -12,7 +12,7 @@ from bisenetformer_ros.training.distributed import average, gather, joined_world
 
 
 def two_processes(directory: Path) -> list[str]:
-    """What they print."""
+    """Run them and return what they print."""
     script = Path(__file__).with_name("distributed_run.py")
     launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
@@ -29,7 +29,7 @@ def largest_difference(states: list[dict[str, Any]], part: str) -> float:
 
 
 @pytest.mark.timeout(600)  # two processes that wait for each other suffer most from a busy machine
-def test_two_processes_learn_what_one_does(short_run: ModuleType, tmp_path: Path) -> None:
+def test_two_processes_train_like_one(short_run: ModuleType, tmp_path: Path) -> None:
     """20 steps with the same batches of 4 images, 2 for each process; those two are stopped half-way and continue.
 
     Weights of order 1 agree to 1e-10. In single precision the first loss agrees to 3e-7, but rounding grows from step

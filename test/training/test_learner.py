@@ -20,7 +20,7 @@ def train(short_run: ModuleType, learner: Learner, iterations: int) -> list[dict
 
 @pytest.mark.parametrize("place", ["decoder.query_feat.weight", "backbone.stem.0.conv.weight"])
 @pytest.mark.parametrize("precision", ["fp32", "fp16"])
-def test_a_loss_that_is_no_number_names_the_images(short_run: ModuleType, place: str, precision: str) -> None:
+def test_a_non_finite_loss_names_the_images(short_run: ModuleType, place: str, precision: str) -> None:
     learner = short_run.learner(precision=precision)
     with torch.no_grad():
         learner.model.get_parameter(place).fill_(float("nan"))
@@ -39,7 +39,7 @@ def spoil_gradient(learner: Learner) -> torch.Tensor:
     return weight
 
 
-def test_a_gradient_that_is_no_number_stops_before_it_is_used(short_run: ModuleType) -> None:
+def test_a_non_finite_gradient_is_not_applied(short_run: ModuleType) -> None:
     learner = short_run.learner()
     weight = spoil_gradient(learner)
     before = weight.detach().clone()
@@ -48,8 +48,8 @@ def test_a_gradient_that_is_no_number_stops_before_it_is_used(short_run: ModuleT
     assert torch.equal(weight, before)
 
 
-def test_half_precision_scales_less_until_it_gives_up(short_run: ModuleType) -> None:
-    """The scale starts at 2 ** 16 and is halved with every step that is left out."""
+def test_half_precision_lowers_its_scale_until_it_gives_up(short_run: ModuleType) -> None:
+    """The scale starts at 2 ** 16 and is halved with every skipped step."""
     learner = short_run.learner(precision="fp16")
     weight = spoil_gradient(learner)
     before = weight.detach().clone()

@@ -45,7 +45,7 @@ def read_log(directory: Path) -> list[dict[str, float]]:
 
 
 def final_state(directory: Path) -> dict[str, Any]:
-    """The run state except for the time that the run took."""
+    """The run state without the duration of the run."""
     state = torch.load(directory / "checkpoint.pt", weights_only=True)
     del state["seconds"]
     return state
@@ -116,7 +116,7 @@ def test_there_is_nothing_to_resume_in_an_empty_directory(short_run: ModuleType,
     assert not short_run.trainer(tmp_path / "none").resume()
 
 
-def test_observers_are_told_of_every_iteration(short_run: ModuleType, tmp_path: Path) -> None:
+def test_observers_are_notified_of_every_iteration(short_run: ModuleType, tmp_path: Path) -> None:
     records = Records()
     trainer = short_run.trainer(tmp_path, iterations=2)
     trainer.run(0, [records])
@@ -139,7 +139,7 @@ def test_training_lowers_the_loss(short_run: ModuleType, tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize("num_workers", [0, 2])
-def test_a_damaged_file_is_told_without_a_traceback(
+def test_a_corrupt_file_is_reported_without_a_traceback(
     short_run: ModuleType, tmp_path: Path, num_workers: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def damaged(self: object, index: int) -> None:
@@ -152,7 +152,7 @@ def test_a_damaged_file_is_told_without_a_traceback(
 
 
 @pytest.mark.parametrize(("batch_size", "size"), [(2, 2), (8, 3)])
-def test_a_batch_that_cannot_be_shared_is_told(
+def test_a_batch_that_cannot_be_split_is_reported(
     short_run: ModuleType, tmp_path: Path, batch_size: int, size: int
 ) -> None:
     world = World(0, size, torch.device("cpu"))
@@ -161,7 +161,7 @@ def test_a_batch_that_cannot_be_shared_is_told(
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_deferred_signal_is_noted_and_nothing_else_happens(number: int) -> None:
+def test_a_deferred_signal_only_is_recorded(number: int) -> None:
     before = signal.getsignal(number)
     with deferred_signals() as signals:
         assert signals == []

@@ -108,7 +108,7 @@ def test_costs_by_hand() -> None:
     assert bce_cost(torch.tensor([[[1000.0, -1000.0]]]), masks).tolist() == [[[0.0, 500.0]]]
 
 
-def test_predictions_that_are_no_numbers_are_assigned_all_the_same() -> None:
+def test_non_finite_predictions_are_assigned_as_well() -> None:
     segment_map = torch.arange(24).view(1, 4, 6).to(torch.int16) % 2
     targets = Targets((torch.tensor([0, 1]),), segment_map)
     class_logits = torch.full((1, 3, 4), float("nan"))

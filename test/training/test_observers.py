@@ -11,7 +11,7 @@ from rich.console import Console
 from bisenetformer_ros.training.observers import LogFile, PictureFolder, ProgressDisplay, TensorBoard
 
 
-def test_every_line_is_there_at_once_and_is_json(tmp_path: Path) -> None:
+def test_every_line_is_flushed_and_is_json(tmp_path: Path) -> None:
     path = tmp_path / "log.jsonl"
     with LogFile(path) as log:
         log.on_iteration(1, {"loss": 2.5, "step_s": 0.125})
@@ -30,7 +30,7 @@ def shown(text: io.StringIO) -> str:
     return " ".join(text.getvalue().split())
 
 
-def test_a_run_is_told_in_a_terminal_of_80_columns() -> None:
+def test_a_run_fits_in_80_columns() -> None:
     text = io.StringIO()
     console = Console(file=text, force_terminal=True, width=80, color_system=None)
     with ProgressDisplay(console, iteration=80099, iterations=90000) as bar:
@@ -42,7 +42,7 @@ def test_a_run_is_told_in_a_terminal_of_80_columns() -> None:
     assert "after iteration 80100: mIoU 50.0, PQ 25.0, PQ things -" in shown(text)
 
 
-def test_outside_of_a_terminal_the_validations_are_told() -> None:
+def test_validations_are_printed_outside_a_terminal() -> None:
     text = io.StringIO()
     with ProgressDisplay(Console(file=text, width=100), iteration=0, iterations=10) as bar:
         bar.on_iteration(1, {"loss": 1.0, "data_s": 0.0, "step_s": 1.0})
@@ -51,7 +51,7 @@ def test_outside_of_a_terminal_the_validations_are_told() -> None:
 
 
 @pytest.mark.parametrize("iteration", [4000, 123456])
-def test_pictures_of_an_iteration_lie_in_a_folder_of_their_own(tmp_path: Path, iteration: int) -> None:
+def test_pictures_of_each_iteration_have_their_own_folder(tmp_path: Path, iteration: int) -> None:
     rgb = np.random.default_rng(0).integers(0, 256, (20, 30, 3)).astype(np.uint8)
     folder = PictureFolder(tmp_path / "pictures")
     folder.on_iteration(iteration, {"loss": 1.0})
@@ -64,7 +64,7 @@ def test_pictures_of_an_iteration_lie_in_a_folder_of_their_own(tmp_path: Path, i
 
 
 def test_curves_and_pictures_are_read_back(tmp_path: Path) -> None:
-    """Also those of a run that went on from iteration 2: what was drawn after it is gone."""
+    """A run that resumes at iteration 2 discards later events."""
     accumulator = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator", reason="no tensorboard")
     rgb = np.full((4, 6, 3), (200, 100, 50), np.uint8)
     with TensorBoard(tmp_path, 0) as board:

@@ -71,14 +71,14 @@ def test_every_tensor_follows_by_hand() -> None:
         assert average.model.num_batches_tracked == step
 
 
-def test_it_does_not_begin_with_the_random_weights() -> None:
+def test_initial_weights_are_soon_forgotten() -> None:
     average = AveragedWeights(norm_of(1000.0, 0.0, 0), decay=0.999)
     for _ in range(20):
         average.update(norm_of(1.0, 0.0, 0))
     assert abs(average.model.weight.item() - 1) < 1e-3
 
 
-def test_it_neither_learns_nor_touches_what_it_follows() -> None:
+def test_the_average_is_not_trained_and_does_not_share_weights() -> None:
     trained = norm_of(1.0, 0.0, 0)
     average = AveragedWeights(trained, decay=0.9)
     average.update(trained)

@@ -1,4 +1,4 @@
-"""Every variant learns eight scenes by heart: `make test-slow`, half an hour of one core.
+"""Every variant overfits eight scenes: `make test-slow`, half an hour on one core.
 
 Masks have an eighth of the resolution of the image, and between their cells they are linear. So the scenes are without
 what they cannot draw, thin poles and far away people: a segment that is narrower than two cells in most places is void.

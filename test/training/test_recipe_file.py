@@ -13,8 +13,8 @@ def write(path: Path, text: str) -> Path:
     return path
 
 
-def test_a_recipe_goes_before_its_base_and_that_before_its_own(tmp_path: Path) -> None:
-    """Paths are from the folder of the file that names them; a key replaces the other value wholly."""
+def test_a_recipe_overrides_its_base_and_that_its_own(tmp_path: Path) -> None:
+    """Paths are relative to the file that names them; a key replaces the whole value of the base."""
     write(tmp_path / "bases" / "first.yaml", "seed: 1\nname: first\nlabels: first\narchitecture: {name: a, dim: 8}\n")
     write(tmp_path / "bases" / "second.yaml", "base: first.yaml\nname: second\nlabels: second\n")
     path = write(tmp_path / "own.yaml", "base: bases/second.yaml\nname: own\narchitecture: {name: b}\n")
@@ -38,7 +38,7 @@ def test_a_shipped_recipe_can_be_the_base(tmp_path: Path) -> None:
     )
 
 
-def test_every_problem_is_told_with_its_file(tmp_path: Path) -> None:
+def test_every_problem_is_reported_with_its_file(tmp_path: Path) -> None:
     base = write(tmp_path / "base.yaml", "learning_rate: fast\nepochs: 3\nseed: -1\n")
     own = write(tmp_path / "own.yaml", "base: base.yaml\nseed: 2\nbatch_size: 1\n")
     with pytest.raises(ConfigError) as caught:
@@ -51,7 +51,7 @@ def test_every_problem_is_told_with_its_file(tmp_path: Path) -> None:
     assert "seed" not in str(caught.value)  # overridden
 
 
-def test_recipes_that_build_on_each_other_are_told(tmp_path: Path) -> None:
+def test_recipes_that_extend_each_other_are_rejected(tmp_path: Path) -> None:
     write(tmp_path / "a.yaml", "base: b.yaml\n")
     write(tmp_path / "b.yaml", "base: c.yaml\n")
     path = write(tmp_path / "c.yaml", "base: ./b.yaml\n")
@@ -71,7 +71,7 @@ def test_recipes_that_build_on_each_other_are_told(tmp_path: Path) -> None:
         ("list.yaml", r"list.yaml: expected a mapping of settings, got list"),
     ],
 )
-def test_a_base_that_is_none_is_told(tmp_path: Path, base: str, message: str) -> None:
+def test_an_invalid_base_is_reported(tmp_path: Path, base: str, message: str) -> None:
     write(tmp_path / "broken.yaml", "a: [")
     write(tmp_path / "list.yaml", "- a")
     with pytest.raises(ConfigError, match=message):

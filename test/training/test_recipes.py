@@ -33,7 +33,7 @@ PAPER = [
 RECIPES = share_dir() / "config" / "train"
 
 
-def test_no_recipe_is_left_out() -> None:
+def test_no_recipe_is_missing() -> None:
     shipped = {path.stem for path in RECIPES.glob("*.yaml")}
     assert {name for name in shipped if not name.startswith("camvid")} == {name for name, *_ in PAPER}
 
@@ -61,8 +61,8 @@ def test_the_model_of_a_recipe_is_that_of_the_paper(
 
 
 @pytest.mark.parametrize("name", [row[0] for row in PAPER])
-def test_a_recipe_trains_as_the_paper_says(name: str) -> None:
-    """Section 4.1, and for what it leaves out, the recipes that it follows."""
+def test_a_recipe_has_the_settings_of_the_paper(name: str) -> None:
+    """Section 4.1, and Mask2Former's recipes for what it leaves out."""
     config = TrainingConfig.load(name)
     dataset, task, backbone = name.split("-")[:3]
     assert config.task == task
@@ -83,6 +83,6 @@ def test_a_recipe_trains_as_the_paper_says(name: str) -> None:
     assert ("1446" in config.initial_weights) == (backbone == "stdc2")
 
 
-def test_weights_have_names_of_their_own() -> None:
+def test_names_of_weights_are_unique() -> None:
     names = [TrainingConfig.load(name).name for name, *_ in PAPER]
     assert len(set(names)) == len(names)

@@ -58,7 +58,7 @@ def test_a_full_disk_leaves_the_state_before(short_run: ModuleType, tmp_path: Pa
     assert [file.name for file in tmp_path.iterdir()] == ["checkpoint.pt"]
 
 
-def test_another_recipe_does_not_continue_a_run(short_run: ModuleType, tmp_path: Path) -> None:
+def test_a_run_state_of_another_recipe_is_rejected(short_run: ModuleType, tmp_path: Path) -> None:
     path = tmp_path / "checkpoint.pt"
     RunState(path, short_run.config()).save({})
     other = RunState(path, short_run.config(iterations=8, crop_size=(64, 96)))
@@ -69,7 +69,7 @@ def test_another_recipe_does_not_continue_a_run(short_run: ModuleType, tmp_path:
 
 
 @pytest.mark.parametrize("share", [0.0, 0.3, 0.99])
-def test_a_damaged_file_is_told(short_run: ModuleType, tmp_path: Path, share: float) -> None:
+def test_a_corrupt_file_is_reported(short_run: ModuleType, tmp_path: Path, share: float) -> None:
     run_state = RunState(tmp_path / "checkpoint.pt", short_run.config())
     run_state.save({"weights": torch.rand(100)})
     content = run_state.path.read_bytes()
@@ -78,13 +78,13 @@ def test_a_damaged_file_is_told(short_run: ModuleType, tmp_path: Path, share: fl
         run_state.load(CPU)
 
 
-def test_a_file_of_something_else_is_told(short_run: ModuleType, tmp_path: Path) -> None:
+def test_a_file_that_is_not_a_run_state_is_reported(short_run: ModuleType, tmp_path: Path) -> None:
     torch.save({"model": torch.rand(3)}, tmp_path / "checkpoint.pt")
     with pytest.raises(RunStateError, match="not a run state"):
         RunState(tmp_path / "checkpoint.pt", short_run.config()).load(CPU)
 
 
-def test_a_removed_one_is_gone_with_all_that_was_left(short_run: ModuleType, tmp_path: Path) -> None:
+def test_removing_deletes_unfinished_files_as_well(short_run: ModuleType, tmp_path: Path) -> None:
     run_state = RunState(tmp_path / "checkpoint.pt", short_run.config())
     run_state.remove()
     run_state.save({})

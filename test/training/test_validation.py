@@ -87,7 +87,7 @@ def test_the_best_outlives_an_interruption(short_run: ModuleType, validation: Va
     assert load_checkpoint(tmp_path / "best.safetensors")[1].provenance["iterations"] == 10
 
 
-def test_the_panoptic_task_tells_its_quality(short_run: ModuleType, tmp_path: Path) -> None:
+def test_the_panoptic_task_reports_its_quality(short_run: ModuleType, tmp_path: Path) -> None:
     validation = Validation(short_run.config(task="panoptic"), Half(48), tmp_path, CPU)
     figures, _ = validation.measure(short_run.learner().model.eval(), 10)
     assert list(figures) == ["miou", "pixel_accuracy", "pq", "sq", "rq", "pq_things", "pq_stuff"]
@@ -118,7 +118,7 @@ def panels(picture: np.ndarray, width: int) -> list[np.ndarray]:
 
 
 def test_image_truth_and_prediction_stand_side_by_side(short_run: ModuleType) -> None:
-    """A prediction of sky alone; half of what is seen is the image, half the colour of the class."""
+    """The prediction is all sky; the overlay is half image, half class colour."""
     sample = short_run.Squares()[1]
     sky = np.zeros((80, 96), np.uint8)
     image, truth, prediction = panels(side_by_side(sample, SegmentationResult(sky, sky), LABELS), 96)

@@ -8,7 +8,7 @@ from bisenetformer_ros.model.checkpoint import load_checkpoint
 from bisenetformer_ros.training.weights import WeightsWriter
 
 
-def test_the_file_tells_where_its_weights_come_from(short_run: ModuleType, tmp_path: Path) -> None:
+def test_the_file_records_its_provenance(short_run: ModuleType, tmp_path: Path) -> None:
     config = short_run.config(input_size=360, initial_weights="start.safetensors")
     model = short_run.learner().model
     writer = WeightsWriter(config, LabelMap.load("camvid11"))
