@@ -64,7 +64,7 @@ def test_truncating_weights_in_use_has_no_effect(segments, model):
 def test_truncated_weights_are_refused_and_whole_ones_load_afterwards(graph, segments, model, weights):
     assert not reload(graph, model)
     assert graph.state() == "unconfigured"
-    graph.wait_for_status("model", DiagnosticStatus.ERROR, f"could not configure: {model}: damaged")
+    graph.wait_for_status("model", DiagnosticStatus.ERROR, f"could not configure: {model}: corrupt")
     shutil.copy(weights, model)
     assert graph.change_state("configure")
     assert graph.change_state("activate")
@@ -76,7 +76,7 @@ def test_replacing_the_weights_has_no_effect_until_they_are_loaded(graph, segmen
     os.replace(model.with_suffix(".new"), model)
     segments()
     assert not reload(graph, model)
-    graph.wait_for_status("model", DiagnosticStatus.ERROR, f"could not configure: {model}: damaged")
+    graph.wait_for_status("model", DiagnosticStatus.ERROR, f"could not configure: {model}: corrupt")
 
 
 class Bomb:
