@@ -16,10 +16,7 @@ _ENCODINGS = {("uint8", 2): "mono8", ("uint16", 2): "mono16", ("uint8", 3): "rgb
 
 
 class MessageFactory:
-    """Builds the messages of this package from the types of one ROS library.
-
-    Every `header` is a std_msgs/Header, which the message takes over unchanged.
-    """
+    """Builds messages from the types of one ROS library. Headers are passed on unchanged."""
 
     def __init__(self, new: Callable[..., Any], set_data: Callable[[Any, Any], None]) -> None:
         """Set the library.
@@ -32,6 +29,7 @@ class MessageFactory:
         self._set_data = set_data
 
     def header(self, stamp_ns: int, frame_id: str = "") -> Any:
+        """Build a std_msgs/Header."""
         seconds, nanoseconds = divmod(stamp_ns, 1_000_000_000)
         stamp = self._new("builtin_interfaces/msg/Time", sec=seconds, nanosec=nanoseconds)
         return self._new("std_msgs/msg/Header", stamp=stamp, frame_id=frame_id)
@@ -57,7 +55,7 @@ class MessageFactory:
         return message
 
     def compressed_image(self, header: Any, encoding: str, file: bytes) -> Any:
-        """encoding: "jpeg" or "png"."""
+        """Build a sensor_msgs/CompressedImage of a "jpeg" or "png" file."""
         message = self._new("sensor_msgs/msg/CompressedImage", header=header, format=encoding)
         self._set_data(message, file)
         return message
@@ -67,6 +65,7 @@ class MessageFactory:
         return self._new("sensor_msgs/msg/CameraInfo", header=header, height=height, width=width)
 
     def segment_array(self, header: Any, result: SegmentationResult) -> Any:
+        """Build a bisenetformer_ros/SegmentArray."""
         segments = [self._segment(segment) for segment in result.segments]
         return self._new("bisenetformer_ros/msg/SegmentArray", header=header, segments=segments)
 
@@ -112,6 +111,7 @@ class MessageFactory:
         return self._new("vision_msgs/msg/LabelInfo", header=header, class_map=classes)
 
     def label_map(self, header: Any, labels: LabelMap) -> Any:
+        """Build a bisenetformer_ros/LabelMap."""
         return self._new(
             "bisenetformer_ros/msg/LabelMap",
             header=header,

@@ -158,6 +158,7 @@ def _play(args: argparse.Namespace) -> None:
 
 
 def add_subscribers_argument(parser: argparse.ArgumentParser) -> None:
+    """Add the option --subscribers."""
     parser.add_argument(
         "--subscribers", type=int, default=0, help="number of subscribers to wait for (default: %(default)s)"
     )
