@@ -42,6 +42,7 @@ class TextTable:
 
 
 def show_report(report: BenchmarkReport, console: Console) -> None:
+    """Print the tables to a terminal."""
     for line in describe_setting(report):
         console.print(line, highlight=False)
     for size in report.sizes:
@@ -54,6 +55,7 @@ def show_report(report: BenchmarkReport, console: Console) -> None:
 
 
 def to_markdown(report: BenchmarkReport) -> str:
+    """Format the tables as Markdown."""
     lines = [f"- {line}" for line in describe_setting(report)]
     for size in report.sizes:
         lines += ["", f"**{_title(size)}**"]
@@ -72,6 +74,7 @@ def describe_setting(report: BenchmarkReport) -> Iterator[str]:
 
 
 def speed_table(size: SizeReport) -> TextTable:
+    """Tabulate total times and speedups."""
     rows = []
     for entry in size.entries:
         time, speed = spread(entry.totals_ms), size.speedup(entry)
@@ -81,6 +84,7 @@ def speed_table(size: SizeReport) -> TextTable:
 
 
 def detail_table(size: SizeReport, ceilings: Ceilings) -> TextTable:
+    """Tabulate stages, fractions of the peak rates, agreement and memory."""
     has_segments = any(entry.agreement.segments is not None for entry in size.entries)
     columns = ("", "pre", "infer", "post", "ceiling", "labels", *(["segments"] if has_segments else []), "MiB")
 

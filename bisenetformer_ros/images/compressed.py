@@ -40,7 +40,7 @@ class _RawImage:
 def decode_compressed(message: CompressedImage) -> np.ndarray:
     """Decode a picture.
 
-    image_transport's `format` tells Bayer mosaics ("bayer_rggb8; png compressed ") and the channel order
+    image_transport's `format` states Bayer mosaics ("bayer_rggb8; png compressed ") and the channel order
     ("rgb8; png compressed rgb8"); the file type is read from the data. 16 bits are scaled to 8. EXIF orientation is
     ignored, since the camera's calibration belongs to the sensor.
 
@@ -80,7 +80,7 @@ def _encoding(form: str, channels: int) -> str:
 
 
 def _decode_file(message: CompressedImage) -> np.ndarray:
-    """(H, W) or (H, W, 3 or 4), uint8 or uint16."""
+    """Decode to (H, W) or (H, W, 3 or 4), uint8 or uint16."""
     data = bytes(message.data)
     described = f"{len(data)} bytes of format {quoted(message.format)}"
     if not data.startswith((PNG_SIGNATURE, JPEG_SIGNATURE)):

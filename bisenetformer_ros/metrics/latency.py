@@ -25,6 +25,7 @@ class LatencyWindow:
         self._count = 0
 
     def add(self, milliseconds: float) -> None:
+        """Add a measurement."""
         self._values[self._count % len(self._values)] = milliseconds
         self._count += 1
 

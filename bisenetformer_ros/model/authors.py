@@ -59,6 +59,7 @@ _DROPPED = re.compile(r"head\.criterion\.|pixel_(mean|std)$|.*num_batches_tracke
 
 
 def is_authors_checkpoint(tensors: dict[str, Tensor]) -> bool:
+    """Return whether the tensors are a whole network of the authors."""
     return any(name.startswith(_PREDICTOR) for name in tensors)
 
 

@@ -27,6 +27,7 @@ _RESNET_RENAMING = [
 
 
 def is_backbone_checkpoint(tensors: dict[str, Tensor]) -> bool:
+    """Return whether the tensors are an ImageNet STDC or ResNet."""
     return any(name.startswith((_STDC, _RESNET)) for name in tensors)
 
 
