@@ -12,8 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from bisenetformer_ros.data.file_search import find_files
-from bisenetformer_ros.data.labeled_images import LabeledImage, LabeledImages, concatenate_splits, require_known
+from bisenetformer_ros.data.labeled_images import LabeledImages, concatenate_splits, open_images, require_known
 from bisenetformer_ros.data.panoptic_labels import in_folder, open_coco_panoptic
 from bisenetformer_ros.data.png_labels import ValueTable, open_png_labels
 from bisenetformer_ros.errors import DataError
@@ -52,12 +51,7 @@ def _open_panoptic_split(root: Path, split: str, labels: LabelMap) -> LabeledIma
         locate = in_folder(root / "images" / _FOLDERS[split])
         return open_coco_panoptic(prepared, prepared.with_suffix(""), locate, labels, class_of)
     patterns = (*_patterns(split), f"annotations_instance/{_FOLDERS[split]}/{{name}}.png")
-    files, problems = find_files(root, patterns)
-    images = [
-        LabeledImage(name, image, partial(_read_labels, labels.thing_ids, *label_files))
-        for name, (image, *label_files) in files.items()
-    ]
-    return LabeledImages(labels, images, has_instances=True, problems=problems)
+    return open_images(root, patterns, labels, partial(_read_labels, labels.thing_ids))
 
 
 def _read_labels(thing_ids: tuple[int, ...], label_png: Path, instance_png: Path) -> tuple[np.ndarray, np.ndarray]:

@@ -5,14 +5,14 @@ cityscapesScripts' createPanopticImgs has prepared a split, its files, which are
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from bisenetformer_ros.data.file_search import find_files
-from bisenetformer_ros.data.labeled_images import LabeledImage, LabeledImages, concatenate_splits, require_known
+from bisenetformer_ros.data.labeled_images import LabeledImages, concatenate_splits, open_images, require_known
 from bisenetformer_ros.data.panoptic_labels import open_coco_panoptic
 from bisenetformer_ros.data.png_labels import ValueTable
 from bisenetformer_ros.errors import DataError
@@ -50,12 +50,9 @@ def _open_split(root: Path, split: str, labels: LabelMap) -> LabeledImages:
         f"gtFine/{split}/{{name}}_gtFine_labelIds.png",
         f"gtFine/{split}/{{name}}_gtFine_instanceIds.png",
     )
-    files, problems = find_files(root, patterns)
-    images = [
-        LabeledImage(name.rpartition("/")[2], image, partial(_read_labels, labels.thing_ids, *label_files))
-        for name, (image, *label_files) in files.items()
-    ]
-    return LabeledImages(labels, images, has_instances=True, problems=problems)
+    dataset = open_images(root, patterns, labels, partial(_read_labels, labels.thing_ids))
+    dataset.images = [replace(image, name=image.name.rpartition("/")[2]) for image in dataset.images]
+    return dataset
 
 
 def _locate(root: Path, split: str, entry: Mapping[str, Any]) -> tuple[str, Path]:

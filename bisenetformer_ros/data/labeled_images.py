@@ -2,10 +2,12 @@
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
+from bisenetformer_ros.data.file_search import find_files
 from bisenetformer_ros.data.sample import Sample
 from bisenetformer_ros.errors import DataError
 from bisenetformer_ros.images.files import read_rgb, size_of
@@ -70,6 +72,20 @@ class LabeledImages:
     def __getitem__(self, index: int) -> Sample:
         """Read a sample; raises DataError, naming the file, if it is damaged or its labels are invalid."""
         return self.images[index].read()
+
+
+def open_images(
+    root: Path,
+    patterns: Sequence[str],
+    labels: LabelMap,
+    read_labels: Callable[..., tuple[np.ndarray, np.ndarray]],
+    has_instances: bool = True,
+    names: Sequence[str] | None = None,
+) -> LabeledImages:
+    """Open the images found by `find_files`; `read_labels` gets the paths of all patterns but the first."""
+    files, problems = find_files(root, patterns, names)
+    images = [LabeledImage(name, paths[0], partial(read_labels, *paths[1:])) for name, paths in files.items()]
+    return LabeledImages(labels, images, has_instances, problems)
 
 
 def concatenate_splits(splits: Sequence[LabeledImages]) -> LabeledImages:

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
-from bisenetformer_ros.data.file_search import find_files, first_of
-from bisenetformer_ros.data.labeled_images import LabeledImage, LabeledImages
+from bisenetformer_ros.data.file_search import first_of
+from bisenetformer_ros.data.labeled_images import LabeledImages, open_images
 from bisenetformer_ros.data.sample import connected_instances
 from bisenetformer_ros.errors import DataError
 from bisenetformer_ros.images.files import read_label_image, read_label_images, size_of
@@ -78,11 +78,9 @@ def open_png_labels(
     Raises:
         DataError: There are no images.
     """
-    files, problems = find_files(root, patterns, names)
     has_instances = len(patterns) == 3
     read = partial(_read_numbered, table) if has_instances else partial(_read_components, table, labels.thing_ids)
-    images = [LabeledImage(name, image, partial(read, *label_files)) for name, (image, *label_files) in files.items()]
-    return LabeledImages(labels, images, has_instances, problems)
+    return open_images(root, patterns, labels, read, has_instances, names)
 
 
 def _read_numbered(table: ValueTable, values_png: Path, numbers_png: Path) -> tuple[np.ndarray, np.ndarray]:

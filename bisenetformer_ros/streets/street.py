@@ -4,9 +4,8 @@ from collections.abc import Callable
 
 import numpy as np
 
-from bisenetformer_ros.streets.buildings import Building
+from bisenetformer_ros.streets.buildings import Building, random_facade, random_gable, random_roof
 from bisenetformer_ros.streets.canvas import BICYCLIST, BUILDING, CAR, PEDESTRIAN, TREE
-from bisenetformer_ros.streets.facades import random_facade, random_gable, random_roof
 from bisenetformer_ros.streets.furniture import Fence, LampPost, Post, Sign, random_board, random_fence
 from bisenetformer_ros.streets.items import Item
 from bisenetformer_ros.streets.layout import Layout, Side
