@@ -72,17 +72,7 @@ def score(recording: Recording, truth: LabelFolder | None, on_frame: Callable[[]
 
 @dataclass(frozen=True)
 class DemoSettings:
-    """Settings of a demo run.
-
-    Attributes:
-        source: What the camera plays; see docs/demo.md.
-        topic: Image topic of a bag.
-        rate_hz: Frames per second.
-        num_frames: Maximum number of frames.
-        model: Parameter of the node.
-        task: Parameter of the node.
-        engine: Parameter of the node.
-    """
+    """The camera's source (see docs/demo.md), rate and maximum number of frames, and parameters of the node."""
 
     source: str
     topic: str | None
@@ -95,16 +85,7 @@ class DemoSettings:
 
 @dataclass(frozen=True, eq=False)
 class Outcome:
-    """Everything that a demo run measured.
-
-    Attributes:
-        settings: What was asked for.
-        footage: What the camera played.
-        recording: What came back.
-        scores: Quality; None for the reason in `why_no_scores`.
-        why_no_scores: Empty if there are scores.
-        command: The command line.
-    """
+    """Everything that a demo run measured; `scores` is None for the reason in `why_no_scores`."""
 
     settings: DemoSettings
     footage: Footage

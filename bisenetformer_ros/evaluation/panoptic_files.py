@@ -12,14 +12,7 @@ from bisenetformer_ros.errors import DataError
 
 @dataclass(frozen=True)
 class Category:
-    """An entry of "categories".
-
-    Attributes:
-        id: Any integer.
-        name: The id if the file has no name.
-        is_thing: Thing or stuff.
-        color: R, G, B of 0..255; None if the file has none.
-    """
+    """An entry of "categories"; the id is any integer, the color R, G, B of 0..255 or None if the file has none."""
 
     id: int
     name: str
@@ -34,10 +27,8 @@ class ImagePair:
     Attributes:
         name: For messages.
         photo: File name of the image itself, without folder; "" if unknown.
-        gt_png: Segment ids of the ground truth.
-        pred_png: Segment ids of the prediction.
-        gt_segments: Entries of "segments_info" by id.
-        pred_segments: Entries of "segments_info" by id.
+        gt_png, pred_png: Segment ids.
+        gt_segments, pred_segments: Entries of "segments_info" by id.
     """
 
     name: str

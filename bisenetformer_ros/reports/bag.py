@@ -34,8 +34,6 @@ class BagReport:
     """Content of the report.
 
     Attributes:
-        bag: Path of the bag.
-        evaluation: Its measurements.
         examples: The worst frames, by mIoU if there are labels, otherwise by consistency.
         playback: None if the bag was not played through the node.
         circumstances: Name → text about how the figures were obtained, "model" among them.

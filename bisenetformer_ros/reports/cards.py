@@ -11,7 +11,7 @@ from bisenetformer_ros.metrics.mean_iou import MeanIoUResult
 from bisenetformer_ros.metrics.panoptic_quality import PanopticQualityResult, Quality, SegmentMatches
 from bisenetformer_ros.numbers import percent
 from bisenetformer_ros.reports import page
-from bisenetformer_ros.reports.charts import Bar, bar_chart
+from bisenetformer_ros.reports.charts import Bar, bar_chart, line_chart
 from bisenetformer_ros.reports.heat_map import heat_map
 from bisenetformer_ros.reports.page import Html
 
@@ -57,6 +57,14 @@ def class_bars_card(labels: Sequence[Label], mean_iou: MeanIoUResult, quality: P
     absent = len(labels) - len(ranked)
     note = f"{absent} classes do not occur." if absent else ""
     return page.card(f"{name} by class, percent", bar_chart(bars, full=1.0), legend, note=note)
+
+
+def scores_card(title: str, scores: Sequence[float | None], note: str) -> Html:
+    """Return a line chart of scores of 0..1 with the best and the worst marked; None or nan for a gap."""
+    values = [None if score is None or math.isnan(score) else 100 * score for score in scores]
+    ranked = sorted((value, index) for index, value in enumerate(values) if value is not None)
+    marks = {ranked[0][1]: "worst", ranked[-1][1]: "best"} if ranked else {}
+    return page.card(title, line_chart(values, marks), note=note)
 
 
 def segments_card(labels: Iterable[Label], matches: Sequence[SegmentMatches]) -> Html:

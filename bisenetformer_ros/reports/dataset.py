@@ -16,9 +16,9 @@ from bisenetformer_ros.reports.cards import (
     class_table,
     confusion_cards,
     describe_matches,
+    scores_card,
     segments_card,
 )
-from bisenetformer_ros.reports.charts import line_chart
 from bisenetformer_ros.reports.examples import NUM_EXAMPLES, Example, SegmentedImage, error_legend, example_row
 from bisenetformer_ros.reports.latency import BARS_NOTE, latency_bars
 from bisenetformer_ros.reports.page import Html
@@ -32,9 +32,6 @@ class DatasetReport:
 
     Attributes:
         name: Name of the data set in the catalog.
-        evaluation: Its measurements.
-        dataset: The data set.
-        segmenter: The model.
         circumstances: Name → text about how the figures were obtained, "model" and "data" among them.
     """
 
@@ -97,11 +94,8 @@ def _quality_card(report: DatasetReport) -> Html:
 
 
 def _images_card(evaluation: DatasetEvaluation) -> Html:
-    worst, best = evaluation.ranked()[0], evaluation.ranked()[-1]
-    values = [None if score is None else 100 * score for score in evaluation.scores()]
     name = "mIoU" if evaluation.panoptic_quality is None else "PQ"
-    chart = line_chart(values, {worst: "worst", best: "best"})
-    return page.card(f"{name} image by image", chart, note="Over the classes in that image.")
+    return scores_card(f"{name} image by image", evaluation.scores(), note="Over the classes in that image.")
 
 
 def _latency_card(evaluation: DatasetEvaluation) -> Html:

@@ -1,5 +1,6 @@
 """HTML report of the demo."""
 
+import math
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,8 +12,8 @@ from bisenetformer_ros.images.draw import colorize
 from bisenetformer_ros.machine import describe_machine
 from bisenetformer_ros.numbers import percent
 from bisenetformer_ros.reports import page
-from bisenetformer_ros.reports.cards import NO_INSTANCES, class_table
-from bisenetformer_ros.reports.charts import line_chart, stacked_columns
+from bisenetformer_ros.reports.cards import NO_INSTANCES, class_table, scores_card
+from bisenetformer_ros.reports.charts import stacked_columns
 from bisenetformer_ros.reports.demo_pictures import overlay_of, spread
 from bisenetformer_ros.reports.examples import spread_out
 from bisenetformer_ros.reports.latency import (
@@ -97,11 +98,8 @@ def _quality_cards(outcome: Outcome) -> Iterator[Html]:
     yield page.card(
         "Quality", class_table(outcome.recording.labels, scores.mean_iou, scores.panoptic_quality), note=note
     )
-    stamps = sorted(outcome.recording.sent)
-    values = [100 * scores.frame_miou[s] if s in scores.frame_miou else None for s in stamps]
-    ranked = sorted(scores.frame_miou, key=scores.frame_miou.__getitem__)
-    marks = {stamps.index(ranked[0]): "worst", stamps.index(ranked[-1]): "best"}
-    yield page.card("mIoU frame by frame", line_chart(values, marks), note="Over the classes in that frame.")
+    values = [scores.frame_miou.get(stamp) for stamp in sorted(outcome.recording.sent)]
+    yield scores_card("mIoU frame by frame", values, note="Over the classes in that frame.")
 
 
 def _gallery_card(outcome: Outcome) -> Html:
@@ -110,7 +108,8 @@ def _gallery_card(outcome: Outcome) -> Html:
         stamps = spread(recording.complete(), 2 * SHOWN)
         rows = [_gallery_row(outcome, stamp, recording.sent[stamp]) for stamp in stamps]
         return page.card("Frames spread over the drive", *rows)
-    ranked = sorted(scores.frame_miou.keys() & set(recording.complete()), key=scores.frame_miou.__getitem__)
+    scored = [stamp for stamp in recording.complete() if not math.isnan(scores.frame_miou.get(stamp, math.nan))]
+    ranked = sorted(scored, key=scores.frame_miou.__getitem__)
     rows = []
     for kind, stamps in (("best", ranked[::-1]), ("worst", ranked)):
         for stamp in spread_out(stamps, int, SHOWN):

@@ -54,10 +54,7 @@ class Example:
     """An image with its prediction and ground truth.
 
     Attributes:
-        title: Heading.
         rgb: (H, W, 3) uint8; None if there is no photo.
-        prediction: Predicted segments.
-        truth: Segments of the ground truth.
         crowd_ids: Segments of the ground truth that stand for many instances.
         matches: Matched segments; None for the semantic task.
     """

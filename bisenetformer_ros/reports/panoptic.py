@@ -18,9 +18,9 @@ from bisenetformer_ros.reports.cards import (
     class_table,
     confusion_cards,
     describe_matches,
+    scores_card,
     segments_card,
 )
-from bisenetformer_ros.reports.charts import line_chart
 from bisenetformer_ros.reports.examples import NUM_EXAMPLES, Example, SegmentedImage, error_legend, example_row
 from bisenetformer_ros.reports.page import Html
 
@@ -47,7 +47,7 @@ def write_panoptic_report(
         class_bars_card(seen, comparison.pixels, quality),
         segments_card(labels, comparison.matches),
         *confusion_cards(labels, comparison.pixels),
-        *([_images_card(scores, ranked)] if ranked else []),
+        scores_card("PQ image by image", scores, note="Over the categories in that image."),
         _examples_card(comparison, scores, ranked[:NUM_EXAMPLES], photo_dir),
         page.card("Setup", page.facts(circumstances.items()), note="; ".join(comparison.doubts[:5])),
     ]
@@ -71,12 +71,6 @@ def _key_figures(comparison: PanopticComparison) -> Iterator[tuple[str, str]]:
     yield percent(quality.all.sq), "SQ, mean IoU of the matches"
     yield percent(quality.all.rq), "RQ, F1 score of the matches"
     yield percent(comparison.pixels.miou), "mIoU of the classes, percent"
-
-
-def _images_card(scores: Sequence[float], ranked: Sequence[int]) -> Html:
-    values = [100 * pq if pq == pq else None for pq in scores]
-    chart = line_chart(values, {ranked[0]: "worst", ranked[-1]: "best"})
-    return page.card("PQ image by image", chart, note="Over the categories in that image.")
 
 
 def _examples_card(

@@ -33,10 +33,7 @@ class PaperRow:
     """A row of a table.
 
     Attributes:
-        method: Name of the network.
-        backbone: "" if the paper names none.
         figures: Name of HEADERS → figure; those that the paper omits are missing.
-        note: Remark on the figures.
         architecture: All keywords of `build_model` but num_classes; None for other authors' networks.
     """
 
@@ -49,15 +46,7 @@ class PaperRow:
 
 @dataclass(frozen=True)
 class PaperTable:
-    """A table.
-
-    Attributes:
-        number: Number in the paper.
-        title: Caption.
-        dataset: Name of the data set in the catalog.
-        task: "semantic" or "panoptic".
-        rows: In the order of the paper.
-    """
+    """A table; `dataset` is a name of the catalog, `task` is "semantic" or "panoptic"."""
 
     number: int
     title: str
