@@ -1,4 +1,4 @@
-"""What a measurement was made on: versions and hardware."""
+"""The hardware and versions that this process runs on."""
 
 import os
 import platform
@@ -8,25 +8,30 @@ from pathlib import Path
 from bisenetformer_ros import __version__
 
 PACKAGES = ("torch", "numpy", "opencv-python-headless", "rclpy")
+BF16_FLAGS = {"avx512_bf16", "amx_bf16"}
 
 
 def describe_machine() -> dict[str, str]:
-    """Name → value, for people."""
+    """Describe the machine and the installed packages in words, by topic."""
     memory_gib = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
+    processor = _cpuinfo("model name") or platform.machine()  # ARM kernels report no name
     return {
-        "processor": f"{_processor()}, {len(os.sched_getaffinity(0))} cores for this process",
+        "processor": f"{processor}, {len(os.sched_getaffinity(0))} cores for this process",
         "memory": f"{memory_gib:.0f} GiB",
         "system": f"{platform.system()} {platform.release()}, Python {platform.python_version()}",
         "versions": ", ".join([f"bisenetformer_ros {__version__}", *filter(None, map(_version, PACKAGES))]),
     }
 
 
-def _processor() -> str:
-    """The kernel's name of it; ARM kernels tell none."""
-    for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
-        if line.startswith("model name"):
-            return line.partition(":")[2].strip()
-    return platform.machine()
+def computes_bf16(cpuinfo: Path = Path("/proc/cpuinfo")) -> bool:
+    """Whether an x86 processor multiplies bf16 itself; others widen to fp32 first, which is slower than fp32 alone."""
+    return not BF16_FLAGS.isdisjoint(_cpuinfo("flags", cpuinfo).split())
+
+
+def _cpuinfo(key: str, path: Path = Path("/proc/cpuinfo")) -> str:
+    """The first value of a key; empty if there is none."""
+    lines = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
+    return next((line.partition(":")[2].strip() for line in lines if line.startswith(key)), "")
 
 
 def _version(package: str) -> str:

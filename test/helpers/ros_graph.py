@@ -72,6 +72,9 @@ class Process:
     def resume(self) -> None:
         self._child.send_signal(signal.SIGCONT)
 
+    def send(self, how: signal.Signals) -> None:
+        self._child.send_signal(how)
+
     def stop(self, how: signal.Signals = signal.SIGINT) -> int:
         """Sends the signal to the process and its children, as a terminal does, and returns its exit code."""
         if self.alive():

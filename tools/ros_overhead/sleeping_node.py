@@ -22,7 +22,7 @@ from bisenetformer_ros.streets import StreetDrive
 class SleepingEngine:
     """Takes `inference_ms` per frame without using the CPU."""
 
-    name, device, precision, task = "sleep", "cpu", "none", "panoptic"
+    name, device, precision, task, frame_size = "sleep", "cpu", "none", "panoptic", None
 
     def __init__(self, frame_size: tuple[int, int], inference_ms: float) -> None:
         self.metadata = ModelMetadata("street", {}, LabelMap.load("camvid11"))

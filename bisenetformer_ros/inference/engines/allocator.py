@@ -1,7 +1,7 @@
-"""The C library's allocator, told to keep what is freed for the next frame.
+"""Makes the C library's allocator keep freed memory for the next frame.
 
-Feature maps of large frames have tens of MiB. glibc takes such pieces from the kernel and gives them back, one by one:
-every frame pays for its pages anew, which is up to an eighth of its time.
+Feature maps of large frames take tens of MiB. glibc maps and unmaps every such block, so that each frame pays for its
+page faults again: up to an eighth of its time.
 """
 
 import ctypes
@@ -11,13 +11,13 @@ _NEVER = 2**31 - 1
 
 
 def keep_freed_memory() -> None:
-    """From now on, for the whole process: memory that is freed stays with it, and threads that start share one pool.
+    """Keep freed memory in this process, in one arena for all threads started from now on.
 
-    The process holds what its largest frame took. Without glibc nothing happens.
+    The process then keeps the memory of its largest frame. A no-op without glibc.
     """
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
     if mallopt is None:
         return
-    mallopt(_M_MMAP_MAX, 0)  # no piece comes from the kernel on its own
-    mallopt(_M_TRIM_THRESHOLD, _NEVER)  # and what is free at the end of the pool does not go back
-    mallopt(_M_ARENA_MAX, 1)  # the pools of single threads hold no large pieces
+    mallopt(_M_MMAP_MAX, 0)  # no block is mapped on its own
+    mallopt(_M_TRIM_THRESHOLD, _NEVER)  # and the top of the heap is not returned
+    mallopt(_M_ARENA_MAX, 1)  # arenas of single threads cannot hold large blocks

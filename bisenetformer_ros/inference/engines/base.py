@@ -1,4 +1,4 @@
-"""What every inference engine offers."""
+"""The interface of every inference engine."""
 
 from collections.abc import Sequence
 from typing import Protocol
@@ -8,16 +8,17 @@ import numpy as np
 from bisenetformer_ros.metadata import ModelMetadata
 from bisenetformer_ros.results import SegmentationResult
 
-TASKS = ("semantic", "panoptic")
-"""semantic: a class for every pixel. panoptic: segments, which are instances of things, and one per stuff class."""
-
 
 class Engine(Protocol):
-    """A loaded network on one device: camera frames in, segmentations out; used by one thread at a time.
+    """A network loaded on one device: camera frames in, segmentations out. Used by one thread at a time.
 
-    name: as in the parameter `engine`. device: "cpu", "cuda:0", … precision: "fp32", "bf16", "fp16" or "int8".
-    task: one of TASKS, fixed when the engine was opened. frame_size: (height, width) of the only frames that it takes,
-    None for any.
+    Attributes:
+        name: The engine, as in the parameter `engine`.
+        device: "cpu", "cuda:0", …
+        precision: "fp32", "bf16", "fp16" or "int8".
+        task: One of `capabilities.TASKS`, fixed when the engine was opened.
+        frame_size: (height, width) of the only frames it accepts; None for any size.
+        metadata: Of the model.
     """
 
     @property
@@ -36,10 +37,19 @@ class Engine(Protocol):
     def segment(
         self, frames: Sequence[np.ndarray], score_threshold: float, overlap_threshold: float
     ) -> list[SegmentationResult]:
-        """frames: B images (H, W, 3) uint8 RGB of one size. The thresholds are for the panoptic task alone.
+        """Segment a batch.
 
-        Results in the order of the frames, with `times_ms` per frame: what the batch took, divided by B. An engine
-        whose graph does everything reports the graph as inference. Raises InputError for frames that are no such
-        images, and EngineError where the engine was made for frames of another size.
+        Args:
+            frames: B images (H, W, 3) uint8 RGB of one size.
+            score_threshold: 0..1, for the panoptic task only.
+            overlap_threshold: 0..1, for the panoptic task only.
+
+        Returns:
+            Results in the order of the frames, with `times_ms` per frame: the time of the batch divided by B. An engine
+            whose graph does everything reports the graph's time as inference.
+
+        Raises:
+            InputError: For frames that are not such images.
+            EngineError: For frames of a size that the engine was not made for.
         """
         ...

@@ -1,4 +1,4 @@
-"""ONNX Runtime: exported graphs on the CPU, and on NVIDIA GPUs with its CUDA or TensorRT provider."""
+"""ONNX Runtime: exported graphs on the CPU, and on NVIDIA GPUs with the CUDA or TensorRT provider."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -14,22 +14,30 @@ from bisenetformer_ros.inference.graph.runs import segment_frames
 from bisenetformer_ros.results import SegmentationResult
 
 PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider", "tensorrt": "TensorrtExecutionProvider"}
-"""Kind of device → what ONNX Runtime calls it."""
+"""Device without its number → execution provider."""
 
 
 class OnnxRuntimeEngine:
-    """An ONNX file of `bisenetformer export`, for frames of its size.
+    """Runs an ONNX file of `bisenetformer export` on frames of its size.
 
-    device: "cpu", "cuda", "cuda:N", "tensorrt" or "tensorrt:N" (CUDA device N with the TensorRT provider, which builds
-    its own engine in the first run: minutes); "auto" is CUDA where the installed ONNX Runtime can, else the CPU.
-    precision: "auto" or the graph's. On the CPU it uses as many threads as PyTorch does: OMP_NUM_THREADS, if set.
-
-    Raises ModelError for the file, EngineError for the task, the device, or a missing ONNX Runtime.
+    On the CPU it uses as many threads as PyTorch does: OMP_NUM_THREADS, if set.
     """
 
     name = "onnxruntime"
 
     def __init__(self, path: str | Path, task: str, device: str = "auto", precision: str = "auto") -> None:
+        """
+        Args:
+            path: ONNX file.
+            task: That of the graph.
+            device: "cpu", "cuda[:N]" or "tensorrt[:N]" (CUDA device N with the TensorRT provider, which takes minutes
+                to build its own engine in the first run); "auto" is CUDA if the installed ONNX Runtime supports it.
+            precision: "auto" or that of the graph.
+
+        Raises:
+            ModelError: For the file.
+            EngineError: For the task, the device, the precision or a missing ONNX Runtime.
+        """
         path = Path(path)
         self.graph = GraphInfo.load(path)
         self.graph.check(path, task)
@@ -49,16 +57,16 @@ class OnnxRuntimeEngine:
         return segment_frames(self.run, self.graph, self.graph.max_batch, frames, score_threshold, overlap_threshold)
 
     def run(self, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-        """Every output of the graph by its name."""
+        """Return every output of the graph by its name."""
         names = OUTPUTS[self.task]
         return dict(zip(names, self._session.run(names, dict(inputs)), strict=True))
 
 
 def load_onnxruntime() -> ModuleType:
-    """The library; raises EngineError that says how to get it."""
+    """Import the library, or raise an EngineError that says how to install it."""
     try:
         import onnxruntime  # type: ignore[import-untyped]
-    except ImportError as error:  # also where a shared library is missing that it needs
+    except ImportError as error:  # or one of its shared libraries is missing
         raise EngineError(
             f"ONNX Runtime cannot be imported ({error}): pip install onnxruntime, or onnxruntime-gpu for NVIDIA GPUs"
         ) from error
@@ -66,7 +74,11 @@ def load_onnxruntime() -> ModuleType:
 
 
 def choose_device(ort: ModuleType, device: str) -> tuple[str, int]:
-    """A key of PROVIDERS and the number of the device; raises EngineError for what this ONNX Runtime cannot."""
+    """Return a key of PROVIDERS and the number of the device.
+
+    Raises:
+        EngineError: If the device is unknown or this ONNX Runtime does not support it.
+    """
     available = [kind for kind, provider in PROVIDERS.items() if provider in ort.get_available_providers()]
     if device == "auto":
         device = "cuda" if "cuda" in available and torch.cuda.is_available() else "cpu"
@@ -75,27 +87,27 @@ def choose_device(ort: ModuleType, device: str) -> tuple[str, int]:
         raise EngineError(f"unknown device '{device}', expected auto, cpu, cuda, cuda:N, tensorrt or tensorrt:N")
     if kind not in available:
         raise EngineError(
-            f"device '{device}' was asked for, but ONNX Runtime {ort.__version__} here was built for "
-            f"{', '.join(available)}; set device to one of those, or pip install onnxruntime-gpu in its place"
+            f"device '{device}' was requested, but this ONNX Runtime {ort.__version__} supports "
+            f"{', '.join(available)}; set device to one of those, or replace it: pip install onnxruntime-gpu"
         )
     return kind, int(number or 0)
 
 
 def _open(ort: ModuleType, path: Path, kind: str, index: int) -> Any:
     options = ort.SessionOptions()
-    options.log_severity_level = 3  # errors; its warnings are about assigning shape operators to the CPU
+    options.log_severity_level = 3  # errors only; it warns about shape operators on the CPU
     options.intra_op_num_threads = torch.get_num_threads()
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # leaves the cores to the other processes
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # leave the cores to other processes
     if kind != "cpu" and hasattr(ort, "preload_dlls"):
-        ort.preload_dlls()  # the CUDA libraries that came with PyTorch
+        ort.preload_dlls()  # PyTorch's CUDA libraries
     chosen: list[Any] = [(PROVIDERS[kind], {"device_id": index})] if kind != "cpu" else []
     try:
         session = ort.InferenceSession(str(path), options, providers=[*chosen, PROVIDERS["cpu"]])
-    except Exception as error:  # its exceptions have no common class of their own
+    except Exception as error:  # its exceptions have no common base
         raise ModelError(f"{path}: ONNX Runtime {ort.__version__} cannot open it ({error})") from error
     if session.get_providers()[0] != PROVIDERS[kind]:
         raise EngineError(
-            f"ONNX Runtime {ort.__version__} could not start {PROVIDERS[kind]} on device {index}, and fell back to the "
-            "CPU: check nvidia-smi, and that its CUDA and cuDNN versions are installed"
+            f"ONNX Runtime {ort.__version__} could not start {PROVIDERS[kind]} on device {index} and fell back to the "
+            "CPU; check nvidia-smi, and that the CUDA and cuDNN versions it needs are installed"
         )
     return session

@@ -12,9 +12,10 @@ import numpy as np
 import torch
 
 from bisenetformer_ros.errors import EngineError, ModelError
-from bisenetformer_ros.inference.engines.processor import computes_bf16
+from bisenetformer_ros.inference.engines.capabilities import check_precision
 from bisenetformer_ros.inference.graph.contract import FRAMES, OUTPUTS, GraphInfo
 from bisenetformer_ros.inference.graph.runs import segment_frames
+from bisenetformer_ros.machine import computes_bf16
 from bisenetformer_ros.results import SegmentationResult
 
 HINTS = {"fp32": "f32", "bf16": "bf16"}
@@ -22,18 +23,27 @@ HINTS = {"fp32": "f32", "bf16": "bf16"}
 
 
 class OpenVinoEngine:
-    """An ONNX file of `bisenetformer export`, for frames of its size.
+    """Runs an ONNX file of `bisenetformer export` on frames of its size.
 
-    device: "auto" or "cpu". precision: "fp32" or "bf16", whatever the graph has; "auto" is bf16 where the processor
-    computes that, else fp32. A graph in int8 has "int8" or "auto", which are the same, and the rest of it as above.
     It uses as many threads as PyTorch does: OMP_NUM_THREADS, if set.
-
-    Raises ModelError for the file, EngineError for the task, the device, the precision, or a missing OpenVINO.
     """
 
     name = "openvino"
 
     def __init__(self, path: str | Path, task: str, device: str = "auto", precision: str = "auto") -> None:
+        """
+        Args:
+            path: ONNX file.
+            task: That of the graph.
+            device: "auto" or "cpu".
+            precision: "fp32" or "bf16" for a graph in fp32 or fp16; "auto" is bf16 if the processor computes it, else
+                fp32. "int8" or "auto", which are the same, for a graph in int8; "auto" then decides about the layers
+                that stay floating point.
+
+        Raises:
+            ModelError: For the file.
+            EngineError: For the task, the device, the precision or a missing OpenVINO.
+        """
         path = Path(path)
         check_device(device)
         self.graph = GraphInfo.load(path)
@@ -51,41 +61,39 @@ class OpenVinoEngine:
         return segment_frames(self.run, self.graph, self.graph.max_batch, frames, score_threshold, overlap_threshold)
 
     def run(self, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-        """Every output of the graph by its name."""
+        """Return every output of the graph by its name."""
         outputs = self._model(dict(inputs), share_inputs=True)
         return {name: outputs[name] for name in OUTPUTS[self.task]}
 
 
 def check_device(device: str) -> None:
-    """Raises EngineError for all but the CPU."""
+    """Raise EngineError for any device but the CPU."""
     if device not in ("auto", "cpu"):
         raise EngineError(
-            f"device '{device}' was asked for, but the engine openvino runs on the CPU alone; set device to auto or "
-            "cpu, or engine to onnxruntime or tensorrt"
+            f"device '{device}' was requested, but engine openvino only runs on the CPU; set device to auto or cpu, or "
+            "engine to onnxruntime or tensorrt"
         )
 
 
 def load_openvino() -> ModuleType:
-    """The library; raises EngineError that says how to get it."""
-    # Imported, it would tell its makers so over the network. Without this module it has a stub in its place.
+    """Import the library, or raise an EngineError that says how to install it."""
+    # Blocks its telemetry, which would report the import over the network; OpenVINO falls back to a stub.
     sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
     try:
         import openvino  # type: ignore[import-untyped]
-    except ImportError as error:  # also where a shared library is missing that it needs
+    except ImportError as error:  # or one of its shared libraries is missing
         raise EngineError(f"OpenVINO cannot be imported ({error}): pip install openvino") from error
     return openvino
 
 
 def _choose_floats(precision: str, graph: GraphInfo, path: Path) -> str:
-    """A key of HINTS: for the whole graph, or for what is not in integers."""
-    if precision == "auto" or precision == graph.precision == "int8":
+    """A key of HINTS, for the layers that are not in int8."""
+    check_precision("openvino", "cpu", precision)
+    if "int8" in (precision, graph.precision):
+        graph.check_precision(path, precision)
+        precision = "auto"
+    if precision == "auto":
         return "bf16" if computes_bf16() else "fp32"
-    if precision not in HINTS or graph.precision == "int8":
-        expected = ["auto", "int8"] if graph.precision == "int8" else ["auto", *HINTS]
-        raise EngineError(
-            f"precision {precision} was asked for, but OpenVINO can run {path}, a graph in {graph.precision}, with "
-            f"{', '.join(expected)} alone"
-        )
     return precision
 
 
@@ -107,20 +115,20 @@ def _compile(openvino: ModuleType, path: Path, precision: str) -> Any:
 
 @cache
 def _core() -> Any:
-    """The only one of this process, for as long as it lives.
+    """The only Core of this process, kept until it exits.
 
-    OpenVINO's CPU plug-in gives the thread that loads it a stack for signals, and frees it when the last Core goes; if
-    that is in another thread, the first one keeps a stack that is no more, and its next signal ends the process.
+    OpenVINO's CPU plug-in gives the thread that loads it an alternate signal stack and frees it with the last Core. If
+    another thread does that, the next signal in the first thread crashes the process.
     """
     return load_openvino().Core()
 
 
 def _hide_constant_factors(openvino: ModuleType, model: Any) -> None:
-    """Lets OpenVINO multiply the stacks of matrices that interpolate masks in bf16.
+    """Make OpenVINO compute the batched matrix products that interpolate masks in bf16.
 
-    It keeps such a product in fp32, and converts what goes in and out of it, where one factor is a constant. So the
-    constants become the results of an addition of 0, which it cannot know: the first byte of the frames, times 0.
-    The products before the network, which resize frames, stay in fp32.
+    It keeps such a product in fp32, with conversions around it, if one factor is constant. So 0 is added to the
+    constants in a form that it cannot fold: the first byte of the frames, times 0. The products before the network,
+    which resize frames, stay in fp32.
     """
     ops = openvino.opset13
     first_byte = ops.reshape(model.input(FRAMES).get_node(), np.array([-1]), special_zero=False)

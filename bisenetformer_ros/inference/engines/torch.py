@@ -1,4 +1,4 @@
-"""PyTorch, on the CPU or on CUDA."""
+"""PyTorch on the CPU or on CUDA."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -11,10 +11,11 @@ from torch import Tensor, nn
 
 from bisenetformer_ros.errors import EngineError
 from bisenetformer_ros.inference.engines.allocator import keep_freed_memory
+from bisenetformer_ros.inference.engines.capabilities import check_precision
 from bisenetformer_ros.inference.engines.cuda_graph import CudaGraphs
-from bisenetformer_ros.inference.engines.processor import computes_bf16
 from bisenetformer_ros.inference.postprocess import SemanticOrder, postprocess_panoptic, postprocess_semantic
 from bisenetformer_ros.inference.preprocess import check_frames, plan_geometry, preprocess
+from bisenetformer_ros.machine import computes_bf16
 from bisenetformer_ros.model.checkpoint import load_checkpoint
 from bisenetformer_ros.model.folding import fold
 from bisenetformer_ros.results import ImageGeometry, SegmentationResult, StageTimes
@@ -23,14 +24,7 @@ DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 
 class TorchEngine:
-    """The folded network. Frames may be of any size, and of another in every call. On CUDA, see also `CudaGraphs`.
-
-    device: "auto" (CUDA if there is one), "cpu", "cuda", "cuda:N". precision: "auto" is fp16 on CUDA; on the CPU it is
-    bf16 where the processor computes that, else fp32 (docs/decisions/bf16-on-the-cpu.md). semantic_order: see
-    `postprocess_semantic`.
-
-    Raises EngineError for a device or precision that does not exist here, ModelError for the weights.
-    """
+    """Runs the folded network on frames of any size. On CUDA, `CudaGraphs` does the work."""
 
     name = "torch"
     frame_size = None
@@ -43,6 +37,19 @@ class TorchEngine:
         precision: str = "auto",
         semantic_order: SemanticOrder = "full",
     ) -> None:
+        """
+        Args:
+            path: Weights file.
+            task: One of TASKS.
+            device: "auto" (the first GPU if there is one), "cpu", "cuda" or "cuda:N".
+            precision: "auto" is fp16 on CUDA; on the CPU, bf16 if the processor computes it, else fp32 (see
+                docs/decisions/bf16-on-the-cpu.md).
+            semantic_order: See `postprocess_semantic`.
+
+        Raises:
+            EngineError: For a device or precision that does not exist here.
+            ModelError: For the weights.
+        """
         self.task = task
         self.semantic_order = semantic_order
         self._device = resolve_device(device)
@@ -56,7 +63,7 @@ class TorchEngine:
             self._graphs = CudaGraphs(model, self.metadata, task, self.precision, self._device)
         self._model = fold(model).to(self._device)
         self._model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing in PyTorch's stubs
-        for module in self._model.modules():  # once, instead of by autocast for every frame
+        for module in self._model.modules():  # once, where autocast would convert them for every frame
             if isinstance(module, (nn.Conv2d, nn.Linear)):
                 module.to(DTYPES[self.precision])
 
@@ -72,7 +79,7 @@ class TorchEngine:
         preprocessed = perf_counter()
         logits = self.infer(images)
         if self._device.type == "cuda":
-            torch.cuda.synchronize(self._device)  # the GPU works on after the call: wait, to time it
+            torch.cuda.synchronize(self._device)  # the call returns before the GPU is done
         inferred = perf_counter()
         thresholds = (score_threshold, overlap_threshold)
         results = [self._postprocess(*each, geometry, *thresholds) for each in zip(*logits, strict=True)]
@@ -82,9 +89,13 @@ class TorchEngine:
 
     @torch.inference_mode()
     def infer(self, images: Tensor) -> tuple[Tensor, Tensor]:
-        """The network alone. images (B, 3, H, W) float32 on any device, RGB 0..255, H and W multiples of 32.
+        """Run the network without pre- and post-processing.
 
-        Returns class_logits (B, N, K+1) and mask_logits (B, N, H/8, W/8), float32, on the engine's device.
+        Args:
+            images: (B, 3, H, W) float32 on any device, RGB 0..255, H and W multiples of 32.
+
+        Returns:
+            class_logits (B, N, K+1) and mask_logits (B, N, H/8, W/8), float32, on the engine's device.
         """
         images = images.to(self._device, memory_format=torch.channels_last)
         with torch.autocast(self._device.type, DTYPES[self.precision], enabled=self.precision != "fp32"):
@@ -101,7 +112,11 @@ class TorchEngine:
 
 
 def resolve_device(device: str) -> torch.device:
-    """ "auto" (CUDA if there is one), "cpu", "cuda" or "cuda:N" → device; raises EngineError when it is not here."""
+    """Return the PyTorch device for "auto" (the first GPU if there is one), "cpu", "cuda" or "cuda:N".
+
+    Raises:
+        EngineError: If the device is unknown or does not exist here.
+    """
     if device == "auto":
         return torch.device("cuda:0" if torch.cuda.is_available() else "cpu")
     try:
@@ -112,7 +127,7 @@ def resolve_device(device: str) -> torch.device:
         count = torch.cuda.device_count() if torch.cuda.is_available() else 0
         if (resolved.index or 0) >= count:
             raise EngineError(
-                f"device '{device}' was asked for, but PyTorch {torch.__version__} sees {count} CUDA devices here; "
+                f"device '{device}' was requested, but PyTorch {torch.__version__} sees {count} CUDA devices here; "
                 "set device to auto or cpu, or install a PyTorch built for this machine's CUDA"
             )
     elif resolved.type != "cpu":
@@ -121,11 +136,9 @@ def resolve_device(device: str) -> torch.device:
 
 
 def _resolve_precision(precision: str, device: torch.device) -> str:
-    if precision == "auto":
-        on_cpu = "bf16" if computes_bf16() else "fp32"
-        return on_cpu if device.type == "cpu" else "fp16"
-    if precision not in DTYPES:
-        raise EngineError(f"unknown precision '{precision}', expected auto, {', '.join(DTYPES)}")
-    if precision == "fp16" and device.type == "cpu":
-        raise EngineError("precision fp16 needs a GPU; on the CPU use fp32, bf16 or auto")
-    return precision
+    check_precision("torch", device.type, precision)
+    if precision != "auto":
+        return precision
+    if device.type == "cuda":
+        return "fp16"
+    return "bf16" if computes_bf16() else "fp32"

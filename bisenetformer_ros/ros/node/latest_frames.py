@@ -20,7 +20,7 @@ class LatestFramesWorker(Generic[Frame]):
         self._wake = threading.Condition()
         self._waiting: dict[Hashable, Frame] = {}
         self._stopping = False
-        # A daemon, so that an inference that hangs cannot keep the process from ending.
+        # A daemon, so that an inference that hangs does not keep the process alive.
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
         self._thread.start()
 
@@ -32,12 +32,18 @@ class LatestFramesWorker(Generic[Frame]):
             self._wake.notify()
             return replaced
 
-    def stop(self) -> list[Frame]:
-        """Ends the thread after the round that it is working on; returns the frames that were still waiting."""
+    def stop(self, within_s: float) -> list[Frame]:
+        """End the thread after its current round and return the frames that were still waiting.
+
+        Raises:
+            TimeoutError: If the round does not end in time. The thread ends with it, or with the process.
+        """
         with self._wake:
             self._stopping = True
             self._wake.notify()
-        self._thread.join()
+        self._thread.join(within_s)
+        if self._thread.is_alive():
+            raise TimeoutError
         return list(self._waiting.values())
 
     def _run(self) -> None:

@@ -11,6 +11,7 @@ import numpy as np
 from rclpy.node import Node
 from sensor_msgs.msg import CompressedImage, Image
 
+from bisenetformer_ros.errors import EngineError
 from bisenetformer_ros.images.raw import BadFrameError
 from bisenetformer_ros.images.stamps import Order
 from bisenetformer_ros.results import SegmentationResult
@@ -23,31 +24,26 @@ from bisenetformer_ros.segmenter import Segmenter
 
 LOG_PERIOD_S = 10.0
 """Minimum time between two logs of the same reason and camera; /diagnostics has the counts."""
+STOP_WITHIN_S = 4.0
+"""Limit for the frames in progress when the pipeline stops."""
 
 
 @dataclass(frozen=True)
 class PendingFrame:
-    """A received image.
-
-    Attributes:
-        camera: Where it comes from.
-        message: The image.
-        arrival: time.monotonic() on arrival.
-        transport_ms: Age on arrival, by its stamp.
-    """
+    """A received image."""
 
     camera: Camera
     message: Image | CompressedImage
-    arrival: float
-    transport_ms: float
+    arrival: float  # time.monotonic()
+    transport_ms: float  # age on arrival, by its stamp
 
 
 @dataclass(frozen=True)
 class DecodedFrame:
-    """A decoded image; rgb: (H, W, 3) uint8."""
+    """A decoded image."""
 
     frame: PendingFrame
-    rgb: np.ndarray
+    rgb: np.ndarray  # (H, W, 3) uint8
     decode_ms: float
 
 
@@ -83,21 +79,31 @@ class FramePipeline:
             camera.statistics.frame_dropped("replaced_by_newer")
 
     def stop(self) -> None:
-        """Finish the frames in progress and drop those that wait."""
-        for frame in self._worker.stop():
+        """Finish the frames in progress and drop those that wait.
+
+        Raises:
+            EngineError: If the frames in progress are not finished within STOP_WITHIN_S.
+        """
+        try:
+            waiting = self._worker.stop(STOP_WITHIN_S)
+        except TimeoutError:
+            raise EngineError(
+                f"engine {self._segmenter.engine.name} has not finished its frame for {STOP_WITHIN_S:g} s: try again, "
+                "or restart the node if the engine hangs"
+            ) from None
+        for frame in waiting:
             frame.camera.statistics.frame_dropped("deactivated")
 
     def _process(self, frames: Sequence[PendingFrame]) -> None:
         """One round."""
         batches: dict[tuple[int, ...], list[DecodedFrame]] = defaultdict(list)
         for frame in frames:
-            reason = self._reason_to_skip(frame)
-            if reason:
-                frame.camera.statistics.frame_dropped(*reason)
-                continue
             with self._dropping([frame]):
-                decoded = self._decode(frame)
-                batches[decoded.rgb.shape].append(decoded)
+                if reason := self._reason_to_skip(frame):
+                    frame.camera.statistics.frame_dropped(*reason)
+                else:
+                    decoded = self._decode(frame)
+                    batches[decoded.rgb.shape].append(decoded)
         for batch in batches.values():
             self._segment(batch)
 

@@ -1,66 +1,77 @@
 """The lifecycle node: camera topics in, segmentation topics out."""
 
 import atexit
-import contextlib
+import os
 import signal
 import sys
+import threading
 import time
 import traceback
 from collections.abc import Callable, Sequence
-from functools import partial
+from functools import partial, wraps
 from pathlib import Path
+from typing import Any
 
 import rclpy
 from rclpy.clock import Clock, ClockType
 from rclpy.exceptions import ParameterException
-from rclpy.executors import ExternalShutdownException
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from rclpy.node import Node
 from rclpy.parameter import Parameter
+from rclpy.qos import QoSProfile
+from rclpy.subscription import Subscription
+from rclpy.timer import Timer
 from sensor_msgs.msg import CompressedImage, Image
 from std_srvs.srv import SetBool
 
-from bisenetformer_ros.errors import BiSeNetFormerError
-from bisenetformer_ros.resources import config_file
+from bisenetformer_ros.errors import BiSeNetFormerError, EngineError
+from bisenetformer_ros.resources import find_model
 from bisenetformer_ros.ros.health.diagnostics import Diagnostics, NodeState
 from bisenetformer_ros.ros.node.camera import Camera
-from bisenetformer_ros.ros.node.engine_upgrades import EngineUpgrades
-from bisenetformer_ros.ros.node.input import TRANSPORTS
-from bisenetformer_ros.ros.node.outputs import LabelOutputs
+from bisenetformer_ros.ros.node.engine_switcher import EngineSwitcher
+from bisenetformer_ros.ros.node.outputs import LabelPublishers
 from bisenetformer_ros.ros.node.parameters import Parameters
 from bisenetformer_ros.ros.node.pipeline import FramePipeline
-from bisenetformer_ros.ros.shared_memory import make_room_for_images
+from bisenetformer_ros.ros.shared_memory import use_large_shared_memory
+from bisenetformer_ros.ros.transports import TRANSPORTS
 from bisenetformer_ros.segmenter import Segmenter
 
 DEFAULT_NAME = "bisenetformer"
 GRAPH_PERIOD_S = 0.5
-"""How often the publishers of the image topics are looked at."""
-UPGRADE_PERIOD_S = 0.5
-"""How often a faster engine is looked after, where one is on its way."""
-EXIT_WITHIN_S = 10
-"""So long the middleware may take to close; then the kernel ends the process. Fast DDS 3.2 has been seen to wait for
-ever for a TCP connection (LARGE_DATA) whose other end was killed."""
+"""Period of checking the publishers of the image topics."""
+SWITCH_PERIOD_S = 0.5
+"""How often the switch to a faster engine makes progress."""
+EXIT_WITHIN_S = 8
+"""Limit from the end of the ROS context to the end of the process, whatever hangs."""
+KILL_AFTER_S = 10
+"""Grace period for middleware shutdown before SIGALRM kills the process: Fast DDS 3.2 can wait forever for a TCP
+connection (LARGE_DATA) whose other end was killed, and meanwhile no other thread of Python runs."""
 WARM_UP_SIZE = (480, 640)
-"""(height, width) of the picture that an engine without a fixed input is warmed up with."""
+"""(height, width) of the warm-up image of engines without a fixed input size."""
 
 
 class SegmentationNode(LifecycleNode):
-    """configure loads and warms up, activate subscribes, deactivate stops and keeps the model, cleanup unloads.
+    """Lifecycle: configure loads and warms up the model, activate subscribes, deactivate unsubscribes, cleanup unloads.
 
-    A transition that fails leaves the node where it was, logs why and says so in /diagnostics; it may be tried again.
-    All callbacks run in one executor thread, so that they need no locks; inference runs in the pipeline's own.
+    A failed transition leaves the state unchanged, is logged and reported in /diagnostics, and may be retried. All
+    callbacks run in one executor thread and need no locks; inference runs in the pipeline's thread.
     """
 
     def __init__(self, open_segmenter: Callable[..., Segmenter] = Segmenter) -> None:
-        """open_segmenter: called with the arguments of Segmenter.
+        """Declare the parameters and start the timers.
 
-        Raises ConfigError or rclpy's ParameterException for wrong initial parameters.
+        Args:
+            open_segmenter: Called with the arguments of Segmenter.
+
+        Raises:
+            ConfigError: Invalid QoS override.
+            ParameterException: Invalid initial parameter.
         """
         super().__init__(DEFAULT_NAME)
         self._open_segmenter = open_segmenter
         self._segmenter: Segmenter | None = None
-        self._upgrades: EngineUpgrades | None = None
-        self._label_outputs: LabelOutputs | None = None
+        self._switcher: EngineSwitcher | None = None
+        self._label_publishers: LabelPublishers | None = None
         self._pipeline: FramePipeline | None = None
         self._active_since: float | None = None
         self._cameras: list[Camera] = []
@@ -70,11 +81,11 @@ class SegmentationNode(LifecycleNode):
         self._cameras = self._make_cameras()
         self._diagnostics = Diagnostics(self)
         self.create_service(SetBool, "~/enable", self._on_enable)
-        steady = Clock(clock_type=ClockType.STEADY_TIME)  # with simulated time a paused clock would stop the timers
+        steady = Clock(clock_type=ClockType.STEADY_TIME)  # a paused simulation would stop timers of the ROS clock
         period = self._settings["diagnostic_updater.period"]
         self.create_timer(period, self._publish_diagnostics, clock=steady)
         self.create_timer(GRAPH_PERIOD_S, self._watch_publishers, clock=steady)
-        self.create_timer(UPGRADE_PERIOD_S, self._update_upgrades, clock=steady)
+        self.create_timer(SWITCH_PERIOD_S, self._update_switcher, clock=steady)
         self._autostart_timer = self.create_timer(0.0, self._autostart, clock=steady)
 
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
@@ -92,20 +103,36 @@ class SegmentationNode(LifecycleNode):
     def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
         return self._attempt("shut down", self.close, "finalized")
 
+    def create_timer(self, period: float, callback: Callable[[], None], **options: Any) -> Timer:
+        """Create a timer whose callback cannot end the node."""
+        return super().create_timer(period, _guarded(self, callback), **options)
+
+    def create_subscription(
+        self, kind: type, topic: str, callback: Callable[[Any], None], qos: QoSProfile | int, **options: Any
+    ) -> Subscription:
+        """Create a subscription whose callback cannot end the node."""
+        return super().create_subscription(kind, topic, _guarded(self, callback), qos, **options)
+
     def close(self) -> None:
-        """Stops and unloads, whatever the state."""
-        self._stop()
-        self._unload()
+        """Stop and unload, in any state.
+
+        Raises:
+            EngineError: If the engine hangs.
+        """
+        try:
+            self._stop()
+        finally:
+            self._unload()
 
     def _attempt(self, name: str, action: Callable[[], None], goal: str) -> TransitionCallbackReturn:
-        """rclpy swallows what a transition raises; here it becomes a logged fault, and the state stays."""
+        """Turn an exception, which rclpy would swallow, into a logged fault and a failed transition."""
         try:
             action()
         except BiSeNetFormerError as error:
             self._fault = f"could not {name}: {error}"
             self.get_logger().error(self._fault)
         except Exception as error:
-            if self.context.ok():  # else it is Ctrl-C that took ROS away, and nothing is wrong
+            if self.context.ok():  # else Ctrl-C has shut down ROS
                 self._fault = f"could not {name}: {type(error).__name__}: {error}"
                 self.get_logger().error(f"{self._fault}\n{traceback.format_exc()}")
         else:
@@ -115,7 +142,7 @@ class SegmentationNode(LifecycleNode):
 
     def _load(self) -> None:
         settings = self._settings
-        # PyTorch serves at once; what is faster is opened beside its work, and made if that is wanted.
+        # PyTorch starts at once; a faster engine is opened, and if wanted built, in the background.
         upgradable = settings["engine"] == "auto" and Path(settings["model"]).suffix not in (".onnx", ".engine")
         segmenter = self._open_segmenter(
             settings["model"],
@@ -126,7 +153,7 @@ class SegmentationNode(LifecycleNode):
         )
         segmenter.warm_up(WARM_UP_SIZE)
         self._cameras = self._make_cameras()
-        self._label_outputs = LabelOutputs(self, segmenter.labels)
+        self._label_publishers = LabelPublishers(self, segmenter.labels)
         for camera in self._cameras:
             camera.open_outputs(segmenter.task)
         self._segmenter = segmenter
@@ -136,28 +163,28 @@ class SegmentationNode(LifecycleNode):
             f"with {engine.name} on {engine.device}, {engine.precision}"
         )
         if upgradable:
-            weights = config_file("models", settings["model"], ".safetensors")
+            weights = find_model(settings["model"])
             may_build = partial(settings.__getitem__, "build_engine")
-            log = self.get_logger().info
-            self._upgrades = EngineUpgrades(segmenter, weights, settings["precision"], may_build, log)
+            self._switcher = EngineSwitcher(segmenter, weights, settings["precision"], may_build, self.get_logger())
 
     def _make_cameras(self) -> list[Camera]:
-        """As the parameters have it now; what has not changed since the last time stays, with its counts."""
+        """The cameras of the current parameters; unchanged ones are kept with their statistics."""
         transport = TRANSPORTS[self._settings["image_transport"]]
         present = {camera.name: camera for camera in self._cameras if camera.input.transport is transport}
         names = self._settings["cameras"] or [""]
         return [present.get(name) or Camera(self, name, self._settings, self._on_image) for name in names]
 
     def _start(self) -> None:
+        assert self._segmenter is not None
         self._pipeline = FramePipeline(self, self._segmenter, self._settings)
         for camera in self._cameras:
-            camera.listen()
+            camera.subscribe()
         self._active_since = time.monotonic()
-        self.get_logger().info(f"listening on {', '.join(camera.input.topic for camera in self._cameras)}")
+        self.get_logger().info(f"subscribed to {', '.join(camera.input.topic for camera in self._cameras)}")
 
     def _stop(self) -> None:
         for camera in self._cameras:
-            camera.stop_listening()
+            camera.unsubscribe()
         if self._pipeline is not None:
             self._pipeline.stop()
         self._pipeline = self._active_since = None
@@ -165,20 +192,20 @@ class SegmentationNode(LifecycleNode):
     def _unload(self) -> None:
         for camera in self._cameras:
             camera.close_outputs()
-        if self._label_outputs is not None:
-            self._label_outputs.close()
-        if self._upgrades is not None:
-            self._upgrades.close()
-        self._label_outputs = self._segmenter = self._upgrades = None
+        if self._label_publishers is not None:
+            self._label_publishers.close()
+        if self._switcher is not None:
+            self._switcher.close()
+        self._label_publishers = self._segmenter = self._switcher = None
 
     def _autostart(self) -> None:
-        """Runs once, as the first thing that the executor does."""
+        """Runs once, as the first callback of the executor."""
         self.destroy_timer(self._autostart_timer)
         if self._settings["autostart"] and self.trigger_configure() == TransitionCallbackReturn.SUCCESS:
             self.trigger_activate()
 
     def _on_image(self, camera: Camera, message: Image | CompressedImage) -> None:
-        if self._pipeline is not None:  # an image may be under way while the subscription goes
+        if self._pipeline is not None:  # an image may arrive while the subscription is closed
             self._pipeline.on_image(camera, message)
 
     def _watch_publishers(self) -> None:
@@ -186,9 +213,9 @@ class SegmentationNode(LifecycleNode):
             for camera in self._cameras:
                 camera.input.update()
 
-    def _update_upgrades(self) -> None:
-        if self._upgrades is not None:
-            self._upgrades.update()
+    def _update_switcher(self) -> None:
+        if self._switcher is not None:
+            self._switcher.update()
 
     def _on_enable(self, request: SetBool.Request, response: SetBool.Response) -> SetBool.Response:
         result = self.set_parameters([Parameter("enable", value=request.data)])[0]
@@ -202,44 +229,98 @@ class SegmentationNode(LifecycleNode):
                 lifecycle=self._lifecycle,
                 fault=self._fault,
                 segmenter=self._segmenter,
-                missing_upgrade=self._upgrades.problem if self._upgrades is not None else "",
+                missing_upgrade=self._switcher.problem if self._switcher is not None else "",
                 active_since=self._active_since,
                 enabled=self._settings["enable"],
-            ),
-            self._cameras,
+                cameras=[camera.state() for camera in self._cameras],
+            )
         )
+
+
+def _guarded(node: Node, callback: Callable[..., None]) -> Callable[..., None]:
+    """Log what a callback raises, with the traceback and once per place, and carry on."""
+    reported = set()
+
+    @wraps(callback)
+    def call(*arguments: Any) -> None:
+        try:
+            callback(*arguments)
+        except Exception as error:
+            place = "".join(traceback.format_tb(error.__traceback__))
+            if place not in reported and node.context.ok():  # otherwise the shutdown interrupted the callback
+                reported.add(place)
+                node.get_logger().error(f"a callback failed, which is logged once:\n{traceback.format_exc()}")
+
+    return call
 
 
 def _spin(node: Node) -> None:
     try:
         rclpy.spin(node)
     except Exception:
-        if node.context.ok():  # else a callback was overtaken by the end, and its error says nothing
+        if node.context.ok():  # otherwise ROS was shut down, for instance by a signal
             raise
 
 
-def main(argv: Sequence[str] | None = None, open_segmenter: Callable[..., Segmenter] = Segmenter) -> int:
-    """Runs the node until it is interrupted. argv: with `--ros-args`, without the program's name; default sys.argv."""
-    make_room_for_images()
-    rclpy.init(args=None if argv is None else [DEFAULT_NAME, *argv])
-    node = None
+def _close(node: SegmentationNode) -> None:
+    """Close and destroy the node; if its engine hangs, exit, as Python cannot finalize around such a thread."""
+    hangs = False
     try:
-        # How rclpy ends a spin differs between distributions: Ctrl-C is either of the two.
-        with contextlib.suppress(KeyboardInterrupt, ExternalShutdownException):
-            node = SegmentationNode(open_segmenter)
-            _spin(node)
+        node.close()
+    except EngineError as error:
+        hangs = True
+        print(f"segmentation_node: {error}", file=sys.stderr, flush=True)
+    node.destroy_node()
+    if hangs:
+        rclpy.try_shutdown()
+        os._exit(0)
+
+
+def _exit_in_time(context: rclpy.Context, ended: threading.Event) -> None:
+    """Exit EXIT_WITHIN_S after the end of `context` unless `ended` is set by then."""
+    while context.ok():
+        if ended.wait(0.1):
+            return
+    if not ended.wait(EXIT_WITHIN_S):
+        os._exit(0)
+
+
+def main(argv: Sequence[str] | None = None, open_segmenter: Callable[..., Segmenter] = Segmenter) -> int:
+    """Run the node until it is interrupted.
+
+    Args:
+        argv: Arguments after the program's name, with `--ros-args`; sys.argv if None.
+        open_segmenter: See SegmentationNode.
+
+    Returns:
+        Exit code: 0, or 2 for invalid parameters.
+    """
+    use_large_shared_memory()
+    # rclpy's handlers shut ROS down and then call these no-ops. So neither the first signal nor one that comes after
+    # rclpy has removed its handlers interrupts the shutdown below.
+    handlers = {number: signal.signal(number, lambda *_: None) for number in (signal.SIGINT, signal.SIGTERM)}
+    rclpy.init(args=None if argv is None else [DEFAULT_NAME, *argv])
+    node, ended, code = None, threading.Event(), 0
+    try:
+        node = SegmentationNode(open_segmenter)
+        threading.Thread(target=_exit_in_time, args=(node.context, ended), name="exit in time", daemon=True).start()
+        _spin(node)
     except (BiSeNetFormerError, ParameterException) as error:
         print(f"segmentation_node: {error}", file=sys.stderr)
-        return 2
+        code = 2
     finally:
+        signal.alarm(KILL_AFTER_S)
         if node is not None:
-            node.close()
-            signal.alarm(EXIT_WITHIN_S)
-            node.destroy_node()
+            _close(node)
         rclpy.try_shutdown()
         signal.alarm(0)
-    atexit.register(signal.alarm, EXIT_WITHIN_S)  # the middleware is closed for good when its objects are collected
-    return 0
+        ended.set()
+    if code:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+    else:
+        atexit.register(signal.alarm, KILL_AFTER_S)  # the middleware closes when its objects are collected
+    return code
 
 
 if __name__ == "__main__":

@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 import torch
 
-from bisenetformer_ros.inference.engines.cuda_graph import MAX_RECORDINGS, CudaGraphs
+from bisenetformer_ros.inference.engines.cuda_graph import MAX_GRAPHS, CudaGraphs
 from bisenetformer_ros.inference.engines.torch import TorchEngine
 from bisenetformer_ros.model.checkpoint import load_checkpoint
-from bisenetformer_ros.resources import config_file
+from bisenetformer_ros.resources import find_model
 from bisenetformer_ros.streets import StreetDrive
 
-WEIGHTS = config_file("models", "bisenetformer-nano-camvid", ".safetensors")
+WEIGHTS = find_model("bisenetformer-nano-camvid")
 THRESHOLDS = (0.5, 0.5)
 
 
@@ -55,10 +55,10 @@ def test_thresholds_reach_the_graph(frames: list[np.ndarray]) -> None:
     assert recorded.segment(frames[:1], 1.0, 0.5)[0].segments == ()
 
 
-def test_only_some_recordings_are_kept(random_weights: Path) -> None:
+def test_the_least_recently_used_graph_is_dropped(random_weights: Path) -> None:
     recorded = CudaGraphs(*load_checkpoint(random_weights), "semantic", "fp32", torch.device("cpu"))
-    sizes = [(32, 32 * (1 + number)) for number in range(MAX_RECORDINGS + 1)]
-    for size in [*sizes[:MAX_RECORDINGS], sizes[0], sizes[-1]]:
+    sizes = [(32, 32 * (1 + number)) for number in range(MAX_GRAPHS + 1)]
+    for size in [*sizes[:MAX_GRAPHS], sizes[0], sizes[-1]]:
         recorded.segment([np.zeros((*size, 3), np.uint8)], *THRESHOLDS)
-    kept = [size for _, size in recorded._recordings]
-    assert kept == [*sizes[2:MAX_RECORDINGS], sizes[0], sizes[-1]]  # the second was used longest ago
+    kept = [size for _, size in recorded._graphs]
+    assert kept == [*sizes[2:MAX_GRAPHS], sizes[0], sizes[-1]]  # the second is the least recently used

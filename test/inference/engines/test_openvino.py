@@ -22,7 +22,7 @@ def test_signals_are_survived_when_an_engine_goes_in_another_thread(tmp_path: Pa
     graph = write_graph(tmp_path / "red.onnx", "fp32", dynamic_batch=False, task="semantic")
     script = (
         "import os, signal, sys, threading\n"
-        "from bisenetformer_ros.inference.engines import open_engine\n"
+        "from bisenetformer_ros.inference.engines.opening import open_engine\n"
         "engines = [open_engine(sys.argv[1], 'semantic', 'openvino')]\n"
         "thread = threading.Thread(target=engines.clear)\n"
         "thread.start(), thread.join()\n"

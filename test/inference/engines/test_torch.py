@@ -5,11 +5,11 @@ import pytest
 import torch
 
 from bisenetformer_ros.errors import EngineError, InputError, ModelError
-from bisenetformer_ros.inference.engines import open_engine
-from bisenetformer_ros.inference.engines.processor import computes_bf16
+from bisenetformer_ros.inference.engines.opening import open_engine
 from bisenetformer_ros.inference.engines.torch import TorchEngine
+from bisenetformer_ros.machine import computes_bf16
 from bisenetformer_ros.model import load_model
-from bisenetformer_ros.resources import config_file
+from bisenetformer_ros.resources import find_model
 from bisenetformer_ros.streets import StreetDrive
 
 
@@ -39,7 +39,7 @@ def semantic_labels(class_logits: torch.Tensor, mask_logits: torch.Tensor) -> to
 def test_bfloat16_changes_the_label_of_less_than_two_percent() -> None:
     frame = StreetDrive(2, size=(352, 480))[40]
     images = torch.from_numpy(frame.rgb.transpose(2, 0, 1).copy())[None].float()
-    weights = config_file("models", "bisenetformer-nano-camvid", ".safetensors")
+    weights = find_model("bisenetformer-nano-camvid")
     exact, rounded = (
         TorchEngine(weights, "semantic", "cpu", precision).infer(images) for precision in ("fp32", "bf16")
     )
@@ -49,7 +49,7 @@ def test_bfloat16_changes_the_label_of_less_than_two_percent() -> None:
     assert agreement > 0.98
 
 
-def test_it_says_what_it_is(random_weights: Path) -> None:
+def test_its_attributes_describe_it(random_weights: Path) -> None:
     engine = open_engine(random_weights, "semantic", "torch", "cpu")
     precision = "bf16" if computes_bf16() else "fp32"
     assert (engine.name, engine.device, engine.precision, engine.task) == ("torch", "cpu", precision, "semantic")
@@ -90,23 +90,30 @@ def test_frames_of_different_sizes_are_no_batch(random_weights: Path) -> None:
         ({"engine": "tpu"}, "unknown engine 'tpu', expected one of auto"),
         ({"device": "gpu"}, "unknown device 'gpu', expected auto, cpu, cuda or cuda:N"),
         ({"device": "meta"}, "device 'meta' is not supported"),
-        ({"device": "cpu", "precision": "int8"}, "unknown precision 'int8', expected auto, fp32, bf16, fp16"),
-        ({"device": "cpu", "precision": "fp16"}, "precision fp16 needs a GPU"),
-        ({"device": "cuda:99"}, r"device 'cuda:99' was asked for, but PyTorch .* sees \d+ CUDA devices here"),
+        (
+            {"device": "cpu", "precision": "int8"},
+            "; for int8 on cpu set engine to onnxruntime or openvino",
+        ),
+        (
+            {"device": "cpu", "precision": "fp16"},
+            "precision 'fp16' on cpu, expected one of auto, fp32, bf16",
+        ),
+        ({"device": "cpu", "precision": "fp8"}, "does not support precision 'fp8'"),
+        ({"device": "cuda:99"}, r"device 'cuda:99' was requested, but PyTorch .* sees \d+ CUDA devices here"),
     ],
 )
-def test_what_cannot_run_here_is_told(random_weights: Path, arguments: dict[str, str], message: str) -> None:
+def test_what_cannot_run_here_is_rejected(random_weights: Path, arguments: dict[str, str], message: str) -> None:
     with pytest.raises(EngineError, match=message):
         open_engine(random_weights, **arguments)
 
 
-def test_a_missing_model_is_told() -> None:
+def test_a_missing_model_is_reported() -> None:
     with pytest.raises(ModelError, match="model 'nowhere' is neither a file nor one of the shipped models"):
         open_engine("nowhere")
 
 
-def test_a_damaged_model_is_told(tmp_path: Path) -> None:
+def test_a_corrupt_model_is_reported(tmp_path: Path) -> None:
     path = tmp_path / "broken.safetensors"
     path.write_bytes(b"broken")
-    with pytest.raises(ModelError, match=r"broken.safetensors: damaged"):
+    with pytest.raises(ModelError, match=r"broken.safetensors: corrupt"):
         open_engine(path, device="cpu")

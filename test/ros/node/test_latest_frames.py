@@ -1,6 +1,7 @@
 import threading
 from collections.abc import Sequence
 
+import pytest
 from patience import LIMIT_S
 
 from bisenetformer_ros.ros.node.latest_frames import LatestFramesWorker
@@ -35,7 +36,7 @@ def test_only_the_newest_waiting_frame_is_processed_and_every_other_is_handed_ba
     bench.wait_until_busy()
     assert bench.begun == [[1], [4]]
     bench.permission.release()
-    assert bench.worker.stop() == []
+    assert bench.worker.stop(LIMIT_S) == []
 
 
 def test_every_camera_that_has_a_frame_is_in_the_next_round_however_many_frames_another_sends():
@@ -50,7 +51,7 @@ def test_every_camera_that_has_a_frame_is_in_the_next_round_however_many_frames_
         bench.wait_until_busy()
     assert bench.begun == [[0], [119, -1], [219, -2], [319, -3]]
     bench.permission.release()
-    bench.worker.stop()
+    bench.worker.stop(LIMIT_S)
 
 
 def test_all_frames_are_processed_in_one_thread_that_is_not_the_callers():
@@ -59,7 +60,7 @@ def test_all_frames_are_processed_in_one_thread_that_is_not_the_callers():
         bench.permission.release()
         bench.worker.put("front", frame)
         bench.wait_until_busy()
-    bench.worker.stop()
+    bench.worker.stop(LIMIT_S)
     assert bench.begun == [[1], [2], [3]]
     assert len(bench.threads) == 1
     assert threading.get_ident() not in bench.threads
@@ -75,6 +76,17 @@ def test_stop_lets_the_round_in_work_finish_and_hands_back_the_frames_that_wait(
     threads_before = threading.active_count()
     # Which comes first, the end of the round or the stop, is left to the scheduler; no frame is lost track of.
     bench.permission.release()
-    leftover = bench.worker.stop()
+    leftover = bench.worker.stop(LIMIT_S)
     assert (leftover, bench.begun) in [([2, 3], [[1]]), ([], [[1], [2, 3]])]
     assert threading.active_count() == threads_before - 1
+
+
+def test_a_round_that_does_not_end_in_time_is_an_error_and_stopping_can_be_retried():
+    bench = Bench()
+    bench.worker.put("front", 1)
+    bench.wait_until_busy()
+    with pytest.raises(TimeoutError):
+        bench.worker.stop(within_s=0.01)
+    bench.worker.put("front", 2)
+    bench.permission.release()
+    assert bench.worker.stop(LIMIT_S) == [2]

@@ -1,4 +1,4 @@
-"""Which engine `auto` takes for a weights file, what it says of the others, and what a named engine asks for."""
+"""Which engine `auto` chooses for a weights file, how it explains that, and what a named engine needs."""
 
 import re
 from pathlib import Path
@@ -8,8 +8,8 @@ import pytest
 from small_graph import SIZE, write_graph
 
 from bisenetformer_ros.errors import EngineError
-from bisenetformer_ros.inference.engines import open_engine
-from bisenetformer_ros.inference.engines.auto import explain_choice
+from bisenetformer_ros.inference.engines.opening import open_engine
+from bisenetformer_ros.inference.engines.switching import explain_choice
 from bisenetformer_ros.inference.graph.cache import cache_folder, graph_name
 
 pytest.importorskip("openvino", reason="OpenVINO is not installed")
@@ -19,18 +19,20 @@ FRAME = np.full((*SIZE, 3), 200, np.uint8)
 
 @pytest.fixture(autouse=True)
 def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The folder where files of weights are looked for: empty."""
+    """The cache folder, empty."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    return cache_folder()
+    folder = cache_folder()
+    folder.mkdir()
+    return folder
 
 
 def put_graph(folder: Path, weights: Path, precision: str = "fp32", task: str = "semantic") -> Path:
-    """A graph under the name that one of `weights` has; it sees red alone."""
+    """A graph under the name of one built from `weights`; it only sees red."""
     path = folder / graph_name(weights, task, SIZE, precision)
     return write_graph(path, precision, dynamic_batch=False, task=task)
 
 
-def test_openvino_is_taken_for_semantic_frames_that_there_is_a_graph_for(cache: Path, random_weights: Path) -> None:
+def test_openvino_serves_semantic_frames_of_a_size_with_a_graph(cache: Path, random_weights: Path) -> None:
     put_graph(cache, random_weights)
     engine = open_engine(random_weights, "semantic", device="cpu")
     assert engine.segment([FRAME], 0.5, 0.5)[0].label_map.all()
@@ -39,18 +41,18 @@ def test_openvino_is_taken_for_semantic_frames_that_there_is_a_graph_for(cache: 
     assert engine.name == "torch"
 
 
-def test_without_a_graph_pytorch_is_taken_and_the_command_told(cache: Path, random_weights: Path) -> None:
+def test_without_a_graph_pytorch_serves_and_the_command_is_reported(cache: Path, random_weights: Path) -> None:
     engine = open_engine(random_weights, "semantic", device="cpu", precision="fp32")
     engine.segment([FRAME], 0.5, 0.5)
     path = cache / graph_name(random_weights, "semantic", SIZE, "fp32")
     command = f"bisenetformer export {random_weights} {path} --size 6x8 --task semantic --precision fp32"
     assert explain_choice(engine) == (
-        f"torch on cpu, fp32; openvino has no file for frames of this size (to make it: {command}); "
+        f"torch on cpu, fp32; openvino has no file for frames of this size (to build it: {command}); "
         "slower here: onnxruntime; only for NVIDIA GPUs: tensorrt"
     )
 
 
-def test_a_damaged_graph_is_passed_over_and_told(cache: Path, random_weights: Path) -> None:
+def test_a_damaged_graph_is_passed_over_and_reported(cache: Path, random_weights: Path) -> None:
     path = put_graph(cache, random_weights)
     path.write_bytes(path.read_bytes()[:100])
     engine = open_engine(random_weights, "semantic", device="cpu", precision="fp32")
@@ -67,39 +69,39 @@ def test_pytorch_is_the_fastest_for_the_panoptic_task_on_a_cpu(cache: Path, rand
     )
 
 
-def test_a_graph_of_other_weights_is_not_taken(cache: Path, random_weights: Path, tmp_path: Path) -> None:
+def test_a_graph_of_other_weights_has_another_name(cache: Path, random_weights: Path, tmp_path: Path) -> None:
     changed = tmp_path / random_weights.name
     changed.write_bytes(random_weights.read_bytes() + b" ")
     assert graph_name(changed, "semantic", SIZE, "fp32") != graph_name(random_weights, "semantic", SIZE, "fp32")
 
 
 @pytest.mark.parametrize("name", ["onnxruntime", "openvino"])
-def test_a_named_engine_runs_the_graphs_of_the_weights(cache: Path, random_weights: Path, name: str) -> None:
+def test_a_named_engine_opens_the_graphs_of_the_weights(cache: Path, random_weights: Path, name: str) -> None:
     put_graph(cache, random_weights)
     engine = open_engine(random_weights, "semantic", name, "cpu")
     assert engine.segment([FRAME], 0.5, 0.5)[0].label_map.all()
     assert (engine.name, engine.frame_size) == (name, SIZE)
-    with pytest.raises(EngineError, match=r"frames of 32x32 \(height x width\); make it: bisenetformer export"):
+    with pytest.raises(EngineError, match=r"frames of 32x32 \(height x width\); build it: bisenetformer export"):
         engine.segment([np.zeros((32, 32, 3), np.uint8)], 0.5, 0.5)
 
 
 @pytest.mark.parametrize("name", ["onnxruntime", "openvino"])
 def test_a_named_engine_without_a_graph_is_an_error_with_the_command(random_weights: Path, name: str) -> None:
-    words = f"engine {name} has no file of {re.escape(random_weights.name)} for the panoptic task; make one"
+    words = f"engine {name} has no file of {re.escape(random_weights.name)} for the panoptic task; build one"
     with pytest.raises(EngineError, match=words):
         open_engine(random_weights, "panoptic", name, "cpu")
 
 
-def test_integers_are_taken_where_they_are_asked_for(cache: Path, random_weights: Path) -> None:
+def test_an_int8_graph_is_opened_on_request(cache: Path, random_weights: Path) -> None:
     put_graph(cache, random_weights, "int8")
     assert open_engine(random_weights, "semantic", "openvino", "cpu", "int8").precision == "int8"
 
 
-def test_the_command_for_integers_asks_for_pictures(random_weights: Path) -> None:
+def test_the_command_for_int8_asks_for_images(random_weights: Path) -> None:
     with pytest.raises(EngineError, match="--precision int8 --calibrate IMAGES"):
         open_engine(random_weights, "semantic", "openvino", "cpu", "int8")
 
 
-def test_openvino_on_a_gpu_is_refused_before_a_file_is_asked_for(random_weights: Path) -> None:
-    with pytest.raises(EngineError, match="runs on the CPU alone"):
+def test_openvino_on_a_gpu_is_rejected_before_a_file_is_asked_for(random_weights: Path) -> None:
+    with pytest.raises(EngineError, match="only runs on the CPU"):
         open_engine(random_weights, "semantic", "openvino", "cuda")

@@ -81,7 +81,7 @@ def test_the_doctor_tells_of_a_graph_that_is_missing_and_of_one_that_is_stale(
 def test_the_node_makes_the_graph_and_changes_to_it_while_it_works(graph, process, camera, cache):
     assert graph.set_parameter("build_engine", True) == (True, "")
     with graph.listening({"mask": Image}) as messages:
-        graph.wait_for(lambda: "has been at work for" in graph.status("model").message, "the command", camera.send)
+        graph.wait_for(lambda: "has been running for" in graph.status("model").message, "the command", camera.send)
         messages["mask"].clear()
         graph.wait_for(lambda: messages["mask"], "a mask while the graph is made", camera.send)
         graph.wait_for(lambda: graph.values("model")["engine"] == "openvino", "the new engine", camera.send)

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from bisenetformer_ros.inference.engines.processor import computes_bf16
+from bisenetformer_ros.machine import computes_bf16
 
 
 @pytest.mark.parametrize(

@@ -4,24 +4,24 @@ import numpy as np
 import pytest
 
 from bisenetformer_ros.errors import InputError
-from bisenetformer_ros.inference.engines import open_engine
-from bisenetformer_ros.inference.engines.by_frame_size import EngineByFrameSize
+from bisenetformer_ros.inference.engines.opening import open_engine
+from bisenetformer_ros.inference.engines.switching import SwitchingEngine
 
 SMALL, LARGE = np.full((32, 64, 3), 90, np.uint8), np.full((64, 32, 3), 90, np.uint8)
 
 
 @pytest.fixture(scope="module")
 def engines(random_weights: Path) -> list:
-    """Two that can be told apart by their precision."""
+    """Two engines that differ in their precision."""
     return [open_engine(random_weights, "semantic", "torch", "cpu", precision) for precision in ("fp32", "bf16")]
 
 
-def test_frames_of_the_size_go_to_its_engine_and_others_to_the_general_one(engines: list) -> None:
-    engine = EngineByFrameSize(engines[0])
+def test_frames_go_to_the_engine_that_serves_their_size_and_others_to_the_first(engines: list) -> None:
+    engine = SwitchingEngine(engines[0])
     used = []
     for frame, added in ((SMALL, False), (SMALL, True), (LARGE, False)):
         if added:
-            engine.add((32, 64), engines[1])
+            engine.serve((32, 64), engines[1])
         (result,) = engine.segment([frame], 0.5, 0.5)
         assert result.label_map.shape == frame.shape[:2]
         used.append((engine.name, engine.device, engine.precision))
@@ -29,15 +29,15 @@ def test_frames_of_the_size_go_to_its_engine_and_others_to_the_general_one(engin
     assert engine.frame_counts == {(32, 64): 2, (64, 32): 1}
 
 
-def test_it_looks_like_the_general_engine_before_the_first_frame(engines: list) -> None:
-    engine = EngineByFrameSize(engines[0])
+def test_it_describes_the_first_engine_before_the_first_frame(engines: list) -> None:
+    engine = SwitchingEngine(engines[0])
     for name in ("name", "device", "precision", "task", "metadata"):
         assert getattr(engine, name) == getattr(engines[0], name)
 
 
 @pytest.mark.parametrize("frames", [[], [np.zeros((4, 4), np.uint8)], ["a"]])
-def test_wrong_frames_are_refused_as_ever_and_not_counted(engines: list, frames: list) -> None:
-    engine = EngineByFrameSize(engines[0])
+def test_invalid_frames_are_rejected_and_not_counted(engines: list, frames: list) -> None:
+    engine = SwitchingEngine(engines[0])
     with pytest.raises(InputError):
         engine.segment(frames, 0.5, 0.5)
     assert not engine.frame_counts

@@ -1,0 +1,233 @@
+"""Faster engines for the sizes of the incoming frames, built and opened while the node works with another engine."""
+
+import time
+from collections.abc import Callable
+from concurrent.futures import Future, wait
+from enum import Enum
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+
+from bisenetformer_ros.errors import BiSeNetFormerError
+from bisenetformer_ros.in_thread import in_thread
+from bisenetformer_ros.inference.engines.base import Engine
+from bisenetformer_ros.inference.engines.opening import open_plan
+from bisenetformer_ros.inference.engines.plan import BuildStep, EnginePlan, plan_faster, shell_line
+from bisenetformer_ros.inference.engines.switching import SwitchingEngine
+from bisenetformer_ros.inference.graph.cache import cache_problem
+from bisenetformer_ros.ros.node.engine_builder import STOP_WITHIN_S, EngineBuilder
+from bisenetformer_ros.segmenter import Segmenter
+
+POLL_PERIOD_S = 5.0
+"""How often a file built by hand is looked for."""
+MIN_FRAMES = 5
+"""An engine is looked for once this many frames of a size have arrived."""
+MAX_SIZES = 3
+"""Further sizes of a camera that keeps changing its size stay with the engine for all sizes."""
+GREY = 128
+
+
+class EngineState(Enum):
+    """How far the engine for one frame size is from serving; the value says why."""
+
+    MISSING = "its file does not exist"
+    STALE = "its file cannot be opened: damaged, or built for another machine"
+    REFUSED = "its file could not be built, or does not work although it was: not retried until the input changes"
+    BUILDING = "a command builds its file"
+    OPENING = "its file is being opened"
+    SERVING = "it is open and warm"
+
+
+WAITING = (EngineState.MISSING, EngineState.STALE, EngineState.REFUSED)
+"""The states that wait for a file built by hand or for leave to build it."""
+
+
+class Logger(Protocol):
+    """What this module needs of a node's logger."""
+
+    def info(self, message: str) -> Any: ...
+    def warning(self, message: str) -> Any: ...
+
+
+class EngineSwitch:
+    """Brings the engine of one plan into service.
+
+    Attributes:
+        state: The current state; SERVING is final.
+        engine: The open engine once SERVING.
+    """
+
+    def __init__(
+        self, plan: EnginePlan, frame_size: tuple[int, int], may_build: Callable[[], bool], logger: Logger
+    ) -> None:
+        """
+        Args:
+            plan: For frames of (height, width) `frame_size`.
+            may_build: Whether commands may be run now.
+            logger: Gets each problem once and, from another thread, the output of commands.
+        """
+        self.state = EngineState.MISSING
+        self.engine: Engine | None = None
+        self._plan, self._frame_size = plan, frame_size
+        self._may_build, self._logger = may_build, logger
+        self._reason, self._warned = f"{plan.path.name} is missing", ""
+        self._poll_at = self._started_at = 0.0
+        self._opened: int | None = None
+        """When the file that was opened last had been modified."""
+        self._built: dict[BuildStep, int | None] = {}
+        """Step that was run → when its source had been modified."""
+        self._opening: Future[Engine] | None = None
+        self._builder: EngineBuilder | None = None
+
+    @property
+    def problem(self) -> str:
+        """Why the engine does not serve yet and what to do; empty once it does."""
+        if self.state is EngineState.SERVING:
+            return ""
+        text = f"{self._plan.engine} does not serve yet: {self._reason}"
+        if self.state is EngineState.BUILDING:
+            return f"{text} has been running for {time.monotonic() - self._started_at:.0f} s"
+        if self.state is EngineState.OPENING:
+            return text
+        if self.state is EngineState.REFUSED:
+            text += (
+                "; the node does not retry: fix the cause, then run the command yourself or configure the node again"
+            )
+        else:
+            text += f"; run `{self._plan.build_command()}`, or set build_engine to have the node do it"
+        unusable = cache_problem()
+        return f"{text}; {unusable}" if unusable else text
+
+    def update(self) -> None:
+        """Go to the next state if its time has come. Call it periodically in the main thread; it does not wait."""
+        if self._opening is not None and self.state is EngineState.OPENING:
+            self._check_opening(self._opening)
+        elif self._builder is not None and self.state is EngineState.BUILDING:
+            self._check_build(self._builder)
+        if self.state in WAITING and time.monotonic() >= self._poll_at:
+            self._poll_at = time.monotonic() + POLL_PERIOD_S
+            self._poll()
+        if self.state in WAITING and self._reason != self._warned:
+            self._warned = self._reason
+            self._logger.warning(self.problem)
+
+    def close(self) -> None:
+        """Stop what is running, within 2 * STOP_WITHIN_S."""
+        if self._builder is not None:
+            self._builder.stop()
+        if self._opening is not None:
+            wait([self._opening], STOP_WITHIN_S)
+
+    def _poll(self) -> None:
+        modified = _modified_ns(self._plan.path)
+        if modified is not None and modified != self._opened:
+            self._opened = modified
+            self._opening = in_thread(self._open_warm, f"opening {self._plan.engine}")
+            self.state, self._reason = EngineState.OPENING, f"{self._plan.path.name} is being opened"
+        elif self._may_build():
+            self._build(self._plan.pending()[0])
+
+    def _build(self, step: BuildStep) -> None:
+        command, modified = f"`{shell_line([step])}`", _modified_ns(step.source)
+        if step in self._built and self._built[step] == modified:
+            if self.state is not EngineState.REFUSED:
+                self.state, self._reason = EngineState.REFUSED, f"{command} did not help: {self._reason}"
+            return
+        self._built[step] = modified
+        try:
+            self._builder = EngineBuilder(step.arguments, self._logger.info)
+        except OSError as error:  # no room for another process
+            self.state, self._reason = EngineState.REFUSED, f"{command} could not be started: {error}"
+            return
+        self.state, self._reason, self._started_at = EngineState.BUILDING, command, time.monotonic()
+
+    def _check_build(self, builder: EngineBuilder) -> None:
+        code = builder.exit_code()
+        if code == 0:
+            self.state, self._reason = EngineState.MISSING, f"{self._plan.path.name} is missing"
+            self._poll_at = 0.0
+        elif code is not None:
+            ending = f"exit code {code}" if code > 0 else f"signal {-code}"
+            self.state = EngineState.REFUSED
+            self._reason = f"{self._reason} failed with {ending}: {builder.last_lines()}"
+
+    def _open_warm(self) -> Engine:
+        engine = open_plan(self._plan)
+        engine.segment([np.full((*self._frame_size, 3), GREY, np.uint8)], 0.5, 0.5)
+        return engine
+
+    def _check_opening(self, opening: "Future[Engine]") -> None:
+        if not opening.done():
+            return
+        error = opening.exception()
+        if error is None:
+            self.state, self.engine = EngineState.SERVING, opening.result()
+            return
+        is_ours = isinstance(error, BiSeNetFormerError)
+        self.state, self._reason = EngineState.STALE, str(error) if is_ours else f"{type(error).__name__}: {error}"
+        self._poll_at = 0.0
+
+
+class EngineSwitcher:
+    """Gives the segmenter faster engines as they become ready, one per frame size."""
+
+    def __init__(
+        self, segmenter: Segmenter, weights: Path, precision: str, may_build: Callable[[], bool], logger: Logger
+    ) -> None:
+        """
+        Args:
+            segmenter: Its engine, which takes frames of any size, is wrapped.
+            weights: File that the segmenter runs.
+            precision: As the node was asked for.
+            may_build, logger: See `EngineSwitch`.
+        """
+        self._general = segmenter.engine
+        segmenter.engine = self._engine = SwitchingEngine(segmenter.engine)
+        self._weights, self._precision = weights, precision
+        self._may_build, self._logger = may_build, logger
+        self._switches: dict[tuple[int, int], EngineSwitch | None] = {}
+        """None for a size that no engine serves faster."""
+
+    @property
+    def problem(self) -> str:
+        """Why faster engines do not serve yet and what to do; empty if there is nothing to do."""
+        return "; ".join(switch.problem for switch in self._switches.values() if switch and switch.problem)
+
+    def update(self) -> None:
+        """See `EngineSwitch.update`."""
+        for size, count in self._engine.frame_counts.copy().items():
+            if count >= MIN_FRAMES and size not in self._switches and len(self._switches) < MAX_SIZES:
+                self._switches[size] = self._plan(size)
+        for size, switch in self._switches.items():
+            if switch is not None and switch.state is not EngineState.SERVING:
+                switch.update()
+                if switch.engine is not None:
+                    self._serve(size, switch.engine)
+
+    def close(self) -> None:
+        """Stop what is running."""
+        for switch in self._switches.values():
+            if switch is not None:
+                switch.close()
+
+    def _plan(self, frame_size: tuple[int, int]) -> EngineSwitch | None:
+        try:
+            plan = plan_faster(self._weights, self._general.task, self._general.device, self._precision, frame_size)
+        except OSError as error:
+            self._logger.warning(f"no faster engine can be looked for: {error}")
+            return None
+        return EngineSwitch(plan, frame_size, self._may_build, self._logger) if plan else None
+
+    def _serve(self, frame_size: tuple[int, int], engine: Engine) -> None:
+        self._engine.serve(frame_size, engine)
+        height, width = frame_size
+        self._logger.info(f"frames of {width}x{height} go to {engine.name} on {engine.device}, {engine.precision}")
+
+
+def _modified_ns(path: Path) -> int | None:
+    """Time of the last modification in ns; None if the file does not exist or cannot be seen."""
+    try:
+        return path.stat().st_mtime_ns
+    except OSError:
+        return None

@@ -1,0 +1,89 @@
+"""Which files a graph engine needs and how they are built, decided without any engine or GPU."""
+
+from importlib.machinery import ModuleSpec
+from pathlib import Path
+
+import pytest
+
+from bisenetformer_ros.errors import EngineError
+from bisenetformer_ros.inference.engines import plan
+from bisenetformer_ros.inference.engines.capabilities import ENGINE_PRECISIONS, PRECISIONS
+from bisenetformer_ros.inference.engines.plan import graph_precision, plan_engine, plan_faster
+from bisenetformer_ros.inference.graph.contract import GRAPH_PRECISIONS
+
+SIZE = (480, 640)
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The cache folder, which does not exist."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    return tmp_path / "cache" / "bisenetformer_ros"
+
+
+@pytest.fixture
+def weights(tmp_path: Path) -> Path:
+    path = tmp_path / "street.safetensors"
+    path.write_bytes(b"weights")
+    return path
+
+
+@pytest.fixture
+def everything_installed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(plan, "find_spec", lambda name: ModuleSpec(name, None))
+
+
+@pytest.mark.usefixtures("everything_installed")
+def test_bf16_on_cuda_is_left_to_pytorch_which_is_the_only_engine_for_it(weights: Path) -> None:
+    """A graph in fp16 would be built for minutes, rejected for its precision, and built again."""
+    assert plan_faster(weights, "semantic", "cuda:0", "bf16", SIZE) is None
+    with pytest.raises(
+        EngineError, match=r"tensorrt does not support .*'bf16' on cuda, .* set engine to torch"
+    ):
+        plan_engine("tensorrt", weights, "semantic", "cuda:0", "bf16", SIZE)
+
+
+@pytest.mark.usefixtures("everything_installed")
+@pytest.mark.parametrize(("precision", "of_graph"), [("auto", "fp16"), ("fp32", "fp32"), ("fp16", "fp16")])
+def test_tensorrt_gets_a_graph_in_the_precision_it_is_asked_for(
+    weights: Path, cache: Path, precision: str, of_graph: str
+) -> None:
+    planned = plan_faster(weights, "panoptic", "cuda:0", precision, SIZE)
+    assert (planned.engine, planned.device, planned.precision) == ("tensorrt", "cuda:0", precision)
+    graph, engine = (cache / f"street-9a129038d9a0-panoptic-480x640-{of_graph}{end}" for end in (".onnx", ".engine"))
+    options = f"--size 480x640 --task panoptic --precision {of_graph}"
+    assert planned.build_command() == (
+        f"bisenetformer export {weights} {graph} {options} && bisenetformer build-engine {graph} {engine}"
+    )
+
+
+@pytest.mark.parametrize("engine", ["onnxruntime", "openvino", "tensorrt"])
+def test_every_supported_precision_has_a_graph_and_no_other(engine: str) -> None:
+    for device, supported in ENGINE_PRECISIONS[engine].items():
+        for precision in PRECISIONS:
+            if precision in ("auto", *supported):
+                assert graph_precision(engine, device, precision) in GRAPH_PRECISIONS
+            else:
+                with pytest.raises(EngineError, match=f"does not support precision '{precision}' on {device}"):
+                    graph_precision(engine, device, precision)
+
+
+def test_only_missing_files_are_built_and_the_last_one_always(weights: Path, cache: Path) -> None:
+    planned = plan_engine("tensorrt", weights, "semantic", "cuda", "fp16", SIZE)
+    export, build = planned.steps
+    assert planned.pending() == [export, build]
+    assert not cache.exists()
+    cache.mkdir(parents=True)
+    export.path.touch()
+    assert planned.pending() == [build]
+    planned.path.touch()
+    assert planned.is_built
+    assert planned.pending() == [build]  # asked for only if the engine file turned out to be unusable
+
+
+def test_a_file_beside_the_weights_comes_first(weights: Path, cache: Path) -> None:
+    in_cache = plan_engine("openvino", weights, "semantic", "cpu", "bf16", SIZE).path
+    assert in_cache.parent == cache
+    beside = weights.parent / in_cache.name
+    beside.touch()
+    assert plan_engine("openvino", weights, "semantic", "cpu", "bf16", SIZE).path == beside

@@ -1,0 +1,110 @@
+"""What must not end the node, and what must end it in time with exit code 0: real processes with odd engines."""
+
+import signal
+import time
+from pathlib import Path
+
+import pytest
+from diagnostic_msgs.msg import DiagnosticStatus
+from sensor_msgs.msg import Image
+
+SLEEPING_NODE = Path(__file__).parents[3] / "tools" / "ros_overhead" / "sleeping_node.py"
+FOREVER_MS = "1e9"
+
+SHUT_DOWN = f"""
+import sys, runpy, rclpy
+module = runpy.run_path({str(SLEEPING_NODE)!r})
+def segment(*_):
+    rclpy.shutdown()
+    raise RuntimeError("the context is gone")
+module["SleepingEngine"].segment = segment
+sys.argv[1:1] = ["48", "80", "0"]
+sys.exit(module["main"]())
+"""
+"""An engine that shuts ROS down, as another part of the process may do."""
+
+FAILING_CALLBACKS = """
+import sys
+from bisenetformer_ros.ros.node import engine_switcher, segmentation_node
+def fail(*_):
+    raise OSError("no such thing")
+engine_switcher.EngineSwitcher.update = fail
+segmentation_node.SegmentationNode._watch_publishers = fail
+segmentation_node.Camera._on_camera_info = fail
+sys.exit(segmentation_node.main())
+"""
+
+
+def parameters(**values: str) -> list[str]:
+    values = {"diagnostic_updater.period": "0.2", **values}
+    return ["--ros-args", *(word for name, value in values.items() for word in ("-p", f"{name}:={value}"))]
+
+
+@pytest.fixture
+def hanging(graph, start):
+    """A node whose engine hangs in the first frame while newer ones arrive."""
+    graph.forget_diagnostics()
+    process = start(str(SLEEPING_NODE), "48", "80", FOREVER_MS, *parameters())
+    graph.wait_until_active(process)
+    with graph.camera() as camera, graph.listening({"mask": Image}):
+        graph.wait_for(
+            lambda: int(graph.values("/image_raw").get("dropped.replaced_by_newer", 0)), "a replaced frame", camera.send
+        )
+        yield process
+
+
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
+def test_a_hung_inference_does_not_keep_the_node_from_ending(hanging, how):
+    assert hanging.stop(how) == 0
+    assert "engine sleep has not finished its frame" in hanging.output()
+    assert "Traceback" not in hanging.output()
+
+
+def test_further_signals_do_not_change_the_exit_code(hanging):
+    while hanging.alive():
+        hanging.send(signal.SIGINT)
+        time.sleep(0.1)
+    assert hanging.stop() == 0
+    assert "Traceback" not in hanging.output()
+
+
+def test_deactivating_reports_an_engine_that_hangs(graph, hanging):
+    assert not graph.change_state("deactivate")
+    graph.wait_for_status("model", DiagnosticStatus.ERROR, "could not deactivate: engine sleep has not finished")
+    assert hanging.alive()
+
+
+def test_a_finalized_context_ends_the_node(graph, start):
+    graph.forget_diagnostics()
+    process = start("-c", SHUT_DOWN, *parameters())
+    graph.wait_until_active(process)
+    with graph.camera() as camera, graph.listening({"mask": Image}):
+        graph.wait_for(lambda: not process.alive(), "the end of the node", camera.send)
+    assert process.stop() == 0
+    assert "Traceback" not in process.output()
+
+
+def test_no_callback_ends_the_node_and_each_failure_is_logged_once(graph, start, weights):
+    graph.forget_diagnostics()
+    process = start("-c", FAILING_CALLBACKS, *parameters(model=str(weights), task="semantic"))
+    graph.wait_until_active(process)
+    with graph.camera() as camera, graph.listening({"mask": Image}) as messages:
+        graph.wait_for(lambda: len(messages["mask"]) > 10, "masks", camera.send)
+    assert process.stop() == 0
+    assert process.output().count("OSError: no such thing") == 3
+
+
+def test_a_cache_that_cannot_be_created_is_a_warning(graph, start, weights):
+    pytest.importorskip("openvino", reason="nothing else is faster than PyTorch on a CPU")
+    graph.forget_diagnostics()
+    arguments = parameters(model=str(weights), task="semantic", build_engine="true")
+    process = start("-m", "bisenetformer_ros.ros.node.segmentation_node", *arguments, XDG_CACHE_HOME="/dev/null")
+    graph.wait_until_active(process)
+    words = "the cache folder /dev/null/bisenetformer_ros cannot be written: set XDG_CACHE_HOME"
+    with graph.camera() as camera, graph.listening({"mask": Image}) as messages:
+        graph.wait_for_status("model", DiagnosticStatus.WARN, "openvino does not serve yet", words, every=camera.send)
+        messages["mask"].clear()
+        graph.wait_for(lambda: messages["mask"], "a mask", camera.send)
+    assert words in process.output()
+    assert process.stop() == 0
+    assert "Traceback" not in process.output()
