@@ -1,4 +1,4 @@
-"""The message interface: what other people's nodes compile and record against."""
+"""The message interface, which other nodes and recordings depend on."""
 
 import json
 from pathlib import Path
@@ -54,7 +54,7 @@ FIELDS = {
 }
 
 # RIHS01 hashes of the real vision_msgs, tag 4.1.1 of github.com/ros-perception/vision_msgs, as rosidl wrote them to
-# share/vision_msgs/msg/*.json. Equal hashes: nodes built against either understand each other.
+# share/vision_msgs/msg/*.json. With equal hashes, nodes built against either are compatible.
 VISION_MSGS_HASHES = {
     "BoundingBox2D": "RIHS01_008eacbb0cf8f26e83795547bed013eec3675485ef386ec056d80eaaf1c1ce2f",
     "Detection2D": "RIHS01_0d12b69df5c593b3455b7346fac8205437a7d4bcb09b9e0e0b2dde787ded38ea",
@@ -68,23 +68,23 @@ VISION_MSGS_HASHES = {
 }
 
 
-def test_every_message_file_is_in_the_table() -> None:
+def test_the_table_has_every_message_file() -> None:
     assert {file.stem for file in MESSAGE_FILES} == set(FIELDS)
 
 
 @pytest.mark.parametrize("name", FIELDS)
-def test_fields_and_their_order(name: str) -> None:
+def test_fields_in_order(name: str) -> None:
     assert list(getattr(msg, name).get_fields_and_field_types().items()) == list(FIELDS[name].items())
 
 
 @pytest.mark.parametrize("file", MESSAGE_FILES, ids=lambda file: file.stem)
-def test_every_field_is_explained(file: Path) -> None:
+def test_every_field_has_a_comment(file: Path) -> None:
     definitions = [line for line in file.read_text(encoding="utf-8").splitlines() if line and not line.startswith("#")]
-    unexplained = [line for line in definitions if not line.partition("#")[2].strip()]
-    assert unexplained == []
+    without_comment = [line for line in definitions if not line.partition("#")[2].strip()]
+    assert without_comment == []
 
 
-def test_segments_survive_the_wire() -> None:
+def test_segments_round_trip() -> None:
     segment = msg.Segment(
         id=65535,
         class_id=254,
@@ -100,14 +100,14 @@ def test_segments_survive_the_wire() -> None:
     assert deserialize_message(serialize_message(sent), msg.SegmentArray) == sent
 
 
-def test_label_map_survives_the_wire() -> None:
+def test_label_map_round_trip() -> None:
     sent = msg.LabelMap(
         class_ids=[0, 1], class_names=["road", "car"], is_thing=[False, True], colors=[ColorRGBA(r=1.0), ColorRGBA()]
     )
     assert deserialize_message(serialize_message(sent), msg.LabelMap) == sent
 
 
-def test_the_underlay_has_the_types_that_are_compared() -> None:
+def test_the_table_has_the_types_of_the_underlay() -> None:
     built = {file.stem for file in (ROOT / "tools" / "vision_msgs_underlay" / "msg").glob("*.msg")}
     assert built == set(VISION_MSGS_HASHES)
 

@@ -1,1 +1,1 @@
-"""The ROS 2 node: messages in, messages out. Nothing else in the package imports ROS."""
+"""The ROS 2 layer: node, health and replay. Nothing else in the package imports ROS."""

@@ -1,4 +1,4 @@
-"""The types that are written into bags are those of a live graph, by the hashes that rosidl computed of them."""
+"""The types written to bags equal those of a live graph, by the type hashes of rosidl."""
 
 import json
 from pathlib import Path
@@ -19,7 +19,7 @@ USED = {
 
 
 @pytest.mark.parametrize(("package", "name"), [(package, name) for package, names in USED.items() for name in names])
-def test_types_are_those_of_the_graph(package: str, name: str) -> None:
+def test_types_equal_those_of_the_graph(package: str, name: str) -> None:
     full_name = f"{package}/msg/{name}"
     description = json.loads(Path(get_package_share_directory(package), "msg", f"{name}.json").read_text())
     (expected,) = (entry["hash_string"] for entry in description["type_hashes"] if entry["type_name"] == full_name)
