@@ -1,4 +1,4 @@
-"""What is read from a bag is what was put into it, stamp by stamp and pixel by pixel."""
+"""Images read from a bag equal those written to it, stamps and pixels."""
 
 from pathlib import Path
 
@@ -85,14 +85,14 @@ def test_one_of_several_topics_is_chosen(write_bag, image) -> None:
         assert choose_image_topic(opened, None, "--topic", others=["/left"]).name == "/right"
 
 
-def test_a_bag_without_images_says_what_it_has(write_bag, header) -> None:
+def test_the_error_for_a_bag_without_images_lists_its_topics(write_bag, header) -> None:
     bag = write_bag({"/chatter": [header(0)]})
     with pytest.raises(InputError, match=r"no image topics; .*\n  /chatter  std_msgs/msg/Header  1 message$"):
         open_bag(bag)
 
 
 @pytest.mark.parametrize("length", [0, 11, 12, 40])
-def test_a_message_that_is_cut_is_no_image_and_says_so(write_bag, image, length) -> None:
+def test_a_truncated_message_is_reported(write_bag, image, length) -> None:
     path = write_bag({"/camera": [image(0, PICTURES[0])]})
     with Bag(path) as bag:
         (whole,) = bag_images(path, bag.messages())

@@ -1,4 +1,4 @@
-"""Bags of others, bags with parts missing, and what is said about them."""
+"""Bags of other writers, damaged bags, and their error messages."""
 
 import os
 from collections.abc import Callable
@@ -15,7 +15,7 @@ from bisenetformer_ros.bags.reader import Bag, is_bag
 from bisenetformer_ros.errors import InputError
 
 NOISE = np.random.default_rng(0).integers(0, 256, (20, 40, 60, 3), np.uint8)
-"""Does not get smaller by compression, so that every offset lies in the midst of it."""
+"""Incompressible, so that truncation at any fraction cuts into the images."""
 
 ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
 LISTED = (
@@ -104,7 +104,7 @@ def check_foreign(path: Path) -> None:
     ],
 )
 @pytest.mark.parametrize("share", [0.0, 0.001, 0.3, 0.7, 0.999])
-def test_a_cut_bag_is_refused_with_what_its_metadata_lists(drive, storage, compression, share) -> None:
+def test_the_error_for_a_truncated_bag_lists_its_metadata(drive, storage, compression, share) -> None:
     bag = drive(storage, compression)
     assert read_all(bag) == 21
     os.truncate(data_file(bag), int(share * data_file(bag).stat().st_size))
@@ -114,7 +114,9 @@ def test_a_cut_bag_is_refused_with_what_its_metadata_lists(drive, storage, compr
 
 @pytest.mark.parametrize("compression", [CompressionMode.NONE, CompressionMode.STORAGE])
 @pytest.mark.parametrize("share", [0.4, 0.8])
-def test_a_cut_mcap_alone_is_refused_with_what_precedes_the_damage(write_bag, image, compression, share) -> None:
+def test_the_error_for_a_truncated_mcap_lists_the_topics_before_the_damage(
+    write_bag, image, compression, share
+) -> None:
     pictures = np.random.default_rng(0).integers(0, 256, (20, 200, 300, 3), np.uint8)  # several chunks
     file = data_file(write_bag({"/camera": list(map(image, range(20), pictures))}, StoragePlugin.MCAP, compression))
     os.truncate(file, int(share * file.stat().st_size))
@@ -126,7 +128,7 @@ def test_a_cut_mcap_alone_is_refused_with_what_precedes_the_damage(write_bag, im
     assert 0 < count < 20
 
 
-def test_a_cut_database_alone_is_refused_with_the_topics_that_can_be_read(drive) -> None:
+def test_the_error_for_a_truncated_database_lists_the_readable_topics(drive) -> None:
     file = data_file(drive(StoragePlugin.SQLITE3))
     os.truncate(file, int(0.5 * file.stat().st_size))
     with pytest.raises(
@@ -138,7 +140,7 @@ def test_a_cut_database_alone_is_refused_with_the_topics_that_can_be_read(drive)
         read_all(file)
 
 
-def test_damage_in_the_midst_is_told_with_where_it_is(drive) -> None:
+def test_the_error_for_damage_in_the_middle_tells_its_position(drive) -> None:
     bag = drive(StoragePlugin.MCAP, CompressionMode.MESSAGE)
     data = data_file(bag).read_bytes()
     position = data.find(ZSTD_MAGIC, len(data) // 2)  # where a compressed message begins
@@ -147,7 +149,7 @@ def test_damage_in_the_midst_is_told_with_where_it_is(drive) -> None:
         read_all(bag)
 
 
-def test_a_damaged_description_is_refused(drive) -> None:
+def test_damaged_metadata_is_rejected(drive) -> None:
     bag = drive()
     for content in ("nonsense: true", "{", "rosbag2_bagfile_information: 3"):
         (bag / "metadata.yaml").write_text(content)
@@ -157,7 +159,7 @@ def test_a_damaged_description_is_refused(drive) -> None:
             Bag(bag)
 
 
-def test_a_directory_without_description_names_the_files_that_can_be_read(drive) -> None:
+def test_the_error_for_missing_metadata_names_the_readable_files(drive) -> None:
     bag = drive()
     (bag / "metadata.yaml").unlink()
     with pytest.raises(InputError, match=r"no metadata\.yaml: read one of its files alone \(drive\.mcap\)"):
@@ -173,7 +175,7 @@ def test_a_directory_without_description_names_the_files_that_can_be_read(drive)
         ("film.mp4", "not a rosbag2"),
     ],
 )
-def test_what_is_no_bag_is_refused(tmp_path: Path, name, problem) -> None:
+def test_other_files_are_rejected(tmp_path: Path, name, problem) -> None:
     with pytest.raises(InputError, match=f"{name}: {problem}"):
         Bag(tmp_path / name)
     (tmp_path / "empty").mkdir()
@@ -182,7 +184,7 @@ def test_what_is_no_bag_is_refused(tmp_path: Path, name, problem) -> None:
         Bag(tmp_path / "empty")
 
 
-def test_a_topic_that_does_not_fit_is_refused_with_those_there_are(drive) -> None:
+def test_the_error_for_a_wrong_topic_lists_all_topics(drive) -> None:
     with Bag(drive()) as bag:
         assert bag.find("/camera", IMAGE_DECODERS, "--image-topic").count == 20
         with pytest.raises(InputError, match=rf"there is no topic /rear \(--image-topic\)\. The bag holds:\n{LISTED}"):
@@ -191,7 +193,7 @@ def test_a_topic_that_does_not_fit_is_refused_with_those_there_are(drive) -> Non
             bag.find("/chatter", IMAGE_DECODERS, "--image-topic")
 
 
-def test_messages_of_one_moment_can_be_asked_for(drive) -> None:
+def test_messages_are_read_by_time(drive) -> None:
     for storage in (StoragePlugin.MCAP, StoragePlugin.SQLITE3):
         bag = drive(storage, CompressionMode.NONE, storage.name)
         with Bag(bag) as opened:
@@ -201,14 +203,14 @@ def test_messages_of_one_moment_can_be_asked_for(drive) -> None:
             np.testing.assert_array_equal(image.read(), NOISE[13])
 
 
-def test_types_may_be_named_without_their_kind(tmp_path: Path) -> None:
+def test_type_names_without_msg_are_read(tmp_path: Path) -> None:
     path = tmp_path / "foreign.mcap"  # as some converters write them
     with open(path, "wb") as stream:
         write_foreign(Writer(stream), kind="sensor_msgs/Image")
     check_foreign(path)
 
 
-def test_a_file_of_compressed_messages_is_read_without_its_description(drive) -> None:
+def test_a_file_of_compressed_messages_is_read_without_metadata(drive) -> None:
     bag = drive(StoragePlugin.MCAP, CompressionMode.MESSAGE)
     with Bag(data_file(bag)) as alone:
         images = list(bag_images(bag, alone.messages(["/camera"])))

@@ -1,4 +1,4 @@
-"""What was recorded is read back, in every encoding of the images."""
+"""Recorded frames are read back, in every encoding of the images."""
 
 import numpy as np
 import pytest
@@ -40,7 +40,7 @@ def test_camera_and_labels_of_one_stamp(tmp_path, encoding) -> None:
     assert counts["/labels/label_info"] == 1
 
 
-def test_an_image_finds_its_calibration_in_the_bag(tmp_path) -> None:
+def test_calibration_precedes_its_image(tmp_path) -> None:
     """A reader that goes through the bag in its order knows the calibration when the image comes."""
     with DriveRecorder(tmp_path / "bag", BagFormat("mcap"), None, has_instances=False) as recorder:
         recorder.add(5, RGB, None, None)
@@ -51,7 +51,7 @@ def test_an_image_finds_its_calibration_in_the_bag(tmp_path) -> None:
         ]
 
 
-def test_the_classes_are_told(tmp_path) -> None:
+def test_class_names_are_recorded(tmp_path) -> None:
     with DriveRecorder(tmp_path / "bag", BagFormat("sqlite3"), CAMVID, has_instances=False) as recorder:
         recorder.add(5, RGB, MASK, None)
     with Reader(tmp_path / "bag") as reader:
@@ -61,7 +61,7 @@ def test_the_classes_are_told(tmp_path) -> None:
     assert (len(names), names[0], names[10], names[255]) == (12, "sky", "bicyclist", "unlabeled")
 
 
-def test_a_camera_alone_has_no_topics_of_labels(tmp_path) -> None:
+def test_a_camera_without_labels_has_no_label_topics(tmp_path) -> None:
     with DriveRecorder(tmp_path / "bag", BagFormat(), None, has_instances=False) as recorder:
         recorder.add(5, RGB, None, None)
     with Bag(tmp_path / "bag") as bag:

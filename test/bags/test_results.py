@@ -1,4 +1,4 @@
-"""The copy of a bag with results: everything that was in it, and every output of the node under its image's stamp."""
+"""A copy of a bag with results holds the source and every output of the node with its image's stamp."""
 
 import sqlite3
 from dataclasses import replace
@@ -98,7 +98,7 @@ def test_the_semantic_task_adds_no_segments(write_bag, image, tmp_path) -> None:
     )
 
 
-def test_results_of_an_earlier_run_make_way(write_bag, image, tmp_path) -> None:
+def test_results_of_an_earlier_run_are_replaced(write_bag, image, tmp_path) -> None:
     old = np.full((6, 8), 77, np.uint8)
     source = write_bag({"/camera/image_raw": [image(0, RGB)], "/bisenetformer/mask": [image(0, old)]})
     annotate(source, tmp_path / "out")
@@ -107,7 +107,7 @@ def test_results_of_an_earlier_run_make_way(write_bag, image, tmp_path) -> None:
 
 
 @pytest.mark.parametrize("storage", [StoragePlugin.MCAP, StoragePlugin.SQLITE3])
-def test_types_that_nobody_knows_are_copied_by_their_definition(image, tmp_path, storage) -> None:
+def test_unknown_types_are_copied_with_their_definition(image, tmp_path, storage) -> None:
     store = get_typestore(Stores.ROS2_HUMBLE)
     store.register(get_types_from_msg("std_msgs/Header header\nfloat64 torque  # Nm", "arm_msgs/msg/Joint"))
     with Writer(tmp_path / "drive", version=8, storage_plugin=storage) as writer:
@@ -122,7 +122,7 @@ def test_types_that_nobody_knows_are_copied_by_their_definition(image, tmp_path,
     assert copy.torque == 2.5
 
 
-def test_types_without_a_definition_are_left_out_and_named(write_bag, image, header, tmp_path) -> None:
+def test_types_without_a_definition_are_skipped_and_reported(write_bag, image, header, tmp_path) -> None:
     source = write_bag({"/camera/image_raw": [image(0, RGB)], "/joint": [header(0)]}, StoragePlugin.SQLITE3)
     with sqlite3.connect(source / "drive.db3") as database:  # as ROS 2 Humble records: no definitions
         database.execute("UPDATE topics SET type = 'arm_msgs/msg/Joint' WHERE name = '/joint'")

@@ -1,4 +1,4 @@
-"""Bags are written in every form, and read back by readers that are not ours."""
+"""Bags written in every format are read back by other readers."""
 
 import resource
 from pathlib import Path
@@ -8,8 +8,8 @@ from mcap.reader import make_reader
 from rosbags.interfaces import QosDurability
 from rosbags.rosbag2 import Reader
 
-from bisenetformer_ros.bags.message_types import messages as result_messages
 from bisenetformer_ros.bags.message_types import message_types
+from bisenetformer_ros.bags.message_types import messages as result_messages
 from bisenetformer_ros.bags.reader import Bag
 from bisenetformer_ros.bags.writer import BagWriter
 from bisenetformer_ros.errors import ConfigError, InputError
@@ -30,7 +30,7 @@ def write(path: Path, storage: str = "mcap", compression: str = "none") -> None:
 
 
 @pytest.mark.parametrize(("storage", "compression"), FORMS)
-def test_every_form_holds_the_messages_and_what_they_mean(tmp_path: Path, storage, compression) -> None:
+def test_every_format_holds_the_messages_and_their_definitions(tmp_path: Path, storage, compression) -> None:
     write(tmp_path / "bag", storage, compression)
     with Reader(tmp_path / "bag") as reader:
         received = [(c.topic, time_ns, bytes(data)) for c, time_ns, data in reader.messages()]
@@ -56,16 +56,16 @@ def test_another_reader_finds_the_definition_of_our_types(tmp_path: Path) -> Non
     assert b"uint16 class_id" in schemas["vision_msgs/msg/LabelInfo"].data
 
 
-def test_an_error_leaves_no_half_of_a_bag(tmp_path: Path) -> None:
-    with pytest.raises(RuntimeError, match="in the midst"), BagWriter(tmp_path / "bag") as writer:
+def test_an_error_leaves_no_partial_bag(tmp_path: Path) -> None:
+    with pytest.raises(RuntimeError, match="in the middle"), BagWriter(tmp_path / "bag") as writer:
         writer.add_topic("/header", "std_msgs/msg/Header")
-        raise RuntimeError("in the midst")
+        raise RuntimeError("in the middle")
     assert not (tmp_path / "bag").exists()
 
 
 @pytest.mark.parametrize("room", [0, 100, 500])
 @pytest.mark.parametrize(("storage", "compression"), FORMS)
-def test_a_disk_without_room_leaves_no_half_of_a_bag(tmp_path: Path, storage, compression, room) -> None:
+def test_a_full_disk_leaves_no_partial_bag(tmp_path: Path, storage, compression, room) -> None:
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (room, before[1]))  # of any file no more bytes can be written
     try:
@@ -76,7 +76,7 @@ def test_a_disk_without_room_leaves_no_half_of_a_bag(tmp_path: Path, storage, co
     assert not (tmp_path / "bag").exists()
 
 
-def test_a_disk_that_becomes_full_under_way_leaves_no_half_of_a_bag(tmp_path: Path) -> None:
+def test_a_disk_that_fills_up_leaves_no_partial_bag(tmp_path: Path) -> None:
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, before[1]))
     try:
@@ -90,7 +90,7 @@ def test_a_disk_that_becomes_full_under_way_leaves_no_half_of_a_bag(tmp_path: Pa
     assert not (tmp_path / "bag").exists()
 
 
-def test_nothing_is_overwritten_and_impossible_forms_are_refused(tmp_path: Path) -> None:
+def test_existing_paths_and_invalid_formats_are_rejected(tmp_path: Path) -> None:
     (tmp_path / "bag").mkdir()
     with pytest.raises(InputError, match="bag already exists"):
         BagWriter(tmp_path / "bag")
@@ -99,7 +99,7 @@ def test_nothing_is_overwritten_and_impossible_forms_are_refused(tmp_path: Path)
 
 
 @pytest.mark.parametrize(("storage", "compression"), [("mcap", "none"), ("sqlite3", "none")])
-def test_topics_are_taken_over_as_they_are(tmp_path: Path, storage, compression) -> None:
+def test_topics_are_copied_unchanged(tmp_path: Path, storage, compression) -> None:
     write(tmp_path / "first", storage, compression)
     with Bag(tmp_path / "first") as first, BagWriter(tmp_path / "second") as second:
         assert all(second.copy_topic(connection) for connection in first.connections)

@@ -21,7 +21,7 @@ def yard_labels(path: Path, num_labels: int) -> Path:
     return path
 
 
-def test_weights_stay_and_metadata_changes(
+def test_metadata_changes_and_weights_do_not(
     random_weights: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     labels, out = yard_labels(tmp_path / "yard.yaml", 11), tmp_path / "yard.safetensors"
@@ -54,7 +54,7 @@ def test_other_shipped_labels_by_name(random_weights: Path, tmp_path: Path) -> N
     assert load_checkpoint(tmp_path / "a.safetensors")[1].labels.name == "camvid11"
 
 
-def test_what_cannot_be_converted_is_told(
+def test_files_that_cannot_be_converted_are_reported(
     random_weights: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     backbone, training = tmp_path / "stdc.pth", tmp_path / "checkpoint.pt"

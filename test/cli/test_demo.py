@@ -1,4 +1,4 @@
-"""The demo from end to end: real processes, a real graph, and what it says when something goes wrong."""
+"""The demo from end to end with real processes on a real graph, and its error messages."""
 
 import json
 import os
@@ -131,7 +131,7 @@ def test_a_generated_drive_comes_with_instances(random_weights: Path, tmp_path: 
     assert set(names) <= {"00000_drive3", "00001_drive8", "00002_drive8"}
 
 
-def test_a_node_that_dies_is_reported_with_its_last_words_and_nothing_is_left(demo, tmp_path: Path) -> None:
+def test_a_killed_node_is_reported_with_the_end_of_its_log_and_no_process_is_left(demo, tmp_path: Path) -> None:
     process = demo("--rate", "0.1")
     log = tmp_path / "out" / "logs" / "node.log"
     wait_for(lambda: log.is_file() and "subscribed to" in log.read_text(), "the node's start")
@@ -156,7 +156,7 @@ def test_no_process_outlives_the_demo(demo, how: signal.Signals, exit_code: int)
     wait_for(lambda: not any(alive(child) for child in processes), "the end of all processes")
 
 
-def test_a_model_that_cannot_be_loaded_is_the_nodes_to_explain(footage: Path, tmp_path: Path, capsys) -> None:
+def test_the_node_explains_a_model_that_cannot_be_loaded(footage: Path, tmp_path: Path, capsys) -> None:
     weights = tmp_path / "broken.safetensors"
     weights.write_bytes(b"not a model")
     assert main(["demo", "--source", str(footage), "--model", str(weights), "--out", str(tmp_path / "out")]) == 1
@@ -176,7 +176,9 @@ def test_a_model_that_cannot_be_loaded_is_the_nodes_to_explain(footage: Path, tm
         (["--source", "SELF", "--topic", "/image"], "--topic /image: expected a rosbag2, got"),
     ],
 )
-def test_what_cannot_be_played_is_misuse(arguments, message, random_weights: Path, tmp_path: Path, capsys) -> None:
+def test_a_source_that_cannot_be_played_is_misuse(
+    arguments, message, random_weights: Path, tmp_path: Path, capsys
+) -> None:
     empty = tmp_path / "empty"
     empty.mkdir()
     arguments = [str(empty) if argument == "SELF" else argument for argument in arguments]
@@ -189,7 +191,7 @@ def test_an_unknown_model_is_misuse(capsys) -> None:
     assert "model 'no-such-model' is neither a file nor one of the shipped models" in capsys.readouterr().err
 
 
-def test_a_camera_that_never_begins_is_explained(
+def test_a_camera_that_never_starts_is_explained(
     footage: Path, random_weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys
 ) -> None:
     monkeypatch.setattr(session, "LISTENERS", 3)  # of which there are two

@@ -1,4 +1,4 @@
-"""The command from end to end, the live route through a real graph included."""
+"""The command from end to end, including the live node."""
 
 import json
 from collections.abc import Callable
@@ -74,7 +74,7 @@ def test_a_labeled_bag_is_measured_and_reported(drive, evaluate, tmp_path, capsy
     assert "Worst frames" in (tmp_path / "report" / "report.html").read_text()
 
 
-def test_the_gate_is_shut_below_its_limits_alone(drive, evaluate, capsys) -> None:
+def test_only_measures_below_their_limits_fail(drive, evaluate, capsys) -> None:
     _, measured = evaluate(drive, *LABELED, "--task", "semantic")
     least, more = str(measured["miou"] - 0.01), str(measured["miou"] + 0.01)
     assert evaluate(drive, *LABELED, "--task", "semantic", "--fail-under", f"miou={least}")[0] == 0
@@ -105,19 +105,19 @@ def test_results_are_added_to_a_copy_of_the_bag(drive, evaluate, tmp_path) -> No
         (["--image-topic", "/camera/image_raw", "--write-bag", "."], "already exists"),
     ],
 )
-def test_misuse_is_refused_before_the_model_is_loaded(drive, capsys, arguments, problem) -> None:
+def test_misuse_is_rejected_before_the_model_is_loaded(drive, capsys, arguments, problem) -> None:
     assert main(["evaluate-bag", str(drive), "--model", "no such model", *arguments]) == 2
     assert problem in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("limit", ["miou", "miou=", "miou=1.5", "accuracy=0.5", "miou=high"])
-def test_senseless_limits_are_refused(drive, capsys, limit) -> None:
+def test_invalid_limits_are_rejected(drive, capsys, limit) -> None:
     with pytest.raises(SystemExit) as ended:
         main(["evaluate-bag", str(drive), *LABELED, "--fail-under", limit])
     assert ended.value.code == 2
 
 
-def test_a_damaged_bag_is_refused_with_what_it_holds(drive, tmp_path, capsys) -> None:
+def test_the_error_for_a_damaged_bag_lists_its_topics(drive, tmp_path, capsys) -> None:
     cut = tmp_path / "cut"
     cut.mkdir()
     (cut / "metadata.yaml").write_bytes((drive / "metadata.yaml").read_bytes())
@@ -181,7 +181,7 @@ def test_the_live_node_gives_the_same_pixels_of_every_frame_in_lockstep(raw_bag,
 
 
 @needs_ros
-def test_the_live_node_gives_the_same_pixels_of_the_frames_that_it_keeps_up_with(compressed_bag, evaluate) -> None:
+def test_the_live_node_gives_the_same_pixels_of_the_frames_that_it_does_not_drop(compressed_bag, evaluate) -> None:
     measured = play(evaluate, compressed_bag, "2.0")
     assert 1 <= measured["play"]["compared"]["mask"] <= 4
     assert measured["frames"]["dropped"] == {"bad_input.damaged_file": 1}

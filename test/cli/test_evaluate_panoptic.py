@@ -54,7 +54,7 @@ def test_a_segment_without_pixels_is_named(tmp_path: Path, truth: Path, capsys: 
     assert not (tmp_path / "pq.json").exists()
 
 
-def test_doubts_about_the_ground_truth_are_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_contradictions_in_the_ground_truth_are_reported(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     truth = true_picture(IDS, {1: ROAD, 2: CAR})
     truth.segments[0]["area"] = 4
     prediction = write(tmp_path, "pred", [predicted_picture(IDS, {1: ROAD, 2: CAR})] * 7)

@@ -76,7 +76,7 @@ def test_the_exit_code_is_that_of_the_command(toy_command: str) -> None:
     ("how", "message"),
     [("known", "expected a street, got a lake"), ("file", "[Errno 2] No such file or directory: 'lake.png'")],
 )
-def test_known_errors_are_a_message_and_exit_with_2(
+def test_expected_errors_print_a_message_and_exit_with_2(
     toy_command: str, how: str, message: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main([toy_command, "--how", how]) == 2

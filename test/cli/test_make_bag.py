@@ -1,4 +1,4 @@
-"""Bags made of folders and of generated drives, read back."""
+"""Bags of folders and of generated drives are read back."""
 
 from pathlib import Path
 
@@ -47,7 +47,7 @@ def test_a_folder_with_labels_beside_the_images(folder, tmp_path, capsys) -> Non
     assert "/labels/mask         sensor_msgs/msg/Image       1 message\n" in output
 
 
-def test_images_without_labels_make_a_camera_alone(folder, tmp_path) -> None:
+def test_images_without_labels_make_a_bag_without_label_topics(folder, tmp_path) -> None:
     (folder / "a.png").unlink()
     assert main(["make-bag", str(folder), str(tmp_path / "bag"), "--encoding", "jpeg", "--frames", "1"]) == 0
     with Bag(tmp_path / "bag") as bag:
@@ -81,7 +81,7 @@ def test_a_generated_drive_has_exact_labels_and_instances(tmp_path) -> None:
         (["nowhere"], "nowhere: no such file or folder"),
     ],
 )
-def test_what_cannot_be_made_is_refused(tmp_path, capsys, arguments, problem) -> None:
+def test_invalid_sources_are_rejected(tmp_path, capsys, arguments, problem) -> None:
     assert main(["make-bag", arguments[0], str(tmp_path / "bag"), *arguments[1:]]) == 2
     assert problem in capsys.readouterr().err
     assert not (tmp_path / "bag").exists()
@@ -95,7 +95,7 @@ def test_a_label_image_of_another_size_is_refused(folder, tmp_path, capsys) -> N
 
 
 @pytest.mark.parametrize("option", [["--rate", "0"], ["--rate", "-1"], ["--frames", "0"], ["--storage", "bag"]])
-def test_senseless_options_are_refused(tmp_path, capsys, option) -> None:
+def test_invalid_options_are_rejected(tmp_path, capsys, option) -> None:
     with pytest.raises(SystemExit) as ended:
         main(["make-bag", "drive:3", str(tmp_path / "bag"), *option])
     assert ended.value.code == 2

@@ -19,7 +19,7 @@ def test_help_shows_how_to_remap_the_camera(capsys):
     assert "--ros-args -r image_raw:=" in capsys.readouterr().out
 
 
-def test_help_explains_every_parameter_where_there_is_no_ros():
+def test_help_explains_every_parameter_without_ros():
     without_ros = "import sys; sys.modules['rclpy'] = None; from bisenetformer_ros.cli.__main__ import main; main()"
     text = subprocess.run([sys.executable, "-c", without_ros, "node", "--help"], capture_output=True, text=True)
     assert text.returncode == 0, text.stderr

@@ -52,7 +52,7 @@ def test_semantic_has_no_panoptic_files(pictures: Path, tmp_path: Path, random_w
     assert cv2.imread(str(out / "a_label.png"), cv2.IMREAD_UNCHANGED).max() < 11
 
 
-def test_an_unreadable_file_is_named_and_the_others_are_done(
+def test_an_unreadable_file_is_reported_and_the_others_are_segmented(
     pictures: Path, tmp_path: Path, random_weights: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out, report = tmp_path / "out", tmp_path / "report.json"
@@ -66,7 +66,7 @@ def test_an_unreadable_file_is_named_and_the_others_are_done(
     assert content["frame_ms"]["p50_ms"] > 0
 
 
-def test_a_video_and_an_image_in_one_go(pictures: Path, tmp_path: Path, random_weights: Path) -> None:
+def test_a_video_and_an_image_in_one_run(pictures: Path, tmp_path: Path, random_weights: Path) -> None:
     writer = cv2.VideoWriter(str(tmp_path / "drive.avi"), cv2.VideoWriter_fourcc(*"MJPG"), 10, (48, 32))
     for level in (50, 150):
         writer.write(np.full((32, 48, 3), level, np.uint8))
@@ -78,7 +78,7 @@ def test_a_video_and_an_image_in_one_go(pictures: Path, tmp_path: Path, random_w
     assert cv2.imread(str(out / "drive_000001_overlay.png")).shape == (32, 48, 3)
 
 
-def test_pictures_of_the_same_name_do_not_overwrite_each_other(
+def test_images_of_the_same_name_do_not_overwrite_each_other(
     pictures: Path, tmp_path: Path, random_weights: Path
 ) -> None:
     out = tmp_path / "out"
@@ -104,7 +104,7 @@ def test_wrong_options_exit_with_2(
     assert complaint in capsys.readouterr().err
 
 
-def test_what_does_not_exist_exits_with_2(
+def test_missing_files_exit_with_2(
     pictures: Path, tmp_path: Path, random_weights: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert segment(tmp_path / "nowhere", out=tmp_path / "out", model=random_weights) == 2

@@ -1,4 +1,4 @@
-"""The same measures as a table of a page and as a table of the terminal."""
+"""Tables of measures on the terminal and in reports."""
 
 import re
 

@@ -1,4 +1,4 @@
-"""A judged bag against the same measures worked out from the arrays that it was made of."""
+"""The evaluation of a bag against the same measures computed from the arrays that it was made of."""
 
 import numpy as np
 import pytest
@@ -109,7 +109,7 @@ def picture(number, frames):
     return messages.image(messages.header(number * 100_000_000), frames[number][0])
 
 
-def test_unusable_images_are_counted_by_their_fault_and_the_others_are_judged(tmp_path, semantic, frames) -> None:
+def test_unusable_images_are_counted_by_reason_and_the_others_are_evaluated(tmp_path, semantic, frames) -> None:
     images = [picture(number, frames) for number in range(6)]
     images[1].encoding = "32FC1"
     images[3].height = 0
@@ -145,7 +145,7 @@ def test_a_bag_of_unusable_images_is_refused(tmp_path, semantic, frames) -> None
         evaluate_bag(tmp_path / "drive", BagTopics(), semantic)
 
 
-def test_labels_of_other_moments_are_refused(tmp_path, semantic, frames) -> None:
+def test_labels_with_other_stamps_are_rejected(tmp_path, semantic, frames) -> None:
     labels = [messages.image(messages.header(n * 100_000_000 + 7), frames[n][1]) for n in range(2)]
     write_camera(tmp_path / "drive", [picture(n, frames) for n in range(2)], labels)
     topics = BagTopics("/camera", "/labels/mask")

@@ -1,4 +1,4 @@
-"""The comparison of two routes, without playing anything: what came back is made by hand."""
+"""The comparison of live and offline results, with a recording made by hand."""
 
 from pathlib import Path
 

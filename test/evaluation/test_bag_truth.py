@@ -1,4 +1,4 @@
-"""Labels find their images by stamp, and nothing that does not fit passes."""
+"""Labels are matched to images by stamp; labels that do not fit are rejected."""
 
 import numpy as np
 import pytest
@@ -25,7 +25,7 @@ def write_labels(path, entries) -> None:
             writer.write("/labels/mask", time_ns, messages.image(messages.header(stamp_ns), pixels))
 
 
-def test_labels_and_instances_come_by_stamp(drive, frames) -> None:
+def test_labels_and_instances_are_matched_by_stamp(drive, frames) -> None:
     with BagTruth(drive, "/labels/mask", "/labels/instances", CAMVID) as truth:
         assert truth.has_instances
         for number, (_, labels, instances) in enumerate(frames):
@@ -39,7 +39,7 @@ def test_labels_and_instances_come_by_stamp(drive, frames) -> None:
         assert truth.num_found == 5
 
 
-def test_without_instances_connected_things_stand_in(tmp_path) -> None:
+def test_connected_components_replace_missing_instances(tmp_path) -> None:
     labels = np.zeros((20, 30), np.uint8)
     labels[2:10, 2:10] = labels[2:10, 20:28] = CAMVID.thing_ids[0]
     write_labels(tmp_path / "bag", [(5, labels)])
@@ -50,13 +50,13 @@ def test_without_instances_connected_things_stand_in(tmp_path) -> None:
     assert instances[5, 5] != instances[5, 25]
 
 
-def test_values_that_are_no_class_are_ignored(tmp_path) -> None:
+def test_values_without_a_class_are_ignored(tmp_path) -> None:
     write_labels(tmp_path / "bag", [(5, np.array([[0, 10, 11], [254, 255, 300]], np.uint16))])
     with BagTruth(tmp_path / "bag", "/labels/mask", None, CAMVID) as truth:
         assert truth.at(5, (2, 3))[0].tolist() == [[0, 10, 255], [255, 255, 255]]
 
 
-def test_labels_are_skipped_and_missed_in_any_pattern(tmp_path) -> None:
+def test_surplus_and_missing_labels_in_any_pattern(tmp_path) -> None:
     values = [np.full((1, 1), number, np.uint8) for number in range(6)]
     write_labels(tmp_path / "bag", [(number, values[number]) for number in (0, 2, 3, 5)])
     with BagTruth(tmp_path / "bag", "/labels/mask", None, CAMVID) as truth:
@@ -64,7 +64,7 @@ def test_labels_are_skipped_and_missed_in_any_pattern(tmp_path) -> None:
     assert [labels and int(labels[0][0, 0]) for labels in found] == [None, 2, None, 5, None]
 
 
-def test_a_drive_in_a_loop_finds_its_labels_again(tmp_path) -> None:
+def test_a_looped_drive_finds_its_labels_again(tmp_path) -> None:
     write_labels(tmp_path / "bag", [(n % 3, np.full((1, 1), n, np.uint8)) for n in range(6)])
     with BagTruth(tmp_path / "bag", "/labels/mask", None, CAMVID) as truth:
         assert [int(truth.at(n % 3, (1, 1))[0][0, 0]) for n in range(6)] == list(range(6))
@@ -78,7 +78,7 @@ def test_labels_of_another_size_are_refused(drive) -> None:
         truth.at(stamp(0), (32, 48))
 
 
-def test_pictures_are_no_labels(drive) -> None:
+def test_color_images_are_rejected_as_labels(drive) -> None:
     with (
         BagTruth(drive, "/camera/image_raw", None, CAMVID) as truth,
         pytest.raises(DataError, match=r"/camera/image_raw, drive_000000: encoding 'rgb8' holds no labels"),
@@ -86,7 +86,7 @@ def test_pictures_are_no_labels(drive) -> None:
         truth.at(stamp(0), SIZE)
 
 
-def test_topics_must_be_there(drive) -> None:
+def test_missing_topics_are_rejected(drive) -> None:
     with pytest.raises(InputError, match=r"there is no topic /truth \(--label-topic\)\. The bag holds:"):
         BagTruth(drive, "/truth", None, CAMVID)
     with pytest.raises(InputError, match=r"/camera/camera_info is of type .* \(--instance-topic\)\. The bag holds:"):
@@ -100,7 +100,7 @@ def test_labels_of_other_classes_are_refused(drive) -> None:
         BagTruth(drive, "/labels/mask", None, LabelMap.load("cityscapes19"))
 
 
-def test_instances_without_a_partner_are_told(tmp_path) -> None:
+def test_labels_without_instances_are_reported(tmp_path) -> None:
     with BagWriter(tmp_path / "bag") as writer:
         for topic, stamp_ns in (("/labels/mask", 5), ("/labels/instances", 6)):
             writer.add_topic(topic, "sensor_msgs/msg/Image")

@@ -1,4 +1,4 @@
-"""An untrained network finds something in every image; what is measured about it is counted here in other ways."""
+"""The measures of an untrained network's results against other ways of computing them."""
 
 import json
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Against a count by hand, against the definition with a set of pixels per segment, and against panopticapi itself."""
+"""Compared with a count by hand, with the definition on sets of pixels, and with panopticapi itself."""
 
 import json
 from collections import defaultdict
@@ -128,7 +128,7 @@ def test_fifty_random_maps_against_panopticapi(name: str, tmp_path: Path) -> Non
             assert found["per_class"][str(category)] == pytest.approx(quality, abs=1e-9)
 
 
-def test_several_processes_say_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_several_processes_give_the_same_result(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     rng = np.random.default_rng(2)
     alone = compare(tmp_path, [random_pictures(rng) for _ in range(5)])
     monkeypatch.setattr(panoptic_comparison, "IMAGES_PER_PROCESS", 1)
@@ -159,7 +159,7 @@ def refused(folder: Path, *predictions: Picture) -> str:
     return str(caught.value)
 
 
-def test_all_that_is_wrong_is_named_with_its_image(tmp_path: Path) -> None:
+def test_all_problems_are_reported_by_image(tmp_path: Path) -> None:
     fine = predicted_picture(GROUND.ids, {1: ROAD, 2: CAR})
     absent = predicted_picture(GROUND.ids, {1: ROAD, 2: CAR, 300: CAR, 8: SKY})
     extra = predicted_picture(GROUND.ids, {1: ROAD})
@@ -187,7 +187,7 @@ def test_a_missing_png_is_named(tmp_path: Path) -> None:
         compare_panoptic(open_panoptic_files(truths, predictions))
 
 
-def test_a_ground_truth_that_contradicts_itself_counts_as_in_panopticapi_and_is_doubted(tmp_path: Path) -> None:
+def test_a_contradictory_ground_truth_counts_as_in_panopticapi_and_is_reported(tmp_path: Path) -> None:
     truth = Picture(columns((1, 6), (2, 4), (8, 1)), [segment(1, ROAD, area=10, iscrowd=0), segment(4, CAR, area=3)])
     comparison = compare(tmp_path, [(truth, predicted_picture(truth.ids, {1: ROAD, 2: SKY, 8: SKY}))])
     found = results(comparison)["per_class"]

@@ -25,7 +25,7 @@ def annotations_of(path: Path) -> list[dict[str, Any]]:
     return json.loads(path.read_text())["annotations"]
 
 
-def test_images_are_joined_by_id_whatever_the_order_and_the_names(tmp_path: Path, truth: Path) -> None:
+def test_images_are_paired_by_id_in_any_order_and_with_any_names(tmp_path: Path, truth: Path) -> None:
     prediction = write(tmp_path, "pred", [PICTURE] * 3)
     renamed = [
         annotation | {"file_name": f"p{annotation['image_id']}.png"} for annotation in annotations_of(prediction)
@@ -57,7 +57,7 @@ def test_missing_files_and_folders_are_named(tmp_path: Path, truth: Path) -> Non
         open_panoptic_files(truth, tmp_path / "bare.json")
 
 
-def test_what_is_not_of_the_format_is_refused(tmp_path: Path, truth: Path) -> None:
+def test_malformed_files_are_rejected(tmp_path: Path, truth: Path) -> None:
     prediction = write(tmp_path, "pred", [PICTURE] * 3)
     change(prediction, "annotations", [{"image_id": 11}])
     with pytest.raises(DataError, match=r"no prediction for 2 images|KeyError\('file_name'\)"):
@@ -70,6 +70,6 @@ def test_what_is_not_of_the_format_is_refused(tmp_path: Path, truth: Path) -> No
         open_panoptic_files(truth, prediction)
 
 
-def test_nothing_to_compare_is_refused(tmp_path: Path) -> None:
+def test_a_ground_truth_without_annotations_is_rejected(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="has no annotations to compare with"):
         open_panoptic_files(write(tmp_path, "gt", []), write(tmp_path, "pred", []))

@@ -35,7 +35,7 @@ def wait_for_event(processes: Processes, name: str) -> None:
         pass
 
 
-def test_events_and_log_of_a_process_are_told_apart(started: Processes) -> None:
+def test_events_and_log_of_a_process_are_separated(started: Processes) -> None:
     with started:
         started.start("child", "demo_child", [])
         wait_for_event(started, "listening")
@@ -49,7 +49,7 @@ def test_events_and_log_of_a_process_are_told_apart(started: Processes) -> None:
         started.events.get_nowait()
 
 
-def test_a_process_that_does_not_listen_is_killed(started: Processes, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_process_that_ignores_sigint_is_killed(started: Processes, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(processes, "STOP_WITHIN_S", 0.2)
     with started:
         started.start("child", "demo_child", ["deaf"])

@@ -1,4 +1,4 @@
-"""Events as they come from camera, node and listener, in every order that they may come in."""
+"""Events of camera, node and listener, in every order in which they can arrive."""
 
 from pathlib import Path
 
@@ -6,8 +6,8 @@ import cv2
 import numpy as np
 import pytest
 
-from bisenetformer_ros.replay.recording import INPUT_TOPIC, FrameCount, Recording
 from bisenetformer_ros.messages import FRAME_STAGES
+from bisenetformer_ros.replay.recording import INPUT_TOPIC, FrameCount, Recording
 
 FRAME_ID = "camera"
 
@@ -27,7 +27,7 @@ def recording_of(sent: int, masks: list[int], **counters: int) -> Recording:
     return recording
 
 
-def test_every_frame_that_did_not_come_back_has_a_reason() -> None:
+def test_every_lost_frame_has_a_reason() -> None:
     recording = recording_of(
         10,
         [1, 2, 3],
@@ -49,21 +49,21 @@ def test_every_frame_that_did_not_come_back_has_a_reason() -> None:
     assert not recording.all_accounted_for()
 
 
-def test_frames_that_came_back_count_although_the_nodes_counters_are_older() -> None:
+def test_received_frames_count_although_the_nodes_counters_lag() -> None:
     late = {"total_received_frames": 2, "total_segmented_frames": 1, "total_dropped_frames": 0}
     assert recording_of(5, [1, 2, 3, 4, 5], **late).count() == FrameCount(5, 5, {})
 
 
-def test_without_diagnostics_the_rest_never_arrived() -> None:
+def test_without_diagnostics_lost_frames_never_reached_the_node() -> None:
     assert recording_of(3, [2]).count() == FrameCount(3, 1, {"lost between camera and node": 2})
 
 
-def test_all_is_accounted_for_when_the_rest_was_dropped() -> None:
+def test_dropped_frames_are_accounted_for() -> None:
     counters = {"total_received_frames": 3, "total_segmented_frames": 2, "total_dropped_frames": 1}
     assert recording_of(3, [1, 3], **counters, dropped__too_old=1).all_accounted_for()
 
 
-def test_outputs_with_a_strange_header_are_strays() -> None:
+def test_outputs_with_an_unknown_header_are_strays() -> None:
     recording = recording_of(2, [1, 2])
     assert recording.strays() == []
     recording.add({"event": "latency", "stamp": 77, "frame_id": FRAME_ID, "age_ms": 0.0, "stages": {}})
@@ -91,7 +91,7 @@ def test_latency_is_by_stage() -> None:
     assert recording.latencies()["age"].count == 0
 
 
-def test_a_result_is_put_together_from_its_topics(tmp_path: Path) -> None:
+def test_a_result_is_assembled_from_its_topics(tmp_path: Path) -> None:
     recording = Recording(tmp_path)
     panoptic = np.array([[0, 300]], np.uint16)
     for topic, pixels in (("mask", np.array([[255, 8]], np.uint8)), ("panoptic", panoptic)):

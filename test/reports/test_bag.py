@@ -1,4 +1,4 @@
-"""The page says what was measured; it is read as XML, as far as its markup goes."""
+"""The report shows what was measured."""
 
 import re
 from dataclasses import replace
@@ -57,7 +57,7 @@ def test_a_labeled_drive(evaluation, drive, segmenter, tmp_path) -> None:
     assert not re.search(r'(?:src|href)="(?!data:)', page)
 
 
-def test_a_drive_without_labels_shows_the_frame_before(evaluation, drive, segmenter, tmp_path) -> None:
+def test_a_drive_without_labels_shows_the_previous_frame(evaluation, drive, segmenter, tmp_path) -> None:
     bare = replace(evaluation, mean_iou=None, panoptic_quality=None, num_labeled=0)
     topics = BagTopics("/camera/image_raw")
     examples = load_examples(drive, topics, segmenter, bare, worst_frames(bare, "consistency", 2))
@@ -75,7 +75,7 @@ def test_dropped_frames_are_shown_with_their_reason(evaluation, drive, tmp_path)
     assert 'class="missing"' in page
 
 
-def test_the_live_route_has_its_own_latency_and_drops(evaluation, drive, tmp_path) -> None:
+def test_the_live_node_has_its_own_latency_and_drops(evaluation, drive, tmp_path) -> None:
     recording = Recording(tmp_path)
     recording.add({"event": "opened", "height": 64, "width": 96, "frames": 2, "frame_id": "camera"})
     for stamp in (1, 2):

@@ -49,7 +49,7 @@ def test_examples_hold_the_frame_its_result_and_its_labels(drive, segmenter, eva
     np.testing.assert_array_equal(second.rgb, frames[2][0])
 
 
-def test_without_labels_no_truth_is_sought(drive, segmenter, evaluation) -> None:
+def test_without_a_label_topic_there_is_no_truth(drive, segmenter, evaluation) -> None:
     (example,) = load_examples(drive, BagTopics("/camera/image_raw"), segmenter, evaluation, evaluation.frames[3:4])
     assert example.truth is None
 

@@ -55,7 +55,7 @@ def test_a_gap_in_the_recording_is_a_gap_in_the_timeline() -> None:
     assert missing[0] == pytest.approx(0.4 * len(drive), abs=1)
 
 
-def test_frames_of_one_moment_do_no_harm() -> None:
+def test_frames_with_equal_times() -> None:
     one = timeline([frame(0)])
     assert (len(one), one.duration_s) == (1, 0.0)
     stuck = [FrameRecord("stuck", 5, 5, dropped="bad_input.zero_size")] * (MAX_MOMENTS + 1)

@@ -1,4 +1,4 @@
-"""Charts are read back as XML: what is drawn where."""
+"""Charts are parsed as XML to check what is drawn where."""
 
 import xml.etree.ElementTree as ElementTree
 

@@ -1,4 +1,4 @@
-"""Colours of single pixels."""
+"""Pixels of error pictures, and the pictures of an example."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""The picture is read back as XML."""
+"""The heat map is parsed as XML."""
 
 import xml.etree.ElementTree as ElementTree
 
@@ -29,7 +29,7 @@ def test_cells_show_shares_of_their_row() -> None:
     assert float(wrong.get("x")) == pytest.approx(float(right.get("x")) + float(right.get("width")), abs=0.11)
 
 
-def test_next_to_nothing_is_left_blank() -> None:
+def test_tiny_shares_are_not_drawn() -> None:
     assert list(cells(heat_map(np.array([[996, 4], [0, 0]]), "ab", "ab"))) == ["a as a: 99.6 %, 996"]
 
 

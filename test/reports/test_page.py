@@ -48,7 +48,7 @@ def test_texts_are_escaped_everywhere() -> None:
     assert document.texts.count(evil) == 16
 
 
-def test_a_page_refers_to_nothing_outside_of_itself() -> None:
+def test_a_page_refers_to_no_other_file() -> None:
     picture = page.picture(np.full((20, 30, 3), (250, 10, 20), np.uint8), "red")
     document = page.page("title", "lead", [page.card("pictures", page.row("one", [picture]))])
     (link,) = Structure(document).links
