@@ -13,7 +13,7 @@ from bisenetformer_ros.data.check import Findings, check
 from bisenetformer_ros.data.sample import LabeledDataset
 from bisenetformer_ros.errors import DataError
 from bisenetformer_ros.labels import LabelMap
-from bisenetformer_ros.numbers import percent
+from bisenetformer_ros.numbers import counted, percent
 from bisenetformer_ros.results import UNLABELED
 
 
@@ -41,7 +41,7 @@ def check_data(sources: Sequence[Mapping[str, Any]], root: Path | None, labels: 
     console = Console()
     console.print(_table(findings, labels))
     console.print(_summary(findings, datasets))
-    console.print(f"{len(problems)} problems" if problems else "no problems")
+    console.print(counted(len(problems), "problem") if problems else "no problems")
     return 1 if problems else 0
 
 
@@ -78,7 +78,7 @@ def _summary(findings: Findings, datasets: Sequence[LabeledDataset]) -> str:
     sizes = [f"{count} of {size}" for size, count in findings.sizes.most_common(3)]
     rest = len(findings.sizes) - len(sizes)
     ignored = findings.pixels[UNLABELED] / max(1, findings.pixels.sum())
-    text = f"{findings.num_images} images: {', '.join(sizes)}{f' and {rest} more sizes' * (rest > 0)}; "
+    text = f"{counted(findings.num_images, 'image')}: {', '.join(sizes)}{f' and {rest} more sizes' * (rest > 0)}; "
     text += f"{percent(ignored)} % of the pixels are ignored"
     if not all(dataset.has_instances for dataset in datasets):
         text += "\nwhere instances are not annotated, connected components stand in for them"

@@ -19,6 +19,7 @@ from bisenetformer_ros.labels import LabelMap
 from bisenetformer_ros.model import build_model
 from bisenetformer_ros.model.bisenetformer import BiSeNetFormer
 from bisenetformer_ros.model.initialization import initialize
+from bisenetformer_ros.numbers import counted
 from bisenetformer_ros.resources import find_model
 from bisenetformer_ros.training.config import TrainingConfig
 from bisenetformer_ros.training.distributed import World, joined_world, wait_for_all
@@ -113,7 +114,7 @@ def _open(
     for source, dataset in zip(sources, datasets, strict=True):
         if dataset.labels != labels:
             raise ConfigError(f"data set {source['kind']} has the labels {dataset.labels.name}, not {labels.name}")
-        console.print(f"  {source['kind']}: {len(dataset)} images")
+        console.print(f"  {source['kind']}: {counted(len(dataset), 'image')}")
     return datasets
 
 

@@ -14,6 +14,7 @@ from bisenetformer_ros.data.sample import LabeledDataset, Sample
 from bisenetformer_ros.errors import DataError
 from bisenetformer_ros.images.files import size_of
 from bisenetformer_ros.labels import LabelMap
+from bisenetformer_ros.numbers import counted
 from bisenetformer_ros.results import UNLABELED
 
 
@@ -95,11 +96,11 @@ def inspect(sample: Sample, labels: LabelMap, has_instances: bool) -> Findings:
     problems = [] if pixels[:UNLABELED].any() else ["no pixel has a class"]
     for instance, classes in areas.items():
         if instance > 0 and len(classes) > 1 and any(labels[class_id].is_thing for class_id in classes):
-            on = " and ".join(f"{labels[class_id].name} ({area} pixels)" for class_id, area in classes.items())
-            problems.append(f"instance {instance} covers {on}")
+            parts = [f"{labels[class_id].name} ({counted(area, 'pixel')})" for class_id, area in classes.items()]
+            problems.append(f"instance {instance} covers {' and '.join(parts)}")
     for class_id, area in areas.get(0, {}).items():
         if has_instances and labels[class_id].is_thing:
-            problems.append(f"{area} pixels of {labels[class_id].name} belong to no instance")
+            problems.append(f"{labels[class_id].name}: {counted(area, 'pixel')} without instance")
     things = [(instance, key) for instance, classes in areas.items() for key in classes if labels[key].is_thing]
     return Findings(
         problems,

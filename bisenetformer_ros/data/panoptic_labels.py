@@ -14,6 +14,7 @@ from bisenetformer_ros.data.labeled_images import LabeledImage, LabeledImages
 from bisenetformer_ros.errors import ConfigError, DataError
 from bisenetformer_ros.images.coco_panoptic import read_ids
 from bisenetformer_ros.labels import Label, LabelMap
+from bisenetformer_ros.numbers import counted
 from bisenetformer_ros.results import UNLABELED
 
 _VOID = 0
@@ -185,4 +186,4 @@ def _describe_missing(files: Sequence[Path], json_path: Path) -> str:
     counts = [
         f"{count} in {folder}{'' if folder.is_dir() else ' (no such folder)'}" for folder, count in folders.items()
     ]
-    return f"{json_path} lists {len(files)} files that are missing, {first_of(counts)}: {first_of(files)}"
+    return f"{json_path} lists {counted(len(files), 'missing file')}, {first_of(counts)}: {first_of(files)}"

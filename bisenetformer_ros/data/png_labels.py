@@ -12,6 +12,7 @@ from bisenetformer_ros.data.sample import connected_instances
 from bisenetformer_ros.errors import DataError
 from bisenetformer_ros.images.files import read_label_image, read_label_images, size_of
 from bisenetformer_ros.labels import LabelMap
+from bisenetformer_ros.numbers import counted
 from bisenetformer_ros.results import UNLABELED
 
 _UNKNOWN = -1
@@ -53,7 +54,8 @@ class ValueTable:
         classes = self._table[np.minimum(values, len(self._table) - 1)]
         if (classes == _UNKNOWN).any():
             unknown, counts = np.unique(values[classes == _UNKNOWN], return_counts=True)
-            found = [f"{self._text(value)} ({count} pixels)" for value, count in zip(unknown, counts, strict=True)]
+            pairs = zip(unknown.tolist(), counts.tolist(), strict=True)
+            found = [f"{self._text(value)} ({counted(count, 'pixel')})" for value, count in pairs]
             raise DataError(f"{path} ({size_of(pixels)}) has the values {first_of(found)}; expected {self._expected()}")
         return classes.astype(np.uint8)
 

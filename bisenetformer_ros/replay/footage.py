@@ -10,6 +10,7 @@ from bisenetformer_ros.data.sample import connected_instances
 from bisenetformer_ros.errors import DataError, InputError
 from bisenetformer_ros.images.files import read_label_images
 from bisenetformer_ros.labels import LabelMap
+from bisenetformer_ros.numbers import counted
 from bisenetformer_ros.results import UNLABELED
 from bisenetformer_ros.streets import LABEL_MAP, render_drives
 
@@ -95,7 +96,7 @@ def render_footage(
     render_drives(seeds, num_frames, rate_hz, directory, on_frame)
     names = tuple(label.name for label in LabelMap.load(LABEL_MAP))
     truth = LabelFolder(directory / "labels", directory / "instances", names)
-    drives = f"{len(seeds)} generated drive{'s' * (len(seeds) > 1)} (seed {', '.join(map(str, seeds))})"
+    drives = f"{counted(len(seeds), 'generated drive')} (seed {', '.join(map(str, seeds))})"
     return Footage(str(directory), truth, f"{drives}, exact labels and instances")
 
 

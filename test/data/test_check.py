@@ -43,7 +43,7 @@ def test_a_sample_is_counted() -> None:
         ([CAR, CAR, PEDESTRIAN], [5, 5, 5], ["instance 5 covers car (8 pixels) and pedestrian (4 pixels)"]),
         ([ROAD, CAR], [5, 5], ["instance 5 covers road (4 pixels) and car (4 pixels)"]),
         ([ROAD, SKY, CAR], [2, 2, 1], []),  # numbers on stuff alone mean nothing
-        ([ROAD, CAR, CAR], [0, 0, 1], ["4 pixels of car belong to no instance"]),
+        ([ROAD, CAR, CAR], [0, 0, 1], ["car: 4 pixels without instance"]),
         ([CAR, PEDESTRIAN], [-1, -1], []),  # a crowd of both
         ([CAR, 255], [4, 4], []),
     ],

@@ -210,7 +210,7 @@ def test_prepared_files_without_their_pngs_are_reported(root: Path, write_images
     prepare(root, write_images)
     shutil.rmtree(root / "gtFine" / "cityscapes_panoptic_val")
     (problem,) = open_cityscapes(root, ("val",)).problems
-    assert re.search(r"lists 3 files that are missing, 3 in .*cityscapes_panoptic_val \(no such folder\)", problem)
+    assert re.search(r"lists 3 missing files, 3 in .*cityscapes_panoptic_val \(no such folder\)", problem)
 
 
 def other_class(ids: np.ndarray) -> np.ndarray:

@@ -154,7 +154,7 @@ def change(path: list[Any], value: Any) -> dict[str, Any]:
             change(["annotations", 0, "image_id"], 9),
             "set.json: annotations refer to the missing image id 9",
         ),
-        (change(["annotations", 0, "file_name"], "x.png"), "lists 1 files that are missing, 1 in .*pngs: .*x.png"),
+        (change(["annotations", 0, "file_name"], "x.png"), "lists 1 missing file, 1 in .*pngs: .*x.png"),
         (change(["images", 0, "file_name"], "by day/b.jpg"), r"1 in .*by day \(no such folder\): .*by day/b.jpg"),
         (change(["annotations", 1, "segments_info", 0, "category_id"], 8), "two.png: .* unknown category ids 8"),
     ],

@@ -30,17 +30,17 @@ def test_values_can_be_class_ids() -> None:
 @pytest.mark.parametrize(
     ("table", "pixels", "message"),
     [
-        (ValueTable({3: 0}), [[3, 4, 2, 4]], r"\(4x1\) has the values 2 \(1 pixels\), 4 \(2 pixels\); expected 3$"),
-        (ValueTable({3: 0}), [[3, 65535]], r"65535 \(1 pixels\); expected 3$"),
-        (ValueTable.identity(3), [[3]], r"the values 3 \(1 pixels\); expected 0, 1, 2, 255$"),
+        (ValueTable({3: 0}), [[3, 4, 2, 4]], r"\(4x1\) has the values 2 \(1 pixel\), 4 \(2 pixels\); expected 3$"),
+        (ValueTable({3: 0}), [[3, 65535]], r"65535 \(1 pixel\); expected 3$"),
+        (ValueTable.identity(3), [[3]], r"the values 3 \(1 pixel\); expected 0, 1, 2, 255$"),
         (
             ValueTable({1: 0}, is_color=True),
             [[[0, 0, 1], [255, 0, 9]]],
-            r"values #ff0009 \(1 pixels\); expected #000001",
+            r"values #ff0009 \(1 pixel\); expected #000001",
         ),
         (ValueTable({1: 0}), [[[0, 0, 1]]], "has three channels, colours; expected numbers: 1"),
         (ValueTable({1: 0}, is_color=True), [[1]], "has one channel, numbers; expected colours: #000001"),
-        (ValueTable(dict.fromkeys(range(20), 0)), [range(20, 30)], "24 .1 pixels. and 5 more; .*, 11 and 8 more"),
+        (ValueTable(dict.fromkeys(range(20), 0)), [range(20, 30)], "24 .1 pixel. and 5 more; .*, 11 and 8 more"),
     ],
 )
 def test_other_values_are_reported_with_their_file(table: ValueTable, pixels: list, message: str) -> None:
