@@ -1,30 +1,19 @@
 """The lifecycle node: camera topics in, segmentation topics out."""
 
-import atexit
-import os
-import signal
 import sys
-import threading
 import time
 import traceback
 from collections.abc import Callable, Sequence
-from functools import partial, wraps
+from functools import partial
 from pathlib import Path
-from typing import Any
 
-import rclpy
 from rclpy.clock import Clock, ClockType
-from rclpy.exceptions import ParameterException
-from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
-from rclpy.node import Node
+from rclpy.lifecycle import LifecycleState, TransitionCallbackReturn
 from rclpy.parameter import Parameter
-from rclpy.qos import QoSProfile
-from rclpy.subscription import Subscription
-from rclpy.timer import Timer
 from sensor_msgs.msg import CompressedImage, Image
 from std_srvs.srv import SetBool
 
-from bisenetformer_ros.errors import BiSeNetFormerError, EngineError
+from bisenetformer_ros.errors import BiSeNetFormerError
 from bisenetformer_ros.resources import find_model
 from bisenetformer_ros.ros.health.diagnostics import Diagnostics, NodeState
 from bisenetformer_ros.ros.node.camera import Camera
@@ -32,6 +21,7 @@ from bisenetformer_ros.ros.node.engine_switcher import EngineSwitcher
 from bisenetformer_ros.ros.node.outputs import LabelPublishers
 from bisenetformer_ros.ros.node.parameters import Parameters
 from bisenetformer_ros.ros.node.pipeline import FramePipeline
+from bisenetformer_ros.ros.node.process import GuardedNode, run_node
 from bisenetformer_ros.ros.shared_memory import use_large_shared_memory
 from bisenetformer_ros.ros.transports import TRANSPORTS
 from bisenetformer_ros.segmenter import Segmenter
@@ -40,17 +30,12 @@ DEFAULT_NAME = "bisenetformer"
 GRAPH_PERIOD_S = 0.5
 """Period of checking the publishers of the image topics."""
 SWITCH_PERIOD_S = 0.5
-"""How often the switch to a faster engine makes progress."""
-EXIT_WITHIN_S = 8
-"""Limit from the end of the ROS context to the end of the process, whatever hangs."""
-KILL_AFTER_S = 10
-"""Grace period for middleware shutdown before SIGALRM kills the process: Fast DDS 3.2 can wait forever for a TCP
-connection (LARGE_DATA) whose other end was killed, and meanwhile no other thread of Python runs."""
+"""Period of advancing the switch to a faster engine."""
 WARM_UP_SIZE = (480, 640)
 """(height, width) of the warm-up image of engines without a fixed input size."""
 
 
-class SegmentationNode(LifecycleNode):
+class SegmentationNode(GuardedNode):
     """Lifecycle: configure loads and warms up the model, activate subscribes, deactivate unsubscribes, cleanup unloads.
 
     A failed transition leaves the state unchanged, is logged and reported in /diagnostics, and may be retried. All
@@ -103,22 +88,7 @@ class SegmentationNode(LifecycleNode):
     def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
         return self._attempt("shut down", self.close, "finalized")
 
-    def create_timer(self, period: float, callback: Callable[[], None], **options: Any) -> Timer:
-        """Create a timer whose callback cannot end the node."""
-        return super().create_timer(period, _guarded(self, callback), **options)
-
-    def create_subscription(
-        self, kind: type, topic: str, callback: Callable[[Any], None], qos: QoSProfile | int, **options: Any
-    ) -> Subscription:
-        """Create a subscription whose callback cannot end the node."""
-        return super().create_subscription(kind, topic, _guarded(self, callback), qos, **options)
-
     def close(self) -> None:
-        """Stop and unload, in any state.
-
-        Raises:
-            EngineError: If the engine hangs.
-        """
         try:
             self._stop()
         finally:
@@ -237,90 +207,10 @@ class SegmentationNode(LifecycleNode):
         )
 
 
-def _guarded(node: Node, callback: Callable[..., None]) -> Callable[..., None]:
-    """Log what a callback raises, with the traceback and once per place, and carry on."""
-    reported = set()
-
-    @wraps(callback)
-    def call(*arguments: Any) -> None:
-        try:
-            callback(*arguments)
-        except Exception as error:
-            place = "".join(traceback.format_tb(error.__traceback__))
-            if place not in reported and node.context.ok():  # otherwise the shutdown interrupted the callback
-                reported.add(place)
-                node.get_logger().error(f"a callback failed, which is logged once:\n{traceback.format_exc()}")
-
-    return call
-
-
-def _spin(node: Node) -> None:
-    try:
-        rclpy.spin(node)
-    except Exception:
-        if node.context.ok():  # otherwise ROS was shut down, for instance by a signal
-            raise
-
-
-def _close(node: SegmentationNode) -> None:
-    """Close and destroy the node; if its engine hangs, exit, as Python cannot finalize around such a thread."""
-    hangs = False
-    try:
-        node.close()
-    except EngineError as error:
-        hangs = True
-        print(f"segmentation_node: {error}", file=sys.stderr, flush=True)
-    node.destroy_node()
-    if hangs:
-        rclpy.try_shutdown()
-        os._exit(0)
-
-
-def _exit_in_time(context: rclpy.Context, ended: threading.Event) -> None:
-    """Exit EXIT_WITHIN_S after the end of `context` unless `ended` is set by then."""
-    while context.ok():
-        if ended.wait(0.1):
-            return
-    if not ended.wait(EXIT_WITHIN_S):
-        os._exit(0)
-
-
 def main(argv: Sequence[str] | None = None, open_segmenter: Callable[..., Segmenter] = Segmenter) -> int:
-    """Run the node until it is interrupted.
-
-    Args:
-        argv: Arguments after the program's name, with `--ros-args`; sys.argv if None.
-        open_segmenter: See SegmentationNode.
-
-    Returns:
-        Exit code: 0, or 2 for invalid parameters.
-    """
+    """Run the node until it is interrupted; see `run_node` and `SegmentationNode`."""
     use_large_shared_memory()
-    # rclpy's handlers shut ROS down and then call these no-ops. So neither the first signal nor one that comes after
-    # rclpy has removed its handlers interrupts the shutdown below.
-    handlers = {number: signal.signal(number, lambda *_: None) for number in (signal.SIGINT, signal.SIGTERM)}
-    rclpy.init(args=None if argv is None else [DEFAULT_NAME, *argv])
-    node, ended, code = None, threading.Event(), 0
-    try:
-        node = SegmentationNode(open_segmenter)
-        threading.Thread(target=_exit_in_time, args=(node.context, ended), name="exit in time", daemon=True).start()
-        _spin(node)
-    except (BiSeNetFormerError, ParameterException) as error:
-        print(f"segmentation_node: {error}", file=sys.stderr)
-        code = 2
-    finally:
-        signal.alarm(KILL_AFTER_S)
-        if node is not None:
-            _close(node)
-        rclpy.try_shutdown()
-        signal.alarm(0)
-        ended.set()
-    if code:
-        for number, handler in handlers.items():
-            signal.signal(number, handler)
-    else:
-        atexit.register(signal.alarm, KILL_AFTER_S)  # the middleware closes when its objects are collected
-    return code
+    return run_node(lambda: SegmentationNode(open_segmenter), "segmentation_node", argv)
 
 
 if __name__ == "__main__":

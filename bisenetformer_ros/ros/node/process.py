@@ -1,0 +1,132 @@
+"""Runs a lifecycle node as a process that no failed callback ends, and that ends in time whatever hangs."""
+
+import atexit
+import os
+import signal
+import sys
+import threading
+import traceback
+from collections.abc import Callable, Sequence
+from functools import wraps
+from typing import Any
+
+import rclpy
+from rclpy.exceptions import ParameterException
+from rclpy.lifecycle import LifecycleNode
+from rclpy.qos import QoSProfile
+from rclpy.subscription import Subscription
+from rclpy.timer import Timer
+
+from bisenetformer_ros.errors import BiSeNetFormerError, EngineError
+
+EXIT_WITHIN_S = 8
+"""Limit from the end of the ROS context to the end of the process."""
+KILL_AFTER_S = 10
+"""Grace period for middleware shutdown before SIGALRM kills the process: Fast DDS 3.2 can wait forever for a TCP
+connection (LARGE_DATA) whose other end was killed, and meanwhile no other thread of Python runs."""
+
+
+class GuardedNode(LifecycleNode):
+    """A lifecycle node whose timer and subscription callbacks cannot end it, as an exception in rclpy's would."""
+
+    def create_timer(self, timer_period_sec: float, callback: Any, *options: Any, **named_options: Any) -> Timer:
+        """Create a timer whose callback is guarded."""
+        return super().create_timer(timer_period_sec, self._guarded(callback), *options, **named_options)
+
+    def create_subscription(
+        self, msg_type: Any, topic: str, callback: Any, qos_profile: QoSProfile | int, **options: Any
+    ) -> Subscription:
+        """Create a subscription whose callback is guarded."""
+        return super().create_subscription(msg_type, topic, self._guarded(callback), qos_profile, **options)
+
+    def close(self) -> None:
+        """Release everything, in any state; called before the node is destroyed.
+
+        Raises:
+            EngineError: A thread hangs.
+        """
+
+    def _guarded(self, callback: Callable[..., None]) -> Callable[..., None]:
+        """Log what a callback raises, with the traceback and once per place, and carry on."""
+        reported = set()
+
+        @wraps(callback)
+        def call(*arguments: Any) -> None:
+            try:
+                callback(*arguments)
+            except Exception as error:
+                place = "".join(traceback.format_tb(error.__traceback__))
+                if place not in reported and self.context.ok():  # otherwise the shutdown interrupted the callback
+                    reported.add(place)
+                    self.get_logger().error(f"a callback failed, which is logged once:\n{traceback.format_exc()}")
+
+        return call
+
+
+def run_node(make_node: Callable[[], GuardedNode], program: str, argv: Sequence[str] | None) -> int:
+    """Create a node and spin it until the process is interrupted.
+
+    Args:
+        make_node: Creates the node.
+        program: Name of the program, for messages.
+        argv: Arguments after the program's name, with `--ros-args`; sys.argv if None.
+
+    Returns:
+        Exit code: 0, or 2 for invalid parameters.
+    """
+    # rclpy's handlers shut ROS down and then call these no-ops. So neither the first signal nor one that comes after
+    # rclpy has removed its handlers interrupts the shutdown below.
+    handlers = {number: signal.signal(number, lambda *_: None) for number in (signal.SIGINT, signal.SIGTERM)}
+    rclpy.init(args=None if argv is None else [program, *argv])
+    node, ended, code = None, threading.Event(), 0
+    try:
+        node = make_node()
+        threading.Thread(target=_exit_in_time, args=(node.context, ended), name="exit in time", daemon=True).start()
+        _spin(node)
+    except (BiSeNetFormerError, ParameterException) as error:
+        print(f"{program}: {error}", file=sys.stderr)
+        code = 2
+    finally:
+        signal.alarm(KILL_AFTER_S)
+        if node is not None:
+            _close(node, program)
+        rclpy.try_shutdown()
+        signal.alarm(0)
+        ended.set()
+    if code:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+    else:
+        atexit.register(signal.alarm, KILL_AFTER_S)  # the middleware closes when its objects are collected
+    return code
+
+
+def _spin(node: GuardedNode) -> None:
+    try:
+        rclpy.spin(node)
+    except Exception:
+        if node.context.ok():  # otherwise ROS was shut down, for instance by a signal
+            raise
+
+
+def _close(node: GuardedNode, program: str) -> None:
+    """Close and destroy the node; if a thread hangs, exit, as Python cannot finalize around it."""
+    hangs = False
+    try:
+        node.close()
+    except EngineError as error:
+        hangs = True
+        print(f"{program}: {error}", file=sys.stderr, flush=True)
+    node.destroy_node()
+    if hangs:
+        rclpy.try_shutdown()
+        os._exit(0)
+
+
+def _exit_in_time(context: rclpy.Context, ended: threading.Event) -> None:
+    """Exit EXIT_WITHIN_S after the end of `context` unless `ended` is set by then."""
+    while context.ok():
+        if ended.wait(0.1):
+            return
+    if not ended.wait(EXIT_WITHIN_S):
+        os._exit(0)
