@@ -104,7 +104,7 @@ def run(args: argparse.Namespace) -> int:
     if left_out:
         print(f"topics not copied because the definitions of their types are unknown: {', '.join(left_out)}")
     _write_files(args, topics, segmenter, evaluation, comparison)
-    return _judge(args, evaluation, comparison)
+    return _check_limits(args, evaluation, comparison)
 
 
 def _check(args: argparse.Namespace) -> str:
@@ -197,7 +197,7 @@ def _write_files(
     write_json(args.json, content | {"play": comparison.to_dict() if comparison else None})
 
 
-def _judge(args: argparse.Namespace, evaluation: BagEvaluation, comparison: RouteComparison | None) -> int:
+def _check_limits(args: argparse.Namespace, evaluation: BagEvaluation, comparison: RouteComparison | None) -> int:
     """Return the exit code; print the reasons for a failure."""
     failures = []
     for name, least in args.fail_under:

@@ -35,15 +35,15 @@ class BagTruth:
         self.topic = label_topic
         self.num_found = 0
         self._labels = labels
-        self._stack = ExitStack()
-        with self._stack:  # closes the bags if a step below fails
-            self._label_images = self._stack.enter_context(_StampedImages(path, label_topic, "--label-topic"))
-            self._instance_images = None
-            if instance_topic is not None:
-                images = _StampedImages(path, instance_topic, "--instance-topic")
-                self._instance_images = self._stack.enter_context(images)
+        self._instance_images = None
+        with ExitStack() as stack:  # closes the bags if a step below fails
+            bag = stack.enter_context(Bag(path))
+            self._label_images = _StampedImages(bag, label_topic, "--label-topic")
+            if instance_topic is not None:  # a bag has one iteration at a time
+                instance_bag = stack.enter_context(Bag(path))
+                self._instance_images = _StampedImages(instance_bag, instance_topic, "--instance-topic")
             _check_classes(path, label_topic, labels)
-            self._stack = self._stack.pop_all()
+            self._stack = stack.pop_all()
 
     def __enter__(self) -> "BagTruth":
         return self
@@ -87,22 +87,11 @@ class BagTruth:
 class _StampedImages:
     """Iterator over a label topic in step with the images, holding one message at a time."""
 
-    def __init__(self, path: Path, topic: str, option: str) -> None:
+    def __init__(self, bag: Bag, topic: str, option: str) -> None:
+        bag.find(topic, LABEL_DECODERS, option)
         self.topic = topic
-        self._bag = Bag(path)
-        try:
-            self._bag.find(topic, LABEL_DECODERS, option)
-        except Exception:
-            self._bag.close()
-            raise
-        self._images = bag_images(path, self._bag.messages([topic]), LABEL_DECODERS)
+        self._images = bag_images(bag.path, bag.messages([topic]), LABEL_DECODERS)
         self._next = next(self._images, None)
-
-    def __enter__(self) -> "_StampedImages":
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        self._bag.close()
 
     def at(self, stamp_ns: int, image_size: tuple[int, int]) -> np.ndarray | None:
         while self._next is not None and self._next.stamp_ns < stamp_ns:
