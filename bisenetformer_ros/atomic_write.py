@@ -1,11 +1,12 @@
-"""Files that are there whole or not at all."""
+"""Writes files completely or not at all."""
 
+import contextlib
 import os
 from pathlib import Path
 
 
 def write_atomically(path: Path, content: bytes | memoryview) -> None:
-    """Puts `content` at `path` in one step: a reader, or an interruption, meets the old file or the new one."""
+    """Replace the file at `path` in one step: readers and interruptions see the old content or the new one."""
     unfinished = path.with_name(f"{path.name}.{os.getpid()}.unfinished")
     try:
         with open(unfinished, "wb") as stream:
@@ -14,4 +15,5 @@ def write_atomically(path: Path, content: bytes | memoryview) -> None:
             os.fsync(stream.fileno())
         os.replace(unfinished, path)
     finally:
-        unfinished.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # of a read-only file system, which would hide the error of open()
+            unfinished.unlink(missing_ok=True)

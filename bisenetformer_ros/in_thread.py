@@ -1,4 +1,4 @@
-"""Work that goes on beside the caller."""
+"""Runs a function in a thread of its own."""
 
 import threading
 from collections.abc import Callable
@@ -9,9 +9,9 @@ Result = TypeVar("Result")
 
 
 def in_thread(function: Callable[[], Result], name: str) -> "Future[Result]":
-    """Runs `function` in a thread of its own; what it returns or raises is in the future.
+    """Run `function` in a daemon thread; the future holds what it returns or raises.
 
-    Unlike an executor's, the thread does not keep the process from ending.
+    Unlike the threads of an executor, it does not keep the process alive.
     """
     future: Future[Result] = Future()
 

@@ -1,7 +1,6 @@
-"""`python -m bisenetformer_ros.parent_death PID COMMAND …`: becomes COMMAND, which ends with its parent, process PID.
+"""`python -m bisenetformer_ros.parent_death PID COMMAND …`: execs COMMAND, which Linux kills when its parent PID ends.
 
-The kernel (Linux) kills it when the parent ends, in whatever way. A `preexec_fn` would do the same, but is not safe in
-a process with threads.
+A `preexec_fn` would do the same but is not safe in a process with threads.
 """
 
 import ctypes
@@ -15,7 +14,7 @@ _PR_SET_PDEATHSIG = 1
 def main() -> None:
     parent, *command = sys.argv[1:]
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    if os.getppid() == int(parent):  # else it ended before the kernel knew
+    if os.getppid() == int(parent):  # otherwise the parent ended before prctl
         os.execvp(command[0], command)
 
 

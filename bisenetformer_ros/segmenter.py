@@ -1,21 +1,20 @@
-"""The public face of segmentation: a model, opened with an engine, called with images."""
+"""The public entry point: opens a model with an engine and segments images."""
 
 from pathlib import Path
 
 import numpy as np
 
-from bisenetformer_ros.inference.engines import open_engine
+from bisenetformer_ros.inference.engines.opening import open_engine
 from bisenetformer_ros.labels import LabelMap
 from bisenetformer_ros.results import SegmentationResult
 
 
 class Segmenter:
-    """Segments images with one loaded network; to be used by one thread at a time.
+    """Segments images with one loaded network. Not thread-safe.
 
-    path: a weights file, or the name of a shipped model. engine, device, precision: see `open_engine`.
-    task: "semantic" (a class for every pixel) or "panoptic" (segments; see `postprocess_panoptic` for the thresholds,
-    which may be changed between calls). engine, labels and task can be read.
-    Raises ModelError for the weights, EngineError for the engine, ConfigError for an unknown task.
+    Attributes:
+        engine: The open engine.
+        score_threshold, overlap_threshold: May be changed between calls; see `postprocess_panoptic`.
     """
 
     def __init__(
@@ -28,6 +27,22 @@ class Segmenter:
         score_threshold: float = 0.8,
         overlap_threshold: float = 0.8,
     ) -> None:
+        """Load a model.
+
+        Args:
+            path: Weights file, exported graph, TensorRT engine file or name of a shipped model.
+            engine: "auto" (the fastest that works), "torch", "onnxruntime", "openvino" or "tensorrt".
+            task: "semantic" (a class per pixel) or "panoptic" (segments).
+            device: "auto" (the first GPU if there is one), "cpu", "cuda" or "cuda:N".
+            precision: "auto", "fp32", "bf16", "fp16" or "int8"; docs/engines.md lists which engine takes which.
+            score_threshold: 0..1. Panoptic: drop segments below this score.
+            overlap_threshold: 0..1. Panoptic: drop segments of which less than this fraction stays visible.
+
+        Raises:
+            ModelError: For the model file.
+            EngineError: If the engine cannot run the model here.
+            ConfigError: For an unknown task.
+        """
         self.score_threshold = score_threshold
         self.overlap_threshold = overlap_threshold
         self.engine = open_engine(path, task, engine, device, precision)
@@ -41,12 +56,20 @@ class Segmenter:
         return self.engine.metadata.labels
 
     def warm_up(self, image_size: tuple[int, int]) -> None:
-        """Segments a grey image of (height, width), so that the first real one of this size takes no longer.
+        """Segment a grey image of (height, width), so that the first real one of this size is not slower than others.
 
-        An engine that takes one size alone is warmed up with that.
+        An engine for a single frame size is warmed up with that size instead.
         """
         self(np.full((*(self.engine.frame_size or image_size), 3), 128, np.uint8))
 
     def __call__(self, rgb: np.ndarray) -> SegmentationResult:
-        """rgb: (H, W, 3) uint8. Raises InputError for anything else, EngineError for a size the engine is not for."""
+        """Segment an image.
+
+        Args:
+            rgb: (H, W, 3) uint8.
+
+        Raises:
+            InputError: For anything else.
+            EngineError: For a frame size that the engine was not made for.
+        """
         return self.engine.segment([rgb], self.score_threshold, self.overlap_threshold)[0]

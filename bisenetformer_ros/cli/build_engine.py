@@ -1,4 +1,4 @@
-"""`bisenetformer build-engine`: an exported graph to an engine file of TensorRT, on the GPU that is to run it."""
+"""`bisenetformer build-engine`: an exported graph to a TensorRT engine file, on the GPU that will run it."""
 
 import argparse
 import os
@@ -10,31 +10,32 @@ from rich.progress import Progress, TaskID
 
 from bisenetformer_ros.cli.arguments import positive_int
 from bisenetformer_ros.cli.progress import progress
-from bisenetformer_ros.errors import ConfigError, EngineError
+from bisenetformer_ros.errors import EngineError
 from bisenetformer_ros.in_thread import in_thread
 from bisenetformer_ros.inference.engines.tensorrt.build import PRECISIONS, build_engine
 from bisenetformer_ros.inference.engines.tensorrt.engine import TensorRTEngine
 from bisenetformer_ros.inference.engines.tensorrt.golden import GoldenCheck
 from bisenetformer_ros.inference.engines.tensorrt.sidecar import Sidecar, sidecar_path
+from bisenetformer_ros.inference.graph.cache import check_output
 
 DESCRIPTION = (
-    "Build a TensorRT engine from a graph that `bisenetformer export` wrote, for the GPU of this machine, and compare "
-    "its results with ONNX Runtime's. This takes minutes. OUT.engine.json, written beside the engine, says what it was "
-    "built from, with and for; keep the two together."
+    "Build a TensorRT engine for the GPU of this machine from a graph of `bisenetformer export`, and compare its "
+    "results with ONNX Runtime's. This takes minutes. OUT.engine.json, written beside the engine, describes what it was built "
+    "from, with and for; keep the two together."
 )
 EXAMPLE = """bisenetformer export bisenetformer-nano-camvid nano.onnx --size 480x640 --task panoptic --precision fp16
 bisenetformer build-engine nano.onnx nano.engine --precision fp16 --timing-cache timings.cache"""
 
 EXIT_INTERRUPTED = 130
 CANCEL_WITHIN_S = 10.0
-"""So long TensorRT may take to end a build that is interrupted."""
+"""Grace period for TensorRT to end an interrupted build."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("graph", type=Path, metavar="IN.onnx", help="graph that `bisenetformer export` wrote")
+    parser.add_argument("graph", type=Path, metavar="IN.onnx", help="graph of `bisenetformer export`")
     parser.add_argument("engine", type=Path, metavar="OUT.engine", help="file to write")
     parser.add_argument(
-        "--precision", choices=PRECISIONS, default="auto", help="has to be that of the graph (default: %(default)s)"
+        "--precision", choices=PRECISIONS, default="auto", help="must be that of the graph (default: %(default)s)"
     )
     parser.add_argument(
         "--workspace-mib",
@@ -43,14 +44,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="scratch memory for TensorRT, MiB (default: that of the GPU)",
     )
     parser.add_argument(
-        "--timing-cache", type=Path, metavar="FILE", help="keeps measurements that make the next build here faster"
+        "--timing-cache", type=Path, metavar="FILE", help="keep measurements that speed up the next build on this GPU"
     )
 
 
 def run(args: argparse.Namespace) -> int:
     for path in filter(None, (args.engine, args.timing_cache)):
-        if not path.parent.is_dir():
-            raise ConfigError(f"expected a file in an existing folder to write to, got {path}")
+        check_output(path)
     sidecar = _build(args)
     engine = args.engine
     print(f"wrote {engine}, {engine.stat().st_size / 1e6:.1f} MB, and {sidecar_path(engine).name}")
@@ -61,19 +61,17 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _first_opening(engine: Path, task: str) -> GoldenCheck:
-    """How the results of the new engine compare with ONNX Runtime's."""
+    """The comparison of the new engine with ONNX Runtime, made when it is opened for the first time."""
     try:
-        TensorRTEngine(engine, task)
+        return TensorRTEngine(engine, task).golden
     except EngineError:
-        golden = Sidecar.load(engine).golden
-        if golden is None:
-            raise
-        return golden
-    return Sidecar.load(engine).golden
+        if golden := Sidecar.load(engine).golden:
+            return golden
+        raise
 
 
 def _build(args: argparse.Namespace) -> Sidecar:
-    """Builds in a thread, so that Ctrl-C is heard while TensorRT works."""
+    """Build in a thread, so that Ctrl-C works meanwhile."""
     with progress() as bar:
         display = BuildDisplay(bar, f"building {args.engine.name}")
         options = (args.precision, args.workspace_mib, args.timing_cache)
@@ -85,13 +83,13 @@ def _build(args: argparse.Namespace) -> Sidecar:
             wait([build], CANCEL_WITHIN_S)
             if build.done():
                 raise
-    # TensorRT 8.6 cannot be told to stop, and must not work on while Python ends around it.
+    # TensorRT 8.6 cannot be interrupted, and Python cannot finalize while it works.
     print("interrupted; no engine was written", file=sys.stderr, flush=True)
     os._exit(EXIT_INTERRUPTED)
 
 
 class BuildDisplay:
-    """The phases of a build as nested bars; where TensorRT reports none, a pulsing bar with the time."""
+    """Shows the phases of a build as nested bars; if TensorRT reports none, a pulsing bar."""
 
     def __init__(self, progress: Progress, title: str) -> None:
         self.cancelled = False

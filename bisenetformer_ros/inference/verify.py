@@ -1,51 +1,57 @@
-"""Whether an exported graph sees what PyTorch sees: both segment the same frames."""
+"""Verifies an exported graph: ONNX Runtime on the graph and PyTorch on the weights segment the same frames."""
 
 import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import cv2
 import numpy as np
 
+from bisenetformer_ros.images.files import read_rgb
 from bisenetformer_ros.inference.agreement import MIN_LABELS, THRESHOLDS, Agreement, measure_agreement
 from bisenetformer_ros.inference.engines.onnxruntime import OnnxRuntimeEngine
 from bisenetformer_ros.inference.engines.torch import TorchEngine
 from bisenetformer_ros.inference.graph.contract import GraphInfo
+from bisenetformer_ros.resources import share_dir
 
 MIN_SEGMENTS = {"int8": 0.98}
-"""By precision, the least share of segments that has to be PyTorch's; all of them where it is not named."""
+"""Required fraction of segments equal to PyTorch's, by precision; 1 for the others."""
 
 
 @dataclass(frozen=True)
 class Verification:
-    """agreement: of ONNX Runtime on the graph with PyTorch in float32, over `num_frames`. least_labels,
-    least_segments: the shares that are asked for."""
+    """Agreement with PyTorch in fp32 over `num_frames`, and the fractions of labels and segments that are required."""
 
     agreement: Agreement
-    least_labels: float
-    least_segments: float
+    min_labels: float
+    min_segments: float
     num_frames: int
 
     @property
     def passed(self) -> bool:
         segments = 1.0 if self.agreement.segments is None else self.agreement.segments
-        return self.agreement.labels >= self.least_labels and segments >= self.least_segments
+        return self.agreement.labels >= self.min_labels and segments >= self.min_segments
 
     def __str__(self) -> str:
         found = self.agreement
-        parts = [f"{_percent(found.labels)} of the labels (at least {_percent(self.least_labels)} have to be)"]
+        parts = [f"{_percent(found.labels)} of labels (required: {_percent(self.min_labels)})"]
         if found.segments is not None:
-            parts.append(f"{_percent(found.segments)} of the segments (at least {_percent(self.least_segments)})")
-        return f"on {self.num_frames} frames as PyTorch has it: {', '.join(parts)}"
+            parts.append(f"{_percent(found.segments)} of segments (required: {_percent(self.min_segments)})")
+        return f"agreement with PyTorch over {self.num_frames} frames: {', '.join(parts)}"
 
 
 def verify(
-    graph: bytes,
-    weights: Path,
-    frames: Sequence[np.ndarray],
-    on_frame: Callable[[], None] = lambda: None,
+    graph: bytes, weights: Path, frames: Sequence[np.ndarray], on_frame: Callable[[], None] = lambda: None
 ) -> Verification:
-    """graph: the content of an ONNX file made of `weights`. frames: of its size. on_frame: called after each frame."""
+    """Compare a graph with the weights that it was exported from.
+
+    Args:
+        graph: Content of an ONNX file.
+        weights: Weights file.
+        frames: (H, W, 3) uint8 RGB, of the graph's size.
+        on_frame: Called after each frame.
+    """
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "graph.onnx"
         path.write_bytes(graph)
@@ -58,9 +64,18 @@ def verify(
             expected += reference.segment([frame], *THRESHOLDS)
             on_frame()
     agreement = measure_agreement(results, expected, info.metadata.labels)
-    least = MIN_LABELS[info.precision], MIN_SEGMENTS.get(info.precision, 1.0)
-    return Verification(agreement, *least, num_frames=len(frames))
+    required = MIN_LABELS[info.precision], MIN_SEGMENTS.get(info.precision, 1.0)
+    return Verification(agreement, *required, num_frames=len(frames))
 
 
-def _percent(share: float) -> str:
-    return f"{100 * share:.5g} %"
+def load_verification_frames(size: tuple[int, int]) -> list[np.ndarray]:
+    """Load the rendered streets that ship for verification, resized to (height, width) `size`: (H, W, 3) uint8 RGB.
+
+    They are frame 20 of `StreetDrive(seed, size=(360, 480))` for the seeds 0 to 3, as JPEG files of quality 95.
+    """
+    paths = sorted((share_dir() / "config" / "verification").glob("*.jpg"))
+    return [cv2.resize(read_rgb(path), size[::-1], interpolation=cv2.INTER_AREA) for path in paths]
+
+
+def _percent(fraction: float) -> str:
+    return f"{100 * fraction:.5g} %"

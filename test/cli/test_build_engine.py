@@ -1,4 +1,4 @@
-"""What `build-engine` says where it cannot build. test/engines/test_tensorrt_contract.py has the rest."""
+"""What `build-engine` says where it cannot build. test_contract.py of the engine has the rest."""
 
 import importlib.util
 import sys
@@ -46,13 +46,13 @@ def test_a_graph_of_another_precision_is_told_with_the_command_that_exports_it(
     graph: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     message = refused(capsys, graph, "--precision", "fp32")
-    assert f"{graph} holds a network in fp16, expected fp32" in message
+    assert f"{graph} has precision fp16, expected fp32" in message
     assert f"bisenetformer export red {graph} --size 6x8 --task semantic --precision fp32" in message
 
 
 def test_int8_is_for_cpus(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     message = refused(capsys, write_graph(tmp_path / "int8.onnx", "int8", dynamic_batch=False))
-    assert "holds a network in int8, expected fp16" in message
+    assert "has precision int8, expected fp16" in message
 
 
 @pytest.mark.parametrize("damage", ["missing", "truncated", "foreign"])

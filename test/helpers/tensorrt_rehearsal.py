@@ -31,8 +31,8 @@ from tensorrt_stage import Stage
 from bisenetformer_ros.cli import build_engine
 from bisenetformer_ros.cli.__main__ import main as command_line
 from bisenetformer_ros.errors import EngineError
-from bisenetformer_ros.inference.engines import tensorrt as runtime
 from bisenetformer_ros.inference.engines.tensorrt import build as export
+from bisenetformer_ros.inference.engines.tensorrt import engine as runtime
 from bisenetformer_ros.inference.engines.tensorrt.sidecar import Sidecar
 from bisenetformer_ros.inference.engines.tensorrt.tensors import numpy_type
 from bisenetformer_ros.results import UNLABELED

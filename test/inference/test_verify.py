@@ -1,39 +1,45 @@
-"""`bisenetformer export` compares with PyTorch, and writes nothing that sees other things."""
+"""`bisenetformer export` compares the graph with PyTorch and does not write one that disagrees."""
 
 import json
+import subprocess
+import sys
+import weakref
+from collections.abc import Iterator
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 
+from bisenetformer_ros.cli import export
 from bisenetformer_ros.cli.__main__ import main
-from bisenetformer_ros.cli.export import drive_frames
+from bisenetformer_ros.images.sources import FrameSource, SourceFrame, open_source
 from bisenetformer_ros.inference.agreement import Agreement
-from bisenetformer_ros.inference.verify import Verification, verify
-from bisenetformer_ros.resources import config_file
+from bisenetformer_ros.inference.verify import Verification, load_verification_frames, verify
+from bisenetformer_ros.resources import find_model
+from bisenetformer_ros.streets import StreetDrive
 
 TRAINED = "bisenetformer-nano-camvid"
-"""Untrained networks see the same everywhere, and agree on that with each other."""
+"""Untrained networks see the same everywhere and agree on that."""
 SIZE = (96, 128)
 
 
 @pytest.mark.parametrize("task", ["panoptic", "semantic"])
-def test_the_command_says_how_well_they_agree(exports: dict[str, tuple[Path, str]], task: str) -> None:
+def test_the_command_reports_the_agreement(exports: dict[str, tuple[Path, str]], task: str) -> None:
     said = exports[task][1]
-    assert "agreement: on 4 frames as PyTorch has it: " in said
-    assert ("of the segments" in said) == (task == "panoptic")
+    assert "agreement with PyTorch over 4 frames: " in said
+    assert ("% of segments" in said) == (task == "panoptic")
 
 
 def test_a_graph_of_other_weights_does_not_pass(exports: dict[str, tuple[Path, str]]) -> None:
     graph = exports["semantic"][0].read_bytes()
-    verification = verify(graph, config_file("models", TRAINED, ".safetensors"), drive_frames(SIZE)[:1])
+    verification = verify(graph, find_model(TRAINED), load_verification_frames(SIZE)[:1])
     assert verification.agreement.labels < 0.5
     assert not verification.passed
 
 
 def test_a_graph_that_disagrees_is_not_written(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Ranges of integers that were measured on black pictures are wrong for streets."""
+    """int8 ranges calibrated on black images are wrong for streets."""
     cv2.imwrite(str(tmp_path / "black.png"), np.zeros((*SIZE, 3), np.uint8))
     out, figures = tmp_path / "blind.onnx", tmp_path / "figures.json"
     arguments = ["--size", "96x128", "--task", "semantic", "--precision", "int8", "--json", str(figures)]
@@ -56,13 +62,62 @@ def test_labels_and_segments_both_count(labels: float, segments: float | None, p
     ("arguments", "words"),
     [
         (["OUT.engine"], "expected a .onnx file"),
-        (["OUT.onnx", "--precision", "int8"], "needs --calibrate"),
-        (["OUT.onnx", "--calibrate", "."], "no use for it"),
+        (["OUT.onnx", "--precision", "int8"], "--calibrate IMAGES is required for --precision int8"),
+        (["OUT.onnx", "--calibrate", "."], "--calibrate is for --precision int8 only, got fp32"),
     ],
 )
-def test_what_cannot_be_exported_is_told_before_the_work(
+def test_wrong_arguments_are_reported_before_the_work(
     small_weights: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], words: str
 ) -> None:
     output = str(tmp_path / arguments[0])
     assert main(["export", str(small_weights), output, "--size", "96x128", *arguments[1:]]) == 2
     assert words in capsys.readouterr().err
+
+
+def test_the_shipped_images_are_rendered_streets_of_any_size() -> None:
+    frames = load_verification_frames((360, 480))
+    assert len(frames) == 4
+    for seed, frame in enumerate(frames):
+        rendered = StreetDrive(seed, size=(360, 480))[20].rgb
+        assert np.abs(frame.astype(int) - rendered).mean() < 5  # JPEG
+    assert {frame.shape for frame in load_verification_frames((33, 65))} == {(33, 65, 3)}
+
+
+@pytest.fixture
+def video(tmp_path: Path) -> Path:
+    """100 frames, each of one grey value, which is its number."""
+    path = tmp_path / "drive.avi"
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*"MJPG"), 10, (64, 48))
+    for number in range(100):
+        writer.write(np.full((48, 64, 3), number, np.uint8))
+    writer.release()
+    return path
+
+
+def test_images_are_spread_over_a_video_of_which_one_frame_is_in_memory(
+    video: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    alive: weakref.WeakSet[SourceFrame] = weakref.WeakSet()
+    most = 0
+
+    def open_counted(path: Path) -> FrameSource:
+        def counted() -> Iterator[SourceFrame]:
+            nonlocal most
+            for frame in open_source(path).frames:
+                alive.add(frame)
+                most = max(most, len(alive))
+                yield frame
+
+        return FrameSource(None, counted())
+
+    monkeypatch.setattr(export, "open_source", open_counted)
+    frames = export.read_frames(video, (24, 32), most=4)
+    assert [frame.shape for frame in frames] == [(24, 32, 3)] * 4
+    np.testing.assert_allclose([frame.mean() for frame in frames], [0, 33, 66, 99], atol=3)
+    assert most <= 3  # the current one, and those that loops still name
+
+
+def test_export_imports_no_generator() -> None:
+    script = "import sys, bisenetformer_ros.cli.export; print([m for m in sys.modules if '.streets' in m])"
+    process = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert process.stdout == "[]\n"

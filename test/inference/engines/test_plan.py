@@ -37,9 +37,7 @@ def everything_installed(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_bf16_on_cuda_is_left_to_pytorch_which_is_the_only_engine_for_it(weights: Path) -> None:
     """A graph in fp16 would be built for minutes, rejected for its precision, and built again."""
     assert plan_faster(weights, "semantic", "cuda:0", "bf16", SIZE) is None
-    with pytest.raises(
-        EngineError, match=r"tensorrt does not support .*'bf16' on cuda, .* set engine to torch"
-    ):
+    with pytest.raises(EngineError, match=r"tensorrt does not support .*'bf16' on cuda, .* set engine to torch"):
         plan_engine("tensorrt", weights, "semantic", "cuda:0", "bf16", SIZE)
 
 

@@ -1,6 +1,6 @@
-"""Builds an engine file of TensorRT from an exported graph, with a sidecar that says what it is for.
+"""Builds a TensorRT engine file from an exported graph, with a sidecar that describes it.
 
-One code base for TensorRT 8.6 to 11: what a version lacks is asked of the library itself, not of its number.
+One code base for TensorRT 8.6 to 11: it checks the library for what a version lacks, not the version number.
 """
 
 import os
@@ -11,20 +11,22 @@ from typing import Any, Protocol
 
 from bisenetformer_ros.atomic_write import write_atomically
 from bisenetformer_ros.errors import ConfigError, EngineError
+from bisenetformer_ros.inference.engines.capabilities import ENGINE_PRECISIONS
 from bisenetformer_ros.inference.engines.tensorrt.engine import cuda_device, error_log, load_tensorrt, this_platform
 from bisenetformer_ros.inference.engines.tensorrt.sidecar import Sidecar, digest
 from bisenetformer_ros.inference.engines.tensorrt.tensors import TensorSpec, numpy_type
 from bisenetformer_ros.inference.graph.contract import FRAMES, GraphInfo
 
-PRECISIONS = ("auto", "fp32", "fp16")
+PRECISIONS = ("auto", *ENGINE_PRECISIONS["tensorrt"]["cuda"])
 MAX_BATCH = 4
-"""Frames in one run, at most, where the graph takes any number."""
+"""Most frames per run of a graph with a dynamic batch."""
 
 
 class BuildProgress(Protocol):
-    """Hears from the thread that builds what TensorRT is doing, from 10.0 on.
+    """Receives the progress of a build, in the thread that builds. TensorRT before 10.0 reports none.
 
-    cancelled: set to True, from any thread, it ends the build soon, again from 10.0 on.
+    Attributes:
+        cancelled: Set it to True, from any thread, to end the build soon; before TensorRT 10.0 a no-op.
     """
 
     cancelled: bool
@@ -32,7 +34,7 @@ class BuildProgress(Protocol):
     def phase_started(self, name: str, parent: str | None, num_steps: int) -> None: ...
 
     def step_done(self, name: str, step: int) -> None:
-        """step: of the phase `name`, counted from 0."""
+        """Step `step`, counted from 0, of the phase is done."""
         ...
 
     def phase_finished(self, name: str) -> None: ...
@@ -46,12 +48,20 @@ def build_engine(
     workspace_mib: int | None = None,
     timing_cache: Path | None = None,
 ) -> Sidecar:
-    """Builds for the first GPU of this machine; writes the engine file and its sidecar, each whole or not at all.
+    """Build an engine for the first GPU of this machine; write the engine file and its sidecar atomically.
 
-    precision: one of PRECISIONS, has to be the graph's. workspace_mib: limit of the scratch memory, None = the GPU's.
-    timing_cache: file of measurements that make the next build here faster; is made if it does not exist.
-    Raises ModelError for the graph, ConfigError for the precision, EngineError where TensorRT or a GPU is missing, or
-    TensorRT refuses the graph: with every reason that it gives.
+    Args:
+        onnx_path: Graph of `bisenetformer export`.
+        engine_path: File to write.
+        progress: Receives the progress.
+        precision: "auto" or that of the graph.
+        workspace_mib: Limit of the scratch memory in MiB; None for that of the GPU.
+        timing_cache: File of measurements that speed up the next build on this GPU; created if missing.
+
+    Raises:
+        ModelError: For the graph.
+        ConfigError: For the precision.
+        EngineError: If TensorRT or a GPU is missing, or TensorRT rejects the graph; lists its reasons.
     """
     graph = GraphInfo.load(onnx_path)
     _check_precision(graph, onnx_path, precision)
@@ -80,30 +90,30 @@ def build_engine(
         max_batch=MAX_BATCH if graph.dynamic_batch else 1,
         tensors=_tensors(network),
     )
+    sidecar.save(engine_path)  # before the engine: whoever polls for an engine file finds it with its sidecar
     write_atomically(engine_path, memoryview(serialized))
-    sidecar.save(engine_path)
     return sidecar
 
 
 def _check_precision(graph: GraphInfo, onnx_path: Path, precision: str) -> None:
-    """From 10.0 on the graph alone decides, and so it does here with every version."""
+    """From TensorRT 10.0 on, the graph decides the precision; here it does so with every version."""
     wanted = graph.precision if precision == "auto" else precision
     if graph.precision not in PRECISIONS or wanted != graph.precision:
         wanted = wanted if wanted in PRECISIONS else "fp16"
         command = replace(graph, precision=wanted).export_command(graph.metadata.name, str(onnx_path))
         raise ConfigError(
-            f"{onnx_path} holds a network in {graph.precision}, expected {wanted}; an engine has the precision of its "
-            f"graph: {command}"
+            f"{onnx_path} has precision {graph.precision}, expected {wanted}, as an engine has that of its graph; "
+            f"export the graph again: {command}"
         )
 
 
 def _has_typed_networks(trt: ModuleType) -> bool:
-    """Whether the graph's own types decide the precision: from 10.0 on; before, flags allow it to be lower."""
+    """Whether the types in the graph decide the precision, as from 10.0 on; before, builder flags allow lower ones."""
     return hasattr(trt.NetworkDefinitionCreationFlag, "STRONGLY_TYPED")
 
 
 def _parse(trt: ModuleType, builder: Any, log: Any, onnx: bytes, onnx_path: Path) -> Any:
-    """The network of the graph."""
+    """Parse the graph into a network."""
     if _has_typed_networks(trt):
         flag = trt.NetworkDefinitionCreationFlag.STRONGLY_TYPED
     else:
@@ -149,16 +159,16 @@ def _monitor(trt: ModuleType, progress: BuildProgress) -> Any:
 
 
 def _load_timing_cache(config: Any, path: Path) -> None:
-    """Lets the build use the measurements in a file, or collect them from nothing if there is no such file."""
+    """Let the build use the measurements in a file; without the file, collect them anew."""
     cache = config.create_timing_cache(path.read_bytes() if path.is_file() else b"")
     if cache is None or not config.set_timing_cache(cache, False):
         raise EngineError(
-            f"{path} holds no measurements of this TensorRT on this kind of GPU; delete it or name another file"
+            f"{path} is not a timing cache of this TensorRT on this kind of GPU; delete it or use another file"
         )
 
 
 def _tensors(network: Any) -> tuple[TensorSpec, ...]:
-    """Inputs and outputs of a network."""
+    """Describe the inputs and outputs of a network."""
     inputs = [network.get_input(index) for index in range(network.num_inputs)]
     outputs = [network.get_output(index) for index in range(network.num_outputs)]
     return tuple(

@@ -1,7 +1,7 @@
-"""TensorRT on an NVIDIA GPU: runs an engine file that `bisenetformer build-engine` made of an exported graph.
+"""TensorRT on an NVIDIA GPU: runs an engine file of `bisenetformer build-engine`.
 
-One code base for TensorRT 8.6 to 11: only calls that all of them have, tensors addressed by name. TensorRT itself is
-imported when an engine is opened or built, not before.
+One code base for TensorRT 8.6 to 11: it only makes calls that all of them have, and addresses tensors by name.
+TensorRT is only imported when an engine is opened or built.
 """
 
 import contextlib
@@ -23,17 +23,25 @@ from bisenetformer_ros.results import SegmentationResult
 
 
 class TensorRTEngine:
-    """An engine file with its sidecar, for frames of the one size that its graph was exported for.
+    """Runs an engine file, with its sidecar, on frames of the size that its graph was exported for.
 
-    device: "auto" (the first GPU), "cuda" or "cuda:N". precision: "auto" or that of the graph.
-    The first time that a file is opened, its results on one frame are compared with ONNX Runtime's; the sidecar keeps
-    the outcome.
-    Raises EngineError where TensorRT or a GPU is missing, the file was built for something else, or its results differ.
+    When a file is opened for the first time, its results on one frame are compared with ONNX Runtime's; the sidecar
+    keeps the outcome.
     """
 
     name = "tensorrt"
 
     def __init__(self, path: str | Path, task: str, device: str = "auto", precision: str = "auto") -> None:
+        """
+        Args:
+            path: Engine file.
+            task: That of the graph.
+            device: "auto" (the first GPU), "cuda" or "cuda:N".
+            precision: "auto" or that of the graph.
+
+        Raises:
+            EngineError: If TensorRT or a GPU is missing, the file was built for something else, or its results differ.
+        """
         path = Path(path)
         trt = load_tensorrt()
         self._device = cuda_device(device)
@@ -51,16 +59,16 @@ class TensorRTEngine:
             self._memory = GpuMemory(self._tensors, self._max_batch, self._device)
         for spec in self._tensors:
             self._context.set_tensor_address(spec.name, self._memory.address(spec.name))
-        golden = sidecar.golden or self._compare(path, sidecar)
-        if not golden.passed:
+        self.golden = sidecar.golden or self._compare(path, sidecar)
+        if not self.golden.passed:
             raise EngineError(
-                f"{path} gives wrong results: {golden.finding}; export with --precision fp32, build again"
+                f"{path} gives wrong results: {self.golden.finding}; export with --precision fp32 and build again"
             )
 
     def _compare(self, path: Path, sidecar: Sidecar) -> GoldenCheck:
-        """Compares the results with ONNX Runtime's, and notes how that went."""
+        """Compare the results with ONNX Runtime's and keep the outcome in the sidecar."""
         golden = compare_with_onnxruntime(self, sidecar.onnx_path(path), self.graph.frame_size)
-        with contextlib.suppress(PermissionError):  # where nothing can be noted, it is compared again next time
+        with contextlib.suppress(OSError):  # in a read-only folder it is compared again next time
             sidecar.with_golden(golden).save(path)
         return golden
 
@@ -84,7 +92,7 @@ class TensorRTEngine:
         return segment_frames(self.run, self.graph, self._max_batch, frames, score_threshold, overlap_threshold)
 
     def run(self, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-        """Every output by its name, for frames of one batch. The host waits for the GPU once."""
+        """Return every output by its name for one batch. The host waits for the GPU once."""
         batch, memory = len(inputs[FRAMES]), self._memory
         for spec in self._tensors:
             if spec.is_input:
@@ -101,9 +109,9 @@ class TensorRTEngine:
 
 
 class GpuMemory:
-    """Room for the inputs and outputs of one engine: pinned on the host, the same again on the GPU, and a stream.
+    """Pinned host memory and device memory for the inputs and outputs of one engine, and a stream.
 
-    The stream keeps uploads, execution and downloads in order; the host waits in `finish` alone.
+    The stream keeps uploads, execution and downloads in order; the host only waits in `finish`.
     """
 
     def __init__(self, tensors: Sequence[TensorSpec], max_batch: int, device: torch.device) -> None:
@@ -117,11 +125,11 @@ class GpuMemory:
         return self._stream.cuda_stream
 
     def address(self, name: str) -> int:
-        """Where the tensor lies on the GPU."""
+        """Address of the tensor on the GPU."""
         return self._device[name].data_ptr()
 
     def array(self, spec: TensorSpec, batch: int) -> np.ndarray:
-        """The tensor on the host; the next run overwrites it."""
+        """View of the tensor on the host; the next run overwrites it."""
         content = self._host[spec.name][: spec.num_bytes(batch)].numpy()
         return content.view(spec.dtype).reshape(spec.array_shape(batch))
 
@@ -140,10 +148,10 @@ class GpuMemory:
 
 
 def load_tensorrt() -> ModuleType:
-    """The library; raises EngineError that says how to get it."""
+    """Import the library, or raise an EngineError that says how to install it."""
     try:
         import tensorrt  # type: ignore[import-not-found]
-    except ImportError as error:  # also where a shared library is missing that it needs
+    except ImportError as error:  # or one of its shared libraries is missing
         raise EngineError(
             f"TensorRT cannot be imported ({error}); on a Jetson it comes with JetPack (apt install "
             "python3-libnvinfer; a virtual environment needs --system-site-packages), elsewhere: pip install tensorrt"
@@ -152,7 +160,7 @@ def load_tensorrt() -> ModuleType:
 
 
 def cuda_device(device: str) -> torch.device:
-    """ "auto", "cuda" or "cuda:N" → a GPU that is here; raises EngineError for anything else."""
+    """Return the GPU for "auto", "cuda" or "cuda:N". Raises EngineError if it does not exist here."""
     if not torch.cuda.is_available():
         built_for = f"built for CUDA {torch.version.cuda}" if torch.version.cuda else "built without CUDA"
         raise EngineError(
@@ -175,7 +183,7 @@ def this_platform(trt: ModuleType, device: torch.device) -> Platform:
 
 
 def error_log(trt: Any) -> Any:
-    """A logger for TensorRT that keeps the errors it reports; as a string, all of them."""
+    """Make a logger for TensorRT that keeps the reported errors; str() joins them."""
 
     class ErrorLog(trt.ILogger):
         def __init__(self) -> None:
@@ -187,13 +195,13 @@ def error_log(trt: Any) -> Any:
                 self.errors.append(message)
 
         def __str__(self) -> str:
-            return "; ".join(self.errors) or "it gives no reason"
+            return "; ".join(self.errors) or "no reason given"
 
     return ErrorLog()
 
 
 def tensor_specs(trt: ModuleType, engine: Any) -> list[TensorSpec]:
-    """Inputs and outputs of a loaded engine."""
+    """Describe the inputs and outputs of a loaded engine."""
     names = [engine.get_tensor_name(index) for index in range(engine.num_io_tensors)]
     return [
         TensorSpec(

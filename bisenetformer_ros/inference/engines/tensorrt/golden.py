@@ -1,4 +1,4 @@
-"""Whether an engine sees what ONNX Runtime sees in the same graph: both segment one picture, the golden frame."""
+"""Compares an engine with ONNX Runtime on the graph that it was built from, by one image: the golden frame."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,32 +13,45 @@ from bisenetformer_ros.inference.engines.base import Engine
 
 @dataclass(frozen=True)
 class GoldenCheck:
-    """passed: whether the labels agree. finding: how well, for people."""
+    """The outcome of a comparison.
+
+    Attributes:
+        passed: Whether enough labels agree.
+        finding: How many do, in words.
+    """
 
     passed: bool
     finding: str
 
 
 def compare_with_onnxruntime(engine: Engine, graph: Path, frame_size: tuple[int, int]) -> GoldenCheck:
-    """graph: the ONNX file that the engine was made of. Raises EngineError where the comparison cannot be made."""
+    """Compare an engine with ONNX Runtime.
+
+    Args:
+        engine: The engine under test.
+        graph: The ONNX file that it was built from.
+        frame_size: (height, width) of its frames.
+
+    Raises:
+        EngineError: If the graph is missing or ONNX Runtime is not installed.
+    """
     from bisenetformer_ros.inference.engines.onnxruntime import OnnxRuntimeEngine
 
     if not graph.is_file():
-        raise EngineError(
-            f"{graph} is missing: before it is used, an engine is compared with ONNX Runtime on its graph"
-        )
+        raise EngineError(f"{graph} is missing: an engine is compared with ONNX Runtime on its graph before it is used")
     reference = OnnxRuntimeEngine(graph, engine.task, "cpu")
     frame = golden_frame(frame_size)
     expected, found = (each.segment([frame], *THRESHOLDS)[0].label_map for each in (reference, engine))
     agreement, limit = float((expected == found).mean()), MIN_LABELS[engine.precision]
-    finding = f"{100 * agreement:.2f} % of the labels are those of ONNX Runtime, at least {100 * limit:g} % have to be"
+    finding = f"agreement with ONNX Runtime: {100 * agreement:.2f} % of labels (required: {100 * limit:g} %)"
     return GoldenCheck(agreement >= limit, finding)
 
 
 def golden_frame(size: tuple[int, int]) -> np.ndarray:
-    """A simple street of (height, width), the same always: sky, houses, road with a mark, two trees, a car.
+    """Draw the same simple street of (height, width) `size` every time: sky, houses, road, two trees, a car.
 
-    Returns (H, W, 3) uint8 RGB, with soft shading and noise, since flat areas tell little of a network.
+    Returns:
+        (H, W, 3) uint8 RGB with soft shading and noise, as flat areas say little about a network.
     """
     height, width = size
     canvas = np.zeros((360, 480, 3), np.uint8)

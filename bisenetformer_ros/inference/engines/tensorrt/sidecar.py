@@ -1,8 +1,7 @@
-"""What lies beside an engine file of TensorRT: NAME.engine.json says what it was built from, for and with.
+"""The sidecar of a TensorRT engine file: NAME.engine.json describes what it was built from, for and with.
 
-An engine file is valid for one graph, one version of TensorRT and one model of GPU, and cannot be asked: TensorRT has
-to load it first, and what it does with a foreign one depends on its version. So the sidecar is checked before. Needs
-no TensorRT.
+An engine file is valid for one graph, one version of TensorRT and one model of GPU. TensorRT finds out when it loads
+the file, and how it reacts depends on its version; so the sidecar is checked first. Needs no TensorRT.
 """
 
 import hashlib
@@ -25,10 +24,13 @@ FORMAT_VERSION = 1
 
 @dataclass(frozen=True)
 class Platform:
-    """What an engine file is bound to.
+    """What an engine file is valid for.
 
-    cuda: the version that PyTorch was built for, of which the major number counts. gpu: its name as CUDA gives it.
-    compute_capability: "8.7" for instance.
+    Attributes:
+        tensorrt: Version of TensorRT.
+        cuda: Version that PyTorch was built for; only the major number counts.
+        gpu: Name of the GPU.
+        compute_capability: Such as "8.7".
     """
 
     tensorrt: str
@@ -37,7 +39,7 @@ class Platform:
     compute_capability: str
 
     def differences(self, here: "Platform") -> list[str]:
-        """What `here` has otherwise than the platform of the build, in words."""
+        """Describe each difference between the platform of the build and `here`."""
         pairs = {
             "TensorRT": (self.tensorrt, here.tensorrt),
             "CUDA": (self.cuda.split(".")[0], here.cuda.split(".")[0]),
@@ -51,10 +53,17 @@ class Platform:
 
 @dataclass(frozen=True)
 class Sidecar:
-    """engine_sha256, onnx_sha256: of the two files. onnx: path of the graph, relative to the engine file.
+    """The content of a sidecar.
 
-    graph: what the graph says of itself. max_batch: the most frames in one run.
-    golden: None until the engine has been compared with ONNX Runtime.
+    Attributes:
+        engine_sha256: Of the engine file.
+        onnx: Path of the graph, relative to the engine file.
+        onnx_sha256: Of the graph.
+        graph: Metadata of the graph.
+        platform: What the engine was built for.
+        max_batch: Most frames per run.
+        tensors: Inputs and outputs.
+        golden: None until the engine has been compared with ONNX Runtime.
     """
 
     engine_sha256: str
@@ -68,18 +77,22 @@ class Sidecar:
 
     @classmethod
     def load(cls, engine_path: Path) -> "Sidecar":
-        """Raises EngineError if one of the two files is missing, or the sidecar damaged or of another version."""
+        """Load the sidecar of an engine file.
+
+        Raises:
+            EngineError: If one of the two files is missing, or the sidecar is corrupt or of another version.
+        """
         if not engine_path.is_file():
-            raise EngineError(f"there is no engine file at {engine_path}; build it: {_build_command(engine_path)}")
+            raise EngineError(f"no engine file at {engine_path}; build it: {_build_command(engine_path)}")
         path = sidecar_path(engine_path)
         try:
             return cls._from_dict(json.loads(path.read_text(encoding="utf-8")))
         except FileNotFoundError:
-            reason = "there is none: the engine file was not built by this package, or was copied without it"
+            reason = "there is none: the engine file was built by something else, or copied without it"
         except (ValueError, KeyError, TypeError, AttributeError, ModelError) as error:
             reason = f"it cannot be read ({type(error).__name__}: {error})"
         raise EngineError(
-            f"{engine_path}: expected a description of the engine in {path.name} beside it, but {reason}; build again: "
+            f"{engine_path}: expected a description of the engine in {path.name} beside it, but {reason}; rebuild it: "
             f"{_build_command(engine_path)}"
         )
 
@@ -94,7 +107,7 @@ class Sidecar:
         return engine_path.parent / self.onnx
 
     def rebuild_command(self, engine_path: Path) -> str:
-        """The command that builds the engine again from its graph and, where that is gone, what makes the graph."""
+        """Return the command that rebuilds the engine from its graph, and that of the graph if it is missing."""
         onnx_path = Path(os.path.normpath(self.onnx_path(engine_path)))
         build = _build_command(engine_path, onnx_path)
         if onnx_path.is_file():
@@ -102,14 +115,15 @@ class Sidecar:
         return f"{self.graph.export_command(self.graph.metadata.name, str(onnx_path))} && {build}"
 
     def check(self, engine_path: Path, here: Platform) -> bytes:
-        """The content of the engine file, if it may be loaded here.
+        """Return the content of the engine file if it is valid here.
 
-        Raises EngineError that names both sides of everything that differs, and the command that builds it again.
+        Raises:
+            EngineError: Names both sides of every difference, and the command that rebuilds the engine.
         """
         content = engine_path.read_bytes()
         problems = self.platform.differences(here)
         if digest(content) != self.engine_sha256:
-            problems.append(f"the engine file is not the one that {sidecar_path(engine_path).name} describes")
+            problems.append(f"the engine file is not the one described by {sidecar_path(engine_path).name}")
         onnx_path = self.onnx_path(engine_path)
         if onnx_path.is_file() and (found := digest(onnx_path.read_bytes())) != self.onnx_sha256:
             problems.append(
@@ -117,7 +131,7 @@ class Sidecar:
             )
         if problems:
             raise EngineError(
-                f"{engine_path} does not fit: {'; '.join(problems)}; build again: {self.rebuild_command(engine_path)}"
+                f"{engine_path} is stale: {'; '.join(problems)}; rebuild it: {self.rebuild_command(engine_path)}"
             )
         return content
 
@@ -155,5 +169,5 @@ def _build_command(engine_path: Path, onnx_path: Path = Path("GRAPH.onnx")) -> s
 
 
 def digest(content: bytes | memoryview) -> str:
-    """sha256 in hexadecimal."""
+    """SHA-256 in hexadecimal."""
     return hashlib.sha256(content).hexdigest()

@@ -9,7 +9,7 @@ import numpy as np
 from bisenetformer_ros.errors import EngineError
 
 DYNAMIC = -1
-"""In a shape: the size of the batch, which each call decides."""
+"""In a shape: the batch, whose size each call decides."""
 
 NUMPY_TYPES = {
     "FLOAT": "float32",
@@ -20,12 +20,12 @@ NUMPY_TYPES = {
     "INT64": "int64",
     "BOOL": "bool",
 }
-"""Name of a member of `tensorrt.DataType` → numpy's name. The other members (BF16, FP8, INT4, …) have none."""
+"""Member of `tensorrt.DataType` → numpy name. The other members (BF16, FP8, INT4, …) have none."""
 
 
 @dataclass(frozen=True)
 class TensorSpec:
-    """One input or output. dtype: numpy's name. shape: DYNAMIC where the batch decides; () for a scalar."""
+    """One input or output; dtype is numpy's name, shape has DYNAMIC for the batch and is () for a scalar."""
 
     name: str
     is_input: bool
@@ -33,7 +33,7 @@ class TensorSpec:
     shape: tuple[int, ...]
 
     def array_shape(self, batch: int) -> tuple[int, ...]:
-        """The shape for `batch` frames."""
+        """Return the shape for `batch` frames."""
         return tuple(batch if size == DYNAMIC else size for size in self.shape)
 
     def num_bytes(self, batch: int) -> int:
@@ -44,18 +44,18 @@ class TensorSpec:
 
 
 def numpy_type(tensorrt_type: str, tensor: str) -> str:
-    """numpy's name of a `tensorrt.DataType`, given by its name; `tensor` is for the message of the EngineError."""
+    """Return numpy's name of a `tensorrt.DataType`. Raises EngineError, which names `tensor`, if there is none."""
     try:
         return NUMPY_TYPES[tensorrt_type]
     except KeyError:
         raise EngineError(
-            f"tensor '{tensor}' has TensorRT's type {tensorrt_type}, expected one of {', '.join(NUMPY_TYPES)}: the "
-            "graph was not made by `bisenetformer export`"
+            f"tensor '{tensor}' has TensorRT type {tensorrt_type}, expected one of {', '.join(NUMPY_TYPES)}: the graph "
+            "was not exported by `bisenetformer export`"
         ) from None
 
 
 def check_tensors(expected: Sequence[TensorSpec], found: Sequence[TensorSpec], where: str) -> None:
-    """Raises EngineError that names both sides of every difference; the order is of no importance."""
+    """Check that both hold the same tensors, in any order. Raises EngineError with both sides of each difference."""
     missing = sorted(str(spec) for spec in set(expected) - set(found))
     surplus = sorted(str(spec) for spec in set(found) - set(expected))
     if missing or surplus:

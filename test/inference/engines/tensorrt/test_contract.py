@@ -17,7 +17,7 @@ import pytest
 import tensorrt_wheels
 
 PACKAGE = Path(__file__).parents[4] / "bisenetformer_ros"
-SOURCES = (PACKAGE / "engines" / "tensorrt.py", PACKAGE / "export" / "tensorrt.py")
+SOURCES = tuple(PACKAGE / "inference" / "engines" / "tensorrt" / name for name in ("engine.py", "build.py"))
 VERSIONS = ("8.6.1", "10.3.0", "10.13.3.9", "11.4.0.106")
 
 PLAYERS = {
@@ -117,11 +117,11 @@ def test_progress_is_heard_where_there_is_any(report: Any) -> None:
     [
         ("parse", ["TensorRT {version} cannot read", "no importer for Foo\n", "INT64 is not supported"]),
         ("build", ["TensorRT {version} could not build an engine of", "half.onnx"]),
-        ("timings", ["half.timings holds no measurements of this TensorRT", "delete it"]),
+        ("timings", ["half.timings is not a timing cache of this TensorRT", "delete it"]),
         ("load", ["TensorRT {version} cannot load", "half.engine"]),
         ("prepare", ["TensorRT {version} cannot prepare to run", "half.engine"]),
         ("run", ["could not run the network"]),
-        ("wrong", ["half.engine gives wrong results", "% of the labels are those of ONNX Runtime, at least 99.5 %"]),
+        ("wrong", ["half.engine gives wrong results", "% of labels (required: 99.5 %)"]),
         ("tensors", ["half.engine: expected input frames uint8[1, 6, 8, 3]", "found input frames uint8[1, 2, 3]"]),
     ],
 )
@@ -149,8 +149,8 @@ def test_a_build_leaves_engine_sidecar_and_timings_and_nothing_else(report: Any)
 
 def test_an_engine_is_compared_with_onnx_runtime_once(report: Any) -> None:
     remembered, compared = report["golden"]
-    assert remembered == "100.00 % of the labels are those of ONNX Runtime, at least 99.5 % have to be"
-    assert "half.onnx is missing: before it is used, an engine is compared with ONNX Runtime" in compared
+    assert remembered == "agreement with ONNX Runtime: 100.00 % of labels (required: 99.5 %)"
+    assert "half.onnx is missing: an engine is compared with ONNX Runtime" in compared
 
 
 @pytest.mark.parametrize("version", ["8.6.1", "11.4.0.106"])

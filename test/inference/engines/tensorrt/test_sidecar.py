@@ -89,7 +89,7 @@ def test_another_platform_is_named_on_both_sides(
         sidecar.check(engine_path, replace(ORIN, **here))
     assert message in str(error.value)
     graph = engine_path.parents[1] / "graphs" / "yard.onnx"
-    assert str(error.value).endswith(f"; build again: bisenetformer build-engine {graph} {engine_path}")
+    assert str(error.value).endswith(f"; rebuild it: bisenetformer build-engine {graph} {engine_path}")
 
 
 def test_a_graph_that_was_exported_anew_makes_the_engine_stale(engine_path: Path, sidecar: Sidecar) -> None:
@@ -101,7 +101,7 @@ def test_a_graph_that_was_exported_anew_makes_the_engine_stale(engine_path: Path
 
 def test_an_engine_file_of_another_build_is_noticed(engine_path: Path, sidecar: Sidecar) -> None:
     engine_path.write_bytes(b"the engine, half")
-    with pytest.raises(EngineError, match=r"the engine file is not the one that yard\.engine\.json describes"):
+    with pytest.raises(EngineError, match=r"the engine file is not the one described by yard\.engine\.json"):
         sidecar.check(engine_path, ORIN)
 
 
