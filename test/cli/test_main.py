@@ -11,12 +11,15 @@ from bisenetformer_ros.cli.__main__ import COMMANDS, PACKAGES, main
 
 ROOT = Path(__file__).resolve().parents[2]
 EXAMPLE_COMMAND = """
+import importlib
+
 from bisenetformer_ros.errors import InputError
 
 DESCRIPTION = "Fails as told."
 EXAMPLE = "bisenetformer convert nothing"
 
 def add_arguments(parser):
+    parser.add_argument("--module", default="onnxscript")
     parser.add_argument("--how", choices=("well", "known", "file", "package", "bug"), default="well")
 
 def run(args):
@@ -25,7 +28,7 @@ def run(args):
     if args.how == "file":
         raise FileNotFoundError(2, "No such file or directory", "lake.png")
     if args.how == "package":
-        import onnxscript
+        importlib.import_module(args.module)
     if args.how == "bug":
         raise RuntimeError("a defect")
     return 1
@@ -90,6 +93,15 @@ def test_a_missing_package_is_named_and_exits_with_2(
     assert main([toy_command, "--how", "package"]) == 2
     told = capsys.readouterr().err
     assert "toy: error: onnxscript is missing: pip install onnxscript, or 'bisenetformer_ros[export]'" in told
+
+
+@pytest.mark.parametrize("module", ["rclpy", "sensor_msgs", "bisenetformer_ros.msg"])
+def test_a_missing_ros_module_exits_with_2_and_a_hint(
+    module: str, toy_command: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setitem(sys.modules, module, None)
+    assert main([toy_command, "--how", "package", "--module", module]) == 2
+    assert f"toy: error: {module} is missing: source a ROS 2 installation" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(("package", "extra"), PACKAGES.values())
