@@ -183,6 +183,8 @@ def _write_files(
         "model": f"{engine.metadata.name} ({segmenter.task})",
         "engine": f"{engine.name}, {engine.device}, {engine.precision}",
     }
+    content = circumstances | {"bag": str(args.bag)} | evaluation.to_dict()
+    write_json(args.json, content | {"play": comparison.to_dict() if comparison else None})
     if args.report:
         args.report.mkdir(parents=True, exist_ok=True)
         worst = worst_frames(evaluation, "miou" if topics.label else "consistency", NUM_EXAMPLES)
@@ -193,8 +195,6 @@ def _write_files(
         print(f"report: {args.report / 'report.html'}")
     if args.write_bag:
         print(f"bag with all results: {args.write_bag}")
-    content = circumstances | {"bag": str(args.bag)} | evaluation.to_dict()
-    write_json(args.json, content | {"play": comparison.to_dict() if comparison else None})
 
 
 def _check_limits(args: argparse.Namespace, evaluation: BagEvaluation, comparison: RouteComparison | None) -> int:
