@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from bisenetformer_ros.atomic_write import write_atomically
 from bisenetformer_ros.inference.engines.capabilities import ENGINES, PRECISIONS, TASKS
 from bisenetformer_ros.resources import SHIPPED_MODEL
 
@@ -66,7 +67,7 @@ def add_json_argument(parser: argparse.ArgumentParser) -> None:
 def write_json(path: Path | None, content: Mapping[str, Any]) -> None:
     """Write the file of --json, if there is one."""
     if path is not None:
-        path.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+        write_atomically(path, (json.dumps(content, indent=2) + "\n").encode())
 
 
 def command_line() -> str:
@@ -83,7 +84,7 @@ def add_model_arguments(parser: argparse.ArgumentParser, task: str) -> None:
     )
     parser.add_argument("--engine", default="auto", choices=ENGINES, help="what runs the model (default: %(default)s)")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N (default: %(default)s)")
-    parser.add_argument("--precision", default="auto", help=f"{', '.join(PRECISIONS)} (default: %(default)s)")
+    parser.add_argument("--precision", default="auto", choices=PRECISIONS, help="number format (default: %(default)s)")
     parser.add_argument("--task", default=task, choices=TASKS, help="kind of result (default: %(default)s)")
     parser.add_argument(
         "--score-threshold",

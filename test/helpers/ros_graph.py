@@ -31,6 +31,9 @@ from sensor_msgs.msg import CameraInfo, Image
 from std_msgs.msg import Header
 
 RELIABLE = QoSProfile(depth=10, reliability=ReliabilityPolicy.RELIABLE)
+KILLABLE = {"FASTDDS_BUILTIN_TRANSPORTS": "UDPv4"}
+"""For a process that a test kills: killed within a write to shared memory, it would leave the memory's lock behind, for
+which Fast DDS in the other processes waits for ever."""
 LATCHED = QoSProfile(depth=1, reliability=ReliabilityPolicy.RELIABLE, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 
 

@@ -84,10 +84,10 @@ def start(domain: int, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cal
 def start_node(start: Callable[..., "Process"]) -> Callable[..., "Process"]:
     """Start the node with parameters, name → value as on a command line, and diagnostics five times a second."""
 
-    def start_node(parameters: dict[str, str]) -> "Process":
+    def start_node(parameters: dict[str, str], **variables: str) -> "Process":
         settings = [f"{name}:={value}" for name, value in {"diagnostic_updater.period": "0.2", **parameters}.items()]
         arguments = [argument for setting in settings for argument in ("-p", setting)]
-        return start("-m", "bisenetformer_ros.ros.node.segmentation_node", "--ros-args", *arguments)
+        return start("-m", "bisenetformer_ros.ros.node.segmentation_node", "--ros-args", *arguments, **variables)
 
     return start_node
 

@@ -8,6 +8,7 @@ import pytest
 from diagnostic_msgs.msg import DiagnosticStatus
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 from rclpy.time import Time
+from ros_graph import KILLABLE
 from sensor_msgs.msg import CompressedImage, Image
 
 from bisenetformer_ros.ros.node.segmentation_node import main
@@ -111,7 +112,7 @@ def test_a_killed_node_resumes_after_a_restart(graph, start, start_node, weights
     start(str(Path(__file__).parents[1] / "camera.py"), "5")
     parameters = {"model": str(weights), "task": "semantic"}
     with graph.listening({"mask": Image}) as messages:
-        first = start_node(parameters)
+        first = start_node(parameters, **KILLABLE)
         graph.wait_for(lambda: len(messages["mask"]) >= 2, "masks of the first node")
         assert first.stop(signal.SIGKILL) == -signal.SIGKILL
         killed_at = graph.node.get_clock().now()
