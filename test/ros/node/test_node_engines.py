@@ -1,4 +1,4 @@
-"""The node with `engine: auto`: PyTorch serves at once, OpenVINO takes over when its graph has been made."""
+"""The node with `engine: auto`: PyTorch serves at once, OpenVINO takes over once its graph is built."""
 
 import json
 import os
@@ -20,7 +20,7 @@ SIZE = (48, 80)
 
 @pytest.fixture(scope="module")
 def cache(tmp_path_factory: pytest.TempPathFactory):
-    """The folder in which the node looks for graphs: empty at first."""
+    """The cache folder; missing at first."""
     folder = tmp_path_factory.mktemp("cache")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_CACHE_HOME", str(folder))
@@ -40,7 +40,7 @@ def camera(graph):
         yield camera
 
 
-def test_a_missing_graph_is_told_with_the_command_while_pytorch_serves(graph, process, camera, cache):
+def test_a_missing_graph_is_reported_with_the_command_while_pytorch_serves(graph, process, camera, cache):
     with graph.listening({"mask": Image}) as messages:
         graph.wait_for(lambda: graph.status("model").level == DiagnosticStatus.WARN, "a warning", camera.send)
         graph.wait_for(lambda: messages["mask"], "a mask", camera.send)
@@ -50,12 +50,10 @@ def test_a_missing_graph_is_told_with_the_command_while_pytorch_serves(graph, pr
     assert f"{cache}{os.sep}{MODEL}-" in message
     assert "--size 48x80 --task semantic --precision fp32`, or set build_engine" in message
     assert graph.values("model")["engine"] == "torch"
-    assert not list(cache.glob("*.onnx"))
+    assert not cache.exists()
 
 
-def test_the_doctor_tells_of_a_graph_that_is_missing_and_of_one_that_is_stale(
-    graph, process, cache, domain, monkeypatch, tmp_path
-):
+def test_the_doctor_reports_a_missing_and_a_stale_graph(graph, process, cache, domain, monkeypatch, tmp_path):
     monkeypatch.setenv("ROS_DOMAIN_ID", str(domain))
     report = tmp_path / "report.json"
 
@@ -70,20 +68,20 @@ def test_the_doctor_tells_of_a_graph_that_is_missing_and_of_one_that_is_stale(
     assert missing.startswith("torch serves; openvino does not serve yet: ")
     path = Path(re.search(rf"{cache}\S+\.onnx", missing).group())
     path.parent.mkdir(exist_ok=True)
-    path.write_bytes(b"a graph that was not written to its end")
+    path.write_bytes(b"half a graph")
     try:
-        graph.wait_for_status("model", DiagnosticStatus.WARN, path.name, "damaged or no ONNX file")
+        graph.wait_for_status("model", DiagnosticStatus.WARN, path.name, "corrupt or not ONNX")
         assert f"run `bisenetformer export {os.sep}" in finding()
     finally:
         path.unlink()
 
 
-def test_the_node_makes_the_graph_and_changes_to_it_while_it_works(graph, process, camera, cache):
+def test_the_node_builds_the_graph_and_switches_to_it_while_it_works(graph, process, camera, cache):
     assert graph.set_parameter("build_engine", True) == (True, "")
     with graph.listening({"mask": Image}) as messages:
         graph.wait_for(lambda: "has been running for" in graph.status("model").message, "the command", camera.send)
         messages["mask"].clear()
-        graph.wait_for(lambda: messages["mask"], "a mask while the graph is made", camera.send)
+        graph.wait_for(lambda: messages["mask"], "a mask while the graph is built", camera.send)
         graph.wait_for(lambda: graph.values("model")["engine"] == "openvino", "the new engine", camera.send)
         messages["mask"].clear()
         graph.wait_for(lambda: messages["mask"], "a mask of the new engine", camera.send)
@@ -103,11 +101,11 @@ def test_frames_of_another_size_are_still_segmented(graph, process, camera):
             )
 
 
-def test_a_graph_that_is_there_serves_without_being_made_again(graph, process, camera, start_node, cache):
+def test_an_existing_graph_serves_without_being_rebuilt(graph, process, camera, start_node, cache):
     before = {path: path.stat().st_mtime_ns for path in cache.iterdir()}
     assert process.stop() == 0
     graph.forget_diagnostics()
     graph.wait_until_active(start_node({"model": MODEL, "task": "semantic"}))
     with graph.listening({"mask": Image}):
-        graph.wait_for(lambda: graph.values("model")["engine"] == "openvino", "the engine of before", camera.send)
+        graph.wait_for(lambda: graph.values("model")["engine"] == "openvino", "the engine of the graph", camera.send)
     assert {path: path.stat().st_mtime_ns for path in cache.iterdir()} == before

@@ -51,6 +51,7 @@ def hanging(graph, start):
             lambda: int(graph.values("/image_raw").get("dropped.replaced_by_newer", 0)), "a replaced frame", camera.send
         )
         yield process
+    assert process.stop() == 0
 
 
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
@@ -108,3 +109,14 @@ def test_a_cache_that_cannot_be_created_is_a_warning(graph, start, weights):
     assert words in process.output()
     assert process.stop() == 0
     assert "Traceback" not in process.output()
+
+
+def test_a_precision_that_the_engine_does_not_support_is_reported_with_the_engines_that_do(graph, start, weights):
+    graph.forget_diagnostics()
+    arguments = parameters(model=str(weights), precision="int8", device="cpu", engine="torch")
+    process = start("-m", "bisenetformer_ros.ros.node.segmentation_node", *arguments)
+    words = "for int8 on cpu set engine to onnxruntime or openvino"
+    graph.wait_for_status("model", DiagnosticStatus.ERROR, "could not configure: engine torch", words)
+    assert graph.set_parameter("precision", "fp32") == (True, "")
+    assert graph.change_state("configure")
+    assert process.stop() == 0
