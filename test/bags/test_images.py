@@ -11,7 +11,6 @@ from bisenetformer_ros.bags.images import LABEL_DECODERS, BagImage, bag_images, 
 from bisenetformer_ros.bags.reader import Bag, BagMessage, is_bag
 from bisenetformer_ros.errors import InputError
 from bisenetformer_ros.images.raw import BadFrameError
-from bisenetformer_ros.ros.replay.camera_player import open_camera_source
 
 PICTURES = [np.full((4, 6, 3), (10 * n, 100, 200), np.uint8) for n in range(3)]
 FORMATS = [
@@ -53,6 +52,9 @@ def test_images_come_in_order_with_stamp_and_in_rgb(write_bag, header, request, 
 
 @pytest.mark.parametrize("storage", [StoragePlugin.MCAP, StoragePlugin.SQLITE3])
 def test_the_demo_plays_a_bag_and_a_single_file_of_it(write_bag, image, storage) -> None:
+    pytest.importorskip("bisenetformer_ros.msg", reason="ROS 2 is not sourced: source tools/env.sh")
+    from bisenetformer_ros.ros.replay.camera_player import open_camera_source
+
     path = write_bag({"/camera": [image(n, picture) for n, picture in enumerate(PICTURES)]}, storage)
     (file,) = (file for file in path.iterdir() if file.suffix in (".mcap", ".db3"))
     for playable in (path, file):
