@@ -14,7 +14,7 @@ from bisenetformer_ros.machine import computes_bf16
         ("Features\t: fp asimd evtstrm aes", False),  # ARM
     ],
 )
-def test_the_kernel_tells(tmp_path: Path, line: str, expected: bool) -> None:
+def test_bf16_is_read_from_the_flags_of_the_kernel(tmp_path: Path, line: str, expected: bool) -> None:
     cpuinfo = tmp_path / "cpuinfo"
     cpuinfo.write_text(f"processor\t: 0\nmodel name\t: any\n{line}\n\nprocessor\t: 1\n")
     assert computes_bf16(cpuinfo) is expected

@@ -1,4 +1,4 @@
-"""What `build-engine` says where it cannot build. test_contract.py of the engine has the rest."""
+"""The errors of `build-engine`. test_contract.py of the engine has the rest."""
 
 import importlib.util
 import sys
@@ -42,7 +42,7 @@ def test_without_a_gpu_it_says_where_to_run(
     assert "or run this on the machine with the GPU" in message
 
 
-def test_a_graph_of_another_precision_is_told_with_the_command_that_exports_it(
+def test_a_graph_of_another_precision_is_reported_with_the_export_command(
     graph: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     message = refused(capsys, graph, "--precision", "fp32")
@@ -64,7 +64,7 @@ def test_what_is_no_graph_of_ours_is_refused(damage: str, graph: Path, capsys: p
     assert str(graph) in refused(capsys, graph)
 
 
-def test_a_folder_that_does_not_exist_is_told_before_anything_is_built(
+def test_a_missing_folder_is_reported_before_the_build(
     graph: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert "expected a file in an existing folder to write to, got" in refused(

@@ -149,7 +149,7 @@ class HostMemory(runtime.GpuMemory):
 
 
 class Progress:
-    """Keeps what the build tells of itself."""
+    """Keeps the progress of the build."""
 
     cancelled = False
 

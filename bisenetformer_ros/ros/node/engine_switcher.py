@@ -91,9 +91,7 @@ class EngineSwitch:
         if self.state is EngineState.OPENING:
             return text
         if self.state is EngineState.REFUSED:
-            text += (
-                "; the node does not retry: fix the cause, then run the command yourself or configure the node again"
-            )
+            text += "; not retried: fix the cause, then run the command or configure the node again"
         else:
             text += f"; run `{self._plan.build_command()}`, or set build_engine to have the node do it"
         unusable = cache_problem()

@@ -1,4 +1,4 @@
-"""ONNX Runtime and OpenVINO with a graph that is small enough to know what comes out, and with what they cannot run."""
+"""ONNX Runtime and OpenVINO on a graph small enough to predict its outputs, and on what they cannot run."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -34,7 +34,7 @@ def engine(request: pytest.FixtureRequest, graph: Path) -> Engine:
     return open_engine(graph, GraphInfo.load(graph).task, request.param, "cpu")
 
 
-def test_what_it_says_of_itself(engine: Engine) -> None:
+def test_its_attributes_describe_it(engine: Engine) -> None:
     assert (engine.device, engine.frame_size, engine.metadata.name) == ("cpu", SIZE, "red")
     assert engine.precision in ({"fp32"} if engine.name == "onnxruntime" else {"fp32", "bf16"})
 
@@ -62,7 +62,7 @@ def test_several_frames_come_out_in_order_also_where_a_run_takes_one(engine: Eng
 
 
 @pytest.mark.parametrize("name", ENGINES)
-def test_a_graph_for_bgr_gets_its_colours_turned_round(tmp_path: Path, name: str) -> None:
+def test_a_graph_for_bgr_gets_bgr_frames(tmp_path: Path, name: str) -> None:
     path = write_graph(tmp_path / "first.onnx", "fp32", dynamic_batch=True)
     model = onnx.load(path)
     onnx.helper.set_model_props(model, replace(GraphInfo.load(path), colours="bgr").to_strings())
@@ -81,7 +81,7 @@ def test_another_size_is_an_error_with_both_sizes_and_the_command(engine: Engine
 
 
 @pytest.mark.parametrize("name", ["auto", *ENGINES])
-def test_another_task_is_an_error_with_the_command_told_once(tmp_path: Path, name: str) -> None:
+def test_another_task_is_an_error_that_names_the_command_once(tmp_path: Path, name: str) -> None:
     path = write_graph(tmp_path / "red.onnx", "fp32", dynamic_batch=False)
     with pytest.raises(EngineError, match="for the semantic task, expected the panoptic task") as error:
         open_engine(path, "panoptic", name)
@@ -109,7 +109,7 @@ def test_a_truncated_file_is_an_error_with_the_command(tmp_path: Path, name: str
         ("tensorrt", "cpu", "auto", "bisenetformer build-engine"),
     ],
 )
-def test_what_an_engine_cannot_do_is_told(tmp_path: Path, name: str, device: str, precision: str, words: str) -> None:
+def test_unsupported_options_are_rejected(tmp_path: Path, name: str, device: str, precision: str, words: str) -> None:
     path = write_graph(tmp_path / "red.onnx", "fp32", dynamic_batch=False)
     with pytest.raises(EngineError, match=words):
         open_engine(path, "semantic", name, device, precision)

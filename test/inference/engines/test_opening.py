@@ -1,5 +1,6 @@
 """Which engine `auto` chooses for a weights file, how it explains that, and what a named engine needs."""
 
+import os
 import re
 from pathlib import Path
 
@@ -105,3 +106,15 @@ def test_the_command_for_int8_asks_for_images(random_weights: Path) -> None:
 def test_openvino_on_a_gpu_is_rejected_before_a_file_is_asked_for(random_weights: Path) -> None:
     with pytest.raises(EngineError, match="only runs on the CPU"):
         open_engine(random_weights, "semantic", "openvino", "cuda")
+
+
+@pytest.mark.parametrize("folder", [os.devnull, "/proc/nobody"])
+def test_a_cache_folder_that_cannot_exist_is_one_without_files(
+    random_weights: Path, folder: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", folder)
+    engine = open_engine(random_weights, "semantic", device="cpu", precision="fp32")
+    engine.segment([FRAME], 0.5, 0.5)
+    assert explain_choice(engine).startswith("torch on cpu, fp32; openvino has no file for frames of this size")
+    with pytest.raises(EngineError, match="engine onnxruntime has no file of"):
+        open_engine(random_weights, "semantic", "onnxruntime", "cpu")

@@ -9,16 +9,16 @@ from small_graph import write_graph
 pytest.importorskip("openvino", reason="OpenVINO is not installed")
 
 
-def test_nothing_is_told_to_its_makers(tmp_path: Path) -> None:
-    """Before it sends anything, OpenVINO's telemetry writes an id of this user to the home directory."""
+def test_importing_it_sends_no_telemetry(tmp_path: Path) -> None:
+    """OpenVINO's telemetry writes a user id to the home directory before it sends anything."""
     script = "from bisenetformer_ros.inference.engines.openvino import load_openvino; load_openvino()"
     environment = os.environ | {"HOME": str(tmp_path)}
     subprocess.run([sys.executable, "-c", script], env={**environment, "CI": ""}, check=True)
     assert list(tmp_path.iterdir()) == []
 
 
-def test_signals_are_survived_when_an_engine_goes_in_another_thread(tmp_path: Path) -> None:
-    """OpenVINO gives the thread that loads it a stack for signals, and may free it from any other one."""
+def test_a_signal_after_another_thread_has_freed_the_engine_does_not_crash(tmp_path: Path) -> None:
+    """OpenVINO gives the thread that loads it a signal stack, which another thread may free."""
     graph = write_graph(tmp_path / "red.onnx", "fp32", dynamic_batch=False, task="semantic")
     script = (
         "import os, signal, sys, threading\n"

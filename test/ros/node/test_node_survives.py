@@ -33,6 +33,14 @@ segmentation_node.SegmentationNode._watch_publishers = fail
 segmentation_node.Camera._on_camera_info = fail
 sys.exit(segmentation_node.main())
 """
+HANGING_CONFIGURE = """
+import sys, time
+from bisenetformer_ros.ros.node.segmentation_node import main
+def hang(*_, **__):
+    print("opening", flush=True)
+    time.sleep(1e6)
+sys.exit(main(open_segmenter=hang))
+"""
 
 
 def parameters(**values: str) -> list[str]:
@@ -67,6 +75,14 @@ def test_further_signals_do_not_change_the_exit_code(hanging):
         time.sleep(0.1)
     assert hanging.stop() == 0
     assert "Traceback" not in hanging.output()
+
+
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
+def test_a_hung_transition_does_not_keep_the_node_from_ending(graph, start, how):
+    process = start("-c", HANGING_CONFIGURE, *parameters())
+    graph.wait_for(lambda: "opening" in process.output(), "the transition")
+    assert process.stop(how) == 0
+    assert "Traceback" not in process.output()
 
 
 def test_deactivating_reports_an_engine_that_hangs(graph, hanging):

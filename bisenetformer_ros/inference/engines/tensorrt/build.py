@@ -90,7 +90,7 @@ def build_engine(
         max_batch=MAX_BATCH if graph.dynamic_batch else 1,
         tensors=_tensors(network),
     )
-    sidecar.save(engine_path)  # before the engine: whoever polls for an engine file finds it with its sidecar
+    sidecar.save(engine_path)  # first, so that a node that polls for the engine file finds both
     write_atomically(engine_path, memoryview(serialized))
     return sidecar
 

@@ -1,5 +1,5 @@
-"""Our TensorRT code against the real Python bindings of the versions that it is for. It shows that what the code asks
-for exists and is asked for in the right way; nothing here runs TensorRT.
+"""Our TensorRT code against the real Python bindings of the supported versions. It shows that everything the code calls
+exists and is called correctly; nothing here runs TensorRT.
 
 One rehearsal per version, in a process of its own: see tensorrt_rehearsal.py.
 """
@@ -125,7 +125,7 @@ def test_progress_is_heard_where_there_is_any(report: Any) -> None:
         ("tensors", ["half.engine: expected input frames uint8[1, 6, 8, 3]", "found input frames uint8[1, 2, 3]"]),
     ],
 )
-def test_what_tensorrt_refuses_is_told(report: Any, name: str, words: list[str]) -> None:
+def test_errors_of_tensorrt_are_reported(report: Any, name: str, words: list[str]) -> None:
     for word in words:
         assert word.format(**report) in report["refusals"][name]
 
@@ -155,7 +155,7 @@ def test_an_engine_is_compared_with_onnx_runtime_once(report: Any) -> None:
 
 @pytest.mark.parametrize("version", ["8.6.1", "11.4.0.106"])
 def test_an_interrupted_build_ends_soon_and_leaves_nothing(version: str, tmp_path: Path) -> None:
-    """8.6 cannot be told to stop, 11.4 can."""
+    """8.6 cannot be interrupted, 11.4 can."""
     result = run_script(version, "interrupt", tmp_path)
     assert (result.returncode, result.stdout) == (130, "")
     assert "Traceback" not in result.stderr

@@ -125,7 +125,7 @@ def test_an_engine_runs_without_its_graph_but_needs_it_to_be_built_again(engine_
         ("[]", "cannot be read"),
     ],
 )
-def test_a_missing_or_damaged_sidecar_is_told_with_the_command(
+def test_a_missing_or_corrupt_sidecar_is_reported_with_the_command(
     engine_path: Path, content: str | None, message: str
 ) -> None:
     if content is not None:
@@ -135,7 +135,7 @@ def test_a_missing_or_damaged_sidecar_is_told_with_the_command(
     assert f"bisenetformer build-engine GRAPH.onnx {engine_path}" in str(error.value)
 
 
-def test_a_missing_engine_file_is_told_with_the_command(tmp_path: Path) -> None:
+def test_a_missing_engine_file_is_reported_with_the_command(tmp_path: Path) -> None:
     path = tmp_path / "my engine.engine"
     with pytest.raises(EngineError, match=f"no engine file at {path}; build it: bisenetformer build-engine GRAPH") as e:
         Sidecar.load(path)

@@ -29,7 +29,7 @@ def test_types_that_numpy_has() -> None:
 
 
 @pytest.mark.parametrize("name", ["BF16", "FP8", "INT4", "float", ""])
-def test_a_type_that_numpy_has_not_is_told_with_its_tensor(name: str) -> None:
+def test_a_type_without_a_numpy_equivalent_is_rejected_with_its_tensor(name: str) -> None:
     with pytest.raises(EngineError, match=f"tensor 'mask' has TensorRT type {name}, expected one of FLOAT, HALF"):
         numpy_type(name, "mask")
 
