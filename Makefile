@@ -1,10 +1,14 @@
-# make setup | demo | test | test-slow | lint | format | docs | bench | soak | bench-ros | clean
+# make setup | demo | test | lint | format | docs | bench | soak | bench-ros | clean
 #
 # setup   everything into .venv/, build/ and install/; PYTHON=python3.12 and ROS_DISTRO=jazzy choose, nothing is
 #         done when all is up to date
 # demo    a synthetic drive through the node; SOURCE=folder, video, rosbag2 or webcam plays that instead
 # test    all tests but the slow ones
-# test-slow  trainings of half an hour
+# test-quick     the tests without ROS, engines, trainings and whole commands: less than a minute
+# test-slow      trainings of half an hour
+# test-oldest    the tests without ROS in .venv-oldest/, with the oldest allowed packages; OLDEST_PYTHON=python3.10
+# test-upstream  the tests against upstream's sources, in the folders launch, launch_ros, rcl_interfaces, vision_opencv
+#                and focoos of CHECKOUTS=folder
 # lint    style and types
 # format  rewrites the style
 # docs    rewrites the table of the node's parameters in the documents and builds the site, out/site/index.html
@@ -16,10 +20,11 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -eo pipefail -c
 .DEFAULT_GOAL := setup
-.PHONY: setup demo test test-slow lint format docs bench soak bench-ros clean
+.PHONY: setup demo test test-quick test-slow test-oldest test-upstream lint format docs bench soak bench-ros clean
 
 # The Python of the last set-up, unless another one is asked for.
 PYTHON ?= $(or $(realpath .venv/bin/python),python3)
+OLDEST_PYTHON ?= python3.10
 override SOURCE := $(value SOURCE)
 export SOURCE
 
@@ -33,6 +38,16 @@ demo: setup
 
 test: setup
 	@$(IN_WORKSPACE) python -m pytest test
+
+test-quick: setup
+	@$(IN_WORKSPACE) python -m pytest test $(addprefix --ignore=test/,$(NOT_QUICK))
+
+test-oldest:
+	@'$(OLDEST_PYTHON)' tools/setup_workspace --oldest
+	@env -u PYTHONPATH -u AMENT_PREFIX_PATH .venv-oldest/bin/python -m pytest test
+
+test-upstream: setup
+	@$(IN_WORKSPACE) tools/test_upstream.sh '$(abspath $(CHECKOUTS))'
 
 test-slow: setup
 	@$(IN_WORKSPACE) python -m pytest test -m slow -s
@@ -67,4 +82,4 @@ bench-ros: setup
 	@$(IN_WORKSPACE) python tools/ros_overhead
 
 clean:
-	rm -rf .venv .venv-docs build install
+	rm -rf .venv .venv-docs .venv-oldest build install

@@ -8,27 +8,23 @@ ROOT = Path(__file__).parent
 SHARE = Path("share/bisenetformer_ros")
 SHARED = ("config", "msg", "tools/vision_msgs_underlay/msg")  # the messages are written into bags
 
-MODEL = ["torch>=2.1", "safetensors>=0.4"]
-TENSORBOARD = ["tensorboard>=2.13", "pillow>=9.0"]
-BAGS = ["mcap>=1.1", "rosbags>=0.11", "zstandard>=0.18"]
+# What a bound says is tested: tools/requirements/oldest.txt, `make test-oldest`.
+MODEL = ["torch>=2.8", "safetensors>=0.4"]
+ONNX = ["onnx>=1.17", "onnxruntime>=1.17"]
+TENSORBOARD = ["tensorboard>=2.13", "pillow>=9.1"]
+BAGS = ["mcap>=1.1", "rosbags>=0.11.6", "zstandard>=0.18"]
+TEST = [*TENSORBOARD, "mcap-ros2-support>=0.5", "pytest>=7.0", "pytest-timeout>=2.1", "transformers>=4.36"]
 EXTRAS = {
     "torch": MODEL,
-    "onnx": ["onnx>=1.15", "onnxruntime>=1.17"],
-    "openvino": ["onnx>=1.15", "openvino>=2025.0"],
-    "export": ["torch>=2.6", "safetensors>=0.4", "onnx>=1.15", "onnxruntime>=1.17", "onnxscript>=0.5"],
-    "training": ["torch>=2.3", "safetensors>=0.4", "pillow>=9.0", "scipy>=1.8"],
+    "onnx": ONNX,
+    "openvino": ["onnx>=1.17", "openvino>=2025.0"],
+    "export": [*MODEL, *ONNX, "onnxscript>=0.7.2"],
+    "training": [*MODEL, "pillow>=9.1", "scipy>=1.8"],
     "tensorboard": TENSORBOARD,
-    "demo": [*MODEL, "pillow>=9.0", *BAGS],
+    "demo": [*MODEL, "pillow>=9.1", *BAGS],
     "bags": [*MODEL, *BAGS],
-    "dev": [
-        *TENSORBOARD,
-        "mcap-ros2-support>=0.5",
-        "mypy>=1.8",
-        "pytest>=7.0",
-        "pytest-timeout>=2.1",
-        "ruff>=0.6",
-        "types-PyYAML",
-    ],
+    "test": TEST,
+    "dev": [*TEST, "mypy", "ruff", "types-PyYAML"],
 }
 
 
@@ -65,7 +61,7 @@ setup(
     package_dir={"": "."},  # said explicitly: `pip install -e` then adds the checkout to sys.path instead of a finder
     package_data={"bisenetformer_ros": ["py.typed"]},
     data_files=shared_files(),
-    install_requires=["numpy>=1.21", "opencv-python-headless>=4.5.4", "PyYAML>=5.4", "rich>=10"],
+    install_requires=["numpy>=1.21", "opencv-python-headless>=4.5.5", "PyYAML>=6.0", "rich>=12.6"],
     extras_require=EXTRAS,
     entry_points={"console_scripts": ["bisenetformer = bisenetformer_ros.cli.__main__:main"]},
     zip_safe=False,

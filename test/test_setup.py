@@ -201,6 +201,14 @@ def test_what_the_system_was_built_for_stays(
     assert workspace.write_constraints(system).read_text(encoding="utf-8") == constraints
 
 
+def test_every_lower_bound_has_the_version_that_it_is_tested_with() -> None:
+    bounds = re.findall(r'"([\w-]+)>=([\d.]+)"', (ROOT / "setup.py").read_text(encoding="utf-8"))
+    pinned = (ROOT / "tools" / "requirements" / "oldest.txt").read_text(encoding="utf-8")
+    pins = dict(re.findall(r"^([\w-]+)==([\d.]+)", pinned, re.MULTILINE))
+    assert {name for name, _ in bounds} == pins.keys()
+    assert [(name, bound) for name, bound in bounds if not f"{pins[name]}.".startswith(f"{bound}.")] == []
+
+
 class TestState:
     def test_a_finished_step_is_remembered_with_its_inputs(self, tmp_path: Path) -> None:
         file = tmp_path / "setup.json"
@@ -231,7 +239,7 @@ class TestState:
         assert digest(tmp_path, [directory]) == digests[2]
 
 
-@pytest.mark.skipif(not (VENV / "setup.json").exists(), reason="this checkout was not set up with make setup")
+@pytest.mark.skipif(Path(sys.prefix) != VENV, reason="runs with the Python of .venv alone, as set-up follows it")
 class TestThisWorkspace:
     def test_nothing_is_repeated(self) -> None:
         run_setup(ROOT)

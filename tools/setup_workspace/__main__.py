@@ -1,4 +1,7 @@
-"""`python3 tools/setup_workspace`: builds .venv/, build/ and install/ at the root of the checkout; see workspace.py."""
+"""`python3 tools/setup_workspace`: builds .venv/, build/ and install/ at the root of the checkout; see workspace.py.
+
+With `--oldest` it builds .venv-oldest/ for `make test-oldest` instead.
+"""
 
 import sys
 

@@ -12,7 +12,7 @@ import sys
 from dataclasses import asdict
 from pathlib import Path
 
-from checks import SetupError, check_build_tools
+from checks import OLDEST_PYTHON, SetupError, check_build_tools
 from pytorch import choose_index, has_nvidia_gpu
 from ros import REQUIREMENTS, Ros, find_ros, point_wheels_at_this_python
 from state import State, digest, exclusive
@@ -21,11 +21,16 @@ ROOT = Path(__file__).resolve().parents[2]
 VENV = ROOT / ".venv"
 PYTHON = VENV / "bin" / "python"
 UNDERLAY = ROOT / "tools" / "vision_msgs_underlay"
-EXTRAS = "dev,torch,training,demo,export,openvino"
+EXTRAS = "torch,training,demo,export,openvino"
+REFERENCES = REQUIREMENTS / "references.txt"
+OLDEST_VENV = ROOT / ".venv-oldest"
 
 
 def main() -> int:
     with exclusive(ROOT):
+        if "--oldest" in sys.argv:
+            install_oldest()
+            return 0
         state = State(VENV / "setup.json")
         venv_inputs = state.inputs("venv")
         ros = find_ros(os.environ, ROOT, previous=Ros(**venv_inputs["ros"]) if venv_inputs else None)
@@ -57,7 +62,7 @@ def install_packages(state: State, ros: Ros) -> None:
     requirements = [*ros.requirements(), REQUIREMENTS / "build.txt"]
     system = system_versions() if ros.prefix else {}
     constraints = write_constraints(system) if ros.prefix else REQUIREMENTS / "constraints.txt"
-    inputs = digest(ROOT, [*requirements, constraints, ROOT / "setup.py"])
+    inputs = digest(ROOT, [*requirements, constraints, REFERENCES, ROOT / "setup.py"])
     if state.inputs("packages") == inputs:
         return
     say("installing the Python packages; the first time takes a few minutes")
@@ -65,13 +70,34 @@ def install_packages(state: State, ros: Ros) -> None:
     if "torch" in system:
         say(f"keeping the PyTorch {system['torch']} of this machine")
     else:
-        options, choice = choose_index(has_nvidia_gpu())
-        say(choice)
-        arguments += options
-    run_pip("install", *arguments, "-c", constraints, "-e", f"{ROOT}[{EXTRAS}]")
+        arguments += pytorch_options()
+    run_pip(VENV, *arguments, "-c", constraints, "-e", f"{ROOT}[dev,{EXTRAS}]")
+    run_pip(VENV, "--no-deps", "-r", REFERENCES)
     if ros.prefix is None:
         point_wheels_at_this_python(VENV)
     state.finish("packages", inputs)
+
+
+def install_oldest() -> None:
+    """.venv-oldest/ without ROS 2: everything in the oldest version that setup.py allows."""
+    constraints = REQUIREMENTS / "oldest.txt"
+    state = State(OLDEST_VENV / "setup.json")
+    inputs = digest(ROOT, [constraints, REFERENCES, ROOT / "setup.py"])
+    if state.inputs("packages") == inputs:
+        return
+    if sys.version_info[:2] != OLDEST_PYTHON:
+        raise SetupError(f"oldest.txt is for Python 3.10, this is {sys.version.split()[0]}; set OLDEST_PYTHON")
+    say(f"installing the oldest packages into {OLDEST_VENV.name}")
+    subprocess.run([sys.executable, "-m", "venv", "--clear", OLDEST_VENV], check=True)
+    run_pip(OLDEST_VENV, *pytorch_options(), "-c", constraints, "-e", f"{ROOT}[test,{EXTRAS}]")
+    run_pip(OLDEST_VENV, "--no-deps", "-r", REFERENCES)
+    state.finish("packages", inputs)
+
+
+def pytorch_options() -> list[str]:
+    options, choice = choose_index(has_nvidia_gpu())
+    say(choice)
+    return options
 
 
 def system_versions() -> dict[str, str]:
@@ -137,9 +163,10 @@ def build_environment(ros: Ros) -> dict[str, str]:
     return environment
 
 
-def run_pip(*arguments: str | Path) -> None:
-    log = VENV / "pip.log"
-    command = [PYTHON, "-m", "pip", "--disable-pip-version-check", *arguments]
+def run_pip(venv: Path, *arguments: str | Path) -> None:
+    """Install into the venv."""
+    log = venv / "pip.log"
+    command = [venv / "bin" / "python", "-m", "pip", "--disable-pip-version-check", "install", *arguments]
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}  # the venv alone counts
     with open(log, "w", encoding="utf-8") as stream:
         status = subprocess.run(command, env=environment, stdout=stream, stderr=subprocess.STDOUT).returncode
@@ -148,7 +175,7 @@ def run_pip(*arguments: str | Path) -> None:
         errors = [line for line in lines if "error" in line.lower()] or lines
         raise SetupError(
             "pip could not install the packages:\n  " + "\n  ".join(errors[-5:]) + f"\nThe whole output is in {log}. "
-            "If the network was the reason, run make setup again: it continues here."
+            "If the network was the reason, run the command again: it continues here."
         )
 
 
