@@ -16,7 +16,14 @@ from bisenetformer_ros.results import UNLABELED
 
 @dataclass(frozen=True)
 class Label:
-    """One class: `id` is 0..254, `color` is R, G, B of 0..255 each."""
+    """One class.
+
+    Attributes:
+        id: Value in label maps, 0..254.
+        name: Name of the class.
+        is_thing: Whether the class is countable.
+        color: R, G, B, 0..255 each.
+    """
 
     id: int
     name: str
@@ -26,7 +33,15 @@ class Label:
 
 @dataclass(frozen=True)
 class LabelMap:
-    """The classes of a data set, ordered by id, 0..K-1 without gaps. Raises ConfigError for invalid labels."""
+    """The classes of a data set. Indexing by id and iterating give a `Label`.
+
+    Attributes:
+        name: Name of the label map.
+        labels: Ordered by id, 0..K-1 without gaps.
+
+    Raises:
+        ConfigError: The labels are invalid.
+    """
 
     name: str
     labels: tuple[Label, ...]
@@ -47,6 +62,7 @@ class LabelMap:
 
     @property
     def thing_ids(self) -> tuple[int, ...]:
+        """Ids of the countable classes."""
         return tuple(label.id for label in self.labels if label.is_thing)
 
     @cached_property

@@ -14,7 +14,8 @@ class Segmenter:
 
     Attributes:
         engine: The open engine.
-        score_threshold, overlap_threshold: May be changed between calls; see `postprocess_panoptic`.
+        score_threshold: May be changed between calls.
+        overlap_threshold: May be changed between calls.
     """
 
     def __init__(
@@ -49,10 +50,12 @@ class Segmenter:
 
     @property
     def task(self) -> str:
+        """Task of the engine, "semantic" or "panoptic"."""
         return self.engine.task
 
     @property
     def labels(self) -> LabelMap:
+        """Label map of the model."""
         return self.engine.metadata.labels
 
     def warm_up(self, image_size: tuple[int, int]) -> None:

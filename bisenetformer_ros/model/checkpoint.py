@@ -50,7 +50,14 @@ def save_model(
 
 
 def load_model(path: str | Path) -> BiSeNetFormer:
-    """Load the network of a weights file, in float32 and eval mode; see `load_checkpoint`."""
+    """Load the network of a weights file, in float32 and eval mode.
+
+    Args:
+        path: Our safetensors, or an authors' model_final.pth, whose structure is inferred from its tensors.
+
+    Raises:
+        ModelError: The file is missing, corrupt or foreign.
+    """
     return load_checkpoint(path)[0]
 
 
