@@ -95,9 +95,9 @@ def build_model(name: str, num_classes: int, **options: Any) -> BiSeNetFormer:
     """Build a network with random weights, in training mode.
 
     Args:
-        name: One of BUILDERS.
+        name: "bisenetformer-stdc1", "bisenetformer-stdc2", "bisenetformer-r50" or "bisenetformer-nano".
         num_classes: K, without "no object".
-        **options: Keywords of `bisenetformer`, such as num_queries, num_blocks, num_levels.
+        **options: num_queries, num_blocks, num_levels (2 or 3) and the other keywords of `bisenetformer`.
 
     Raises:
         ConfigError: The name is unknown, or an option is unknown or out of range.
