@@ -98,7 +98,7 @@ def links(page: str) -> list[tuple[str, str]]:
 
 
 def paths(page: str) -> set[str]:
-    """Return the files of the repository that the page names in `code`."""
-    return set(
-        re.findall(r"`((?:bisenetformer_ros|config|docs|examples|launch|test|tools)/[\w./-]*\w\.\w+)`", prose(page))
-    )
+    """Return the files of the repository that the page names in `code`, without those with a placeholder NAME."""
+    folders = "bisenetformer_ros|config|docs|examples|launch|test|tools"
+    named = re.findall(rf"`((?:{folders})/[\w./-]*\w\.\w+)`", prose(page))
+    return {path for path in named if "NAME" not in path}
