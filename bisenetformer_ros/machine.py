@@ -12,7 +12,7 @@ BF16_FLAGS = {"avx512_bf16", "amx_bf16"}
 
 
 def describe_machine() -> dict[str, str]:
-    """Describe the machine and the installed packages in words, by topic."""
+    """Describe the machine and the installed packages, by topic."""
     memory_gib = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
     processor = _cpuinfo("model name") or platform.machine()  # ARM kernels report no name
     return {

@@ -17,7 +17,7 @@ class Topic:
     Attributes:
         name: With leading slash.
         type: Full message type, such as `sensor_msgs/msg/Image`.
-        count: Number of messages; None if a damaged bag does not tell.
+        count: Number of messages; None if unknown, as in a damaged bag.
     """
 
     name: str

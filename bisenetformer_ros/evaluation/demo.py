@@ -22,7 +22,7 @@ class Scores:
         mean_iou: Of ~/mask.
         panoptic_quality: Of ~/panoptic and ~/segments; None if neither arrived for a labelled frame.
         frame_miou: Stamp → mean IoU over the classes in that frame.
-        exact_instances: Whether the labels tell touching objects apart; connected components do not.
+        exact_instances: Whether the labels separate touching objects; connected components do not.
     """
 
     mean_iou: MeanIoUResult

@@ -17,7 +17,7 @@ class Queries:
         classes: Class ids.
         scores: Class probabilities, 0 to 1.
         owned_areas: Pixels at which the query wins, at any probability.
-        mask_areas: Pixels at which the query's mask probability is at least 0.5, whoever wins.
+        mask_areas: Pixels at which the query's mask probability is at least 0.5, whichever query wins.
         region_areas: Pixels with both. A query without a region is dropped.
     """
 

@@ -65,7 +65,7 @@ class Footage:
     Attributes:
         path: An image, folder or video for `open_source`.
         truth: None without labels.
-        description: For people.
+        description: Text for reports.
     """
 
     path: str

@@ -36,7 +36,7 @@ TABLE_COLUMNS = (
     "class_id",  # most probable class; the number of classes means "no object"
     "score",  # its probability, 0..1
     "owned_area",  # pixels at which the query wins, at any probability
-    "mask_area",  # pixels at which its mask probability is at least 0.5, whoever wins
+    "mask_area",  # pixels at which its mask probability is at least 0.5, whichever query wins
     "region_area",  # pixels with both, as in query_map
     "x_min",
     "y_min",

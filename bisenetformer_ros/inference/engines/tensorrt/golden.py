@@ -17,7 +17,7 @@ class GoldenCheck:
 
     Attributes:
         passed: Whether enough labels agree.
-        finding: How many do, in words.
+        finding: How many do, as text for messages.
     """
 
     passed: bool
