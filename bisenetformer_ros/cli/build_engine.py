@@ -20,8 +20,8 @@ from bisenetformer_ros.inference.graph.cache import check_output
 
 DESCRIPTION = (
     "Build a TensorRT engine for the GPU of this machine from a graph of `bisenetformer export`, and compare its "
-    "results with ONNX Runtime's. This takes minutes. OUT.engine.json, written beside the engine, describes what it was built "
-    "from, with and for; keep the two together."
+    "results with ONNX Runtime's. This takes minutes. OUT.engine.json, written beside the engine, describes what it "
+    "was built from, for and with; keep the two together."
 )
 EXAMPLE = """bisenetformer export bisenetformer-nano-camvid nano.onnx --size 480x640 --task panoptic --precision fp16
 bisenetformer build-engine nano.onnx nano.engine --precision fp16 --timing-cache timings.cache"""

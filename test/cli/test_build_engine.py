@@ -64,9 +64,7 @@ def test_what_is_no_graph_of_ours_is_refused(damage: str, graph: Path, capsys: p
     assert str(graph) in refused(capsys, graph)
 
 
-def test_a_missing_folder_is_reported_before_the_build(
-    graph: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_missing_folder_is_reported_before_the_build(graph: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert "expected a file in an existing folder to write to, got" in refused(
         capsys, graph, "--timing-cache", graph.parent / "nowhere" / "timings"
     )

@@ -111,9 +111,7 @@ FILES = (
     Fault("first two bytes of a JPEG", DAMAGED, {"data": JPEG[:2]}),
     Fault("half a JPEG", DAMAGED, {"data": JPEG[: len(JPEG) // 2]}),
     Fault("JPEG without image data", DAMAGED, {"data": JPEG[: AT - len(SIZE_IN_JPEG)] + JPEG[-2:]}),
-    Fault(
-        "JPEG header with 4.3 gigapixels", TOO_LARGE, {"data": JPEG[:AT] + b"\xff\xdc" * 2 + JPEG[AT + 4 :]}
-    ),
+    Fault("JPEG header with 4.3 gigapixels", TOO_LARGE, {"data": JPEG[:AT] + b"\xff\xdc" * 2 + JPEG[AT + 4 :]}),
     Fault("PNG without its end", DAMAGED, {"data": PNG[:-12]}),
     Fault("PNG with a corrupt byte", DAMAGED, {"data": PNG[:500] + bytes([PNG[500] ^ 0xFF]) + PNG[501:]}),
     Fault("PNG header with 3.6 gigapixels", TOO_LARGE, {"data": BOMB}),
