@@ -8,8 +8,10 @@ from sensor_msgs.msg import CameraInfo, Image
 
 pytest.importorskip("launch_ros", reason="launch and launch_ros come with a ROS installation, not with the wheels")
 
-from launch.actions import DeclareLaunchArgument
+from launch.actions import DeclareLaunchArgument, SetEnvironmentVariable
 from launch.launch_description_sources import get_launch_description_from_python_launch_file
+
+from launch import LaunchContext
 
 FILE = Path(__file__).parents[2] / "launch" / "segment.launch.py"
 
@@ -37,6 +39,17 @@ def test_every_argument_has_a_description():
     assert all(argument.description and "no description" not in argument.description for argument in arguments)
     warning = next(argument.description for argument in arguments if argument.name == "large_data")
     assert "EVERY process" in warning
+
+
+@pytest.mark.parametrize(("large_data", "transport"), [("true", "LARGE_DATA"), ("false", None)])
+def test_large_data_sets_the_transport(monkeypatch, large_data, transport):
+    monkeypatch.delenv("FASTDDS_BUILTIN_TRANSPORTS", raising=False)
+    description = get_launch_description_from_python_launch_file(str(FILE))
+    (action,) = (entity for entity in description.entities if isinstance(entity, SetEnvironmentVariable))
+    context = LaunchContext()
+    context.launch_configurations["large_data"] = large_data
+    action.visit(context)
+    assert context.environment.get("FASTDDS_BUILTIN_TRANSPORTS") == transport
 
 
 def test_launched_node_segments_the_given_topic(graph, start, weights, tmp_path):
