@@ -12,9 +12,10 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import load, save_file
+from safetensors.torch import load, save
 from torch import Tensor
 
+from bisenetformer_ros.atomic_write import write_atomically
 from bisenetformer_ros.errors import ConfigError, ModelError
 from bisenetformer_ros.labels import LabelMap
 from bisenetformer_ros.metadata import ModelMetadata
@@ -30,7 +31,7 @@ _NOT_WEIGHTS = ("num_batches_tracked", "pixel_mean", "pixel_std")
 def save_model(
     path: str | Path, model: BiSeNetFormer, metadata: ModelMetadata, dtype: torch.dtype = torch.float32
 ) -> None:
-    """Write a safetensors file with parameters in `dtype` and the metadata in its header.
+    """Replace a safetensors file in one step: parameters in `dtype`, and the metadata in its header.
 
     Statistics of batch normalizations stay in float32.
 
@@ -46,7 +47,7 @@ def save_model(
         name: tensor.to(dtype if name in parameters else torch.float32).contiguous()
         for name, tensor in _weights(model.state_dict()).items()
     }
-    save_file(tensors, str(path), metadata.to_strings())
+    write_atomically(Path(path), save(tensors, metadata.to_strings()))  # save_file gives it mode 0600
 
 
 def load_model(path: str | Path) -> BiSeNetFormer:
