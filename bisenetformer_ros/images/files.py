@@ -4,7 +4,8 @@ Python reads and writes the bytes, OpenCV only decodes and encodes them: so an e
 file is an error rather than a half-grey picture.
 """
 
-from collections.abc import Sequence
+import re
+from collections.abc import Iterator, Sequence
 from io import BytesIO
 from pathlib import Path
 
@@ -14,8 +15,11 @@ import numpy as np
 from bisenetformer_ros.errors import DataError
 
 PNG_SIGNATURE, JPEG_SIGNATURE = b"\x89PNG\r\n\x1a\n", b"\xff\xd8"
-_PNG_END, _JPEG_END = b"IEND", b"\xff\xd9"
-_TRAILER = 4096  # some programs append a few bytes of their own, some cameras pad with zeros
+_PNG_END = b"IEND"
+TRUNCATED = "is truncated: its end is missing"
+"""What error messages say of data for which `is_truncated` is true."""
+_JPEG_MARKER = re.compile(rb"\xff[^\x00\xff\xd0-\xd7]")  # not a stuffed byte, a fill byte or a restart within a scan
+_JPEG_START, _JPEG_END, _JPEG_TEM = 0xD8, 0xD9, 0x01
 _PNG_COLOR_TYPE, _PALETTE = 25, 3
 
 
@@ -105,13 +109,37 @@ def size_of(image: np.ndarray) -> str:
 
 
 def is_truncated(data: bytes) -> bool:
-    """Return whether a JPEG or PNG lacks its end, which OpenCV 4 would fill with grey; false for other formats.
+    """Return whether a JPEG, PNG or WebP lacks its end, which OpenCV 4 would fill with grey; false for other formats.
 
-    A PNG chunk that reaches beyond the data counts as well: OpenCV would allocate whatever its length claims.
+    Bytes behind the end are ignored, since cameras and proxies pad. An end marker in the thumbnail of a JPEG is not the
+    end of the picture. A PNG chunk that reaches beyond the data counts as truncated: OpenCV would allocate whatever its
+    length claims.
     """
     if data.startswith(PNG_SIGNATURE):
         return not _has_png_end(data)
-    return data.startswith(JPEG_SIGNATURE) and _JPEG_END not in data.rstrip(b"\0")[-_TRAILER:]
+    if data.startswith(JPEG_SIGNATURE):
+        ends = (marker for marker, _ in jpeg_markers(data) if marker in (_JPEG_START, _JPEG_END))
+        return next(ends, None) != _JPEG_END  # a second start belongs to the next picture of a stream
+    return is_webp(data) and len(data) < 8 + int.from_bytes(data[4:8], "little")
+
+
+def is_webp(data: bytes) -> bool:
+    return data[:4] == b"RIFF" and data[8:12] == b"WEBP"
+
+
+def jpeg_markers(data: bytes) -> Iterator[tuple[int, int]]:
+    """Yield the markers behind the start of a JPEG, each with the position behind it (ITU-T T.81, annex B).
+
+    Segments are skipped by their length, and so are thumbnails in them. Bytes between segments are skipped as libjpeg
+    skips them; otherwise it would find other markers than this function.
+    """
+    position = len(JPEG_SIGNATURE)
+    while match := _JPEG_MARKER.search(data, position):
+        position = match.end()
+        marker = data[position - 1]
+        yield marker, position
+        if marker not in (_JPEG_START, _JPEG_END, _JPEG_TEM):
+            position += max(int.from_bytes(data[position : position + 2], "big"), 2)
 
 
 def _has_png_end(data: bytes) -> bool:
@@ -125,6 +153,18 @@ def _has_png_end(data: bytes) -> bool:
     return False
 
 
+def _has_jpeg_end(data: bytes) -> bool:
+    """Follow the segments to the end of the first picture; thumbnails have ends of their own inside segments."""
+    position, in_scan = len(JPEG_SIGNATURE), False
+    while found := _JPEG_MARKER.search(data, position):
+        marker, position = data[found.start() + 1], found.end()
+        if marker in (_JPEG_START, _JPEG_END):
+            return in_scan and marker == _JPEG_END
+        position += int.from_bytes(data[position : position + 2], "big")
+        in_scan = in_scan or marker == _JPEG_SCAN
+    return False
+
+
 def _read_bytes(path: Path) -> bytes:
     try:
         data = path.read_bytes()
@@ -133,7 +173,7 @@ def _read_bytes(path: Path) -> bytes:
     if not data:
         raise DataError(f"{path} is empty")
     if is_truncated(data):
-        raise DataError(f"{path} is truncated: its end is missing; copy or unpack it again")
+        raise DataError(f"{path} {TRUNCATED}; copy or unpack it again")
     return data
 
 

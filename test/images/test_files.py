@@ -1,5 +1,6 @@
 import sys
 import zlib
+from io import BytesIO
 from pathlib import Path
 
 import cv2
@@ -72,12 +73,33 @@ def test_truncated_files_are_rejected(tmp_path: Path, suffix: str, share: float,
             read(path)
 
 
-def test_bytes_after_the_end_are_ignored(tmp_path: Path) -> None:
+def jpeg(**options: object) -> bytes:
+    file = BytesIO()
+    Image.fromarray(NOISE).save(file, "JPEG", **options)
+    return file.getvalue()
+
+
+@pytest.mark.parametrize("trailer", [b"\0" * 2000, b"\r\n", b"\xff", b"\xff\xff\xd8", bytes(range(1, 250)) * 40])
+@pytest.mark.parametrize("options", [{}, {"progressive": True}, {"restart_marker_rows": 1}, {"comment": b"\xff\xd9"}])
+def test_bytes_after_the_end_are_ignored(tmp_path: Path, options: dict, trailer: bytes) -> None:
     path = tmp_path / "a.jpg"
-    assert cv2.imwrite(str(path), NOISE)
+    path.write_bytes(jpeg(**options))
     expected = read_rgb(path)
-    path.write_bytes(path.read_bytes() + b"\0" * 2000)
+    path.write_bytes(path.read_bytes() + trailer)
     np.testing.assert_array_equal(read_rgb(path), expected)
+
+
+@pytest.mark.parametrize("trailer", [b"", b"\0" * 2000, b"\r\n", jpeg()], ids=["nothing", "zeros", "CRLF", "next"])
+@pytest.mark.parametrize("options", [{}, {"progressive": True}, {"restart_marker_rows": 1}, {"comment": b"\xff\xd9"}])
+def test_a_jpeg_without_its_end_is_truncated_whatever_surrounds_the_gap(
+    tmp_path: Path, options: dict, trailer: bytes
+) -> None:
+    """The comment stands for a thumbnail, which has an end of its own."""
+    whole = jpeg(**options)
+    for end in (len(whole) // 2, len(whole) - 2):
+        (tmp_path / "a.jpg").write_bytes(whole[:end] + trailer)
+        with pytest.raises(DataError, match=r"a\.jpg is truncated: its end is missing"):
+            read_rgb(tmp_path / "a.jpg")
 
 
 def test_corrupt_pixels_are_rejected(tmp_path: Path) -> None:
