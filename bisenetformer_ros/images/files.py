@@ -153,18 +153,6 @@ def _has_png_end(data: bytes) -> bool:
     return False
 
 
-def _has_jpeg_end(data: bytes) -> bool:
-    """Follow the segments to the end of the first picture; thumbnails have ends of their own inside segments."""
-    position, in_scan = len(JPEG_SIGNATURE), False
-    while found := _JPEG_MARKER.search(data, position):
-        marker, position = data[found.start() + 1], found.end()
-        if marker in (_JPEG_START, _JPEG_END):
-            return in_scan and marker == _JPEG_END
-        position += int.from_bytes(data[position : position + 2], "big")
-        in_scan = in_scan or marker == _JPEG_SCAN
-    return False
-
-
 def _read_bytes(path: Path) -> bytes:
     try:
         data = path.read_bytes()
