@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import yaml
 
 from bisenetformer_ros.errors import ConfigError
 from bisenetformer_ros.resources import config_file
 from bisenetformer_ros.results import UNLABELED
+from bisenetformer_ros.text_files import read_yaml
 
 
 @dataclass(frozen=True)
@@ -68,12 +68,7 @@ class LabelMap:
             path = config_file("labels", str(name), ".yaml")
         except FileNotFoundError as error:
             raise ConfigError(f"label map {error}") from None
-        with open(path, encoding="utf-8") as stream:
-            try:
-                content = yaml.safe_load(stream)
-            except yaml.YAMLError as error:
-                raise ConfigError(f"{path}: not valid YAML: {error}") from error
-        return cls.from_dict(content, default_name=path.stem)
+        return cls.from_dict(read_yaml(path), default_name=path.stem)
 
     @classmethod
     def from_dict(cls, content: Any, default_name: str = "labels") -> "LabelMap":

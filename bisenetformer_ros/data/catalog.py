@@ -111,7 +111,7 @@ def _opener(kind: str, root: Path | None) -> Callable[..., LabeledDataset]:
         if root is None:
             raise ConfigError(f"the data set {kind} needs --root DIR, the folder it was unpacked in")
         return partial(ON_DISK[kind], root)
-    if Path(kind).suffix not in (".yaml", ".yml"):
+    if Path(kind).suffix.lower() not in (".yaml", ".yml"):
         raise ConfigError(f"unknown data set '{kind}', expected {', '.join(NAMES)} or a YAML file")
     description = Path(kind).expanduser()
     if not description.is_file():

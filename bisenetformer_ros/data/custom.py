@@ -6,15 +6,14 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import yaml
-
-from bisenetformer_ros.data.file_search import first_of
 from bisenetformer_ros.data.labeled_images import LabeledImages, concatenate_splits, require_known
 from bisenetformer_ros.data.panoptic_labels import in_folder, open_coco_panoptic
 from bisenetformer_ros.data.png_labels import ValueTable, open_png_labels
 from bisenetformer_ros.errors import ConfigError, DataError
 from bisenetformer_ros.labels import LabelMap
+from bisenetformer_ros.numbers import first_of
 from bisenetformer_ros.results import UNLABELED
+from bisenetformer_ros.text_files import read_text, read_yaml
 
 IGNORE = "ignore"
 """The "no class" among the `values`."""
@@ -72,9 +71,11 @@ def _open_coco_split(
 
 def _read_names(path: Path) -> list[str]:
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        lines = read_text(path).splitlines()
     except OSError as error:
         raise DataError(f"the split file {path} cannot be read: {error.strerror}") from error
+    except ValueError as error:
+        raise DataError(f"the split file {path} cannot be read: {error}") from error
     names = [line.strip() for line in lines if line.strip()]
     twice = [name for name, count in Counter(names).items() if count > 1]
     if twice or not names:
@@ -101,10 +102,7 @@ def _class_of(values: Mapping[int | str, str], labels: LabelMap, path: Path) -> 
 
 
 def _load(path: Path) -> Mapping[str, Any]:
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except yaml.YAMLError as error:
-        raise ConfigError(f"{path}: not valid YAML: {error}") from error
+    content = read_yaml(path)
     problems = _problems(content) if isinstance(content, Mapping) else ["expected a mapping of settings"]
     if problems:
         raise ConfigError(f"{path}: " + "; ".join(problems))

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from bisenetformer_ros.errors import DataError
+from bisenetformer_ros.numbers import first_of
 
 _MOST_FOLDERS = 20
 
@@ -44,12 +45,6 @@ def find_files(
         problems = ["\n".join([*problems, _tree(root, found)])]
     complete = [name for name in wanted if all(name in files for files in found.values())]
     return {name: tuple(files[name] for files in found.values()) for name in complete}, problems
-
-
-def first_of(names: Sequence[object], most: int = 5) -> str:
-    """List the first few names, and how many more there are."""
-    rest = len(names) - most
-    return ", ".join(map(str, names[:most])) + (f" and {rest} more" if rest > 0 else "")
 
 
 def state_of(folder: Path) -> str:

@@ -1,6 +1,5 @@
 """Data sets in the COCO panoptic format: one JSON file of segments, and a PNG of segment ids per image."""
 
-import json
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
@@ -9,13 +8,14 @@ from typing import Any
 
 import numpy as np
 
-from bisenetformer_ros.data.file_search import first_of, state_of
+from bisenetformer_ros.data.file_search import state_of
 from bisenetformer_ros.data.labeled_images import LabeledImage, LabeledImages
 from bisenetformer_ros.errors import ConfigError, DataError
 from bisenetformer_ros.images.coco_panoptic import read_ids
 from bisenetformer_ros.labels import Label, LabelMap
-from bisenetformer_ros.numbers import counted
+from bisenetformer_ros.numbers import counted, first_of
 from bisenetformer_ros.results import UNLABELED
+from bisenetformer_ros.text_files import read_json
 
 _VOID = 0
 
@@ -40,7 +40,7 @@ def open_coco_panoptic(
         DataError: The JSON file is missing or has another format.
         ConfigError: A category has no class.
     """
-    content = read_json(json_path, ("images", "annotations", "categories"))
+    content = read_coco_json(json_path, ("images", "annotations", "categories"))
     try:
         if isinstance(labels, str):
             labels = labels_of(content["categories"], labels)
@@ -74,7 +74,7 @@ def in_folder(folder: Path) -> Callable[[Mapping[str, Any]], tuple[str, Path]]:
     return lambda entry: (Path(entry["file_name"]).with_suffix("").as_posix(), folder / entry["file_name"])
 
 
-def read_json(path: Path, lists: Sequence[str]) -> dict[str, list[dict[str, Any]]]:
+def read_coco_json(path: Path, lists: Sequence[str]) -> dict[str, list[dict[str, Any]]]:
     """Read a file in the COCO panoptic format.
 
     Args:
@@ -84,13 +84,10 @@ def read_json(path: Path, lists: Sequence[str]) -> dict[str, list[dict[str, Any]
     Raises:
         DataError: The file is missing or corrupt, or lacks one of the lists.
     """
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
+    if not path.exists():
         nearest = next(folder for folder in path.absolute().parents if folder.is_dir())
-        raise DataError(f"{path} does not exist; the nearest folder is {nearest}{state_of(nearest)}") from None
-    except (OSError, ValueError) as error:
-        raise DataError(f"{path} cannot be read: {error}") from error
+        raise DataError(f"{path} does not exist; the nearest folder is {nearest}{state_of(nearest)}")
+    content = read_json(path)
     missing = [key for key in lists if not isinstance(content, dict) or not isinstance(content.get(key), list)]
     if missing:
         raise DataError(f"{path} is not in the COCO panoptic format: it has no list {' and no list '.join(missing)}")

@@ -6,13 +6,12 @@ from pathlib import Path
 
 import numpy as np
 
-from bisenetformer_ros.data.file_search import first_of
 from bisenetformer_ros.data.labeled_images import LabeledImages, open_images
 from bisenetformer_ros.data.sample import connected_instances
 from bisenetformer_ros.errors import DataError
 from bisenetformer_ros.images.files import read_label_image, read_label_images, size_of
 from bisenetformer_ros.labels import LabelMap
-from bisenetformer_ros.numbers import counted
+from bisenetformer_ros.numbers import counted, first_of
 from bisenetformer_ros.results import UNLABELED
 
 _UNKNOWN = -1

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bisenetformer_ros.data.file_search import first_of
-from bisenetformer_ros.data.panoptic_labels import read_json
+from bisenetformer_ros.data.panoptic_labels import read_coco_json
 from bisenetformer_ros.errors import DataError
+from bisenetformer_ros.numbers import first_of
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,10 @@ def open_panoptic_files(
     Raises:
         DataError: A file is missing or malformed, or an image has no prediction.
     """
-    truth, prediction = read_json(gt_json, ("categories", "annotations")), read_json(pred_json, ("annotations",))
+    truth, prediction = (
+        read_coco_json(gt_json, ("categories", "annotations")),
+        read_coco_json(pred_json, ("annotations",)),
+    )
     gt_dir, pred_dir = gt_dir or gt_json.with_suffix(""), pred_dir or pred_json.with_suffix("")
     for folder, json_path, option in ((gt_dir, gt_json, "--gt-dir"), (pred_dir, pred_json, "--pred-dir")):
         if not folder.is_dir():

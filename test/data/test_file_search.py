@@ -2,8 +2,9 @@ from pathlib import Path
 
 import pytest
 
-from bisenetformer_ros.data.file_search import find_files, first_of
+from bisenetformer_ros.data.file_search import find_files
 from bisenetformer_ros.errors import DataError
+from bisenetformer_ros.numbers import first_of
 
 
 def touch(root: Path, *paths: str) -> None:
