@@ -35,8 +35,8 @@ DRIVE_FRAMES = 60
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "source",
-        help="drive:SEED (generated), a folder of images, a pattern such as 'DIR/cam0_*.jpg', or a video; NAME.png "
-        "beside NAME.jpg is its label image",
+        help="drive:SEED (generated), a folder of images, a pattern such as 'DIR/cam0_*.jpg', a video, or an rtsp:// "
+        "or http:// address of one; NAME.png beside NAME.jpg is its label image",
     )
     parser.add_argument("bag", type=Path, help="directory of the new bag; must not exist")
     parser.add_argument("--labels", type=Path, help="folder with a label image NAME.png for every image NAME")
@@ -65,6 +65,8 @@ def run(args: argparse.Namespace) -> int:
                 recorder.add(*sample)
                 bar.advance(task)
     print(footage.description)
+    if frames.skipped:
+        print(f"not taken as images: {frames.skipped}")
     with Bag(args.bag) as bag:
         print(list_topics(bag.topics, f"{args.bag} holds"))
     return 0

@@ -17,6 +17,7 @@ from torch import Tensor
 
 from bisenetformer_ros.atomic_write import write_atomically
 from bisenetformer_ros.errors import ConfigError, ModelError
+from bisenetformer_ros.file_names import printable, utf8_path
 from bisenetformer_ros.labels import LabelMap
 from bisenetformer_ros.metadata import ModelMetadata
 from bisenetformer_ros.model.authors import from_authors, is_authors_checkpoint
@@ -67,7 +68,7 @@ def load_checkpoint(path: str | Path) -> tuple[BiSeNetFormer, ModelMetadata]:
     path = Path(path).expanduser()
     if not path.is_file():
         raise ModelError(f"no weights file at {path}")
-    if path.suffix == ".safetensors":
+    if path.suffix.lower() == ".safetensors":
         metadata, tensors = read_metadata(path), _read_safetensors(path)
     else:
         tensors = read_pth(path)
@@ -83,7 +84,7 @@ def load_checkpoint(path: str | Path) -> tuple[BiSeNetFormer, ModelMetadata]:
 def read_metadata(path: str | Path) -> ModelMetadata:
     """Read the header of our safetensors, without the weights. Raises ModelError."""
     try:
-        with safe_open(str(path), framework="pt") as file, naming(path):
+        with utf8_path(Path(path)) as name, safe_open(name, framework="pt") as file, naming(path):
             return ModelMetadata.from_strings(file.metadata() or {})
     except (SafetensorError, OSError) as error:
         raise ModelError(f"{path}: corrupt, or not a safetensors file ({error})") from error
@@ -191,7 +192,7 @@ def _authors_metadata(path: Path, architecture: dict[str, Any]) -> ModelMetadata
     shipped = {150: "ade20k150", 19: "cityscapes19"}
     labels = LabelMap.load(shipped[num_classes]) if num_classes in shipped else LabelMap.anonymous(num_classes)
     return ModelMetadata(
-        name=path.stem,
+        name=printable(path.stem),
         architecture=architecture,
         labels=labels,
         input_size=640 if num_classes == 150 else None,

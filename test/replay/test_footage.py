@@ -65,6 +65,22 @@ def test_labels_are_found_beside_the_images_or_in_a_given_folder(tmp_path: Path)
         find_footage(str(plain), touch(labelled / "none"))
 
 
+@pytest.mark.parametrize(("image", "label"), [("a.JPG", "a.png"), ("a.jpg", "a.PNG"), ("a.JPEG", "a.Png")])
+def test_the_case_of_suffixes_does_not_matter(tmp_path: Path, image: str, label: str) -> None:
+    touch(tmp_path, image)
+    cv2.imwrite(str(tmp_path / "road.png"), np.full((4, 6), ROAD, np.uint8))
+    (tmp_path / "road.png").rename(tmp_path / label)
+    for truth in (find_footage(str(tmp_path), None).truth, find_footage(str(tmp_path / image), tmp_path).truth):
+        label_map, _ = truth.load("a", LABELS)
+        assert (label_map == ROAD).all()
+
+
+def test_a_stream_has_labels_only_from_a_folder(tmp_path: Path) -> None:
+    touch(tmp_path, "a.png")
+    assert find_footage("rtsp://camera/stream", None).truth is None
+    assert find_footage("rtsp://camera/stream", tmp_path).truth.labels == tmp_path
+
+
 def test_other_values_are_ignored_and_components_are_instances(tmp_path: Path) -> None:
     pixels = np.full((20, 30), ROAD, np.uint8)
     pixels[2:10, 2:10] = pixels[2:10, 15:23] = CAR
