@@ -9,7 +9,6 @@ from itertools import product
 from pathlib import Path
 
 IMAGE_SUFFIXES = (".bmp", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff", ".webp")
-BAG_SUFFIXES = (".mcap", ".db3")
 
 _JPEG_SUFFIXES = (".jpeg", ".jpg")
 _LABEL_SUFFIX = ".png"
@@ -22,7 +21,7 @@ def is_image(path: Path) -> bool:
 
 
 def is_bag_file(path: Path) -> bool:
-    return path.suffix.lower() in BAG_SUFFIXES
+    return path.suffix.lower() in (".mcap", ".db3")
 
 
 def is_address(source: str) -> bool:
