@@ -14,7 +14,7 @@ from bisenetformer_ros.data.sample import LabeledDataset, Sample
 from bisenetformer_ros.errors import DataError
 from bisenetformer_ros.images.files import size_of
 from bisenetformer_ros.labels import LabelMap
-from bisenetformer_ros.numbers import counted
+from bisenetformer_ros.numbers import counted, first_of
 from bisenetformer_ros.results import UNLABELED
 
 
@@ -87,6 +87,21 @@ def _check_image(dataset: LabeledDataset, index: int) -> tuple[str, bytes | None
     findings = inspect(sample, dataset.labels, dataset.has_instances)
     findings.problems = [*oddities, *(f"{name}: {problem}" for problem in findings.problems)]
     return name, hashlib.blake2b(np.ascontiguousarray(sample.rgb).data, digest_size=16).digest(), findings
+
+
+def find_warnings(findings: Findings, labels: LabelMap) -> list[str]:
+    """Describe what is suspicious about images that are readable, but may be intended."""
+    if not findings.num_images:
+        return []
+    occurring = set(np.flatnonzero(findings.pixels).tolist())
+    absent = [label.name for label in labels if label.id not in occurring]
+    warnings = [f"no pixel has the class {first_of(absent, most=12)}"] if absent else []
+    if occurring == {0, UNLABELED} and len(labels) > 1:
+        warnings.append(
+            f"all pixels are {labels[0].name} (0) or ignored (255): if the label images are masks of 0 and 255, give "
+            f"the data set values: {{0: {labels[0].name}, 255: {labels[1].name}}}"
+        )
+    return warnings
 
 
 def inspect(sample: Sample, labels: LabelMap, has_instances: bool) -> Findings:

@@ -11,7 +11,16 @@ from typing import Any, Protocol
 import cv2
 import numpy as np
 
-from bisenetformer_ros.images.files import JPEG_SIGNATURE, PNG_SIGNATURE, TRUNCATED, is_truncated, is_webp, jpeg_markers
+from bisenetformer_ros.images.files import (
+    JPEG_SIGNATURE,
+    PNG_SIGNATURE,
+    TRUNCATED,
+    is_truncated,
+    is_webp,
+    jpeg_markers,
+    label_values,
+    without_color,
+)
 from bisenetformer_ros.images.raw import (
     ENCODINGS,
     MAX_PIXELS,
@@ -87,7 +96,7 @@ def decode_compressed_values(message: CompressedImage) -> np.ndarray:
         raise BadFrameError(
             "unknown_encoding", f"format {quoted(message.format)} does not preserve label values; expected png"
         )
-    values = _decode_file(message)
+    values = without_color(label_values(bytes(message.data), _decode_file(message)))
     if values.ndim != 2:
         raise BadFrameError("unknown_encoding", f"expected a label PNG with one channel, got {values.shape[2]}")
     return values

@@ -20,7 +20,8 @@ TRUNCATED = "is truncated: its end is missing"
 """What error messages say of data for which `is_truncated` is true."""
 _JPEG_MARKER = re.compile(rb"\xff[^\x00\xff\xd0-\xd7]")  # not a stuffed byte, a fill byte or a restart within a scan
 _JPEG_START, _JPEG_END, _JPEG_TEM = 0xD8, 0xD9, 0x01
-_PNG_COLOR_TYPE, _PALETTE = 25, 3
+_PALETTE, _GREY = b"\3", (b"\0", b"\4")
+"""Colour types of PNGs."""
 
 
 def read_pixels(path: Path, flags: int = cv2.IMREAD_UNCHANGED) -> np.ndarray:
@@ -45,20 +46,63 @@ def read_rgb(path: Path) -> np.ndarray:
 
 
 def read_label_image(path: Path) -> np.ndarray:
-    """Read a label image without changing its values.
+    """Read a label image without changing its values; alpha is ignored.
 
     Returns:
-        (H, W) uint8 or uint16 for a grey image, (H, W) uint8 palette indices for a palette PNG, (H, W, 3) uint8 RGB for
-        a colour image.
+        (H, W) uint8 or uint16 for a grey image of 1 to 16 bits, (H, W) uint8 palette indices for a palette PNG,
+        (H, W, 3) uint8 or uint16 RGB for a colour image.
 
     Raises:
-        DataError: As `read_pixels`, and for a palette PNG without Pillow.
+        DataError: As `read_pixels`, for other types of pixels, and for a palette PNG without Pillow.
     """
     data = _read_bytes(path)
-    if data.startswith(PNG_SIGNATURE) and data[_PNG_COLOR_TYPE] == _PALETTE:
+    if _png_depth_and_color(data)[1:] == _PALETTE:
         return _palette_indices(data, path)
     pixels = _decode(data, path, cv2.IMREAD_UNCHANGED)
+    if pixels.dtype not in (np.uint8, np.uint16):
+        raise DataError(f"{path} has {pixels.dtype} pixels, expected 8 or 16 bits")
+    pixels = label_values(data, pixels)
     return pixels if pixels.ndim == 2 else cv2.cvtColor(pixels[..., :3], cv2.COLOR_BGR2RGB)
+
+
+def label_values(data: bytes, pixels: np.ndarray) -> np.ndarray:
+    """Restore the values of a grey PNG, of which OpenCV scales 1, 2 and 4 bits to 8, and repeats those with alpha.
+
+    Args:
+        data: The file.
+        pixels: As OpenCV decodes it.
+    """
+    depth_and_color = _png_depth_and_color(data)
+    if depth_and_color[1:] not in _GREY:
+        return pixels
+    values = pixels if pixels.ndim == 2 else np.ascontiguousarray(pixels[..., 0])
+    depth = depth_and_color[0]
+    return values if depth >= 8 else values // np.uint8(255 // (2**depth - 1))
+
+
+def without_color(image: np.ndarray) -> np.ndarray:
+    """Return the numbers of a label image, (H, W), also if an editor has stored them as R = G = B; else the colours."""
+    if image.ndim == 3 and (image == image[..., :1]).all():
+        return np.ascontiguousarray(image[..., 0])
+    return image
+
+
+def instance_numbers(image: np.ndarray, path: Path) -> np.ndarray:
+    """Convert a label image to (H, W) int32 instance numbers; colours are R + 256 G + 65536 B.
+
+    Raises:
+        DataError: The colours have more than 8 bits each; the message names `path`.
+    """
+    if image.ndim == 2:
+        return image.astype(np.int32)
+    require_8_bits(image, path)
+    return image.astype(np.int32) @ (1, 256, 65536)
+
+
+def require_8_bits(colors: np.ndarray, path: Path) -> None:
+    """Raise DataError, which names `path`, for colours of more than 8 bits per channel."""
+    if colors.dtype != np.uint8:
+        raise DataError(f"{path} has colours of 16 bits per channel, expected 8")
 
 
 def read_label_images(*paths: Path) -> list[np.ndarray]:
@@ -166,10 +210,18 @@ def _read_bytes(path: Path) -> bytes:
 
 
 def _decode(data: bytes, path: Path, flags: int) -> np.ndarray:
-    pixels = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
+    try:
+        pixels = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
+    except cv2.error:  # more than 2^30 pixels
+        raise DataError(f"{path} cannot be read: it is corrupt or too large") from None
     if pixels is None:
         raise DataError(f"{path} cannot be read: it is corrupt or not an image")
     return pixels
+
+
+def _png_depth_and_color(data: bytes) -> bytes:
+    """Return the bytes of the bit depth and the colour type; none for other formats and headers."""
+    return data[24:26] if data.startswith(PNG_SIGNATURE) else b""
 
 
 def _palette_indices(data: bytes, path: Path) -> np.ndarray:
@@ -181,5 +233,5 @@ def _palette_indices(data: bytes, path: Path) -> np.ndarray:
     try:
         with Image.open(BytesIO(data)) as image:
             return np.array(image)
-    except (OSError, SyntaxError) as error:  # Pillow's errors for corrupt PNGs
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:  # Pillow's, for corrupt PNGs
         raise DataError(f"{path} cannot be read: {error}") from error

@@ -9,7 +9,7 @@ import numpy as np
 from bisenetformer_ros.data.sample import connected_instances
 from bisenetformer_ros.errors import DataError, InputError
 from bisenetformer_ros.images.file_types import find_label_image, has_label_images, is_address, label_images_among
-from bisenetformer_ros.images.files import read_label_images
+from bisenetformer_ros.images.files import instance_numbers, read_label_images, without_color
 from bisenetformer_ros.images.sources import scan_folder
 from bisenetformer_ros.labels import LabelMap
 from bisenetformer_ros.numbers import counted
@@ -27,7 +27,7 @@ class LabelFolder:
 
     Attributes:
         labels: Folder with NAME.png for frame NAME.
-        instances: Folder with 16-bit NAME.png, 0 on stuff, or None.
+        instances: Folder with NAME.png of instance numbers, 0 on stuff, or None.
         class_names: Meaning of the ids, or None if they are the model's own.
     """
 
@@ -50,15 +50,17 @@ class LabelFolder:
         if label_image is None:
             return None
         paths = [label_image, *([self.instances / f"{name}.png"] if self.instances is not None else [])]
-        label_map, *instance_maps = read_label_images(*paths)
-        if label_map.ndim != 2 or label_map.dtype != np.uint8:
+        values, *instances = read_label_images(*paths)
+        values = without_color(values)
+        if values.ndim != 2:
             raise DataError(
-                f"label image {paths[0]} has {label_map.dtype} pixels of shape {label_map.shape}, expected an 8-bit "
-                "image with one channel that holds the model's class ids; other values are ignored (as in CamVid's "
-                "label images)"
+                f"label image {paths[0]} has colours, expected one channel that holds the model's class ids; other "
+                "values are ignored (as in CamVid's label images)"
             )
-        label_map = np.where(label_map < len(labels), label_map, np.uint8(UNLABELED))
-        return label_map, instance_maps[0] if instance_maps else connected_instances(label_map, labels.thing_ids)
+        label_map = np.where(values < len(labels), values, UNLABELED).astype(np.uint8)
+        if instances:
+            return label_map, instance_numbers(instances[0], paths[1])
+        return label_map, connected_instances(label_map, labels.thing_ids)
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ import cv2
 import numpy as np
 import pytest
 import yaml
+from PIL import Image
 
 from bisenetformer_ros.cli.__main__ import main
 
@@ -45,8 +46,30 @@ def test_valid_data_is_counted(tmp_path: Path, capsys: pytest.CaptureFixture[str
     assert re.search(r"│ sky +│ +0\.0 │ +0 │", printed)
     assert "3 images: 3 of 64x48; 16.7 % of the pixels are ignored" in printed
     assert "connected components stand in for them" in printed
+    assert "warning: no pixel has the class sky, building, pole, pavement, " in printed
+    assert "if the label images are masks" not in printed
     assert printed.endswith("no problems\n")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["recipe.yaml", "train", "val"]
+
+
+@pytest.mark.parametrize("bits", [1, 8])
+def test_masks_are_read_and_suspected(tmp_path: Path, capsys: pytest.CaptureFixture[str], bits: int) -> None:
+    """1 bit: 0 and 1 are class ids. 8 bits: 0 and 255 are a class and ignored pixels, probably by mistake."""
+    write_camvid(tmp_path, "train/a")
+    mask = np.tile(np.arange(64) >= 32, (48, 1))
+    Image.fromarray(mask if bits == 1 else mask * np.uint8(255)).save(tmp_path / "train" / "a.png")
+    labels = [{"name": name, "is_thing": False, "color": [0, 0, 0]} for name in ("background", "target")]
+    content = {"images": "train/{name}.jpg", "label_images": "train/{name}.png", "splits": ["train"], "labels": labels}
+    (tmp_path / "labels.yaml").write_text(yaml.safe_dump({"name": "set", "labels": labels}), encoding="utf-8")
+    (tmp_path / "set.yaml").write_text(yaml.safe_dump({"name": "set", **content}), encoding="utf-8")
+    assert check(tmp_path, sources=[{"kind": str(tmp_path / "set.yaml")}], labels=str(tmp_path / "labels.yaml")) == 0
+    printed = capsys.readouterr().out
+    if bits == 1:
+        assert re.search(r"│ target +│ +50\.0 │ +1 │", printed)
+        assert "warning" not in printed
+    else:
+        assert "warning: no pixel has the class target\n" in printed
+        assert "are masks of 0 and 255, give the data set values: {0: background, 255: target}" in printed
 
 
 def test_problems_of_all_sources_are_reported(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -282,6 +282,12 @@ def test_label_values_are_preserved(dtype, form):
     np.testing.assert_array_equal(decoded, values)
 
 
+def test_one_bit_and_equal_channels_are_label_values():
+    ids = np.array([[0, 1, 1], [1, 0, 0]], np.uint8)
+    for stored in (ids == 1, np.dstack([ids] * 3)):
+        np.testing.assert_array_equal(decode_compressed_values(compressed(stored, "png")), ids)
+
+
 def test_lossy_or_multichannel_label_images_are_rejected():
     with pytest.raises(BadFrameError, match="format 'jpeg' does not preserve label values; expected png"):
         decode_compressed_values(compressed(np.zeros((8, 8), np.uint8), "jpeg"))
