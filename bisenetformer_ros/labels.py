@@ -119,8 +119,8 @@ def _problems(labels: tuple[Label, ...]) -> list[str]:
     for position, label in enumerate(labels):
         if label.id != position:
             problems.append(f"'{label.name}' has id {label.id} at position {position}")
-        if not all(0 <= channel <= 255 for channel in label.color):
-            problems.append(f"'{label.name}' has color {list(label.color)}, expected values of 0..255")
+        if len(label.color) != 3 or not all(0 <= channel <= 255 for channel in label.color):
+            problems.append(f"'{label.name}' has color {list(label.color)}, expected R, G, B of 0..255")
     return problems
 
 

@@ -44,6 +44,7 @@ def test_all_problems_are_listed_at_once() -> None:
         Label(0, "road", False, (128, 64, 128)),
         Label(2, "car", True, (0, 0, 142)),
         Label(2, "road", False, (0, 0, 256)),
+        Label(3, "grey", False, (0, 0)),
     )
     with pytest.raises(ConfigError) as caught:
         LabelMap("yard", labels)
@@ -52,6 +53,7 @@ def test_all_problems_are_listed_at_once() -> None:
     assert "'road' occurs 2 times" in message
     assert "'car' has id 2 at position 1" in message
     assert "[0, 0, 256]" in message
+    assert "'grey' has color [0, 0], expected R, G, B of 0..255" in message
 
 
 @pytest.mark.parametrize("count", [0, 256])

@@ -1,5 +1,6 @@
 """Data sets in the COCO panoptic format: one JSON file of segments, and a PNG of segment ids per image."""
 
+import math
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
@@ -11,7 +12,7 @@ import numpy as np
 from bisenetformer_ros.data.file_search import state_of
 from bisenetformer_ros.data.labeled_images import LabeledImage, LabeledImages
 from bisenetformer_ros.errors import ConfigError, DataError
-from bisenetformer_ros.images.coco_panoptic import read_ids
+from bisenetformer_ros.images.coco_panoptic import MAX_ID, read_ids
 from bisenetformer_ros.labels import Label, LabelMap
 from bisenetformer_ros.numbers import counted, first_of
 from bisenetformer_ros.results import UNLABELED
@@ -50,6 +51,9 @@ def open_coco_panoptic(
         images, missing = [], []
         for annotation in content["annotations"]:
             png, segments = png_folder / annotation["file_name"], annotation["segments_info"]
+            if faults := find_segment_faults(segments):
+                problems.append(f"{png}: {json_path} gives it {first_of(faults)}")
+                continue
             strange = {segment["category_id"] for segment in segments} - class_of.keys()
             if strange:
                 problems.append(f"{png}: {json_path} gives it the unknown category ids {first_of(sorted(strange))}")
@@ -92,6 +96,20 @@ def read_coco_json(path: Path, lists: Sequence[str]) -> dict[str, list[dict[str,
     if missing:
         raise DataError(f"{path} is not in the COCO panoptic format: it has no list {' and no list '.join(missing)}")
     return content
+
+
+def find_segment_faults(segments: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Describe the values in "segments_info" that are of the wrong kind or outside of their range."""
+    faults = []
+    for segment in segments:
+        number, category, area = segment["id"], segment["category_id"], segment.get("area", 0)
+        if type(number) is not int or not 0 <= number <= MAX_ID:  # a bool is an int
+            faults.append(f"the segment id {number!r}, expected a whole number of 0 to {MAX_ID}")
+        if not isinstance(category, (int, str)):
+            faults.append(f"the category id {category!r}, expected a whole number")
+        if not isinstance(area, (int, float)) or not 0 <= area < math.inf:
+            faults.append(f"the area {area!r}, expected a number of pixels")
+    return faults
 
 
 def labels_of(categories: Sequence[Mapping[str, Any]], name: str) -> LabelMap:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bisenetformer_ros.data.panoptic_labels import read_coco_json
+from bisenetformer_ros.data.panoptic_labels import find_segment_faults, read_coco_json
 from bisenetformer_ros.errors import DataError
 from bisenetformer_ros.numbers import first_of
 
@@ -83,7 +83,7 @@ def open_panoptic_files(
             _pair(annotation, predicted[annotation["image_id"]], gt_dir, pred_dir, photos)
             for annotation in truth["annotations"]
         )
-    except (KeyError, TypeError) as error:
+    except (KeyError, TypeError, AttributeError, IndexError, ValueError) as error:
         raise DataError(f"{gt_json} or {pred_json}: malformed entry: {error!r}") from error
     if not pairs:
         raise DataError(f"{gt_json} has no annotations to compare with")
@@ -93,6 +93,9 @@ def open_panoptic_files(
 def _pair(
     truth: Mapping[str, Any], prediction: Mapping[str, Any], gt_dir: Path, pred_dir: Path, photos: Mapping[Any, str]
 ) -> ImagePair:
+    for whose, annotation in (("ground truth", truth), ("prediction", prediction)):
+        if faults := find_segment_faults(annotation["segments_info"]):
+            raise DataError(f"the {whose} of image {truth['image_id']} has {first_of(faults)}")
     return ImagePair(
         name=f"image {truth['image_id']} ({prediction['file_name']})",
         photo=photos.get(truth["image_id"], ""),

@@ -70,6 +70,19 @@ def test_malformed_files_are_rejected(tmp_path: Path, truth: Path) -> None:
         open_panoptic_files(truth, prediction)
 
 
+@pytest.mark.parametrize("number", [-1, 2**24, "7", 7.5, True])
+@pytest.mark.parametrize("whose", ["ground truth", "prediction"])
+def test_ids_that_no_png_holds_are_rejected(tmp_path: Path, truth: Path, whose: str, number: object) -> None:
+    prediction = write(tmp_path, "pred", [PICTURE] * 3)
+    file = truth if whose == "ground truth" else prediction
+    annotations = annotations_of(file)
+    annotations[1]["segments_info"][0]["id"] = number
+    change(file, "annotations", annotations)
+    message = f"the {whose} of image 12 has the segment id {number!r}, expected a whole number of 0 to 16777215"
+    with pytest.raises(DataError, match=message):
+        open_panoptic_files(truth, prediction)
+
+
 def test_a_ground_truth_without_annotations_is_rejected(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="has no annotations to compare with"):
         open_panoptic_files(write(tmp_path, "gt", []), write(tmp_path, "pred", []))
