@@ -8,10 +8,10 @@ from rich.console import Console
 from rich.table import Table
 
 from bisenetformer_ros.cli.progress import progress
-from bisenetformer_ros.data.catalog import arguments_of, find_dataset
+from bisenetformer_ros.data.catalog import arguments_of, find_dataset, require_labels
 from bisenetformer_ros.data.check import Findings, check, find_warnings
 from bisenetformer_ros.data.sample import LabeledDataset
-from bisenetformer_ros.errors import DataError
+from bisenetformer_ros.errors import ConfigError, DataError
 from bisenetformer_ros.labels import LabelMap
 from bisenetformer_ros.numbers import counted, percent
 from bisenetformer_ros.results import UNLABELED
@@ -57,10 +57,11 @@ def _find(
         except DataError as error:
             problems.append(f"data set {source['kind']}: {error}")
             continue
-        if dataset.labels == labels:
+        try:
+            require_labels(dataset, source["kind"], labels)
             datasets.append(dataset)
-        else:
-            problems.append(f"data set {source['kind']} has the labels {dataset.labels.name}, not {labels.name}")
+        except ConfigError as error:
+            problems.append(str(error))
     return datasets, problems
 
 

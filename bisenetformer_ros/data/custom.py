@@ -85,7 +85,7 @@ def _read_names(path: Path) -> list[str]:
 
 
 def _load_labels(content: list[Any] | str, name: str, folder: Path) -> LabelMap:
-    """Load labels listed in the file itself, a label map beside it, or a shipped one."""
+    """Load labels listed in the file itself, a label map or data set beside it, or a shipped label map."""
     if isinstance(content, list):
         return LabelMap.from_dict({"name": name, "labels": content})
     beside = folder / content

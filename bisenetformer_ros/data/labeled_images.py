@@ -12,6 +12,7 @@ from bisenetformer_ros.data.sample import Sample
 from bisenetformer_ros.errors import DataError
 from bisenetformer_ros.images.files import read_rgb, size_of
 from bisenetformer_ros.labels import LabelMap
+from bisenetformer_ros.numbers import first_of
 
 
 @dataclass(frozen=True)
@@ -89,9 +90,13 @@ def open_images(
 
 
 def concatenate_splits(splits: Sequence[LabeledImages]) -> LabeledImages:
-    """Concatenate the splits of one data set; raises DataError if their label maps differ."""
-    if any(split.labels != splits[0].labels for split in splits):
-        raise DataError("the splits have different categories; give the data set labels and values for all of them")
+    """Concatenate the splits of one data set; raises DataError if their classes differ."""
+    for split in splits:
+        if differences := splits[0].labels.differences(split.labels):
+            raise DataError(
+                f"the splits have different categories ({first_of(differences)}); give the data set labels and values "
+                "for all of them"
+            )
     return LabeledImages(
         splits[0].labels,
         [image for split in splits for image in split.images],

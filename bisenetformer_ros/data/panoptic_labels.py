@@ -13,7 +13,7 @@ from bisenetformer_ros.data.file_search import state_of
 from bisenetformer_ros.data.labeled_images import LabeledImage, LabeledImages
 from bisenetformer_ros.errors import ConfigError, DataError
 from bisenetformer_ros.images.coco_panoptic import MAX_ID, read_ids
-from bisenetformer_ros.labels import Label, LabelMap
+from bisenetformer_ros.labels import LabelMap
 from bisenetformer_ros.numbers import counted, first_of
 from bisenetformer_ros.results import UNLABELED
 from bisenetformer_ros.text_files import read_json
@@ -44,7 +44,7 @@ def open_coco_panoptic(
     content = read_coco_json(json_path, ("images", "annotations", "categories"))
     try:
         if isinstance(labels, str):
-            labels = labels_of(content["categories"], labels)
+            labels = LabelMap.from_categories(content["categories"], labels)
         class_of = class_of or _classes_by_name(content["categories"], labels, json_path)
         files = {entry["id"]: locate(entry) for entry in content["images"]}
         problems = _find_contradictions(content, json_path)
@@ -110,19 +110,6 @@ def find_segment_faults(segments: Sequence[Mapping[str, Any]]) -> list[str]:
         if not isinstance(area, (int, float)) or not 0 <= area < math.inf:
             faults.append(f"the area {area!r}, expected a number of pixels")
     return faults
-
-
-def labels_of(categories: Sequence[Mapping[str, Any]], name: str) -> LabelMap:
-    """Build a label map from the categories, in the order of their ids."""
-    spare = LabelMap.anonymous(len(categories))
-    ordered = sorted(categories, key=lambda category: category["id"])
-    return LabelMap(
-        name,
-        tuple(
-            Label(index, category["name"], bool(category["isthing"]), tuple(category.get("color", spare[index].color)))
-            for index, category in enumerate(ordered)
-        ),
-    )
 
 
 def read_segments(

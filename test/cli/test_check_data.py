@@ -88,7 +88,7 @@ def test_problems_of_all_sources_are_reported(tmp_path: Path, capsys: pytest.Cap
     printed = capsys.readouterr().out
     for problem in (
         f"data set camvid: no test/{{name}}.jpg in {tmp_path}, which contains recipe.yaml, train/, two.yaml, val/\n",
-        f"data set {tmp_path / 'two.yaml'} has the labels two, not camvid11\n",
+        f"data set {tmp_path / 'two.yaml'} has the labels two, not camvid11: class 0 is one (stuff), not sky (stuff)",
         f"{tmp_path}/train/b.png is empty\n",
         f"{tmp_path}/val/c.jpg is identical to {tmp_path}/train/a.jpg\n",
     ):
