@@ -12,7 +12,7 @@ import numpy as np
 from bisenetformer_ros.data.labeled_images import LabeledImages
 from bisenetformer_ros.data.sample import LabeledDataset, Sample
 from bisenetformer_ros.errors import DataError
-from bisenetformer_ros.images.files import size_of
+from bisenetformer_ros.images.files import exif_orientation, size_of
 from bisenetformer_ros.labels import LabelMap
 from bisenetformer_ros.numbers import counted, first_of
 from bisenetformer_ros.results import UNLABELED
@@ -30,6 +30,7 @@ class Findings:
         images: (256,) number of images that contain each label value.
         instances: Number of instances per class id.
         crowds: Number of crowds per class id.
+        turned: Images that an EXIF orientation turns.
     """
 
     problems: list[str] = field(default_factory=list)
@@ -39,6 +40,7 @@ class Findings:
     images: np.ndarray = field(default_factory=lambda: np.zeros(256, np.int64))
     instances: Counter[int] = field(default_factory=Counter)
     crowds: Counter[int] = field(default_factory=Counter)
+    turned: list[str] = field(default_factory=list)
 
     def add(self, other: "Findings") -> None:
         for name, value in vars(other).items():
@@ -85,6 +87,8 @@ def _check_image(dataset: LabeledDataset, index: int) -> tuple[str, bytes | None
     except DataError as error:
         return name, None, Findings([str(error)])
     findings = inspect(sample, dataset.labels, dataset.has_instances)
+    if image and (orientation := exif_orientation(image.path)) != 1:
+        findings.turned = [f"{name} (orientation {orientation})"]
     findings.problems = [*oddities, *(f"{name}: {problem}" for problem in findings.problems)]
     return name, hashlib.blake2b(np.ascontiguousarray(sample.rgb).data, digest_size=16).digest(), findings
 
@@ -100,6 +104,11 @@ def find_warnings(findings: Findings, labels: LabelMap) -> list[str]:
         warnings.append(
             f"all pixels are {labels[0].name} (0) or ignored (255): if the label images are masks of 0 and 255, give "
             f"the data set values: {{0: {labels[0].name}, 255: {labels[1].name}}}"
+        )
+    if findings.turned:
+        warnings.append(
+            f"{counted(len(findings.turned), 'image')} turned by EXIF, label images must be turned likewise: "
+            f"{first_of(findings.turned)}"
         )
     return warnings
 

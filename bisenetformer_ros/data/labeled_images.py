@@ -10,7 +10,7 @@ import numpy as np
 from bisenetformer_ros.data.file_search import find_files
 from bisenetformer_ros.data.sample import Sample
 from bisenetformer_ros.errors import DataError
-from bisenetformer_ros.images.files import read_rgb, size_of
+from bisenetformer_ros.images.files import explain_orientation, read_rgb, size_of
 from bisenetformer_ros.labels import LabelMap
 from bisenetformer_ros.numbers import first_of
 
@@ -43,7 +43,9 @@ class LabeledImage:
         except DataError as error:
             problems.append(str(error))
         if not problems and rgb.shape[:2] != label_map.shape:
-            problems.append(f"{self.path} is {size_of(rgb)}, its labels are {size_of(label_map)}")
+            problems.append(
+                f"{self.path} is {size_of(rgb)}, its labels are {size_of(label_map)}{explain_orientation(self.path)}"
+            )
         if problems:
             raise DataError("; ".join(problems))
         return Sample(self.name, rgb, label_map, instance_map)

@@ -6,6 +6,7 @@ file is an error rather than a half-grey picture.
 
 import re
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from io import BytesIO
 from pathlib import Path
 
@@ -20,6 +21,7 @@ TRUNCATED = "is truncated: its end is missing"
 """What error messages say of data for which `is_truncated` is true."""
 _JPEG_MARKER = re.compile(rb"\xff[^\x00\xff\xd0-\xd7]")  # not a stuffed byte, a fill byte or a restart within a scan
 _JPEG_START, _JPEG_END, _JPEG_TEM = 0xD8, 0xD9, 0x01
+_EXIF_ORIENTATION = 0x0112
 _PALETTE, _GREY = b"\3", (b"\0", b"\4")
 """Colour types of PNGs."""
 
@@ -41,12 +43,37 @@ def read_pixels(path: Path, flags: int = cv2.IMREAD_UNCHANGED) -> np.ndarray:
 
 
 def read_rgb(path: Path) -> np.ndarray:
-    """Read an image file as (H, W, 3) uint8 RGB. Raises DataError as `read_pixels` does."""
+    """Read an image file as (H, W, 3) uint8 RGB, turned upright by its EXIF orientation.
+
+    Raises:
+        DataError: As `read_pixels`.
+    """
     return cv2.cvtColor(read_pixels(path, cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB)
 
 
+def exif_orientation(path: Path) -> int:
+    """Return the EXIF orientation that `read_rgb` applies, 1 to 8; 1, upright, without EXIF or without Pillow."""
+    with suppress(Exception):  # Pillow declares no set of errors for corrupt EXIF
+        from PIL import Image
+
+        with Image.open(BytesIO(path.read_bytes())) as image:
+            return int(image.getexif().get(_EXIF_ORIENTATION, 1))
+    return 1
+
+
+def explain_orientation(path: Path | None) -> str:
+    """Explain in an error message why an image and its label image may differ in size; "" if EXIF is not the reason."""
+    orientation = 1 if path is None else exif_orientation(path)
+    if orientation == 1:
+        return ""
+    return (
+        f"; the image is turned by its EXIF orientation {orientation}: turn the label image likewise, or remove the "
+        "orientation from the image"
+    )
+
+
 def read_label_image(path: Path) -> np.ndarray:
-    """Read a label image without changing its values; alpha is ignored.
+    """Read a label image without changing its values; alpha and EXIF orientation are ignored.
 
     Returns:
         (H, W) uint8 or uint16 for a grey image of 1 to 16 bits, (H, W) uint8 palette indices for a palette PNG,

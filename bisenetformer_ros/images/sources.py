@@ -23,10 +23,12 @@ class SourceFrame:
     Attributes:
         name: File name without suffix; frames of a video have their number appended.
         read: Returns (H, W, 3) uint8 RGB; raises InputError, which names the file.
+        path: The image file; None for a frame of a video.
     """
 
     name: str
     read: Callable[[], np.ndarray]
+    path: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -103,7 +105,7 @@ def _open_stream(address: str) -> FrameSource:
 
 
 def _image_frame(path: Path) -> SourceFrame:
-    return SourceFrame(path.stem, partial(_read_image, path))
+    return SourceFrame(path.stem, partial(_read_image, path), path)
 
 
 def _read_image(path: Path) -> np.ndarray:

@@ -72,6 +72,21 @@ def test_masks_are_read_and_suspected(tmp_path: Path, capsys: pytest.CaptureFixt
         assert "are masks of 0 and 255, give the data set values: {0: background, 255: target}" in printed
 
 
+def test_images_that_exif_turns_are_reported(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Orientation 3, by 180 degrees, keeps the size: nothing else would reveal that the labels are not turned."""
+    write_camvid(tmp_path, "train/a", "train/b")
+    for name, orientation in (("a", 3), ("b", 6)):
+        exif = Image.Exif()
+        exif[0x0112] = orientation
+        with Image.open(tmp_path / "train" / f"{name}.jpg") as image:
+            image.save(tmp_path / "train" / f"{name}.jpg", exif=exif.tobytes())
+    assert check(tmp_path) == 1
+    printed = capsys.readouterr().out
+    a, b = tmp_path / "train" / "a.jpg", tmp_path / "train" / "b.jpg"
+    assert f"{b} is 48x64, its labels are 64x48; the image is turned by its EXIF orientation 6: turn the" in printed
+    assert f"warning: 1 image turned by EXIF, label images must be turned likewise: {a} (orientation 3)\n" in printed
+
+
 def test_problems_of_all_sources_are_reported(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     write_camvid(tmp_path, "train/a", "train/b", "val/c")
     (tmp_path / "val" / "c.jpg").write_bytes((tmp_path / "train" / "a.jpg").read_bytes())

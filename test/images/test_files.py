@@ -11,6 +11,8 @@ from PIL import Image
 
 from bisenetformer_ros.errors import DataError
 from bisenetformer_ros.images.files import (
+    exif_orientation,
+    explain_orientation,
     instance_numbers,
     read_label_image,
     read_label_images,
@@ -80,6 +82,22 @@ def test_every_kind_of_label_png_holds_its_ids(tmp_path: Path, depth: int, color
     ids = np.random.default_rng(depth).integers(0, 2**depth, (5, 7), dtype=np.uint16)
     (tmp_path / "a.png").write_bytes(png(ids, depth, color_type, transparent))
     np.testing.assert_array_equal(without_color(read_label_image(tmp_path / "a.png")), ids)
+
+
+@pytest.mark.parametrize("suffix", [".jpg", ".png", ".webp"])
+def test_exif_turns_images_and_is_explained(tmp_path: Path, suffix: str) -> None:
+    path = tmp_path / f"a{suffix}"
+    exif = Image.Exif()
+    exif[0x0112] = 6  # to be turned by 90 degrees
+    Image.fromarray(NOISE[:, :, 0]).save(path, exif=exif.tobytes())
+    assert read_rgb(path).shape == (80, 60, 3)
+    assert read_label_image(path).shape[:2] == (60, 80)
+    assert exif_orientation(path) == 6
+    assert "the image is turned by its EXIF orientation 6: turn the label image likewise" in explain_orientation(path)
+    Image.fromarray(NOISE).save(path)
+    assert (exif_orientation(path), explain_orientation(path), explain_orientation(None)) == (1, "", "")
+    path.write_bytes(b"no image")
+    assert exif_orientation(path) == 1
 
 
 def test_colours_stay_colours() -> None:
