@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 
@@ -31,6 +32,7 @@ class Findings:
         instances: Number of instances per class id.
         crowds: Number of crowds per class id.
         turned: Images that an EXIF orientation turns.
+        skipped: Images that are in no data set although they are in its folders.
     """
 
     problems: list[str] = field(default_factory=list)
@@ -41,6 +43,7 @@ class Findings:
     instances: Counter[int] = field(default_factory=Counter)
     crowds: Counter[int] = field(default_factory=Counter)
     turned: list[str] = field(default_factory=list)
+    skipped: list[Path] = field(default_factory=list)
 
     def add(self, other: "Findings") -> None:
         for name, value in vars(other).items():
@@ -60,6 +63,7 @@ def check(
         num_threads: Number of images read in parallel.
     """
     findings = Findings([problem for dataset in datasets for problem in getattr(dataset, "problems", ())])
+    findings.skipped += dict.fromkeys(path for dataset in datasets for path in getattr(dataset, "skipped", ()))
     seen: dict[bytes, str] = {}
     todo = [(dataset, index) for dataset in datasets for index in range(len(dataset))]
     with ThreadPoolExecutor(num_threads) as pool:
@@ -104,6 +108,11 @@ def find_warnings(findings: Findings, labels: LabelMap) -> list[str]:
         warnings.append(
             f"all pixels are {labels[0].name} (0) or ignored (255): if the label images are masks of 0 and 255, give "
             f"the data set values: {{0: {labels[0].name}, 255: {labels[1].name}}}"
+        )
+    if findings.skipped:
+        warnings.append(
+            f"{counted(len(findings.skipped), 'image')} skipped, whose names fit no pattern of the data set: "
+            f"{first_of(findings.skipped)}"
         )
     if findings.turned:
         warnings.append(

@@ -59,15 +59,22 @@ class LabeledImages:
         images: Those whose files are all there.
         has_instances: Whether instances were annotated.
         problems: What is missing or contradictory in the data set as a whole.
+        skipped: Image files in its folders that are not part of it.
     """
 
     def __init__(
-        self, labels: LabelMap, images: Sequence[LabeledImage], has_instances: bool, problems: Iterable[str] = ()
+        self,
+        labels: LabelMap,
+        images: Sequence[LabeledImage],
+        has_instances: bool,
+        problems: Iterable[str] = (),
+        skipped: Iterable[Path] = (),
     ) -> None:
         self.labels = labels
         self.images = list(images)
         self.has_instances = has_instances
         self.problems = tuple(problems)
+        self.skipped = tuple(skipped)
 
     def __len__(self) -> int:
         return len(self.images)
@@ -86,9 +93,9 @@ def open_images(
     names: Sequence[str] | None = None,
 ) -> LabeledImages:
     """Open the images found by `find_files`; `read_labels` gets the paths of all patterns but the first."""
-    files, problems = find_files(root, patterns, names)
+    files, problems, skipped = find_files(root, patterns, names)
     images = [LabeledImage(name, paths[0], partial(read_labels, *paths[1:])) for name, paths in files.items()]
-    return LabeledImages(labels, images, has_instances, problems)
+    return LabeledImages(labels, images, has_instances, problems, skipped)
 
 
 def concatenate_splits(splits: Sequence[LabeledImages]) -> LabeledImages:
@@ -104,6 +111,7 @@ def concatenate_splits(splits: Sequence[LabeledImages]) -> LabeledImages:
         [image for split in splits for image in split.images],
         all(split.has_instances for split in splits),
         [problem for split in splits for problem in split.problems],
+        dict.fromkeys(path for split in splits for path in split.skipped),
     )
 
 

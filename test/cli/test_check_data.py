@@ -39,6 +39,8 @@ def check(folder: Path, **changes: Any) -> int:
 
 def test_valid_data_is_counted(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     write_camvid(tmp_path, "train/a", "train/b", "val/c")
+    (tmp_path / "train" / "b.jpg").rename(tmp_path / "train" / "b.JPG")
+    (tmp_path / "train" / "d.jpeg").touch()
     assert check(tmp_path, validation={"kind": "camvid", "splits": ["val"]}) == 0
     printed = capsys.readouterr().out
     assert re.search(r"│ road +│ +96\.1 │ +3 │ +│ +│", printed)
@@ -48,6 +50,8 @@ def test_valid_data_is_counted(tmp_path: Path, capsys: pytest.CaptureFixture[str
     assert "connected components stand in for them" in printed
     assert "warning: no pixel has the class sky, building, pole, pavement, " in printed
     assert "if the label images are masks" not in printed
+    skipped = tmp_path / "train" / "d.jpeg"
+    assert f"warning: 1 image skipped, whose names fit no pattern of the data set: {skipped}\n" in printed
     assert printed.endswith("no problems\n")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["recipe.yaml", "train", "val"]
 
