@@ -96,7 +96,9 @@ class LabelMap:
             present = [file for file in files if file.is_file()] or files[:1]
             smallest = min(present, key=lambda file: file.stat().st_size if file.is_file() else 0)
             return cls.from_categories(read_json(smallest)["categories"], str(description.get("name", path.stem)))
-        except (KeyError, TypeError, AttributeError, IndexError) as error:
+        except ConfigError:
+            raise
+        except (KeyError, TypeError, AttributeError, ValueError) as error:
             raise ConfigError(f"{path}: expected a data set in the COCO panoptic format ({error!r})") from error
 
     @classmethod
@@ -124,7 +126,7 @@ class LabelMap:
             )
         try:
             labels = tuple(_label(index, entry) for index, entry in enumerate(content["labels"]))
-        except (KeyError, TypeError, ValueError) as error:
+        except (KeyError, TypeError, ValueError, OverflowError) as error:
             raise ConfigError(
                 f"label map '{default_name}': every label needs name, is_thing and color: [R, G, B] ({error!r})"
             ) from error

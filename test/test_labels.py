@@ -72,6 +72,7 @@ def test_the_number_of_classes_is_limited(count: int) -> None:
         {"labels": {"road": ROAD}},
         {"labels": [{"name": "road", "is_thing": False}]},
         {"labels": [{**ROAD, "color": "red"}]},
+        {"labels": [{**ROAD, "color": [0, 0, float("inf")]}]},
         {"labels": ["road"]},
     ],
 )
@@ -123,6 +124,8 @@ def test_categories_of_a_panoptic_data_set_are_labels(tmp_path: Path) -> None:
         LabelMap.load(coco(tmp_path, splits=["train"]))
     with pytest.raises(ConfigError, match=r"coco\.yaml: expected a data set in the COCO panoptic format"):
         LabelMap.load(coco(tmp_path, splits=7))
+    with pytest.raises(ConfigError, match=r"coco\.yaml: expected a data set in the COCO panoptic format"):
+        LabelMap.load(coco(tmp_path, splits=[]))
 
 
 def test_differences_are_those_of_names_and_things() -> None:

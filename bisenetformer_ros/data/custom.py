@@ -118,6 +118,10 @@ def _problems(content: Mapping[str, Any]) -> list[str]:
     problems += [f"unknown key '{key}', expected {', '.join(known)}" for key in content if key not in known]
     problems += _path_problems({key: content[key] for key in path_keys if key in content}, is_coco)
     problems += _split_problems(content.get("splits"), is_coco)
+    if not isinstance(content.get("root", ""), str):
+        problems.append(f"root is {content['root']!r}, expected a path")
+    if r"\x00" in repr(content):
+        problems.append("contains a NUL character")
     labels, values = content.get("labels", []), content.get("values", {0: IGNORE})
     if not isinstance(labels, (list, str)):
         problems.append("labels: expected a list of labels, a file or the name of a shipped label map")

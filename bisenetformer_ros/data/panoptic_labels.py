@@ -64,7 +64,9 @@ def open_coco_panoptic(
                 read_labels = partial(read_segments, png, segments, class_of, labels.thing_ids)
                 image = LabeledImage(name, path, read_labels, partial(find_absent_segments, png, segments))
                 images += [] if absent else [image]
-    except (KeyError, TypeError, AttributeError) as error:
+    except ConfigError:
+        raise
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
         raise DataError(f"{json_path}: invalid entry ({error!r}); expected the COCO panoptic format") from error
     if missing:
         problems.append(_describe_missing(missing, json_path))

@@ -83,7 +83,7 @@ def open_panoptic_files(
             _pair(annotation, predicted[annotation["image_id"]], gt_dir, pred_dir, photos)
             for annotation in truth["annotations"]
         )
-    except (KeyError, TypeError, AttributeError, IndexError, ValueError) as error:
+    except (KeyError, TypeError, AttributeError, IndexError, ValueError, OverflowError) as error:
         raise DataError(f"{gt_json} or {pred_json}: malformed entry: {error!r}") from error
     if not pairs:
         raise DataError(f"{gt_json} has no annotations to compare with")
@@ -107,6 +107,8 @@ def _pair(
 
 
 def _category(entry: Mapping[str, Any]) -> Category:
+    if not isinstance(entry["id"], (int, str)):
+        raise TypeError(f"the category id {entry['id']!r}, expected a whole number")
     color = entry.get("color")
     return Category(
         entry["id"],

@@ -229,6 +229,8 @@ def _read_bytes(path: Path) -> bytes:
         data = path.read_bytes()
     except OSError as error:
         raise DataError(f"{path} cannot be read: {error.strerror}") from error
+    except ValueError as error:  # a NUL in the path
+        raise DataError(f"{path} cannot be read: {error}") from error
     if not data:
         raise DataError(f"{path} is empty")
     if is_truncated(data):

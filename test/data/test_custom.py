@@ -193,6 +193,8 @@ def without(key: str, content: dict[str, Any] = YARD) -> dict[str, Any]:
         ({**YARD, "values": {"#00000": "dog"}}, ["values: expected {7: road, 0: ignore}, or colours"]),
         ({**YARD, "values": {1: "cat", 2: "dog"}}, ["values contains cat; expected ignore, grass, dog"]),
         ({**PANOPTIC, "values": {1: "dog"}}, ["values requires labels"]),
+        ({**YARD, "root": 7}, ["root is 7, expected a path"]),
+        ({**YARD, "images": "images\0/{name}.jpg"}, ["contains a NUL character"]),
         ({**YARD, "labels": {"grass": 0}}, ["labels: expected a list of labels, a file or the name of a shipped"]),
         ({**YARD, "labels": "lawns"}, ["label map 'lawns' is neither a file nor one of the shipped"]),
     ],

@@ -189,6 +189,7 @@ def test_contradictions_are_reported(root: Path, changed: dict[str, Any], proble
         ({"images": [], "annotations": []}, " is not in the COCO panoptic format: it has no list categories$"),
         (change(["annotations", 0], {"image_id": 4}), ": invalid entry .*KeyError.*file_name"),
         (change(["images", 0], "b.jpg"), ": invalid entry .*; expected the COCO panoptic format"),
+        (change(["images", 0, "file_name"], ""), ": invalid entry .*; expected the COCO panoptic format"),
         (change(["annotations", 1, "segments_info", 0], 7), ": invalid entry .*; expected the COCO panoptic format"),
     ],
 )

@@ -62,6 +62,9 @@ def test_malformed_files_are_rejected(tmp_path: Path, truth: Path) -> None:
     change(prediction, "annotations", [{"image_id": 11}])
     with pytest.raises(DataError, match=r"no prediction for 2 images|KeyError\('file_name'\)"):
         open_panoptic_files(truth, prediction)
+    change(truth, "categories", [{"id": [1], "name": "road", "isthing": 0}])
+    with pytest.raises(DataError, match=r"malformed entry: .*the category id \[1\], expected a whole number"):
+        open_panoptic_files(truth, prediction)
     prediction.write_text("[1")
     with pytest.raises(DataError, match=r"pred\.json cannot be read: "):
         open_panoptic_files(truth, prediction)

@@ -206,6 +206,8 @@ def test_corrupt_pixels_are_rejected(tmp_path: Path) -> None:
 
 def test_all_unreadable_files_are_listed(tmp_path: Path) -> None:
     (tmp_path / "text.png").write_text("no picture", encoding="utf-8")
+    with pytest.raises(DataError, match=r"cannot be read: embedded null byte"):
+        read_rgb(tmp_path / "nul\0.png")
     with pytest.raises(DataError, match=r"missing.png cannot be read: No such file.*; .*text.png cannot be read"):
         read_label_images(tmp_path / "missing.png", tmp_path / "text.png")
     Image.fromarray(INDICES).save(tmp_path / "wide.png")
