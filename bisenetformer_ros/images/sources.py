@@ -62,8 +62,8 @@ def open_source(source: str | Path) -> FrameSource:
     if path.is_dir() or ("*" in path.name and not path.exists()):
         images, skipped = scan_folder(path)
         if not images:
-            found = f", found {skipped}" * bool(skipped)
-            raise InputError(f"{path}: no images there; expected files ending in {', '.join(IMAGE_SUFFIXES)}{found}")
+            found = f", only {skipped}" if skipped else ""
+            raise InputError(f"{path}: no images there{found}; expected files ending in {', '.join(IMAGE_SUFFIXES)}")
         return FrameSource(len(images), map(_image_frame, images), skipped)
     if not path.is_file():
         raise InputError(f"{path}: no such file or folder; expected an image, a folder of images or a video")
@@ -95,7 +95,10 @@ def scan_folder(path: Path) -> tuple[list[Path], str]:
 
 def _open_stream(address: str) -> FrameSource:
     video = cv2.VideoCapture(address)
-    refusal = f"{address} cannot be opened: check the address, and that this OpenCV has FFmpeg or GStreamer"
+    refusal = (
+        f"{address} cannot be opened: it is unreachable, or OpenCV was built without FFmpeg and GStreamer; expected the "
+        "address of a video"
+    )
     if not video.isOpened():
         raise InputError(refusal)
     num_frames = int(video.get(cv2.CAP_PROP_FRAME_COUNT))
