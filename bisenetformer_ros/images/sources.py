@@ -96,8 +96,8 @@ def scan_folder(path: Path) -> tuple[list[Path], str]:
 def _open_stream(address: str) -> FrameSource:
     video = cv2.VideoCapture(address)
     refusal = (
-        f"{address} cannot be opened: it is unreachable, or OpenCV was built without FFmpeg and GStreamer; expected the "
-        "address of a video"
+        f"{address} cannot be opened: it is unreachable, or OpenCV was built without FFmpeg and GStreamer; expected "
+        "the address of a video"
     )
     if not video.isOpened():
         raise InputError(refusal)
