@@ -95,7 +95,7 @@ def test_graphs_flush(name: str, tmp_path: Path) -> None:
     nodes, constants = model.graph.node, model.graph.initializer
     (cast,) = (node for node in nodes if node.output[0] == "confidence")
     nodes.remove(cast)
-    constants.extend(onnx.helper.make_tensor(name, 1, [], [value]) for name, value in (("k", 1e-20), ("r", 1e38)))
+    constants.extend(onnx.helper.make_tensor(name, 1, [], [value]) for name, value in (("k", 1e-20), ("r", 3e38)))
     nodes.extend(
         onnx.helper.make_node(*node)
         for node in (
@@ -107,9 +107,9 @@ def test_graphs_flush(name: str, tmp_path: Path) -> None:
     nodes.append(onnx.helper.make_node("Cast", ["one"], ["confidence"], to=onnx.TensorProto.UINT8))
     onnx.save(model, path)
     engine = open_engine(path, "semantic", name, "cpu", "fp32")
-    (kept,) = engine.segment([np.full((*SIZE, 3), 20, np.uint8)], 0.5, 0.5)  # 400e-40 is in the normal range
-    (flushed,) = engine.segment([np.full((*SIZE, 3), 10, np.uint8)], 0.5, 0.5)
-    assert kept.confidence.min() == 4 - 1  # rounded down in float32
+    (kept,) = engine.segment([np.full((*SIZE, 3), 20, np.uint8)], 0.5, 0.5)  # 4e-38 is normal
+    (flushed,) = engine.segment([np.full((*SIZE, 3), 10, np.uint8)], 0.5, 0.5)  # 1e-38 is denormal
+    assert kept.confidence.min() >= 11  # 12, rounded down
     assert flushed.confidence.max() == 0
 
 
