@@ -107,7 +107,7 @@ def _pair(
 
 
 def _category(entry: Mapping[str, Any]) -> Category:
-    if not isinstance(entry["id"], (int, str)):
+    if not isinstance(entry["id"], int):
         raise TypeError(f"the category id {entry['id']!r}, expected a whole number")
     color = entry.get("color")
     return Category(
