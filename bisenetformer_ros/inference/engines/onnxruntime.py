@@ -9,6 +9,7 @@ import numpy as np
 import torch
 
 from bisenetformer_ros.errors import EngineError, ModelError
+from bisenetformer_ros.file_names import utf8_path
 from bisenetformer_ros.inference.engines.denormals import flush_denormals
 from bisenetformer_ros.inference.graph.contract import OUTPUTS, GraphInfo
 from bisenetformer_ros.inference.graph.runs import segment_frames
@@ -106,7 +107,8 @@ def _open(ort: ModuleType, path: Path, kind: str, index: int) -> Any:
         ort.preload_dlls()  # PyTorch's CUDA libraries
     chosen: list[Any] = [(PROVIDERS[kind], {"device_id": index})] if kind != "cpu" else []
     try:
-        session = ort.InferenceSession(str(path), options, providers=[*chosen, PROVIDERS["cpu"]])
+        with utf8_path(path) as name:
+            session = ort.InferenceSession(name, options, providers=[*chosen, PROVIDERS["cpu"]])
     except Exception as error:  # its exceptions have no common base
         raise ModelError(f"{path}: ONNX Runtime {ort.__version__} cannot open it ({error})") from error
     if session.get_providers()[0] != PROVIDERS[kind]:
