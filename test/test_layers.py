@@ -50,7 +50,10 @@ DEPLOYMENT = {
 }
 NOT_DEPLOYED = ("training", "data", "streets")
 
-MODEL_MAY_IMPORT = {"torch", f"{PACKAGE}.errors", f"{PACKAGE}.labels", f"{PACKAGE}.metadata", f"{PACKAGE}.model"}
+MODEL_MAY_IMPORT = {
+    "torch",
+    *(f"{PACKAGE}.{part}" for part in ("atomic_write", "errors", "file_names", "labels", "metadata", "model")),
+}
 
 
 def imports_of(source: str, package: str) -> Iterator[str]:

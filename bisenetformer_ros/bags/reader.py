@@ -8,8 +8,8 @@ from typing import Any
 
 from bisenetformer_ros.bags.topics import Topic, list_topics, surviving_topics
 from bisenetformer_ros.errors import ConfigError, InputError
+from bisenetformer_ros.images.file_types import is_bag_file
 
-STORAGE_SUFFIXES = (".mcap", ".db3")
 _ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
 """No CDR message starts with these bytes."""
 
@@ -39,7 +39,7 @@ class BagMessage:
 
 def is_bag(path: Path) -> bool:
     """Return whether `path` is a directory with metadata.yaml or is named like an .mcap or .db3 file."""
-    return (path / "metadata.yaml").is_file() or path.suffix in STORAGE_SUFFIXES
+    return (path / "metadata.yaml").is_file() or is_bag_file(path)
 
 
 class Bag:
@@ -158,10 +158,10 @@ def _decompressed(data: bytes) -> bytes:
 
 def _check_exists(path: Path) -> None:
     if path.is_dir() and not (path / "metadata.yaml").is_file():
-        files = sorted(file.name for file in path.iterdir() if file.suffix in STORAGE_SUFFIXES)
+        files = sorted(file.name for file in path.iterdir() if is_bag_file(file))
         hint = f"read one of its files alone ({', '.join(files)}) or run `ros2 bag reindex`" if files else "not a bag"
         raise InputError(f"{path}: the directory has no metadata.yaml: {hint}")
     if not is_bag(path):
         raise InputError(f"{path}: not a rosbag2; expected a directory with metadata.yaml, or an .mcap or .db3 file")
-    if path.suffix in STORAGE_SUFFIXES and not path.exists():
+    if is_bag_file(path) and not path.exists():
         raise InputError(f"{path}: no such file")
