@@ -4,7 +4,7 @@
 #         done when all is up to date
 # demo    a synthetic drive through the node; SOURCE=folder, video, rosbag2 or webcam plays that instead
 # test    all tests but the slow ones
-# test-quick     the tests without ROS, engines, trainings and whole commands: less than a minute
+# test-quick     the tests without ROS, engines, trainings, reports and whole commands: less than a minute
 # test-slow      trainings of half an hour
 # test-oldest    the tests without ROS in .venv-oldest/, with the oldest allowed packages; OLDEST_PYTHON=python3.10
 # test-upstream  the tests against upstream's sources, in the folders launch, launch_ros, rcl_interfaces, vision_opencv
@@ -29,6 +29,8 @@ override SOURCE := $(value SOURCE)
 export SOURCE
 
 IN_WORKSPACE := source tools/env.sh;
+NOT_QUICK := benchmark cli evaluation inference/engines inference/graph inference/test_verify.py reports ros streets \
+  training data/test_catalog.py model/test_authors.py model/test_counts.py test_resources.py
 
 setup:
 	@'$(PYTHON)' tools/setup_workspace
@@ -40,7 +42,7 @@ test: setup
 	@$(IN_WORKSPACE) python -m pytest test
 
 test-quick: setup
-	@$(IN_WORKSPACE) python -m pytest test $(addprefix --ignore=test/,$(NOT_QUICK))
+	@$(IN_WORKSPACE) python -m pytest test -k 'not memory' $(addprefix --ignore=test/,$(NOT_QUICK))
 
 test-oldest:
 	@'$(OLDEST_PYTHON)' tools/setup_workspace --oldest
