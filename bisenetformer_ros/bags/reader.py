@@ -60,9 +60,13 @@ class Bag:
         try:
             self._reader = Reader(path)
             self._reader.open()
+            # In a damaged file, a name may be a value of any type.
+            self._connections = {
+                c.id: c._replace(topic=str(c.topic), msgtype=_full_name(str(c.msgtype)))
+                for c in self._reader.connections
+            }
         except Exception as error:  # rosbags and the libraries below it declare no set of errors for damaged files
             raise self._damaged(error) from error
-        self._connections = {c.id: c._replace(msgtype=_full_name(c.msgtype)) for c in self._reader.connections}
 
     @property
     def connections(self) -> Collection[Any]:
