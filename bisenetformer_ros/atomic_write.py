@@ -6,7 +6,13 @@ from pathlib import Path
 
 
 def write_atomically(path: Path, content: bytes | memoryview) -> None:
-    """Replace the file at `path` in one step: readers and interruptions see the old content or the new one."""
+    """Replace the file at `path` in one step: readers and interruptions see the old content or the new one.
+
+    A device or a pipe, such as /dev/stdout, is written to.
+    """
+    if path.exists() and not path.is_file():
+        path.write_bytes(content)
+        return
     unfinished = path.with_name(f"{path.name}.{os.getpid()}.unfinished")
     try:
         with open(unfinished, "wb") as stream:

@@ -42,3 +42,13 @@ def test_the_mode_follows_the_umask(tmp_path: Path, umask: int, mode: int) -> No
     finally:
         os.umask(before)
     assert (tmp_path / "a.engine").stat().st_mode & 0o777 == mode
+
+
+def test_a_pipe_is_written_to(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    write_atomically(pipe, b"new")
+    assert os.read(reader, 100) == b"new"
+    os.close(reader)
+    assert pipe.is_fifo()
