@@ -3,13 +3,14 @@
 import shutil
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal
 
 from bisenetformer_ros.bags.message_types import message_types
 from bisenetformer_ros.bags.reader import BagMessage
+from bisenetformer_ros.bags.storage import Connection
 from bisenetformer_ros.errors import ConfigError, InputError
 
 STORAGES = ("mcap", "sqlite3")
@@ -83,21 +84,17 @@ class BagWriter:
         kind = message.__msgtype__
         self._write(self._connections[topic, kind], time_ns, message_types().serialize_cdr(message, kind))
 
-    def copy_topic(self, connection: Any) -> bool:
-        """Add a topic of another bag. Returns False if neither that bag nor rosbags has the definition of its type."""
+    def copy_topic(self, connection: Connection) -> bool:
+        """Add a topic of another bag. Returns False if the definition of its type is unknown or cannot be parsed."""
         key = connection.topic, connection.msgtype
         if key in self._connections:  # each publisher of a topic has a connection
             return True
         definition = _definition(connection)
         if definition is None:
             return False
-        msgdef, digest = definition
+        text, digest = definition
         self._connections[key] = self._writer.add_connection(
-            connection.topic,
-            connection.msgtype,
-            msgdef=msgdef,
-            rihs01=digest,
-            offered_qos_profiles=connection.ext.offered_qos_profiles,
+            *key, msgdef=text, rihs01=digest, offered_qos_profiles=_parse_qos(connection.qos)
         )
         return True
 
@@ -110,25 +107,29 @@ class BagWriter:
             self._writer.write(connection, time_ns, data)
 
 
-def _definition(connection: Any) -> tuple[str, str] | None:
+def _definition(connection: Connection) -> tuple[str, str] | None:
     """Return the full definition of the connection's type and its REP-2011 hash."""
-    from rosbags.interfaces import MessageDefinitionFormat
     from rosbags.typesys import Stores, get_types_from_idl, get_types_from_msg, get_typestore
 
-    kind, definition = connection.msgtype, connection.msgdef
-    if definition.format == MessageDefinitionFormat.NONE:
-        store = message_types()
-        if kind not in store.fielddefs:
-            return None
-        return store.generate_msgdef(kind, ros_version=2)[0], store.hash_rihs01(kind)
-    if connection.digest:
-        return definition.data, connection.digest
-    store = get_typestore(Stores.EMPTY)
-    if definition.format == MessageDefinitionFormat.MSG:
-        store.register(get_types_from_msg(definition.data, kind))
-    else:
-        store.register(get_types_from_idl(definition.data))
-    return definition.data, store.hash_rihs01(kind)
+    kind, (form, text) = connection.msgtype, connection.definition
+    if text and connection.digest:
+        return text, connection.digest
+    if text:
+        store = get_typestore(Stores.EMPTY)
+        with suppress(Exception):  # rosbags declares no set of errors for definitions that it cannot parse
+            store.register(get_types_from_msg(text, kind) if form == "ros2msg" else get_types_from_idl(text))
+            return text, store.hash_rihs01(kind)
+    store = message_types()
+    return (store.generate_msgdef(kind, ros_version=2)[0], store.hash_rihs01(kind)) if kind in store.fielddefs else None
+
+
+def _parse_qos(text: str) -> list[Any]:
+    """Parse offered QoS profiles; an empty list, which stands for the default, if they are malformed."""
+    from rosbags.rosbag2.metadata import parse_qos
+
+    with suppress(Exception):  # as in _definition
+        return parse_qos(text)
+    return []
 
 
 def _latched_qos() -> Any:
