@@ -53,10 +53,12 @@ class AnnotatedBag:
         """
         self.left_out: list[str] = []
         self._source = source
+        self._image_topic = image_topic
         self._labels = labels
         self._writer = BagWriter(path, "mcap", "chunk")
         self._copied: set[tuple[str, str]] = set()
         self._camera_info: Any = None
+        self._info_of: dict[int, Any] = {}  # time of recording of an image → the camera_info before it
         self._camera_info_topic = neighbour(image_topic, "camera_info")
         self._topics = _SEMANTIC | (_PANOPTIC if task == "panoptic" else {}) | _LATCHED
         self._topics["latency"] = "bisenetformer_ros/msg/Latency"
@@ -88,13 +90,15 @@ class AnnotatedBag:
             self._writer.copy(message)
         if (message.topic, message.type) == (self._camera_info_topic, _CAMERA_INFO):
             self._camera_info = message_types().deserialize_cdr(message.data, message.type)
+        if message.topic == self._image_topic:
+            self._info_of[message.time_ns] = self._camera_info
 
     def drop(self) -> None:
         """Count an image that cannot be segmented."""
         self._dropped += 1
 
     def add(self, image: BagImage, rgb: np.ndarray, result: SegmentationResult, times_ms: Mapping[str, float]) -> None:
-        """Write the results of an image.
+        """Write the results of an image that was copied.
 
         Args:
             image: The image.
@@ -113,8 +117,9 @@ class AnnotatedBag:
         self._write("confidence", time_ns, messages.image(head, result.confidence))
         self._write("color_mask", time_ns, messages.image(head, colorize(result.label_map, self._labels)))
         self._write("overlay", time_ns, messages.image(head, overlay(rgb, result, self._labels)))
-        if self._camera_info is not None:
-            self._write("camera_info", time_ns, replace(self._camera_info, header=head))
+        camera_info = self._info_of.pop(time_ns, None)
+        if camera_info is not None:
+            self._write("camera_info", time_ns, replace(camera_info, header=head))
         if result.panoptic_map is not None:
             self._write("panoptic", time_ns, messages.image(head, result.panoptic_map))
             self._write("segments", time_ns, messages.segment_array(head, result))
