@@ -1,5 +1,7 @@
 """Writing a rosbag2: mcap or sqlite3, plain or compressed with zstd."""
 
+import os
+import re
 import shutil
 import sqlite3
 from collections.abc import Iterator
@@ -19,10 +21,12 @@ COMPRESSIONS = ("none", "chunk", "message", "file")
 
 _VERSION: Literal[8] = 8
 """Version of metadata.yaml. Since 9 (ROS 2 Jazzy), it stores QoS in a form that older distributions reject."""
+_IDL_HEADING = re.compile("^={80}\nIDL: .*\n", re.MULTILINE)
+"""What rosbag2 writes above each type of an IDL definition."""
 
 
 class BagWriter:
-    """A new bag; a context manager that removes the bag's directory if it exits with an error.
+    """A new bag; a context manager. The bag is at `path` after an exit without error; nothing is there before.
 
     Args:
         path: Directory to create.
@@ -37,21 +41,29 @@ class BagWriter:
 
     def __init__(self, path: Path, storage: str = "mcap", compression: str = "none") -> None:
         try:
-            from rosbags.rosbag2 import CompressionFormat, CompressionMode, StoragePlugin, Writer
+            from rosbags.rosbag2 import CompressionFormat, CompressionMode, StoragePlugin
         except ModuleNotFoundError as error:
             raise ConfigError("writing a rosbag2 needs rosbags: `pip install bisenetformer_ros[bags]`") from error
         if (storage, compression) == ("sqlite3", "chunk"):
             raise ConfigError("sqlite3 has no chunk compression; expected none, message or file, or --storage mcap")
         if path.exists():
             raise InputError(f"{path} already exists; expected the name of a new directory for the bag")
-        modes = {"none": "NONE", "chunk": "STORAGE", "message": "MESSAGE", "file": "FILE"}
         self.path = path
-        self._writer = Writer(path, version=_VERSION, storage_plugin=StoragePlugin[storage.upper()])
-        self._writer.set_compression(CompressionMode[modes[compression]], CompressionFormat.ZSTD)
+        self._storage = StoragePlugin[storage.upper()]
+        modes = {"none": "NONE", "chunk": "STORAGE", "message": "MESSAGE", "file": "FILE"}
+        self._compression = CompressionMode[modes[compression]], CompressionFormat.ZSTD
+        self._unfinished = path.with_name(f"{path.name}.{os.getpid()}.unfinished")
+        self._writer: Any = None
         self._connections: dict[tuple[str, str], Any] = {}
 
     def __enter__(self) -> "BagWriter":
+        from rosbags.rosbag2 import Writer
+
+        shutil.rmtree(self._unfinished, ignore_errors=True)  # of a killed process that had the same number
         with self._removing_what_fails():
+            # rosbags names the storage file after its directory.
+            self._writer = Writer(self._unfinished / self.path.name, version=_VERSION, storage_plugin=self._storage)
+            self._writer.set_compression(*self._compression)
             self._writer.open()
         return self
 
@@ -60,15 +72,16 @@ class BagWriter:
     ) -> None:
         with self._removing_what_fails():
             self._writer.__exit__(kind, error, trace)  # flushes, which fails on a full disk
-        if error is not None:
-            shutil.rmtree(self.path, ignore_errors=True)
+            if error is None:
+                os.rename(self._unfinished / self.path.name, self.path)
+        shutil.rmtree(self._unfinished, ignore_errors=True)
 
     @contextmanager
     def _removing_what_fails(self) -> Iterator[None]:
         try:
             yield
         except BaseException as error:
-            shutil.rmtree(self.path, ignore_errors=True)
+            shutil.rmtree(self._unfinished, ignore_errors=True)
             if isinstance(error, sqlite3.Error):
                 raise OSError(f"{self.path}: the bag could not be written ({error})") from error
             raise
@@ -117,7 +130,10 @@ def _definition(connection: Connection) -> tuple[str, str] | None:
     if text:
         store = get_typestore(Stores.EMPTY)
         with suppress(Exception):  # rosbags declares no set of errors for definitions that it cannot parse
-            store.register(get_types_from_msg(text, kind) if form == "ros2msg" else get_types_from_idl(text))
+            if form == "ros2msg":
+                store.register(get_types_from_msg(text, kind))
+            else:
+                store.register(get_types_from_idl(_IDL_HEADING.sub("", text)))
             return text, store.hash_rihs01(kind)
     store = message_types()
     return (store.generate_msgdef(kind, ros_version=2)[0], store.hash_rihs01(kind)) if kind in store.fielddefs else None

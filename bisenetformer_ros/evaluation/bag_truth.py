@@ -120,7 +120,10 @@ def _check_classes(bag: Bag, label_topic: str, labels: LabelMap) -> None:
     message = next((message for message in bag.messages([topic]) if message.type == LABEL_INFO), None)
     if message is None:
         return
-    info = message_types().deserialize_cdr(message.data, LABEL_INFO)
+    try:
+        info = message_types().deserialize_cdr(message.data, LABEL_INFO)
+    except Exception as error:  # rosbags declares no set of errors for damaged messages
+        raise DataError(f"{bag.path}: the message on {topic} is not a {LABEL_INFO}: {error}") from error
     names = {entry.class_id: entry.class_name for entry in info.class_map if entry.class_id != UNLABELED}
     expected = {label.id: label.name for label in labels}
     if names != expected:
