@@ -1,25 +1,46 @@
 """Writes files completely or not at all."""
 
-import contextlib
 import os
+from collections.abc import Mapping
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
+Content = bytes | memoryview
 
-def write_atomically(path: Path, content: bytes | memoryview) -> None:
+
+def write_atomically(path: Path, content: Content, durable: bool = True) -> None:
     """Replace the file at `path` in one step: readers and interruptions see the old content or the new one.
 
-    A device or a pipe, such as /dev/stdout, is written to.
+    Args:
+        path: File.
+        content: New content.
+        durable: Whether that holds for a power failure too, which takes some ms.
     """
-    if path.exists() and not path.is_file():
+    if path.exists() and not path.is_file():  # /dev/stdout, a pipe
         path.write_bytes(content)
-        return
-    unfinished = path.with_name(f"{path.name}.{os.getpid()}.unfinished")
-    try:
-        with open(unfinished, "wb") as stream:
-            stream.write(content)
-            stream.flush()
-            os.fsync(stream.fileno())
-        os.replace(unfinished, path)
-    finally:
-        with contextlib.suppress(OSError):  # of a read-only file system, which would hide the error of open()
-            unfinished.unlink(missing_ok=True)
+    else:
+        write_together({path: content}, durable)
+
+
+def write_together(files: Mapping[Path, Content], durable: bool = True) -> None:
+    """Replace files that belong together, in this order, once all contents are on the disk; see `write_atomically`."""
+    with ExitStack() as stack:
+        for path, content in files.items():
+            stack.callback(_remove, _unfinished(path))
+            with open(_unfinished(path), "wb") as stream:
+                stream.write(content)
+                stream.flush()
+                if durable:
+                    os.fsync(stream.fileno())
+        for path in files:
+            os.replace(_unfinished(path), path)
+
+
+def _unfinished(path: Path) -> Path:
+    short = os.fsdecode(os.fsencode(path.name)[:200])  # a name has at most 255 bytes
+    return path.with_name(f"{short}.{os.getpid()}.unfinished")
+
+
+def _remove(path: Path) -> None:
+    with suppress(OSError):  # of a read-only file system, which would hide the error of open()
+        path.unlink(missing_ok=True)

@@ -1,9 +1,10 @@
 import os
+import resource
 from pathlib import Path
 
 import pytest
 
-from bisenetformer_ros.atomic_write import write_atomically
+from bisenetformer_ros.atomic_write import write_atomically, write_together
 
 
 def test_a_file_appears_and_is_replaced(tmp_path: Path) -> None:
@@ -42,6 +43,26 @@ def test_the_mode_follows_the_umask(tmp_path: Path, umask: int, mode: int) -> No
     finally:
         os.umask(before)
     assert (tmp_path / "a.engine").stat().st_mode & 0o777 == mode
+
+
+def test_files_that_belong_together_are_replaced_together(tmp_path: Path) -> None:
+    sidecar, engine = tmp_path / "a.json", tmp_path / "a.engine"
+    write_together({sidecar: b"old", engine: b"old"})
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100, before[1]))  # as on a full disk
+    try:
+        with pytest.raises(OSError, match="File too large"):
+            write_together({sidecar: b"new", engine: bytes(200)})
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert (sidecar.read_bytes(), engine.read_bytes()) == (b"old", b"old")
+    assert sorted(os.listdir(tmp_path)) == ["a.engine", "a.json"]
+
+
+@pytest.mark.parametrize("name", ["a" * 255, "\N{SNOWMAN}" * 85])
+def test_names_may_have_255_bytes(tmp_path: Path, name: str) -> None:
+    write_atomically(tmp_path / name, b"content")
+    assert os.listdir(tmp_path) == [name]
 
 
 def test_a_pipe_is_written_to(tmp_path: Path) -> None:

@@ -28,7 +28,7 @@ _STAMP_END = 12
 
 
 def choose_image_topic(bag: Bag, topic: str | None, option: str, others: Collection[str | None] = ()) -> Topic:
-    """Return `topic`, or the bag's only image topic if it is None.
+    """Return `topic`, or the bag's only image topic that has messages if it is None.
 
     Args:
         bag: Bag to look in.
@@ -42,6 +42,7 @@ def choose_image_topic(bag: Bag, topic: str | None, option: str, others: Collect
     if topic is not None:
         return bag.find(topic, IMAGE_DECODERS, option)
     images = [found for found in bag.topics if found.type in IMAGE_DECODERS and found.name not in others]
+    images = [found for found in images if found.count] or images
     if len(images) == 1:
         return bag.find(images[0].name, IMAGE_DECODERS, option)
     raise InputError(

@@ -1,17 +1,26 @@
 """Reading a rosbag2: its topics and their messages."""
 
+import shutil
+import tempfile
 from collections.abc import Collection, Iterator
-from contextlib import suppress
-from dataclasses import dataclass
-from pathlib import Path
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from pathlib import Path, PurePath
 from typing import Any
 
+import yaml
+
+from bisenetformer_ros.bags.storage import Connection, McapFile, SqliteFile, StorageFile
 from bisenetformer_ros.bags.topics import Topic, list_topics, surviving_topics
 from bisenetformer_ros.errors import ConfigError, InputError
-from bisenetformer_ros.images.file_types import is_bag_file
+from bisenetformer_ros.images.file_types import is_bag_file, is_image
+from bisenetformer_ros.numbers import counted
 
+_PACKED = ".zstd"
+"""Suffix of a storage file that is compressed as a whole."""
 _ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
 """No CDR message starts with these bytes."""
+_METADATA = "metadata.yaml"
 
 
 @dataclass(frozen=True)
@@ -19,12 +28,12 @@ class BagMessage:
     """A serialized message.
 
     Attributes:
-        connection: The rosbags record of its topic.
+        connection: Its topic.
         time_ns: Time of recording.
         data: CDR.
     """
 
-    connection: Any
+    connection: Connection
     time_ns: int
     data: bytes
 
@@ -38,40 +47,79 @@ class BagMessage:
 
 
 def is_bag(path: Path) -> bool:
-    """Return whether `path` is a directory with metadata.yaml or is named like an .mcap or .db3 file."""
-    return (path / "metadata.yaml").is_file() or is_bag_file(path)
+    """Return whether `path` is a directory with metadata.yaml, or with storage files and no images, or a bag's name.
+
+    This includes bags of ROS 1: `Bag` says how to convert them.
+    """
+    if not path.is_dir():
+        return _is_storage(path) or _is_ros1(path)
+    return (path / _METADATA).is_file() or (bool(_storage_files(path)) and not any(map(is_image, path.iterdir())))
 
 
 class Bag:
-    """An open rosbag2: a directory with metadata.yaml, or a single .mcap or .db3 file. A context manager.
+    """An open rosbag2: a directory, or a single .mcap or .db3 file. A context manager.
+
+    Attributes:
+        path: As given.
+        connections: Topics, one entry per recorded publisher.
+        notes: Flaws of a bag that can be read in spite of them, one sentence each.
 
     Raises:
         InputError: The bag cannot be read. The message lists the topics that are known.
-        ConfigError: rosbags is not installed.
+        ConfigError: A package is not installed.
     """
 
     def __init__(self, path: Path) -> None:
         try:
-            from rosbags.rosbag2 import Reader
+            import mcap  # noqa: F401
+            import rosbags  # noqa: F401
+            import zstandard  # noqa: F401
         except ModuleNotFoundError as error:
-            raise ConfigError("reading a rosbag2 needs rosbags: `pip install bisenetformer_ros[bags]`") from error
+            raise ConfigError(f"reading a rosbag2 needs {error.name}: `pip install bisenetformer_ros[bags]`") from error
         self.path = path
+        self.notes: list[str] = []
         _check_exists(path)
-        try:
-            self._reader = Reader(path)
-            self._reader.open()
-            # In a damaged file, a name may be a value of any type.
-            self._connections = {
-                c.id: c._replace(topic=str(c.topic), msgtype=_full_name(str(c.msgtype)))
-                for c in self._reader.connections
-            }
-        except Exception as error:  # rosbags and the libraries below it declare no set of errors for damaged files
-            raise self._damaged(error) from error
+        with ExitStack() as stack:  # closes the files if a step below fails
+            try:
+                self._files = self._open(stack)
+                digests = _digests(path) if path.is_dir() else {}
+            except OSError as error:
+                raise InputError(f"{path}: the bag cannot be read: {error}") from error
+            except Exception as error:  # the libraries for storage files declare no set of errors for damaged ones
+                raise self._unreadable(error, surviving_topics(path)) from error
+            self._stack = stack.pop_all()
+        self.connections: list[Connection] = [
+            connection if connection.digest else replace(connection, digest=digests.get(connection.msgtype, ""))
+            for file in self._files
+            for connection in file.connections
+        ]
 
-    @property
-    def connections(self) -> Collection[Any]:
-        """The rosbags records of all topics, one per recorded publisher."""
-        return self._connections.values()
+    def _open(self, stack: ExitStack) -> list[StorageFile]:
+        """Open all storage files and order them by time."""
+        if not self.path.is_dir():
+            paths = [self.path]
+        elif (self.path / _METADATA).is_file():
+            paths = _listed_files(self.path)
+        else:
+            paths = _storage_files(self.path)
+            self.notes.append(f"{self.path} has no metadata.yaml; read its {counted(len(paths), 'file')} as one bag")
+        scratch = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="bisenetformer_bag_")))
+        files: list[StorageFile] = []
+        for number, path in enumerate(paths):
+            plain = path
+            if path.suffix == _PACKED:
+                plain = Path(scratch, f"{number}_{path.stem}")
+                _unpack(path, plain)
+            file: StorageFile = McapFile(plain) if plain.suffix.lower() == ".mcap" else SqliteFile(plain)
+            stack.callback(file.close)
+            files.append(file)
+            if file.damage:
+                count = counted(sum(connection.count for connection in file.connections), "message")
+                self.notes.append(
+                    f"{path} is incomplete ({file.damage}): the recording did not end properly, or the file is cut. "
+                    f"Read its first {count}; `mcap recover {path} -o NEW` repairs it"
+                )
+        return sorted(files, key=lambda file: file.begin_ns)
 
     def __enter__(self) -> "Bag":
         return self
@@ -80,8 +128,7 @@ class Bag:
         self.close()
 
     def close(self) -> None:
-        with suppress(Exception):  # a reader that failed part-way may fail to close
-            self._reader.close()
+        self._stack.close()
 
     @property
     def topics(self) -> list[Topic]:
@@ -89,7 +136,7 @@ class Bag:
         counts: dict[tuple[str, str], int] = {}
         for connection in self.connections:
             key = connection.topic, connection.msgtype
-            counts[key] = counts.get(key, 0) + connection.msgcount
+            counts[key] = counts.get(key, 0) + connection.count
         return [Topic(name, kind, count) for (name, kind), count in sorted(counts.items())]
 
     def find(self, topic: str, types: Collection[str], option: str) -> Topic:
@@ -116,7 +163,7 @@ class Bag:
         raise InputError(f"{self.path}: {problem} ({option}). {list_topics(self.topics)}")
 
     def messages(self, topics: Collection[str] | None = None, at_ns: int | None = None) -> Iterator[BagMessage]:
-        """Yield messages in order of recording. Only one such iteration may run at a time.
+        """Yield messages in order of recording.
 
         Args:
             topics: Names of topics; None for all.
@@ -125,30 +172,19 @@ class Bag:
         Raises:
             InputError: The bag is damaged.
         """
-        chosen = [c for c in self._reader.connections if topics is None or c.topic in topics]
-        end_ns = None if at_ns is None else at_ns + 1
-        stream = self._reader.messages(chosen, at_ns, end_ns) if chosen else iter(())
         count = 0
-        while True:
-            try:
-                connection, time_ns, data = next(stream)
-                message = BagMessage(self._connections[connection.id], time_ns, _decompressed(bytes(data)))
-            except StopIteration:
-                return
-            except Exception as error:  # see __init__
-                raise self._damaged(error, f" after {count} messages") from error
-            yield message
-            count += 1
+        try:
+            for file in self._files:
+                for connection, time_ns, data in file.messages(topics, at_ns):
+                    message = BagMessage(connection, time_ns, _decompressed(data))
+                    yield message
+                    count += 1
+        except Exception as error:  # see __init__
+            raise self._unreadable(error, list_topics(self.topics), f" after {count} messages") from error
 
-    def _damaged(self, error: Exception, where: str = "") -> InputError:
+    def _unreadable(self, error: Exception, topics: str, where: str = "") -> InputError:
         reason = (str(error) or type(error).__name__).rstrip(".")
-        return InputError(f"{self.path}: the bag cannot be read{where}: {reason}. {surviving_topics(self.path)}")
-
-
-def _full_name(name: str) -> str:
-    """Expand sensor_msgs/Image, which some writers use, to sensor_msgs/msg/Image."""
-    package, _, kind = name.partition("/")
-    return f"{package}/msg/{kind}" if kind and "/" not in kind else name
+        return InputError(f"{self.path}: the bag cannot be read{where}: {reason}. {topics}")
 
 
 def _decompressed(data: bytes) -> bytes:
@@ -160,12 +196,58 @@ def _decompressed(data: bytes) -> bytes:
     return ZstdDecompressor().decompressobj().decompress(data)
 
 
+def _is_storage(path: Path) -> bool:
+    return is_bag_file(path.with_suffix("") if path.suffix == _PACKED else path)
+
+
+def _is_ros1(path: Path) -> bool:
+    return path.suffix.lower() == ".bag"
+
+
+def _storage_files(directory: Path) -> list[Path]:
+    return sorted(path for path in directory.iterdir() if _is_storage(path) and not path.name.startswith("."))
+
+
+def _listed_files(directory: Path) -> list[Path]:
+    """Return the files of metadata.yaml, which rosbag2 may list without the suffix that compression adds."""
+    files = []
+    for listed in _metadata(directory)["relative_file_paths"]:
+        path = directory / PurePath(listed).name
+        candidates = path, Path(f"{path}{_PACKED}"), path.with_suffix("" if path.suffix == _PACKED else path.suffix)
+        files.append(next((candidate for candidate in candidates if candidate.is_file()), path))
+    return files
+
+
+def _digests(directory: Path) -> dict[str, str]:
+    """Return type → REP-2011 hash, which mcap files lack."""
+    if not (directory / _METADATA).is_file():
+        return {}
+    topics = (entry["topic_metadata"] for entry in _metadata(directory).get("topics_with_message_count") or ())
+    return {topic["type"]: topic.get("type_description_hash", "") for topic in topics}
+
+
+def _metadata(directory: Path) -> Any:
+    content = (directory / _METADATA).read_text(encoding="utf-8")
+    return yaml.safe_load(content)["rosbag2_bagfile_information"]
+
+
+def _unpack(path: Path, plain: Path) -> None:
+    from zstandard import ZstdDecompressor
+
+    with open(path, "rb") as stream, open(plain, "wb") as unpacked:
+        shutil.copyfileobj(ZstdDecompressor().stream_reader(stream, read_across_frames=True), unpacked)
+
+
 def _check_exists(path: Path) -> None:
-    if path.is_dir() and not (path / "metadata.yaml").is_file():
-        files = sorted(file.name for file in path.iterdir() if is_bag_file(file))
-        hint = f"read one of its files alone ({', '.join(files)}) or run `ros2 bag reindex`" if files else "not a bag"
-        raise InputError(f"{path}: the directory has no metadata.yaml: {hint}")
+    if path.is_dir():
+        if not (path / _METADATA).is_file() and not _storage_files(path):
+            raise InputError(f"{path}: the directory is not a bag: it has no metadata.yaml and no .mcap or .db3 file")
+        return
     if not is_bag(path):
         raise InputError(f"{path}: not a rosbag2; expected a directory with metadata.yaml, or an .mcap or .db3 file")
-    if is_bag_file(path) and not path.exists():
+    if not path.exists():
         raise InputError(f"{path}: no such file")
+    if _is_ros1(path):
+        raise InputError(
+            f"{path}: a bag of ROS 1. Convert it: `rosbags-convert --src {path} --dst {path.with_suffix('')}`"
+        )

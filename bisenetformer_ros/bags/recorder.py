@@ -1,5 +1,6 @@
 """Writing images and their labels to a bag, as the recording of a camera."""
 
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -67,14 +68,16 @@ class DriveRecorder:
 
     def __enter__(self) -> "DriveRecorder":
         kind = IMAGE if self._encoding == "raw" else COMPRESSED
-        self._writer.__enter__()
-        self._writer.add_topic(self.camera_topic, kind)
-        self._writer.add_topic(CAMERA_INFO_TOPIC, "sensor_msgs/msg/CameraInfo")
-        if self._labels is not None:
-            self._writer.add_topic(self.label_topic, kind)
-            self._writer.add_topic(LABEL_INFO_TOPIC, "vision_msgs/msg/LabelInfo", latched=True)
-            if self._has_instances:
-                self._writer.add_topic(self.instance_topic, kind)
+        with ExitStack() as stack:  # removes the bag if a step below fails
+            stack.enter_context(self._writer)
+            self._writer.add_topic(self.camera_topic, kind)
+            self._writer.add_topic(CAMERA_INFO_TOPIC, "sensor_msgs/msg/CameraInfo")
+            if self._labels is not None:
+                self._writer.add_topic(self.label_topic, kind)
+                self._writer.add_topic(LABEL_INFO_TOPIC, "vision_msgs/msg/LabelInfo", latched=True)
+                if self._has_instances:
+                    self._writer.add_topic(self.instance_topic, kind)
+            stack.pop_all()
         return self
 
     def __exit__(self, *exception: Any) -> None:

@@ -1,6 +1,7 @@
 """A copy of a bag with the results that the node would have published."""
 
 from collections.abc import Mapping
+from contextlib import ExitStack, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -35,7 +36,7 @@ class AnnotatedBag:
     in the source.
 
     Attributes:
-        left_out: Topics that cannot be copied because the definition of their type is unknown.
+        left_out: Topics, each with its type, that cannot be copied because the definition of the type is unknown.
     """
 
     def __init__(self, path: Path, source: Bag, image_topic: str, labels: LabelMap, task: str) -> None:
@@ -53,10 +54,12 @@ class AnnotatedBag:
         """
         self.left_out: list[str] = []
         self._source = source
+        self._image_topic = image_topic
         self._labels = labels
         self._writer = BagWriter(path, "mcap", "chunk")
         self._copied: set[tuple[str, str]] = set()
         self._camera_info: Any = None
+        self._info_of: dict[int, Any] = {}  # time of recording of an image → the camera_info before it
         self._camera_info_topic = neighbour(image_topic, "camera_info")
         self._topics = _SEMANTIC | (_PANOPTIC if task == "panoptic" else {}) | _LATCHED
         self._topics["latency"] = "bisenetformer_ros/msg/Latency"
@@ -66,17 +69,19 @@ class AnnotatedBag:
         self._has_labels = False
 
     def __enter__(self) -> "AnnotatedBag":
-        self._writer.__enter__()
-        own = {f"{NAMESPACE}/{topic}" for topic in self._topics}
-        for topic, kind in self._topics.items():
-            self._writer.add_topic(f"{NAMESPACE}/{topic}", kind, latched=topic in _LATCHED)
-        for connection in self._source.connections:
-            if connection.topic in own:
-                continue
-            if self._writer.copy_topic(connection):
-                self._copied.add((connection.topic, connection.msgtype))
-            else:
-                self.left_out.append(connection.topic)
+        with ExitStack() as stack:  # removes the bag if a step below fails
+            stack.enter_context(self._writer)
+            own = {f"{NAMESPACE}/{topic}" for topic in self._topics}
+            for topic, kind in self._topics.items():
+                self._writer.add_topic(f"{NAMESPACE}/{topic}", kind, latched=topic in _LATCHED)
+            for connection in self._source.connections:
+                if connection.topic in own:
+                    continue
+                if self._writer.copy_topic(connection):
+                    self._copied.add((connection.topic, connection.msgtype))
+                else:
+                    self.left_out.append(f"{connection.topic} ({connection.msgtype})")
+            stack.pop_all()
         return self
 
     def __exit__(self, *exception: Any) -> None:
@@ -87,14 +92,17 @@ class AnnotatedBag:
         if (message.topic, message.type) in self._copied:
             self._writer.copy(message)
         if (message.topic, message.type) == (self._camera_info_topic, _CAMERA_INFO):
-            self._camera_info = message_types().deserialize_cdr(message.data, message.type)
+            with suppress(Exception):  # rosbags declares no set of errors; a damaged one is copied, no more
+                self._camera_info = message_types().deserialize_cdr(message.data, message.type)
+        if message.topic == self._image_topic:
+            self._info_of[message.time_ns] = self._camera_info
 
     def drop(self) -> None:
         """Count an image that cannot be segmented."""
         self._dropped += 1
 
     def add(self, image: BagImage, rgb: np.ndarray, result: SegmentationResult, times_ms: Mapping[str, float]) -> None:
-        """Write the results of an image.
+        """Write the results of an image that was copied.
 
         Args:
             image: The image.
@@ -113,8 +121,9 @@ class AnnotatedBag:
         self._write("confidence", time_ns, messages.image(head, result.confidence))
         self._write("color_mask", time_ns, messages.image(head, colorize(result.label_map, self._labels)))
         self._write("overlay", time_ns, messages.image(head, overlay(rgb, result, self._labels)))
-        if self._camera_info is not None:
-            self._write("camera_info", time_ns, replace(self._camera_info, header=head))
+        camera_info = self._info_of.pop(time_ns, None)
+        if camera_info is not None:
+            self._write("camera_info", time_ns, replace(camera_info, header=head))
         if result.panoptic_map is not None:
             self._write("panoptic", time_ns, messages.image(head, result.panoptic_map))
             self._write("segments", time_ns, messages.segment_array(head, result))

@@ -1,7 +1,6 @@
 """Topics of a bag, and the text that error messages list them in, also for a damaged bag."""
 
 import sqlite3
-from collections import Counter
 from collections.abc import Iterable
 from contextlib import closing, suppress
 from dataclasses import dataclass
@@ -42,14 +41,13 @@ def surviving_topics(path: Path) -> str:
     """Return a best-effort topic list of a damaged bag, for error messages.
 
     Args:
-        path: Directory of the bag, whose metadata.yaml is read, or a storage file, which is read up to the damage.
+        path: Directory of the bag, whose metadata.yaml is read, or a storage file. An mcap file has none: it is read up
+            to the damage, and only an error if nothing is there.
     """
     if path.is_dir():
         with suppress(OSError, ValueError, KeyError, TypeError, yaml.YAMLError):
             return list_topics(_topics_in_metadata(path / "metadata.yaml"), "Its metadata.yaml lists")
         return "Its metadata.yaml cannot be read."
-    if path.suffix == ".mcap":
-        return list_topics(_topics_in_mcap(path), "Readable before the damage")
     with suppress(sqlite3.Error):
         return list_topics(_topics_in_sqlite(path), "The readable part holds")
     return "No part of it is readable."
@@ -61,26 +59,6 @@ def _topics_in_metadata(path: Path) -> list[Topic]:
         Topic(entry["topic_metadata"]["name"], entry["topic_metadata"]["type"], int(entry["message_count"]))
         for entry in content["topics_with_message_count"]
     ]
-
-
-def _topics_in_mcap(path: Path) -> list[Topic]:
-    """Scan the records from the start: the index is at the end, which a truncated file lacks."""
-    from mcap.records import Channel, Message, Schema
-    from mcap.stream_reader import StreamReader
-
-    schemas: dict[int, str] = {}
-    channels: dict[int, tuple[str, str]] = {}
-    counts: Counter[tuple[str, str]] = Counter()
-    with open(path, "rb") as stream, suppress(Exception):  # mcap declares no set of errors for damaged files
-        for record in StreamReader(stream).records:
-            if isinstance(record, Schema):
-                schemas[record.id] = record.name
-            elif isinstance(record, Channel):
-                channels[record.id] = record.topic, schemas.get(record.schema_id, "?")
-                counts[channels[record.id]] += 0
-            elif isinstance(record, Message):
-                counts[channels[record.channel_id]] += 1
-    return [Topic(name, kind, count) for (name, kind), count in sorted(counts.items())]
 
 
 def _topics_in_sqlite(path: Path) -> list[Topic]:

@@ -1,15 +1,18 @@
 """Writing a rosbag2: mcap or sqlite3, plain or compressed with zstd."""
 
+import os
+import re
 import shutil
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal
 
 from bisenetformer_ros.bags.message_types import message_types
 from bisenetformer_ros.bags.reader import BagMessage
+from bisenetformer_ros.bags.storage import Connection
 from bisenetformer_ros.errors import ConfigError, InputError
 
 STORAGES = ("mcap", "sqlite3")
@@ -18,10 +21,12 @@ COMPRESSIONS = ("none", "chunk", "message", "file")
 
 _VERSION: Literal[8] = 8
 """Version of metadata.yaml. Since 9 (ROS 2 Jazzy), it stores QoS in a form that older distributions reject."""
+_IDL_HEADING = re.compile("^={80}\nIDL: .*\n", re.MULTILINE)
+"""What rosbag2 writes above each type of an IDL definition."""
 
 
 class BagWriter:
-    """A new bag; a context manager that removes the bag's directory if it exits with an error.
+    """A new bag; a context manager. The bag is at `path` after an exit without error; nothing is there before.
 
     Args:
         path: Directory to create.
@@ -36,21 +41,29 @@ class BagWriter:
 
     def __init__(self, path: Path, storage: str = "mcap", compression: str = "none") -> None:
         try:
-            from rosbags.rosbag2 import CompressionFormat, CompressionMode, StoragePlugin, Writer
+            from rosbags.rosbag2 import CompressionFormat, CompressionMode, StoragePlugin
         except ModuleNotFoundError as error:
             raise ConfigError("writing a rosbag2 needs rosbags: `pip install bisenetformer_ros[bags]`") from error
         if (storage, compression) == ("sqlite3", "chunk"):
             raise ConfigError("sqlite3 has no chunk compression; expected none, message or file, or --storage mcap")
         if path.exists():
             raise InputError(f"{path} already exists; expected the name of a new directory for the bag")
-        modes = {"none": "NONE", "chunk": "STORAGE", "message": "MESSAGE", "file": "FILE"}
         self.path = path
-        self._writer = Writer(path, version=_VERSION, storage_plugin=StoragePlugin[storage.upper()])
-        self._writer.set_compression(CompressionMode[modes[compression]], CompressionFormat.ZSTD)
+        self._storage = StoragePlugin[storage.upper()]
+        modes = {"none": "NONE", "chunk": "STORAGE", "message": "MESSAGE", "file": "FILE"}
+        self._compression = CompressionMode[modes[compression]], CompressionFormat.ZSTD
+        self._unfinished = path.with_name(f"{path.name}.{os.getpid()}.unfinished")
+        self._writer: Any = None
         self._connections: dict[tuple[str, str], Any] = {}
 
     def __enter__(self) -> "BagWriter":
+        from rosbags.rosbag2 import Writer
+
+        shutil.rmtree(self._unfinished, ignore_errors=True)  # of a killed process that had the same number
         with self._removing_what_fails():
+            # rosbags names the storage file after its directory.
+            self._writer = Writer(self._unfinished / self.path.name, version=_VERSION, storage_plugin=self._storage)
+            self._writer.set_compression(*self._compression)
             self._writer.open()
         return self
 
@@ -59,15 +72,16 @@ class BagWriter:
     ) -> None:
         with self._removing_what_fails():
             self._writer.__exit__(kind, error, trace)  # flushes, which fails on a full disk
-        if error is not None:
-            shutil.rmtree(self.path, ignore_errors=True)
+            if error is None:
+                os.rename(self._unfinished / self.path.name, self.path)
+        shutil.rmtree(self._unfinished, ignore_errors=True)
 
     @contextmanager
     def _removing_what_fails(self) -> Iterator[None]:
         try:
             yield
         except BaseException as error:
-            shutil.rmtree(self.path, ignore_errors=True)
+            shutil.rmtree(self._unfinished, ignore_errors=True)
             if isinstance(error, sqlite3.Error):
                 raise OSError(f"{self.path}: the bag could not be written ({error})") from error
             raise
@@ -83,21 +97,17 @@ class BagWriter:
         kind = message.__msgtype__
         self._write(self._connections[topic, kind], time_ns, message_types().serialize_cdr(message, kind))
 
-    def copy_topic(self, connection: Any) -> bool:
-        """Add a topic of another bag. Returns False if neither that bag nor rosbags has the definition of its type."""
+    def copy_topic(self, connection: Connection) -> bool:
+        """Add a topic of another bag. Returns False if the definition of its type is unknown or cannot be parsed."""
         key = connection.topic, connection.msgtype
         if key in self._connections:  # each publisher of a topic has a connection
             return True
         definition = _definition(connection)
         if definition is None:
             return False
-        msgdef, digest = definition
+        text, digest = definition
         self._connections[key] = self._writer.add_connection(
-            connection.topic,
-            connection.msgtype,
-            msgdef=msgdef,
-            rihs01=digest,
-            offered_qos_profiles=connection.ext.offered_qos_profiles,
+            *key, msgdef=text, rihs01=digest, offered_qos_profiles=_parse_qos(connection.qos)
         )
         return True
 
@@ -110,25 +120,32 @@ class BagWriter:
             self._writer.write(connection, time_ns, data)
 
 
-def _definition(connection: Any) -> tuple[str, str] | None:
+def _definition(connection: Connection) -> tuple[str, str] | None:
     """Return the full definition of the connection's type and its REP-2011 hash."""
-    from rosbags.interfaces import MessageDefinitionFormat
     from rosbags.typesys import Stores, get_types_from_idl, get_types_from_msg, get_typestore
 
-    kind, definition = connection.msgtype, connection.msgdef
-    if definition.format == MessageDefinitionFormat.NONE:
-        store = message_types()
-        if kind not in store.fielddefs:
-            return None
-        return store.generate_msgdef(kind, ros_version=2)[0], store.hash_rihs01(kind)
-    if connection.digest:
-        return definition.data, connection.digest
-    store = get_typestore(Stores.EMPTY)
-    if definition.format == MessageDefinitionFormat.MSG:
-        store.register(get_types_from_msg(definition.data, kind))
-    else:
-        store.register(get_types_from_idl(definition.data))
-    return definition.data, store.hash_rihs01(kind)
+    kind, (form, text) = connection.msgtype, connection.definition
+    if text and connection.digest:
+        return text, connection.digest
+    if text:
+        store = get_typestore(Stores.EMPTY)
+        with suppress(Exception):  # rosbags declares no set of errors for definitions that it cannot parse
+            if form == "ros2msg":
+                store.register(get_types_from_msg(text, kind))
+            else:
+                store.register(get_types_from_idl(_IDL_HEADING.sub("", text)))
+            return text, store.hash_rihs01(kind)
+    store = message_types()
+    return (store.generate_msgdef(kind, ros_version=2)[0], store.hash_rihs01(kind)) if kind in store.fielddefs else None
+
+
+def _parse_qos(text: str) -> list[Any]:
+    """Parse offered QoS profiles; an empty list, which stands for the default, if they are malformed."""
+    from rosbags.rosbag2.metadata import parse_qos
+
+    with suppress(Exception):  # as in _definition
+        return parse_qos(text)
+    return []
 
 
 def _latched_qos() -> Any:

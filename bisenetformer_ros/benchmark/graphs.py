@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
 
+from bisenetformer_ros.atomic_write import write_atomically
 from bisenetformer_ros.benchmark.contestants import Contestant, EngineContestant
 from bisenetformer_ros.benchmark.frames import load_calibration
 from bisenetformer_ros.errors import EngineError
@@ -53,7 +54,7 @@ class GraphFiles:
         options = ExportOptions(contestant.task, self.frame_size, precision)
         calibration = load_calibration(self.frames, self.frame_size) if precision == "int8" else []
         graph = build_onnx(contestant.model, options, calibration, contestant.semantic_order)
-        path.write_bytes(graph.SerializeToString())
+        write_atomically(path, graph.SerializeToString())
 
     def _engine_file(self, graph: Path) -> Path:
         path = graph.with_suffix(".engine")

@@ -7,6 +7,7 @@ from tempfile import TemporaryDirectory
 
 from rich.console import Console
 
+from bisenetformer_ros.atomic_write import write_atomically
 from bisenetformer_ros.benchmark.models import BenchmarkModel, prepare_model
 from bisenetformer_ros.benchmark.report import BenchmarkReport
 from bisenetformer_ros.benchmark.session import PRECISIONS, Plan, run_benchmark
@@ -67,7 +68,7 @@ def run(args: argparse.Namespace) -> int:
     show_report(report, Console())
     write_json(args.json, report.to_dict())
     if args.markdown:
-        args.markdown.write_text(to_markdown(report), encoding="utf-8")
+        write_atomically(args.markdown, to_markdown(report).encode())
     return _check_agreement(report)
 
 

@@ -102,7 +102,7 @@ def run(args: argparse.Namespace) -> int:
         return FAILED
     _print(evaluation, comparison, Console())
     if left_out:
-        print(f"topics not copied because the definitions of their types are unknown: {', '.join(left_out)}")
+        print(f"topics not copied because the definition of their type is unknown: {', '.join(left_out)}")
     _write_files(args, topics, segmenter, evaluation, comparison)
     return _check_limits(args, evaluation, comparison)
 
@@ -121,6 +121,8 @@ def _check(args: argparse.Namespace) -> str:
     if args.write_bag and args.write_bag.exists():
         raise InputError(f"--write-bag {args.write_bag} already exists; expected the name of a new directory")
     with Bag(args.bag) as bag:
+        for note in bag.notes:
+            print(f"bisenetformer evaluate-bag: {note}", file=sys.stderr)
         image = choose_image_topic(bag, args.image_topic, "--image-topic", (args.label_topic, args.instance_topic))
         for topic, option in ((args.label_topic, "--label-topic"), (args.instance_topic, "--instance-topic")):
             if topic:

@@ -104,26 +104,28 @@ def segment_frames(frames: Iterable[SourceFrame], segmenter: Segmenter, folder: 
     report = Report(LatencyWindow())
     coco = CocoPanopticWriter(folder, segmenter.labels) if segmenter.task == "panoptic" else None
     taken: set[str] = set()
-    for frame in frames:
-        try:
-            rgb = frame.read()
-        except InputError as error:
-            report.failures.append(str(error))
-            print(f"bisenetformer segment: {error}", file=sys.stderr)
-            continue
-        name = _unused(frame.name, taken)
-        result = segmenter(rgb)
-        picture = overlay(rgb, result, segmenter.labels)
-        if with_names:
-            picture = draw_names(picture, result, segmenter.labels)
-        write_image(folder / f"{name}_label.png", result.label_map)
-        write_image(folder / f"{name}_overlay.png", picture)
+    try:
+        for frame in frames:
+            try:
+                rgb = frame.read()
+            except InputError as error:
+                report.failures.append(str(error))
+                print(f"bisenetformer segment: {error}", file=sys.stderr)
+                continue
+            name = _unused(frame.name, taken)
+            result = segmenter(rgb)
+            picture = overlay(rgb, result, segmenter.labels)
+            if with_names:
+                picture = draw_names(picture, result, segmenter.labels)
+            write_image(folder / f"{name}_label.png", result.label_map)
+            write_image(folder / f"{name}_overlay.png", picture)
+            if coco is not None:
+                coco.add(name, result)
+            report.num_segmented += 1
+            report.latency.add(sum(vars(result.times_ms).values()))
+    finally:  # also if a frame fails: panoptic.json describes the files that are there
         if coco is not None:
-            coco.add(name, result)
-        report.num_segmented += 1
-        report.latency.add(sum(vars(result.times_ms).values()))
-    if coco is not None:
-        coco.finish()
+            coco.finish()
     return report
 
 

@@ -17,6 +17,7 @@ from bisenetformer_ros.evaluation.bag_frames import BagEvaluation, FrameRecord
 from bisenetformer_ros.evaluation.bag_truth import BagTruth
 from bisenetformer_ros.evaluation.quality import QualityMeter
 from bisenetformer_ros.images.raw import BadFrameError
+from bisenetformer_ros.images.stamps import by_stamp
 from bisenetformer_ros.metrics.temporal_consistency import TemporalConsistency
 from bisenetformer_ros.results import UNLABELED, SegmentationResult
 from bisenetformer_ros.segmenter import Segmenter
@@ -76,7 +77,8 @@ def evaluate_bag(
             annotated = stack.enter_context(AnnotatedBag(output, bag, topic.name, segmenter.labels, segmenter.task))
         evaluator = BagEvaluator(segmenter, truth, annotated, on_result)
         messages = bag.messages([topic.name] if annotated is None else None)
-        for image in bag_images(path, _images_only(messages, topic.name, annotated)):
+        images = bag_images(path, _images_only(messages, topic.name, annotated))
+        for image in by_stamp(images, _stamp_ns):
             on_frame(evaluator.add(image), topic.count or 0)
         return evaluator.result(topic), annotated.left_out if annotated else []
 
@@ -90,8 +92,15 @@ def _images_only(messages: Iterator[BagMessage], topic: str, annotated: Annotate
             yield message
 
 
+def _stamp_ns(image: BagImage) -> int | None:
+    try:
+        return image.stamp_ns
+    except BadFrameError:
+        return None
+
+
 class BagEvaluator:
-    """Accumulates the measures of a bag, whose images are added one by one, in order."""
+    """Accumulates the measures of a bag, whose images are added one by one, in order of their stamps."""
 
     def __init__(
         self,
@@ -130,7 +139,9 @@ class BagEvaluator:
         if self._annotated is not None:
             self._annotated.drop()
         time_ns = image.message.time_ns
-        return FrameRecord(image.name, time_ns, time_ns, f"bad_input.{error.kind}", str(error))
+        stamp_ns = _stamp_ns(image)
+        dropped = f"bad_input.{error.kind}"
+        return FrameRecord(image.name, time_ns if stamp_ns is None else stamp_ns, time_ns, dropped, str(error))
 
     def _segment(self, image: BagImage, stamp_ns: int, rgb: np.ndarray, decode_ms: float) -> FrameRecord:
         result = self._segmenter(rgb)

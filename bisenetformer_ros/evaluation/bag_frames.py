@@ -29,7 +29,7 @@ class FrameRecord:
 
     Attributes:
         name: Name of the bag and number of the image in its topic.
-        stamp_ns: Stamp of its header.
+        stamp_ns: Stamp of its header; the time of recording if the message is too short to have one.
         time_ns: Time of recording.
         dropped: Why it could not be segmented, such as `bad_input.zero_size`; empty if it was segmented.
         reason: Explanation of `dropped`.
@@ -57,7 +57,7 @@ class BagEvaluation:
     Attributes:
         topic: Image topic.
         labels: Classes of the model.
-        frames: Images in order of recording.
+        frames: Images in order of their stamps.
         mean_iou: None without labels.
         panoptic_quality: None without labels or for the semantic task.
         consistency: Temporal consistency.

@@ -1,5 +1,6 @@
 """Labels of a bag, matched to its images by stamp."""
 
+from collections import deque
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -36,13 +37,12 @@ class BagTruth:
         self.num_found = 0
         self._labels = labels
         self._instance_images = None
-        with ExitStack() as stack:  # closes the bags if a step below fails
+        with ExitStack() as stack:  # closes the bag if a step below fails
             bag = stack.enter_context(Bag(path))
             self._label_images = _StampedImages(bag, label_topic, "--label-topic")
-            if instance_topic is not None:  # a bag has one iteration at a time
-                instance_bag = stack.enter_context(Bag(path))
-                self._instance_images = _StampedImages(instance_bag, instance_topic, "--instance-topic")
-            _check_classes(path, label_topic, labels)
+            if instance_topic is not None:
+                self._instance_images = _StampedImages(bag, instance_topic, "--instance-topic")
+            _check_classes(bag, label_topic, labels)
             self._stack = stack.pop_all()
 
     def __enter__(self) -> "BagTruth":
@@ -57,7 +57,9 @@ class BagTruth:
         return self._instance_images is not None
 
     def at(self, stamp_ns: int, image_size: tuple[int, int]) -> tuple[np.ndarray, np.ndarray] | None:
-        """Return the labels of an image; to be called in the order of the images.
+        """Return the labels of an image, whenever they were recorded, once.
+
+        Of several label images with this stamp, as in a drive that was recorded in a loop, each call returns the next.
 
         Args:
             stamp_ns: Stamp of the image.
@@ -85,21 +87,22 @@ class BagTruth:
 
 
 class _StampedImages:
-    """Iterator over a label topic in step with the images, holding one message at a time."""
+    """The images of a label topic by stamp. Only their times of recording are kept in memory."""
 
     def __init__(self, bag: Bag, topic: str, option: str) -> None:
         bag.find(topic, LABEL_DECODERS, option)
         self.topic = topic
-        self._images = bag_images(bag.path, bag.messages([topic]), LABEL_DECODERS)
-        self._next = next(self._images, None)
+        self._bag = bag
+        self._recorded: dict[int, deque[tuple[str, int]]] = {}
+        for image in bag_images(bag.path, bag.messages([topic]), LABEL_DECODERS):
+            self._recorded.setdefault(image.stamp_ns, deque()).append((image.name, image.message.time_ns))
 
     def at(self, stamp_ns: int, image_size: tuple[int, int]) -> np.ndarray | None:
-        while self._next is not None and self._next.stamp_ns < stamp_ns:
-            self._next = next(self._images, None)
-        if self._next is None or self._next.stamp_ns != stamp_ns:
+        if not self._recorded.get(stamp_ns):
             return None
-        found, self._next = self._next, next(self._images, None)  # consumed: a looped drive repeats its stamps
-        return self._read(found, image_size)
+        name, time_ns = self._recorded[stamp_ns].popleft()
+        found = (BagImage(name, message, LABEL_DECODERS) for message in self._bag.messages([self.topic], time_ns))
+        return self._read(next(image for image in found if image.stamp_ns == stamp_ns), image_size)
 
     def _read(self, image: BagImage, image_size: tuple[int, int]) -> np.ndarray:
         try:
@@ -112,14 +115,15 @@ class _StampedImages:
         return values
 
 
-def _check_classes(path: Path, label_topic: str, labels: LabelMap) -> None:
+def _check_classes(bag: Bag, label_topic: str, labels: LabelMap) -> None:
     topic = neighbour(label_topic, "label_info")
-    with Bag(path) as bag:
-        infos = (message for message in bag.messages([topic]) if message.type == LABEL_INFO)
-        message = next(infos, None)
-        if message is None:
-            return
+    message = next((message for message in bag.messages([topic]) if message.type == LABEL_INFO), None)
+    if message is None:
+        return
+    try:
         info = message_types().deserialize_cdr(message.data, LABEL_INFO)
+    except Exception as error:  # rosbags declares no set of errors for damaged messages
+        raise DataError(f"{bag.path}: the message on {topic} is not a {LABEL_INFO}: {error}") from error
     names = {entry.class_id: entry.class_name for entry in info.class_map if entry.class_id != UNLABELED}
     expected = {label.id: label.name for label in labels}
     if names != expected:

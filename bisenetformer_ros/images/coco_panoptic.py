@@ -7,6 +7,7 @@ from typing import Any
 import cv2
 import numpy as np
 
+from bisenetformer_ros.atomic_write import write_atomically
 from bisenetformer_ros.errors import DataError, InputError
 from bisenetformer_ros.images.files import read_pixels, write_image
 from bisenetformer_ros.labels import LabelMap
@@ -81,7 +82,7 @@ class CocoPanopticWriter:
         ]
         content = {"images": self._images, "annotations": self._annotations, "categories": categories}
         path = self._folder / "panoptic.json"
-        path.write_text(json.dumps(content) + "\n", encoding="utf-8")
+        write_atomically(path, (json.dumps(content) + "\n").encode())
         return path
 
 

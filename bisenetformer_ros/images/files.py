@@ -13,6 +13,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from bisenetformer_ros.atomic_write import write_atomically
 from bisenetformer_ros.errors import DataError
 
 PNG_SIGNATURE, JPEG_SIGNATURE = b"\x89PNG\r\n\x1a\n", b"\xff\xd8"
@@ -166,8 +167,9 @@ def encode_image(image: np.ndarray, suffix: str, options: Sequence[int] = ()) ->
 
 def write_image(path: Path, image: np.ndarray, options: Sequence[int] = ()) -> None:
     """Write an image in the format of the path's suffix; see `encode_image`. Raises OSError if writing fails."""
+    content = encode_image(image, path.suffix, options)
     try:
-        path.write_bytes(encode_image(image, path.suffix, options))
+        write_atomically(path, content, durable=False)
     except OSError as error:
         raise OSError(
             f"cannot write {path} ({error.strerror}): check that the folder is writable and the disk has room"

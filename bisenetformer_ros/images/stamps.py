@@ -1,13 +1,19 @@
 """Camera stamps: whether they are in order, and which frames are missing between them."""
 
-from collections.abc import Iterable
+import heapq
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from enum import Enum
+from typing import TypeVar
 
 import numpy as np
 
 LEAP_S = 5.0
 """A gap this long starts another recording."""
+MAX_DISPLACEMENT = 5
+"""Maximum number of places by which an image is recorded too early. rosbag2 swaps neighbours on a busy machine."""
+
+_T = TypeVar("_T")
 
 
 class Order(Enum):
@@ -65,11 +71,41 @@ class StampOrder:
         return Order.WENT_BACK if stamp_s < self._trusted.stamp_s else Order.LEAPT
 
 
+def by_stamp(items: Iterable[_T], stamp: Callable[[_T], float | None]) -> Iterator[_T]:
+    """Sort items by stamp that are recorded up to MAX_DISPLACEMENT places too early.
+
+    A stamp that is repeated, or that goes back further, starts another recording, as in a drive that is played in a
+    loop. Recordings are not mixed.
+
+    Args:
+        items: In order of recording.
+        stamp: Returns the stamp of an item; None for an item without one, which keeps its place.
+    """
+    waiting: list[tuple[float, int, _T]] = []
+    seen: set[float] = set()
+    last: float | None = None
+    for number, item in enumerate(items):
+        time = stamp(item)
+        if time is None or time in seen or (last is not None and time <= last):
+            yield from (entry[-1] for entry in sorted(waiting, key=lambda entry: entry[0]))
+            waiting, seen, last = [], set(), None
+        if time is None:
+            yield item
+            continue
+        heapq.heappush(waiting, (time, number, item))
+        seen.add(time)
+        if len(waiting) > MAX_DISPLACEMENT:
+            last, _, first = heapq.heappop(waiting)
+            seen.remove(last)
+            yield first
+    yield from (entry[-1] for entry in sorted(waiting, key=lambda entry: entry[0]))
+
+
 def count_missing(stamps: Iterable[float]) -> int:
     """Estimate how many frames were lost between those that arrived.
 
     The period is taken from the shortest intervals, so it is found even if half of the frames are lost. Intervals of
-    LEAP_S or more, and time that goes back, start another recording and are not losses.
+    LEAP_S or more, and time that goes back (see `by_stamp`), start another recording and are not losses.
 
     Args:
         stamps: Seconds, in the order of arrival.
@@ -77,7 +113,7 @@ def count_missing(stamps: Iterable[float]) -> int:
     Returns:
         0 if most intervals are not small multiples of one period, as with a camera that is triggered irregularly.
     """
-    intervals = np.diff(np.fromiter(stamps, float))
+    intervals = np.diff(np.fromiter(by_stamp(stamps, float), float))
     intervals = intervals[(intervals > 0) & (intervals < LEAP_S)]
     if len(intervals) < 5:
         return 0

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from bisenetformer_ros.atomic_write import write_atomically
 from bisenetformer_ros.evaluation.bag_frames import BAG_STAGES, BagEvaluation
 from bisenetformer_ros.evaluation.bag_playback import RouteComparison
 from bisenetformer_ros.images.draw import colorize, overlay
@@ -63,7 +64,7 @@ def write_bag_report(report: BagReport, path: Path) -> None:
         _examples_card(report),
         page.card("Setup", page.facts({**report.circumstances, **describe_machine()}.items())),
     ]
-    path.write_text(page.page(f"BiSeNetFormer on {report.bag.name}", lead, blocks), encoding="utf-8")
+    write_atomically(path, page.page(f"BiSeNetFormer on {report.bag.name}", lead, blocks).encode())
 
 
 def _key_figures(report: BagReport) -> Iterator[tuple[str, str]]:

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from bisenetformer_ros.atomic_write import write_atomically
 from bisenetformer_ros.data.sample import LabeledDataset, panoptic_ground_truth
 from bisenetformer_ros.evaluation.dataset import DatasetEvaluation
 from bisenetformer_ros.machine import describe_machine
@@ -58,7 +59,7 @@ def write_dataset_report(report: DatasetReport, path: Path) -> None:
         *([_latency_card(evaluation)] if evaluation.latency.count else []),
         page.card("Setup", page.facts({**report.circumstances, **describe_machine()}.items())),
     ]
-    path.write_text(page.page(f"BiSeNetFormer on {report.name}", lead, blocks), encoding="utf-8")
+    write_atomically(path, page.page(f"BiSeNetFormer on {report.name}", lead, blocks).encode())
 
 
 def _key_figures(evaluation: DatasetEvaluation) -> Iterator[tuple[str, str]]:

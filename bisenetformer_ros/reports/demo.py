@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from bisenetformer_ros.atomic_write import write_atomically
 from bisenetformer_ros.evaluation.demo import Outcome
 from bisenetformer_ros.images.draw import colorize
 from bisenetformer_ros.machine import describe_machine
@@ -48,7 +49,7 @@ def write_report(outcome: Outcome, animation: Path, path: Path) -> None:
         page.card("The node's last diagnostics while the camera was playing", page.facts(outcome.diagnostics())),
         page.card("Setup", page.facts(_circumstances(outcome))),
     ]
-    path.write_text(page.page("BiSeNetFormer: a drive through the node", lead, blocks), encoding="utf-8")
+    write_atomically(path, page.page("BiSeNetFormer: a drive through the node", lead, blocks).encode())
 
 
 def _key_figures(outcome: Outcome) -> Iterator[tuple[str, str]]:

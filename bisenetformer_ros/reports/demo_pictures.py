@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 from PIL import Image
 
+from bisenetformer_ros.atomic_write import write_atomically
 from bisenetformer_ros.images.draw import colorize, overlay
 from bisenetformer_ros.images.files import write_image
 from bisenetformer_ros.replay.recording import Recording
@@ -58,7 +59,7 @@ def write_animation(recording: Recording, path: Path, on_frame: Callable[[], Non
     while len(content) > ANIMATION_BYTES:
         frames = frames[::2]
         content = _encode(frames)
-    path.write_bytes(content)
+    write_atomically(path, content)
 
 
 def _encode(frames: list[Image.Image]) -> bytes:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import cv2
 
+from bisenetformer_ros.atomic_write import write_atomically
 from bisenetformer_ros.evaluation.panoptic_comparison import PanopticComparison
 from bisenetformer_ros.evaluation.panoptic_files import PanopticFiles
 from bisenetformer_ros.images.coco_panoptic import read_ids
@@ -52,7 +53,7 @@ def write_panoptic_report(
         page.card("Setup", page.facts(circumstances.items()), note="; ".join(comparison.doubts[:5])),
     ]
     lead = f"{files.pred_json} · {len(files.pairs)} images · ground truth {files.gt_json}"
-    path.write_text(page.page("Panoptic quality", lead, blocks), encoding="utf-8")
+    write_atomically(path, page.page("Panoptic quality", lead, blocks).encode())
 
 
 def _labels(files: PanopticFiles) -> tuple[Label, ...]:

@@ -1,6 +1,7 @@
 """Bags of other writers, damaged bags, and their error messages."""
 
 import os
+import re
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing
@@ -8,11 +9,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import yaml
+from mcap.reader import make_reader
 from mcap.writer import CompressionType, IndexType, Writer
 from mcap_ros2._dynamic import serialize_dynamic
 from rosbags.rosbag2 import CompressionMode, StoragePlugin
 
-from bisenetformer_ros.bags.images import IMAGE_DECODERS, bag_images
+from bisenetformer_ros.bags.images import IMAGE_DECODERS, bag_images, choose_image_topic
 from bisenetformer_ros.bags.reader import Bag, is_bag
 from bisenetformer_ros.errors import InputError
 
@@ -20,6 +23,16 @@ NOISE = np.random.default_rng(0).integers(0, 256, (20, 40, 60, 3), np.uint8)
 """Incompressible, so that truncation at any fraction cuts into the images."""
 
 ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
+DEFINITION = "\n".join(
+    [
+        "std_msgs/Header header\nuint32 height\nuint32 width\nstring encoding\nuint8 is_bigendian\nuint32 step",
+        "uint8[] data",
+        "=" * 80,
+        "MSG: std_msgs/Header\nbuiltin_interfaces/Time stamp\nstring frame_id",
+        "=" * 80,
+        "MSG: builtin_interfaces/Time\nint32 sec\nuint32 nanosec",
+    ]
+)
 LISTED = (
     r"  /camera   sensor_msgs/msg/Image  20 messages\n"
     r"  /chatter  std_msgs/msg/Header     1 message$"
@@ -59,21 +72,16 @@ def test_a_file_without_chunks_and_index_is_read(tmp_path: Path) -> None:
     check_foreign(path)
 
 
-def write_foreign(writer: Writer, kind: str = "sensor_msgs/msg/Image") -> None:
+def write_foreign(writer: Writer, kind: str = "sensor_msgs/msg/Image", profile: str = "ros2") -> None:
     """NOISE as rgb8 at 20 Hz, by Foxglove's libraries."""
-    definition = "\n".join(
-        [
-            "std_msgs/Header header\nuint32 height\nuint32 width\nstring encoding\nuint8 is_bigendian\nuint32 step",
-            "uint8[] data",
-            "=" * 80,
-            "MSG: std_msgs/Header\nbuiltin_interfaces/Time stamp\nstring frame_id",
-            "=" * 80,
-            "MSG: builtin_interfaces/Time\nint32 sec\nuint32 nanosec",
-        ]
-    )
-    serialize = serialize_dynamic(kind, definition)[kind]
-    writer.start(profile="ros2", library="")
-    schema = writer.register_schema(kind, "ros2msg", definition.encode())
+    writer.start(profile=profile, library="")
+    write_images(writer, kind)
+    writer.finish()
+
+
+def write_images(writer: Writer, kind: str = "sensor_msgs/msg/Image") -> None:
+    serialize = serialize_dynamic(kind, DEFINITION)[kind]
+    schema = writer.register_schema(kind, "ros2msg", DEFINITION.encode())
     channel = writer.register_channel("/front/image", "cdr", schema)
     for number, picture in enumerate(NOISE):
         stamp_ns = number * 50_000_000 + 1
@@ -82,7 +90,6 @@ def write_foreign(writer: Writer, kind: str = "sensor_msgs/msg/Image") -> None:
         fields = {"header": header, "height": height, "width": width, "encoding": "rgb8", "is_bigendian": 0}
         data = serialize(fields | {"step": 3 * width, "data": picture.tobytes()})
         writer.add_message(channel, stamp_ns, data, publish_time=stamp_ns)
-    writer.finish()
 
 
 def check_foreign(path: Path) -> None:
@@ -95,6 +102,74 @@ def check_foreign(path: Path) -> None:
     np.testing.assert_array_equal([image.read() for image in images], NOISE)
 
 
+def test_a_file_without_the_profile_of_ros_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "merged.mcap"
+    with open(path, "wb") as stream:
+        write_foreign(Writer(stream), profile="")
+    check_foreign(path)
+
+
+FOREIGN_CHANNELS = {
+    "/unresolved": ("RealsenseMetadata", "unknown", "cdr", {}),  # as rosbag2 writes types that it cannot find
+    "/protobuf": ("foxglove.RawImage", "protobuf", "protobuf", {}),
+    "/json": ("Note", "jsonschema", "json", {}),
+    "/schemaless": (None, "", "json", {}),
+    "/ros1": ("sensor_msgs/Image", "ros1msg", "ros1", {}),
+    "/binary_schema": ("a_msgs/msg/B", "ros2msg", "cdr", {"offered_qos_profiles": "{"}),
+    "/other_qos": ("a_msgs/msg/C", "ros2idl", "cdr", {"offered_qos_profiles": "- {history: 3}"}),
+}
+
+
+def test_topics_that_are_not_asked_for_are_not_examined(tmp_path: Path) -> None:
+    path = tmp_path / "merged.mcap"
+    with open(path, "wb") as stream:
+        writer = Writer(stream)
+        writer.start(profile="", library="")
+        for topic, (schema, form, encoding, metadata) in FOREIGN_CHANNELS.items():
+            schema_id = 0 if schema is None else writer.register_schema(schema, form, b"\xff\x00")
+            channel = writer.register_channel(topic, encoding, schema_id, metadata)
+            writer.add_message(channel, 3, b"?", publish_time=3)
+        write_images(writer)
+        writer.finish()
+    with Bag(path) as bag:
+        assert choose_image_topic(bag, None, "--topic").name == "/front/image"
+        images = list(bag_images(path, bag.messages(["/front/image"])))
+        assert len(list(bag.messages())) == 20 + len(FOREIGN_CHANNELS)
+        assert bag.notes == []
+        with pytest.raises(InputError, match=r"/ros1 is of type sensor_msgs/Image \(ros1\), expected sensor_msgs/msg/"):
+            bag.find("/ros1", IMAGE_DECODERS, "--topic")
+        with pytest.raises(InputError, match=r"\n  /schemaless     without schema \(json\)          1 message\n"):
+            bag.find("/absent", IMAGE_DECODERS, "--topic")
+    np.testing.assert_array_equal([image.read() for image in images], NOISE)
+
+
+def test_a_database_with_an_unknown_definition_is_read(drive) -> None:
+    bag = drive(StoragePlugin.SQLITE3)
+    with sqlite3.connect(data_file(bag)) as database:
+        database.execute("UPDATE message_definitions SET encoding = 'unknown' WHERE topic_type = 'std_msgs/msg/Header'")
+        database.execute("UPDATE topics SET offered_qos_profiles = '{', serialization_format = 'json' WHERE id = 2")
+    assert read_all(bag) == 21
+    with Bag(bag) as opened:
+        assert [topic.type for topic in opened.topics] == ["sensor_msgs/msg/Image", "std_msgs/msg/Header (json)"]
+
+
+@pytest.mark.parametrize("storage", [StoragePlugin.MCAP, StoragePlugin.SQLITE3])
+def test_metadata_that_differs_from_the_file_is_no_obstacle(drive, storage) -> None:
+    bag = drive(storage)
+    content = yaml.safe_load((bag / "metadata.yaml").read_text())
+    information = content["rosbag2_bagfile_information"]
+    camera, chatter = (topic["topic_metadata"] for topic in information["topics_with_message_count"])
+    camera["offered_qos_profiles"] = [{"history": "keep_last", "depth": 1, "reliability": "best_effort"}]
+    camera["type_description_hash"] = "RIHS01_0"
+    chatter["serialization_format"] = "json"
+    information |= {"storage_identifier": "", "version": 10}
+    (bag / "metadata.yaml").write_text(yaml.safe_dump(content))
+    assert read_all(bag) == 21
+    with Bag(bag) as opened:
+        assert opened.find("/camera", IMAGE_DECODERS, "--topic").count == 20
+        assert opened.notes == []
+
+
 @pytest.mark.parametrize(
     ("storage", "compression"),
     [
@@ -105,7 +180,7 @@ def check_foreign(path: Path) -> None:
         (StoragePlugin.SQLITE3, CompressionMode.FILE),
     ],
 )
-@pytest.mark.parametrize("share", [0.0, 0.001, 0.3, 0.7, 0.999])
+@pytest.mark.parametrize("share", [0.0, 0.001, 0.3, 0.7])
 def test_the_error_for_a_truncated_bag_lists_its_metadata(drive, storage, compression, share) -> None:
     bag = drive(storage, compression)
     assert read_all(bag) == 21
@@ -114,20 +189,44 @@ def test_the_error_for_a_truncated_bag_lists_its_metadata(drive, storage, compre
         read_all(bag)
 
 
+@pytest.mark.parametrize("compression", [CompressionMode.NONE, CompressionMode.FILE])
+def test_the_error_for_a_database_without_its_end_lists_its_topics(drive, compression) -> None:
+    bag = drive(StoragePlugin.SQLITE3, compression)
+    os.truncate(data_file(bag), int(0.999 * data_file(bag).stat().st_size))
+    with pytest.raises(InputError, match=rf"drive: the bag cannot be read.*(lists|holds):\n{LISTED}"):
+        read_all(bag)
+
+
 @pytest.mark.parametrize("compression", [CompressionMode.NONE, CompressionMode.STORAGE])
-@pytest.mark.parametrize("share", [0.4, 0.8])
-def test_the_error_for_a_truncated_mcap_lists_the_topics_before_the_damage(
-    write_bag, image, compression, share
-) -> None:
+@pytest.mark.parametrize("share", [0.4, 0.8, 0.9999])
+@pytest.mark.parametrize("metadata", [True, False])
+def test_an_unfinished_mcap_is_read_up_to_its_end(write_bag, image, compression, share, metadata) -> None:
     pictures = np.random.default_rng(0).integers(0, 256, (20, 200, 300, 3), np.uint8)  # several chunks
-    file = data_file(write_bag({"/camera": list(map(image, range(20), pictures))}, StoragePlugin.MCAP, compression))
-    os.truncate(file, int(share * file.stat().st_size))
-    with pytest.raises(
-        InputError, match=r"Readable before the damage:\n  /camera +sensor_msgs/msg/Image +(\d+)"
-    ) as refusal:
-        read_all(file)
-    count = int(str(refusal.value).rsplit("sensor_msgs/msg/Image", 1)[1].split()[0])
-    assert 0 < count < 20
+    bag = write_bag({"/camera": list(map(image, range(20), pictures))}, StoragePlugin.MCAP, compression)
+    os.truncate(data_file(bag), int(share * data_file(bag).stat().st_size))
+    if not metadata:
+        (bag / "metadata.yaml").unlink()
+    for path in (bag, bag / "drive.mcap"):
+        with Bag(path) as opened:
+            images = list(bag_images(path, opened.messages(["/camera"])))
+            (topic,) = opened.topics
+            assert re.search(rf"drive\.mcap is incomplete .* first {len(images)} mess.*mcap recover", opened.notes[-1])
+        assert (len(images) == 20) if share > 0.9 else (0 < len(images) < 20)
+        assert topic.count == len(images)
+        np.testing.assert_array_equal([image.read() for image in images], pictures[: len(images)])
+
+
+def test_an_unfinished_mcap_without_chunks_is_read_up_to_its_end(tmp_path: Path) -> None:
+    path = tmp_path / "foreign.mcap"
+    with open(path, "wb") as stream:
+        write_foreign(Writer(stream, use_chunking=False, index_types=IndexType.NONE))
+    os.truncate(path, path.stat().st_size // 2)
+    with Bag(path) as bag:
+        images = list(bag_images(path, bag.messages()))
+        (again,) = bag.messages(at_ns=images[7].message.time_ns)
+    assert 8 < len(images) < 11
+    np.testing.assert_array_equal([image.read() for image in images], NOISE[: len(images)])
+    assert again == images[7].message
 
 
 def test_the_error_for_a_truncated_database_lists_the_readable_topics(drive) -> None:
@@ -173,12 +272,86 @@ def test_damaged_metadata_is_rejected(drive) -> None:
             Bag(bag)
 
 
-def test_the_error_for_missing_metadata_names_the_readable_files(drive) -> None:
+def test_files_without_metadata_are_read_as_one_bag(drive, write_bag, image) -> None:
     bag = drive()
     (bag / "metadata.yaml").unlink()
-    with pytest.raises(InputError, match=r"no metadata\.yaml: read one of its files alone \(drive\.mcap\)"):
+    later = write_bag({"/camera": [image(30, NOISE[0])]}, name="later")
+    later = data_file(later).rename(bag / "a_later_one.MCAP")
+    shift_recording_times(later)
+    (bag / "._drive.mcap").write_bytes(b"AppleDouble")
+    assert is_bag(bag)
+    with Bag(bag) as opened:
+        stamps = [read.stamp_ns for read in bag_images(bag, opened.messages(["/camera"]))]
+        assert opened.notes == [f"{bag} has no metadata.yaml; read its 2 files as one bag"]
+    assert stamps == sorted(stamps)
+    assert len(stamps) == 21
+    (bag / "a.jpg").write_bytes(b"")
+    assert not is_bag(bag)  # rather a folder of images
+
+
+def shift_recording_times(mcap: Path) -> None:
+    """Rewrite the only message of a file as recorded an hour later."""
+    with open(mcap, "rb") as stream:
+        ((schema, channel, message),) = make_reader(stream).iter_messages()
+    with open(mcap, "wb") as stream:
+        writer = Writer(stream)
+        writer.start()
+        schema_id = writer.register_schema(schema.name, schema.encoding, schema.data)
+        channel_id = writer.register_channel(channel.topic, channel.message_encoding, schema_id)
+        writer.add_message(channel_id, message.log_time + 3600 * 10**9, message.data, message.publish_time)
+        writer.finish()
+
+
+@pytest.mark.parametrize("listed", ["drive_{}.db3", "drive_{}.db3.zstd"])
+@pytest.mark.parametrize("metadata", [True, False])
+def test_a_split_bag_compressed_by_file_is_read(write_bag, image, listed, metadata) -> None:
+    parts = [
+        write_bag({"/camera": [image(n, NOISE[n])]}, StoragePlugin.SQLITE3, CompressionMode.FILE, f"part{n}")
+        for n in range(3)
+    ]
+    bag = parts[0].parent / "drive"
+    bag.mkdir()
+    for number, part in enumerate(parts):
+        data_file(part).rename(bag / f"drive_{number}.db3.zstd")
+    if metadata:
+        content = yaml.safe_load((parts[0] / "metadata.yaml").read_text())
+        content["rosbag2_bagfile_information"]["relative_file_paths"] = [f"drive/{listed.format(n)}" for n in range(3)]
+        (bag / "metadata.yaml").write_text(yaml.safe_dump(content))
+    with Bag(bag) as opened:
+        images = [read.read() for read in bag_images(bag, opened.messages(["/camera"]))]
+        assert opened.find("/camera", IMAGE_DECODERS, "--topic").count == 3
+    np.testing.assert_array_equal(images, NOISE[:3])
+    assert read_all(bag / "drive_1.db3.zstd") == 1
+
+
+def test_a_missing_part_of_a_split_bag_is_named(drive) -> None:
+    bag = drive()
+    (bag / "drive.mcap").unlink()
+    with pytest.raises(InputError, match=r"cannot be read: .*No such file.*drive\.mcap"):
         Bag(bag)
-    assert read_all(bag / "drive.mcap") == 21
+
+
+def test_the_error_for_a_bag_of_ros_1_tells_how_to_convert_it(tmp_path: Path) -> None:
+    path = tmp_path / "drive.bag"
+    path.write_bytes(b"#ROSBAG V2.0\n")
+    assert is_bag(path)
+    with pytest.raises(InputError, match=r"a bag of ROS 1\. Convert it: `rosbags-convert --src \S+\.bag --dst \S+`"):
+        Bag(path)
+
+
+def test_an_empty_image_topic_is_no_choice(tmp_path: Path) -> None:
+    path = tmp_path / "drive.mcap"
+    with open(path, "wb") as stream:
+        writer = Writer(stream)
+        writer.start(profile="ros2")
+        write_images(writer)
+        schema = writer.register_schema("sensor_msgs/msg/Image", "ros2msg", DEFINITION.encode())
+        writer.register_channel("/depth", "cdr", schema)
+        writer.finish()
+    with Bag(path) as bag:
+        assert choose_image_topic(bag, None, "--topic").name == "/front/image"
+        with pytest.raises(InputError, match="/depth has no messages"):
+            choose_image_topic(bag, None, "--topic", others=["/front/image"])
 
 
 @pytest.mark.parametrize(
@@ -194,7 +367,7 @@ def test_other_files_are_rejected(tmp_path: Path, name, problem) -> None:
         Bag(tmp_path / name)
     (tmp_path / "empty").mkdir()
     assert not is_bag(tmp_path / "empty")
-    with pytest.raises(InputError, match=r"empty: the directory has no metadata\.yaml: not a bag"):
+    with pytest.raises(InputError, match=r"empty: the directory is not a bag: it has no metadata\.yaml and no \.mcap"):
         Bag(tmp_path / "empty")
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 from mcap.reader import make_reader
+from mcap.writer import Writer as McapWriter
 from mcap_ros2.decoder import DecoderFactory
 from rosbags.rosbag2 import CompressionMode, StoragePlugin, Writer
 from rosbags.typesys import Stores, get_types_from_msg, get_typestore
@@ -15,6 +16,7 @@ from rosbags.typesys import Stores, get_types_from_msg, get_typestore
 from bisenetformer_ros.bags.images import bag_images
 from bisenetformer_ros.bags.reader import Bag
 from bisenetformer_ros.bags.results import AnnotatedBag
+from bisenetformer_ros.bags.writer import BagWriter
 from bisenetformer_ros.labels import LabelMap
 from bisenetformer_ros.results import Segment, SegmentationResult
 
@@ -129,5 +131,68 @@ def test_types_without_a_definition_are_skipped_and_reported(write_bag, image, h
         database.execute("DELETE FROM message_definitions")
     metadata = (source / "metadata.yaml").read_text()
     (source / "metadata.yaml").write_text(metadata.replace("std_msgs/msg/Header", "arm_msgs/msg/Joint"))
-    assert annotate(source, tmp_path / "out") == ["/joint"]
+    assert annotate(source, tmp_path / "out") == ["/joint (arm_msgs/msg/Joint)"]
     assert "/camera/image_raw" in read(tmp_path / "out")
+
+
+def write_mcap(path: Path, images: list[bytes], others: dict[str, tuple[str, str, str, bytes]]) -> None:
+    """images: CDR; others: topic → schema name, its format, serialization, definition."""
+    definition = get_typestore(Stores.ROS2_HUMBLE).generate_msgdef("sensor_msgs/msg/Image", ros_version=2)[0]
+    with open(path, "wb") as stream:
+        writer = McapWriter(stream)
+        writer.start(profile="ros2")
+        schema = writer.register_schema("sensor_msgs/msg/Image", "ros2msg", definition.encode())
+        camera = writer.register_channel("/camera/image_raw", "cdr", schema)
+        for number, data in enumerate(images):
+            writer.add_message(camera, number, data, publish_time=number)
+        for topic, (name, form, encoding, text) in others.items():
+            schema = writer.register_schema(name, form, text)
+            channel = writer.register_channel(topic, encoding, schema)
+            writer.add_message(channel, 0, b"\0\1\0\0\7\0\0\0", publish_time=0)
+        writer.finish()
+
+
+IDL = b"module a_msgs { module msg { struct B { int32 x; }; }; };\n"
+HEADING = b"=" * 80 + b"\nIDL: a_msgs/msg/B\n"
+
+
+def test_topics_that_cannot_be_copied_are_left_out_and_named(image, store, tmp_path) -> None:
+    others = {
+        "/broken_idl": ("a_msgs/msg/A", "ros2idl", "cdr", b"module {"),
+        "/broken_msg": ("a_msgs/msg/D", "ros2msg", "cdr", b"int99 \xff ?"),
+        "/idl": ("a_msgs/msg/B", "ros2idl", "cdr", HEADING + IDL),
+        "/json": ("Note", "jsonschema", "json", b"{}"),
+        "/unknown": ("a_msgs/msg/C", "unknown", "cdr", b""),
+        "/known": ("std_msgs/msg/UInt32", "unknown", "cdr", b""),
+    }
+    images = [bytes(store.serialize_cdr(image(0, RGB), "sensor_msgs/msg/Image"))]
+    write_mcap(tmp_path / "drive.mcap", images, others)
+    assert annotate(tmp_path / "drive.mcap", tmp_path / "out") == [
+        "/broken_idl (a_msgs/msg/A)",
+        "/broken_msg (a_msgs/msg/D)",
+        "/json (Note (json))",
+        "/unknown (a_msgs/msg/C)",
+    ]
+    with Bag(tmp_path / "out") as bag:
+        copied = {connection.topic: connection for connection in bag.connections}
+        assert [message.data[4] for message in bag.messages(["/idl", "/known"])] == [7, 7]
+    assert copied["/idl"].definition == ("ros2idl", (HEADING + IDL).decode())
+    assert "/camera/image_raw" in copied
+    assert {"/broken_idl", "/broken_msg", "/json", "/unknown"}.isdisjoint(copied)
+
+
+def test_damaged_camera_info_is_copied_and_not_republished(image, store, tmp_path) -> None:
+    others = {"/camera/camera_info": ("sensor_msgs/msg/CameraInfo", "unknown", "cdr", b"")}
+    write_mcap(tmp_path / "drive.mcap", [bytes(store.serialize_cdr(image(0, RGB), "sensor_msgs/msg/Image"))], others)
+    assert annotate(tmp_path / "drive.mcap", tmp_path / "out") == []
+    with Bag(tmp_path / "out") as bag:
+        counts = {topic.name: topic.count for topic in bag.topics}
+    assert (counts["/camera/camera_info"], counts["/bisenetformer/camera_info"]) == (1, 0)
+
+
+def test_a_failure_while_topics_are_added_leaves_nothing(write_bag, image, tmp_path, monkeypatch) -> None:
+    source = write_bag({"/camera/image_raw": [image(0, RGB)]})
+    monkeypatch.setattr(BagWriter, "copy_topic", lambda *arguments: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        annotate(source, tmp_path / "out")
+    assert [path.name for path in tmp_path.iterdir()] == ["drive"]

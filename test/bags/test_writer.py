@@ -60,7 +60,7 @@ def test_an_error_leaves_no_partial_bag(tmp_path: Path) -> None:
     with pytest.raises(RuntimeError, match="in the middle"), BagWriter(tmp_path / "bag") as writer:
         writer.add_topic("/header", "std_msgs/msg/Header")
         raise RuntimeError("in the middle")
-    assert not (tmp_path / "bag").exists()
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("room", [0, 100, 500])
@@ -73,7 +73,7 @@ def test_a_full_disk_leaves_no_partial_bag(tmp_path: Path, storage, compression,
             write(tmp_path / "bag", storage, compression)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
-    assert not (tmp_path / "bag").exists()
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_disk_that_fills_up_leaves_no_partial_bag(tmp_path: Path) -> None:
@@ -87,7 +87,14 @@ def test_a_disk_that_fills_up_leaves_no_partial_bag(tmp_path: Path) -> None:
                     writer.write("/header", number, result_messages.header(number, "camera" * 1000))
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
-    assert not (tmp_path / "bag").exists()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_killed_process_leaves_nothing_that_blocks_the_next_try(tmp_path: Path) -> None:
+    with BagWriter(tmp_path / "bag") as writer:
+        writer.add_topic("/header", "std_msgs/msg/Header")
+        assert not (tmp_path / "bag").exists()
+    assert [path.name for path in tmp_path.iterdir()] == ["bag"]
 
 
 def test_existing_paths_and_invalid_formats_are_rejected(tmp_path: Path) -> None:

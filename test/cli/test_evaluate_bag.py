@@ -1,6 +1,7 @@
 """The command from end to end, including the live node."""
 
 import json
+import os
 from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
@@ -9,8 +10,9 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
+from mcap.writer import Writer
 
-from bisenetformer_ros.bags.message_types import messages
+from bisenetformer_ros.bags.message_types import message_types, messages
 from bisenetformer_ros.bags.reader import Bag
 from bisenetformer_ros.bags.recorder import BagFormat, DriveRecorder
 from bisenetformer_ros.bags.writer import BagWriter
@@ -185,3 +187,55 @@ def test_the_live_node_gives_the_same_pixels_of_the_frames_that_it_does_not_drop
     measured = play(evaluate, compressed_bag, "2.0")
     assert 1 <= measured["play"]["compared"]["mask"] <= 4
     assert measured["frames"]["dropped"] == {"bad_input.damaged_file": 1}
+
+
+def write_mcap(path: Path, other: tuple[str, str, bytes], finish: bool = True) -> None:
+    """Three images, and a topic /other with this schema."""
+    definition = message_types().generate_msgdef("sensor_msgs/msg/Image", ros_version=2)[0]
+    with open(path, "wb") as stream:
+        writer = Writer(stream)
+        writer.start(profile="")
+        schema = writer.register_schema("sensor_msgs/msg/Image", "ros2msg", definition.encode())
+        camera = writer.register_channel("/camera/image_raw", "cdr", schema)
+        foreign = writer.register_channel("/other", "cdr", writer.register_schema(*other))
+        for number, rgb in enumerate(pictures(3)):
+            image = messages.image(messages.header(number * 100_000_000), rgb)
+            data = bytes(message_types().serialize_cdr(image, "sensor_msgs/msg/Image"))
+            for channel in (camera, foreign):
+                writer.add_message(channel, number, data, publish_time=number)
+        writer.finish()
+    if not finish:
+        os.truncate(path, path.stat().st_size - 50)
+
+
+@pytest.mark.parametrize("other", [("Metadata", "unknown", b""), ("a_msgs/msg/B", "ros2idl", b"module {")])
+def test_a_topic_that_cannot_be_copied_is_named(evaluate, tmp_path, capsys, other) -> None:
+    write_mcap(tmp_path / "drive.mcap", other)
+    code, measured = evaluate(tmp_path / "drive.mcap", "--task", "semantic", "--write-bag", str(tmp_path / "out"))
+    assert (code, measured["frames"]["segmented"]) == (0, 3)
+    output = capsys.readouterr().out
+    assert f"not copied because the definition of their type is unknown: /other ({other[0]})" in output
+    with Bag(tmp_path / "out") as bag:
+        counts = {topic.name: topic.count for topic in bag.topics}
+    assert (counts["/camera/image_raw"], counts["/bisenetformer/mask"]) == (3, 3)
+    assert "/other" not in counts
+
+
+def test_an_unfinished_recording_is_evaluated_with_a_note(evaluate, tmp_path, capsys) -> None:
+    write_mcap(tmp_path / "drive.mcap", ("Metadata", "unknown", b""), finish=False)
+    code, measured = evaluate(tmp_path / "drive.mcap", "--task", "semantic")
+    assert (code, measured["frames"]["segmented"]) == (0, 3)
+    error = capsys.readouterr().err
+    assert error.startswith(f"bisenetformer evaluate-bag: {tmp_path / 'drive.mcap'} is incomplete (")
+    assert "mcap recover" in error
+
+
+def test_a_failure_leaves_no_bag(evaluate, tmp_path, capsys) -> None:
+    with BagWriter(tmp_path / "drive") as writer:
+        writer.add_topic("/camera/image_raw", "sensor_msgs/msg/Image")
+        broken = messages.image(messages.header(0), pictures(1)[0])
+        broken.encoding = "nonsense"
+        writer.write("/camera/image_raw", 0, broken)
+    assert evaluate(tmp_path / "drive", "--write-bag", str(tmp_path / "out"))[0] == 2
+    assert "none of the 1 images" in capsys.readouterr().err
+    assert [path.name for path in tmp_path.iterdir()] == ["drive"]

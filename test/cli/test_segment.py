@@ -1,4 +1,5 @@
 import json
+import resource
 from pathlib import Path
 
 import cv2
@@ -122,3 +123,19 @@ def test_missing_files_exit_with_2(
     assert segment(pictures, out=tmp_path / "out", model=tmp_path / "none.safetensors") == 2
     assert "none.safetensors' is neither a file" in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
+
+
+def test_a_full_disk_leaves_whole_files(
+    pictures: Path, tmp_path: Path, random_weights: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "out"
+    cv2.imwrite(str(pictures / "c.png"), np.random.default_rng(1).integers(0, 256, (400, 600, 3), dtype=np.uint8))
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, before[1]))  # too small for the overlay of c.png
+    try:
+        assert segment(pictures, out=out, model=random_weights) == 2
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert "c_overlay.png (File too large): check that" in capsys.readouterr().err
+    assert names_in(out) == {"a_label.png", "a_overlay.png", "a_panoptic.png", "c_label.png", "panoptic.json"}
+    assert [image["file_name"] for image in json.loads((out / "panoptic.json").read_text())["images"]] == ["a"]

@@ -93,6 +93,33 @@ def test_panoptic_quality_is_that_of_the_labeled_frames(drive, panoptic, frames)
     assert "panoptic_consistency" in evaluation.measures
 
 
+@pytest.mark.parametrize("storage", ["mcap", "sqlite3"])
+def test_images_recorded_in_swapped_order_are_evaluated_by_stamp(tmp_path, semantic, frames, storage) -> None:
+    swapped = [1, 0, 2, 4, 3, 5, 7, 6, 8, 9]
+    with BagWriter(tmp_path / "ordered") as ordered, BagWriter(tmp_path / "swapped", storage) as recorded:
+        for writer, order in ((ordered, range(10)), (recorded, swapped)):
+            writer.add_topic("/camera/image_raw", "sensor_msgs/msg/Image")
+            writer.add_topic("/labels/mask", "sensor_msgs/msg/Image")
+            for place, number in enumerate(order):
+                header = messages.header(1_000_000_000 + number * 100_000_000)
+                writer.write("/camera/image_raw", place * 100_000_000, messages.image(header, frames[number % 6][0]))
+            for number in reversed(order) if writer is recorded else order:
+                header = messages.header(1_000_000_000 + number * 100_000_000)
+                writer.write("/labels/mask", number * 100_000_000, messages.image(header, frames[number % 6][1]))
+    topics = BagTopics("/camera/image_raw", "/labels/mask")
+    expected, _ = evaluate_bag(tmp_path / "ordered", topics, semantic)
+    evaluation, _ = evaluate_bag(tmp_path / "swapped", topics, semantic, output=tmp_path / "out")
+    assert (evaluation.num_labeled, evaluation.missing, evaluation.consistency.num_pairs) == (10, 0, 9)
+    assert evaluation.measures == expected.measures
+    assert [frame.name for frame in evaluation.frames] == [f"swapped_{swapped.index(n):06d}" for n in range(10)]
+    with Bag(tmp_path / "out") as bag:
+        masks = [
+            (m.time_ns, message_types().deserialize_cdr(m.data, m.type)) for m in bag.messages(["/bisenetformer/mask"])
+        ]
+    assert [time_ns for time_ns, _ in masks] == [place * 100_000_000 for place in range(10)]
+    assert [mask.header.stamp.nanosec for _, mask in masks] == [n * 100_000_000 for n in swapped]
+
+
 def write_camera(path, entries, labels=()) -> None:
     """entries: messages of /camera; labels: of /labels/mask; both at 10 Hz."""
     with BagWriter(path) as writer:

@@ -64,6 +64,14 @@ def test_surplus_and_missing_labels_in_any_pattern(tmp_path) -> None:
     assert [labels and int(labels[0][0, 0]) for labels in found] == [None, 2, None, 5, None]
 
 
+def test_labels_are_found_in_any_order_of_recording(tmp_path) -> None:
+    order = [5, 1, 0, 4, 3, 2]
+    write_labels(tmp_path / "bag", [(number, np.full((1, 1), number, np.uint8)) for number in order])
+    with BagTruth(tmp_path / "bag", "/labels/mask", None, CAMVID) as truth:
+        found = [truth.at(number, (1, 1)) for number in (1, 0, 2, 3, 5, 4)]
+    assert [int(labels[0][0, 0]) for labels in found] == [1, 0, 2, 3, 5, 4]
+
+
 def test_a_looped_drive_finds_its_labels_again(tmp_path) -> None:
     write_labels(tmp_path / "bag", [(n % 3, np.full((1, 1), n, np.uint8)) for n in range(6)])
     with BagTruth(tmp_path / "bag", "/labels/mask", None, CAMVID) as truth:

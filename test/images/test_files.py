@@ -1,3 +1,4 @@
+import resource
 import struct
 import sys
 import zlib
@@ -223,3 +224,17 @@ def test_written_files_read_back(tmp_path: Path) -> None:
         np.testing.assert_array_equal(read_pixels(tmp_path / "a.png"), expected)
     with pytest.raises(OSError, match=r"cannot write .*a.png \(No such file or directory\): check that"):
         write_image(tmp_path / "missing" / "a.png", NOISE)
+
+
+def test_a_full_disk_leaves_the_old_image(tmp_path: Path) -> None:
+    write_image(tmp_path / "a.png", NOISE)
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, before[1]))
+    try:
+        for name in ("a.png", "b.png"):
+            with pytest.raises(OSError, match=rf"cannot write .*{name} \(File too large\): check that"):
+                write_image(tmp_path / name, NOISE[::-1])
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert [path.name for path in tmp_path.iterdir()] == ["a.png"]
+    np.testing.assert_array_equal(read_rgb(tmp_path / "a.png"), NOISE)

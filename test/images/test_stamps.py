@@ -1,6 +1,6 @@
 import pytest
 
-from bisenetformer_ros.images.stamps import LEAP_S, Order, StampOrder, count_missing
+from bisenetformer_ros.images.stamps import LEAP_S, Order, StampOrder, by_stamp, count_missing
 
 OK, REPEATED, BACK, LEAPT = Order.IN_ORDER, Order.REPEATED, Order.WENT_BACK, Order.LEAPT
 INVALID = Order.INVALID
@@ -54,7 +54,26 @@ def test_slow_playback_is_in_order():
         ([0.0] * 20, 0),  # a camera that does not stamp
         ([1.0, 1.1, 1.2, 1.3, 1.4, 1.5, 1.6, 0.2, 0.3, 0.4], 0),  # a recording that begins anew
         ([1.0, 1.1, 1.2, 1.3, 1.4, 1.5, 1.6, 1e9, 1e9 + 0.1], 0),  # another recording
+        ([0.1 * i for i in (1, 0, 2, 4, 3, 5, 6, 8, 7, 9, 10, 11)], 0),  # neighbours in swapped order
+        ([0.1 * i for i in (0, 1, 2, 6, 3, 4, 5, 8, 7, 12, 11, 10)], 1),  # of 9 nothing was recorded
+        ([0.1 * (i % 12) for i in range(36)], 0),  # a drive played in a loop
     ],
 )
 def test_count_missing(stamps, missing):
     assert count_missing(stamps) == missing
+
+
+@pytest.mark.parametrize(
+    ("recorded", "expected"),
+    [
+        pytest.param([1, 0, 2, 4, 3], [0, 1, 2, 3, 4], id="neighbours in swapped order"),
+        pytest.param([*range(5, -1, -1), 6], [*range(7)], id="the greatest displacement"),
+        pytest.param([*range(9)] * 3, [*range(9)] * 3, id="a loop"),
+        pytest.param([0, 1, 0, 1, 0, 1], [0, 1, 0, 1, 0, 1], id="a short loop"),
+        pytest.param([*range(90, 97), *range(3)], [*range(90, 97), *range(3)], id="a recording that begins anew"),
+        pytest.param([2, 1, None, 4, 3], [1, 2, None, 3, 4], id="one without a stamp"),
+        pytest.param([], [], id="nothing"),
+    ],
+)
+def test_by_stamp(recorded, expected):
+    assert list(by_stamp(recorded, lambda stamp: stamp)) == expected

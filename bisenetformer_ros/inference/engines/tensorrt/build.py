@@ -9,11 +9,11 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, Protocol
 
-from bisenetformer_ros.atomic_write import write_atomically
+from bisenetformer_ros.atomic_write import write_atomically, write_together
 from bisenetformer_ros.errors import ConfigError, EngineError
 from bisenetformer_ros.inference.engines.capabilities import ENGINE_PRECISIONS
 from bisenetformer_ros.inference.engines.tensorrt.engine import cuda_device, error_log, load_tensorrt, this_platform
-from bisenetformer_ros.inference.engines.tensorrt.sidecar import Sidecar, digest
+from bisenetformer_ros.inference.engines.tensorrt.sidecar import Sidecar, digest, sidecar_path
 from bisenetformer_ros.inference.engines.tensorrt.tensors import TensorSpec, numpy_type
 from bisenetformer_ros.inference.graph.contract import FRAMES, GraphInfo
 
@@ -90,8 +90,8 @@ def build_engine(
         max_batch=MAX_BATCH if graph.dynamic_batch else 1,
         tensors=_tensors(network),
     )
-    sidecar.save(engine_path)  # first, so that a node that polls for the engine file finds both
-    write_atomically(engine_path, memoryview(serialized))
+    # The sidecar first, so that a node that polls for the engine file finds both.
+    write_together({sidecar_path(engine_path): sidecar.content(), engine_path: memoryview(serialized)})
     return sidecar
 
 

@@ -97,8 +97,11 @@ class Sidecar:
         )
 
     def save(self, engine_path: Path) -> None:
-        text = json.dumps(self._to_dict(), indent=2) + "\n"
-        write_atomically(sidecar_path(engine_path), text.encode())
+        write_atomically(sidecar_path(engine_path), self.content())
+
+    def content(self) -> bytes:
+        """Return the content of the file."""
+        return (json.dumps(self._to_dict(), indent=2) + "\n").encode()
 
     def with_golden(self, golden: GoldenCheck) -> "Sidecar":
         return replace(self, golden=golden)
