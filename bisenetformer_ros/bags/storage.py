@@ -233,8 +233,8 @@ class SqliteFile:
             }
         return {
             number: Connection(
-                topic,
-                _type_name(kind, serialization),
+                str(topic),  # in a damaged file, a value of any type
+                _type_name(str(kind), serialization),
                 counts.get(number, 0),
                 definitions.get(kind, ("", "")),
                 qos,
