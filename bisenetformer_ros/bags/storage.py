@@ -5,6 +5,7 @@ They are read here rather than by rosbags, which rejects a whole bag for one top
 
 import heapq
 import sqlite3
+import struct
 from collections import Counter
 from collections.abc import Collection, Iterator
 from contextlib import suppress
@@ -121,6 +122,7 @@ class McapFile:
 
     def _scan(self) -> None:
         """Read the records from the start, up to the end or the damage."""
+        from mcap.exceptions import EndOfFile
         from mcap.records import Chunk, Message
         from mcap.stream_reader import StreamReader, breakup_chunk
 
@@ -138,9 +140,10 @@ class McapFile:
                 self._learn(content)
                 begin = self._stream.tell()
         except Exception as error:  # as in _read_index
+            ended = isinstance(error, (EndOfFile, struct.error))
             if not self._counts:
-                raise
-            self.damage = str(error) or type(error).__name__
+                raise ValueError("the file ends before its first message") if ended else error from error
+            self.damage = "it ends in the middle of a record" if ended else str(error)
 
     def _learn(self, records: list[Any]) -> None:
         from mcap.records import Channel, Message, Schema
