@@ -35,6 +35,16 @@ def test_a_missing_folder_is_an_error_that_names_it(tmp_path: Path) -> None:
         write_atomically(tmp_path / "nowhere" / "a.engine", b"")
 
 
+@pytest.mark.parametrize(("umask", "mode"), [(0o022, 0o644), (0o077, 0o600), (0o002, 0o664)])
+def test_the_mode_follows_the_umask(tmp_path: Path, umask: int, mode: int) -> None:
+    before = os.umask(umask)
+    try:
+        write_atomically(tmp_path / "a.engine", b"")
+    finally:
+        os.umask(before)
+    assert (tmp_path / "a.engine").stat().st_mode & 0o777 == mode
+
+
 def test_files_that_belong_together_are_replaced_together(tmp_path: Path) -> None:
     sidecar, engine = tmp_path / "a.json", tmp_path / "a.engine"
     write_together({sidecar: b"old", engine: b"old"})

@@ -65,7 +65,8 @@ def _topics_in_sqlite(path: Path) -> list[Topic]:
     with closing(sqlite3.connect(f"{path.absolute().as_uri()}?immutable=1", uri=True)) as database:
         database.execute("PRAGMA writable_schema = ON")  # otherwise SQLite rejects a truncated file
         rows = database.execute("SELECT id, name, type FROM topics ORDER BY name").fetchall()
-        return [Topic(name, kind, _count(database, topic_id)) for topic_id, name, kind in rows]
+        # In a damaged file, a column may hold a value of any type.
+        return [Topic(str(name), str(kind), _count(database, topic_id)) for topic_id, name, kind in rows]
 
 
 def _count(database: sqlite3.Connection, topic_id: int) -> int | None:

@@ -4,6 +4,7 @@ import os
 import re
 import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -237,6 +238,27 @@ def test_the_error_for_a_truncated_database_lists_the_readable_topics(drive) -> 
         read_all(file)
     os.truncate(file, 100)
     with pytest.raises(InputError, match=r"drive\.db3: the bag cannot be read.*No part of it is readable\."):
+        read_all(file)
+
+
+@pytest.mark.parametrize("column", ["name", "type"])
+def test_a_database_with_values_of_another_type_is_read_or_rejected(drive, column) -> None:
+    file = data_file(drive(StoragePlugin.SQLITE3))
+    with closing(sqlite3.connect(file)) as database, database:
+        database.execute(f"UPDATE topics SET {column} = x'00ff'")
+    with Bag(file) as bag:
+        assert r"b'\x00\xff'" in (bag.topics[0].name, bag.topics[0].type)
+    os.truncate(file, int(0.5 * file.stat().st_size))
+    with pytest.raises(InputError, match=r"The readable part holds:\n  .*b'"):
+        read_all(file)
+
+
+@pytest.mark.parametrize("column", ["timestamp", "data"])
+def test_messages_of_another_type_are_rejected(drive, column) -> None:
+    file = data_file(drive(StoragePlugin.SQLITE3))
+    with closing(sqlite3.connect(file)) as database, database:
+        database.execute(f"UPDATE messages SET {column} = 'text' WHERE id = 3")
+    with pytest.raises(InputError, match=r"the bag cannot be read after \d+ messages: expected a time and bytes"):
         read_all(file)
 
 
