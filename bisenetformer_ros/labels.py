@@ -1,17 +1,18 @@
 """Label maps: class names, colours and the distinction of things and stuff."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import yaml
 
 from bisenetformer_ros.errors import ConfigError
 from bisenetformer_ros.resources import config_file
 from bisenetformer_ros.results import UNLABELED
+from bisenetformer_ros.text_files import read_json, read_yaml
 
 
 @dataclass(frozen=True)
@@ -75,21 +76,57 @@ class LabelMap:
 
     @classmethod
     def load(cls, name: str | Path) -> "LabelMap":
-        """Load a YAML file, by path or by the name of a shipped label map.
+        """Load the label map of a YAML file, given by path or by the name of a shipped label map.
+
+        The file lists its labels, or describes a data set (docs/datasets.md) that has them elsewhere: in a label map
+        beside it, a shipped one, or the categories of a panoptic JSON file.
 
         Raises:
             ConfigError: The file is missing or invalid.
+            DataError: The JSON file is missing or invalid.
         """
-        try:
-            path = config_file("labels", str(name), ".yaml")
-        except FileNotFoundError as error:
-            raise ConfigError(f"label map {error}") from None
-        with open(path, encoding="utf-8") as stream:
+        paths: list[Path] = []
+        while True:
             try:
-                content = yaml.safe_load(stream)
-            except yaml.YAMLError as error:
-                raise ConfigError(f"{path}: not valid YAML: {error}") from error
+                path = config_file("labels", str(name), ".yaml")
+            except FileNotFoundError as error:
+                raise ConfigError(f"label map {error}") from None
+            if path in paths:
+                raise ConfigError(f"{path}: labels leads back to this file")
+            paths.append(path)
+            content = read_yaml(path)
+            if not (isinstance(content, Mapping) and isinstance(content.get("labels"), str)):
+                break
+            beside = path.parent / content["labels"]
+            name = beside if beside.is_file() else content["labels"]
+        if isinstance(content, Mapping) and "panoptic_json" in content and "labels" not in content:
+            return cls._load_categories(content, path)
         return cls.from_dict(content, default_name=path.stem)
+
+    @classmethod
+    def _load_categories(cls, description: Mapping[str, Any], path: Path) -> "LabelMap":
+        """Read the smallest of the JSON files; `open_dataset` checks that all have the same categories."""
+        try:
+            root = path.parent / Path(description.get("root", ".")).expanduser()
+            files = [root / description["panoptic_json"].replace("{split}", split) for split in description["splits"]]
+            present = [file for file in files if file.is_file()] or files[:1]
+            smallest = min(present, key=lambda file: file.stat().st_size if file.is_file() else 0)
+            return cls.from_categories(read_json(smallest)["categories"], str(description.get("name", path.stem)))
+        except ConfigError:
+            raise
+        except (KeyError, TypeError, AttributeError, ValueError) as error:
+            raise ConfigError(f"{path}: expected a data set in the COCO panoptic format ({error!r})") from error
+
+    @classmethod
+    def from_categories(cls, categories: Sequence[Mapping[str, Any]], name: str) -> "LabelMap":
+        """Build from the "categories" of the COCO panoptic format, in the order of their ids."""
+        spare = cls.anonymous(len(categories))
+        ordered = sorted(categories, key=lambda category: category["id"])
+        labels = (
+            Label(index, entry["name"], bool(entry["isthing"]), tuple(entry.get("color", spare[index].color)))
+            for index, entry in enumerate(ordered)
+        )
+        return cls(name, tuple(labels))
 
     @classmethod
     def from_dict(cls, content: Any, default_name: str = "labels") -> "LabelMap":
@@ -105,7 +142,7 @@ class LabelMap:
             )
         try:
             labels = tuple(_label(index, entry) for index, entry in enumerate(content["labels"]))
-        except (KeyError, TypeError, ValueError) as error:
+        except (KeyError, TypeError, ValueError, OverflowError) as error:
             raise ConfigError(
                 f"label map '{default_name}': every label needs name, is_thing and color: [R, G, B] ({error!r})"
             ) from error
@@ -117,6 +154,12 @@ class LabelMap:
         hues = (np.arange(num_classes) * 0.61803398875) % 1.0  # golden ratio: neighbours differ
         colors = [_hue_to_rgb(hue) for hue in hues]
         return cls("anonymous", tuple(Label(i, f"class_{i}", False, colors[i]) for i in range(num_classes)))
+
+    def differences(self, other: "LabelMap") -> list[str]:
+        """Describe classes that differ in name, or in being things or stuff; colours may differ."""
+        classes, others = ([f"{x.name} ({'thing' if x.is_thing else 'stuff'})" for x in of] for of in (self, other))
+        pairs = enumerate(zip_longest(classes, others, fillvalue="missing"))
+        return [f"{i} is {mine}, not {its}" for i, (mine, its) in pairs if mine != its]
 
     def to_dict(self) -> dict[str, Any]:
         """Invert `from_dict`, in JSON types."""
@@ -140,8 +183,8 @@ def _problems(labels: tuple[Label, ...]) -> list[str]:
     for position, label in enumerate(labels):
         if label.id != position:
             problems.append(f"'{label.name}' has id {label.id} at position {position}")
-        if not all(0 <= channel <= 255 for channel in label.color):
-            problems.append(f"'{label.name}' has color {list(label.color)}, expected values of 0..255")
+        if len(label.color) != 3 or not all(0 <= channel <= 255 for channel in label.color):
+            problems.append(f"'{label.name}' has color {list(label.color)}, expected R, G, B of 0..255")
     return problems
 
 

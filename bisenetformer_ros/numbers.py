@@ -1,6 +1,7 @@
-"""Formats numbers for messages and JSON."""
+"""Formats numbers and lists for messages and JSON."""
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 
@@ -12,6 +13,12 @@ def percent(share: float) -> str:
 def counted(number: int, noun: str) -> str:
     """Return "1 image", "2 images", … for the noun "image"."""
     return f"{number} {noun}{'s' * (number != 1)}"
+
+
+def first_of(names: Sequence[object], most: int = 5) -> str:
+    """List the first few names, and how many more there are."""
+    rest = len(names) - most
+    return ", ".join(map(str, names[:most])) + (f" and {rest} more" if rest > 0 else "")
 
 
 def without_nan(value: Any) -> Any:

@@ -34,7 +34,7 @@ RUN apt-get update \
     && rm -rf /var/lib/apt/lists/*
 ARG PYTORCH
 # hadolint ignore=DL3013
-RUN python3 -m pip install "${PYTORCH:?is missing: give --build-arg PYTORCH=URL}" safetensors mcap onnx onnxruntime
+RUN python3 -m pip install "${PYTORCH:?is missing: give --build-arg PYTORCH=URL}" safetensors mcap 'rich>=12.6' onnx onnxruntime
 
 COPY . src/bisenetformer_ros
 RUN . "/opt/ros/$ROS_DISTRO/setup.sh" \

@@ -1,5 +1,10 @@
+import os
 import signal
 from pathlib import Path
+
+# Read by OpenMP when torch is imported, here and in the processes that tests start: a thread that waits for another one
+# gives its core away. On a busy machine, spinning takes several times as long.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 import pytest
 

@@ -69,6 +69,7 @@ def test_a_pipe_is_written_to(tmp_path: Path) -> None:
     pipe = tmp_path / "pipe"
     os.mkfifo(pipe)
     reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
-    write_atomically(pipe, b"content")
-    assert os.read(reader, 100) == b"content"
+    write_atomically(pipe, b"new")
+    assert os.read(reader, 100) == b"new"
     os.close(reader)
+    assert pipe.is_fifo()

@@ -1,10 +1,11 @@
+import json
 from pathlib import Path
 
 import numpy as np
 import pytest
 import yaml
 
-from bisenetformer_ros.errors import ConfigError
+from bisenetformer_ros.errors import ConfigError, DataError
 from bisenetformer_ros.labels import Label, LabelMap
 
 ROAD = {"name": "road", "is_thing": False, "color": [128, 64, 128]}
@@ -44,6 +45,7 @@ def test_all_problems_are_listed_at_once() -> None:
         Label(0, "road", False, (128, 64, 128)),
         Label(2, "car", True, (0, 0, 142)),
         Label(2, "road", False, (0, 0, 256)),
+        Label(3, "grey", False, (0, 0)),
     )
     with pytest.raises(ConfigError) as caught:
         LabelMap("yard", labels)
@@ -52,6 +54,7 @@ def test_all_problems_are_listed_at_once() -> None:
     assert "'road' occurs 2 times" in message
     assert "'car' has id 2 at position 1" in message
     assert "[0, 0, 256]" in message
+    assert "'grey' has color [0, 0], expected R, G, B of 0..255" in message
 
 
 @pytest.mark.parametrize("count", [0, 256])
@@ -69,6 +72,7 @@ def test_the_number_of_classes_is_limited(count: int) -> None:
         {"labels": {"road": ROAD}},
         {"labels": [{"name": "road", "is_thing": False}]},
         {"labels": [{**ROAD, "color": "red"}]},
+        {"labels": [{**ROAD, "color": [0, 0, float("inf")]}]},
         {"labels": ["road"]},
     ],
 )
@@ -87,6 +91,48 @@ def test_invalid_yaml_is_rejected(tmp_path: Path) -> None:
     file.write_text("labels: [", encoding="utf-8")
     with pytest.raises(ConfigError, match=r"broken\.yaml: not valid YAML"):
         LabelMap.load(file)
+
+
+def test_labels_can_be_in_another_file(tmp_path: Path) -> None:
+    (tmp_path / "set.yaml").write_text("labels: yard.yaml\nimages: i/{name}.jpg", encoding="utf-8")
+    (tmp_path / "yard.yaml").write_text(yaml.safe_dump({"labels": [ROAD, CAR]}), encoding="utf-8")
+    assert LabelMap.load(tmp_path / "set.yaml") == LabelMap.load(tmp_path / "yard.yaml")
+    (tmp_path / "yard.yaml").write_text("labels: camvid11", encoding="utf-8")
+    assert LabelMap.load(tmp_path / "set.yaml") == LabelMap.load("camvid11")
+    (tmp_path / "yard.yaml").write_text("labels: set.yaml", encoding="utf-8")
+    with pytest.raises(ConfigError, match=r"set\.yaml: labels leads back to this file"):
+        LabelMap.load(tmp_path / "set.yaml")
+
+
+def coco(folder: Path, **changes: object) -> Path:
+    """Write a data set in the COCO panoptic format without labels of its own; the split train is not there."""
+    categories = [
+        {"id": 9, "name": "car", "isthing": 1, "color": [0, 0, 142]},
+        {"id": 2, "name": "road", "isthing": 0, "color": [128, 64, 128]},
+    ]
+    (folder / "json").mkdir(exist_ok=True)
+    (folder / "json" / "val.json").write_text(json.dumps({"categories": categories}), encoding="utf-8")
+    content = {"root": "json", "panoptic_json": "{split}.json", "splits": ["train", "val"], **changes}
+    (folder / "coco.yaml").write_text(yaml.safe_dump(content), encoding="utf-8")
+    return folder / "coco.yaml"
+
+
+def test_categories_of_a_panoptic_data_set_are_labels(tmp_path: Path) -> None:
+    expected = LabelMap.from_dict({"name": "coco", "labels": [ROAD, CAR]})
+    assert LabelMap.load(coco(tmp_path)) == expected
+    with pytest.raises(DataError, match=r"json/train\.json cannot be read: No such file"):
+        LabelMap.load(coco(tmp_path, splits=["train"]))
+    with pytest.raises(ConfigError, match=r"coco\.yaml: expected a data set in the COCO panoptic format"):
+        LabelMap.load(coco(tmp_path, splits=7))
+    with pytest.raises(ConfigError, match=r"coco\.yaml: expected a data set in the COCO panoptic format"):
+        LabelMap.load(coco(tmp_path, splits=[]))
+
+
+def test_differences_are_those_of_names_and_things() -> None:
+    first = LabelMap.from_dict({"labels": [ROAD, CAR]})
+    assert first.differences(LabelMap.from_dict({"name": "x", "labels": [{**ROAD, "color": [1, 2, 3]}, CAR]})) == []
+    other = LabelMap.from_dict({"labels": [ROAD, {**CAR, "is_thing": False}, {**CAR, "name": "bus"}]})
+    assert first.differences(other) == ["1 is car (thing), not car (stuff)", "2 is missing, not bus (thing)"]
 
 
 def test_anonymous_classes_differ_in_name_and_colour() -> None:

@@ -17,6 +17,7 @@ Results go to stdout, progress to stderr. A command that measures takes `--json 
 
 import argparse
 import importlib
+import io
 import re
 import sys
 import textwrap
@@ -64,6 +65,8 @@ INTERRUPTED = 130
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command line without the program's name, by default that of this process, and return the exit code."""
     argv = sys.argv[1:] if argv is None else list(argv)
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # as of stderr, for file names that are not UTF-8
     command = argv[0] if argv else None
     try:
         args = build_parser(command).parse_args(argv)

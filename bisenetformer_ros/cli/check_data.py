@@ -8,17 +8,17 @@ from rich.console import Console
 from rich.table import Table
 
 from bisenetformer_ros.cli.progress import progress
-from bisenetformer_ros.data.catalog import arguments_of, find_dataset
-from bisenetformer_ros.data.check import Findings, check
+from bisenetformer_ros.data.catalog import arguments_of, find_dataset, require_labels
+from bisenetformer_ros.data.check import Findings, check, find_warnings
 from bisenetformer_ros.data.sample import LabeledDataset
-from bisenetformer_ros.errors import DataError
+from bisenetformer_ros.errors import ConfigError, DataError
 from bisenetformer_ros.labels import LabelMap
 from bisenetformer_ros.numbers import counted, percent
 from bisenetformer_ros.results import UNLABELED
 
 
 def check_data(sources: Sequence[Mapping[str, Any]], root: Path | None, labels: LabelMap) -> int:
-    """Print problems, then what the data sets of a recipe contain.
+    """Print problems, what the data sets of a recipe contain, and warnings.
 
     Args:
         sources: Sources of the recipe.
@@ -41,6 +41,8 @@ def check_data(sources: Sequence[Mapping[str, Any]], root: Path | None, labels: 
     console = Console()
     console.print(_table(findings, labels))
     console.print(_summary(findings, datasets))
+    for warning in find_warnings(findings, labels):
+        print(f"warning: {warning}")
     console.print(counted(len(problems), "problem") if problems else "no problems")
     return 1 if problems else 0
 
@@ -55,10 +57,11 @@ def _find(
         except DataError as error:
             problems.append(f"data set {source['kind']}: {error}")
             continue
-        if dataset.labels == labels:
+        try:
+            require_labels(dataset, source["kind"], labels)
             datasets.append(dataset)
-        else:
-            problems.append(f"data set {source['kind']} has the labels {dataset.labels.name}, not {labels.name}")
+        except ConfigError as error:
+            problems.append(str(error))
     return datasets, problems
 
 

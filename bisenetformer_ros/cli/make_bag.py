@@ -17,6 +17,7 @@ from bisenetformer_ros.bags.writer import COMPRESSIONS, STORAGES
 from bisenetformer_ros.cli.arguments import positive_float, positive_int
 from bisenetformer_ros.cli.progress import progress
 from bisenetformer_ros.errors import DataError, InputError
+from bisenetformer_ros.images.files import explain_orientation
 from bisenetformer_ros.images.sources import SourceFrame, open_source
 from bisenetformer_ros.labels import LabelMap
 from bisenetformer_ros.replay.footage import DRIVE, Footage, drive_seeds, find_footage, render_footage
@@ -35,8 +36,8 @@ DRIVE_FRAMES = 60
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "source",
-        help="drive:SEED (generated), a folder of images, a pattern such as 'DIR/cam0_*.jpg', or a video; NAME.png "
-        "beside NAME.jpg is its label image",
+        help="drive:SEED (generated), a folder of images, a pattern such as 'DIR/cam0_*.jpg', a video, or an rtsp:// "
+        "or http:// address of one; NAME.png beside NAME.jpg is its label image",
     )
     parser.add_argument("bag", type=Path, help="directory of the new bag; must not exist")
     parser.add_argument("--labels", type=Path, help="folder with a label image NAME.png for every image NAME")
@@ -65,6 +66,8 @@ def run(args: argparse.Namespace) -> int:
                 recorder.add(*sample)
                 bar.advance(task)
     print(footage.description)
+    if frames.skipped:
+        print(f"not taken as images: {frames.skipped}")
     with Bag(args.bag) as bag:
         print(list_topics(bag.topics, f"{args.bag} holds"))
     return 0
@@ -98,5 +101,6 @@ def _samples(
         truth = footage.truth.load(frame.name, labels) if footage.truth and labels else None
         if truth is not None and truth[0].shape != rgb.shape[:2]:
             sizes = f"{truth[0].shape[::-1]}, the image is {rgb.shape[1::-1]} (width, height)"
-            raise DataError(f"the label image of {frame.name} is {sizes}; expected the same size")
+            reason = explain_orientation(frame.path)
+            raise DataError(f"the label image of {frame.name} is {sizes}; expected the same size{reason}")
         yield begin_ns + round(number * 1e9 / rate_hz), rgb, *(truth or (None, None))

@@ -30,7 +30,12 @@ bisenetformer segment drive.mp4 --task semantic --json times.json"""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("inputs", nargs="+", type=Path, metavar="INPUT", help="an image, a folder of images or a video")
+    parser.add_argument(
+        "inputs",
+        nargs="+",
+        metavar="INPUT",
+        help="an image, a folder of images, a video, or an rtsp:// or http:// address of one",
+    )
     parser.add_argument("--out", type=Path, default=Path("segmented"), help="output folder (default: %(default)s)")
     add_model_arguments(parser, task="panoptic")
     parser.add_argument("--names", action="store_true", help="draw the class names of the segments into the overlays")
@@ -48,6 +53,9 @@ def run(args: argparse.Namespace) -> int:
         report = segment_frames(
             bar.track(frames, total=total, description="segmenting"), segmenter, args.out, with_names=args.names
         )
+    for name, source in zip(args.inputs, sources, strict=True):
+        if source.skipped:
+            print(f"skipped in {name}: {source.skipped}")
     segmented = counted(report.num_segmented, "image")
     print(f"{segmented} segmented, {len(report.failures)} failed; results are in {args.out}")
     print(f"engine: {explain_choice(segmenter.engine)}")

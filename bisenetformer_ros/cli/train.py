@@ -11,7 +11,7 @@ import torch
 from rich.console import Console
 
 from bisenetformer_ros.cli.check_data import check_data
-from bisenetformer_ros.data.catalog import open_sources
+from bisenetformer_ros.data.catalog import open_sources, require_labels
 from bisenetformer_ros.data.sample import LabeledDataset
 from bisenetformer_ros.errors import ConfigError, ModelError
 from bisenetformer_ros.inference.engines.torch import resolve_device
@@ -112,8 +112,7 @@ def _open(
 ) -> list[LabeledDataset]:
     datasets = open_sources(sources, root)
     for source, dataset in zip(sources, datasets, strict=True):
-        if dataset.labels != labels:
-            raise ConfigError(f"data set {source['kind']} has the labels {dataset.labels.name}, not {labels.name}")
+        require_labels(dataset, source["kind"], labels)
         console.print(f"  {source['kind']}: {counted(len(dataset), 'image')}")
     return datasets
 

@@ -16,6 +16,7 @@ from bisenetformer_ros.data.png_labels import ValueTable, open_png_labels
 from bisenetformer_ros.data.sample import LabeledDataset, Sample
 from bisenetformer_ros.errors import ConfigError, DataError
 from bisenetformer_ros.labels import LabelMap
+from bisenetformer_ros.numbers import first_of
 from bisenetformer_ros.results import UNLABELED
 from bisenetformer_ros.streets import LABEL_MAP, StreetDrive
 
@@ -111,12 +112,20 @@ def _opener(kind: str, root: Path | None) -> Callable[..., LabeledDataset]:
         if root is None:
             raise ConfigError(f"the data set {kind} needs --root DIR, the folder it was unpacked in")
         return partial(ON_DISK[kind], root)
-    if Path(kind).suffix not in (".yaml", ".yml"):
+    if Path(kind).suffix.lower() not in (".yaml", ".yml"):
         raise ConfigError(f"unknown data set '{kind}', expected {', '.join(NAMES)} or a YAML file")
     description = Path(kind).expanduser()
     if not description.is_file():
         raise ConfigError(f"data set {kind}: file not found")
     return partial(open_custom, description, root)
+
+
+def require_labels(dataset: LabeledDataset, kind: str, labels: LabelMap) -> None:
+    """Raise ConfigError, which names the differences, if a data set of a recipe has other classes than `labels`."""
+    if differences := dataset.labels.differences(labels):
+        raise ConfigError(
+            f"data set {kind} has the labels {dataset.labels.name}, not {labels.name}: class {first_of(differences)}"
+        )
 
 
 def open_sources(sources: Sequence[Mapping[str, Any]], root: Path | None) -> list[LabeledDataset]:

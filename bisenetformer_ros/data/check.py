@@ -6,15 +6,16 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 
 from bisenetformer_ros.data.labeled_images import LabeledImages
 from bisenetformer_ros.data.sample import LabeledDataset, Sample
 from bisenetformer_ros.errors import DataError
-from bisenetformer_ros.images.files import size_of
+from bisenetformer_ros.images.files import exif_orientation, size_of
 from bisenetformer_ros.labels import LabelMap
-from bisenetformer_ros.numbers import counted
+from bisenetformer_ros.numbers import counted, first_of
 from bisenetformer_ros.results import UNLABELED
 
 
@@ -30,6 +31,8 @@ class Findings:
         images: (256,) number of images that contain each label value.
         instances: Number of instances per class id.
         crowds: Number of crowds per class id.
+        turned: Images that an EXIF orientation turns.
+        skipped: Images that are in no data set although they are in its folders.
     """
 
     problems: list[str] = field(default_factory=list)
@@ -39,6 +42,8 @@ class Findings:
     images: np.ndarray = field(default_factory=lambda: np.zeros(256, np.int64))
     instances: Counter[int] = field(default_factory=Counter)
     crowds: Counter[int] = field(default_factory=Counter)
+    turned: list[str] = field(default_factory=list)
+    skipped: list[Path] = field(default_factory=list)
 
     def add(self, other: "Findings") -> None:
         for name, value in vars(other).items():
@@ -58,6 +63,7 @@ def check(
         num_threads: Number of images read in parallel.
     """
     findings = Findings([problem for dataset in datasets for problem in getattr(dataset, "problems", ())])
+    findings.skipped += dict.fromkeys(path for dataset in datasets for path in getattr(dataset, "skipped", ()))
     seen: dict[bytes, str] = {}
     todo = [(dataset, index) for dataset in datasets for index in range(len(dataset))]
     with ThreadPoolExecutor(num_threads) as pool:
@@ -85,8 +91,35 @@ def _check_image(dataset: LabeledDataset, index: int) -> tuple[str, bytes | None
     except DataError as error:
         return name, None, Findings([str(error)])
     findings = inspect(sample, dataset.labels, dataset.has_instances)
+    if image and (orientation := exif_orientation(image.path)) != 1:
+        findings.turned = [f"{name} (orientation {orientation})"]
     findings.problems = [*oddities, *(f"{name}: {problem}" for problem in findings.problems)]
     return name, hashlib.blake2b(np.ascontiguousarray(sample.rgb).data, digest_size=16).digest(), findings
+
+
+def find_warnings(findings: Findings, labels: LabelMap) -> list[str]:
+    """Describe what is suspicious about images that are readable, but may be intended."""
+    if not findings.num_images:
+        return []
+    occurring = set(np.flatnonzero(findings.pixels).tolist())
+    absent = [label.name for label in labels if label.id not in occurring]
+    warnings = [f"no pixel has the class {first_of(absent, most=12)}"] if absent else []
+    if occurring == {0, UNLABELED} and len(labels) > 1:
+        warnings.append(
+            f"all pixels are {labels[0].name} (0) or ignored (255): if the label images are masks of 0 and 255, give "
+            f"the data set values: {{0: {labels[0].name}, 255: {labels[1].name}}}"
+        )
+    if findings.skipped:
+        warnings.append(
+            f"{counted(len(findings.skipped), 'image')} skipped, whose names fit no pattern of the data set: "
+            f"{first_of(findings.skipped)}"
+        )
+    if findings.turned:
+        warnings.append(
+            f"{counted(len(findings.turned), 'image')} turned by EXIF, label images must be turned likewise: "
+            f"{first_of(findings.turned)}"
+        )
+    return warnings
 
 
 def inspect(sample: Sample, labels: LabelMap, has_instances: bool) -> Findings:

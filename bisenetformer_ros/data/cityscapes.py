@@ -16,7 +16,7 @@ from bisenetformer_ros.data.labeled_images import LabeledImages, concatenate_spl
 from bisenetformer_ros.data.panoptic_labels import open_coco_panoptic
 from bisenetformer_ros.data.png_labels import ValueTable
 from bisenetformer_ros.errors import DataError
-from bisenetformer_ros.images.files import read_label_images
+from bisenetformer_ros.images.files import instance_numbers, read_label_images, without_color
 from bisenetformer_ros.labels import LabelMap
 from bisenetformer_ros.results import UNLABELED
 
@@ -63,9 +63,9 @@ def _locate(root: Path, split: str, entry: Mapping[str, Any]) -> tuple[str, Path
 
 def _read_labels(thing_ids: tuple[int, ...], label_png: Path, instance_png: Path) -> tuple[np.ndarray, np.ndarray]:
     """Keep the instance ids. Things without a number are one crowd per class, whose id is the negated file id."""
-    file_ids, instance_ids = read_label_images(label_png, instance_png)
+    file_ids, instance_ids = map(without_color, read_label_images(label_png, instance_png))
     label_map = _TABLE.to_classes(file_ids, label_png)
-    instance_ids = instance_ids.astype(np.int32)
+    instance_ids = instance_numbers(instance_ids, instance_png)
     is_instance = instance_ids >= _FIRST_INSTANCE
     differs = np.where(is_instance, instance_ids // _FIRST_INSTANCE, instance_ids) != file_ids
     if differs.any():

@@ -6,15 +6,14 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import yaml
-
-from bisenetformer_ros.data.file_search import first_of
 from bisenetformer_ros.data.labeled_images import LabeledImages, concatenate_splits, require_known
 from bisenetformer_ros.data.panoptic_labels import in_folder, open_coco_panoptic
 from bisenetformer_ros.data.png_labels import ValueTable, open_png_labels
 from bisenetformer_ros.errors import ConfigError, DataError
 from bisenetformer_ros.labels import LabelMap
+from bisenetformer_ros.numbers import first_of
 from bisenetformer_ros.results import UNLABELED
+from bisenetformer_ros.text_files import read_text, read_yaml
 
 IGNORE = "ignore"
 """The "no class" among the `values`."""
@@ -72,9 +71,11 @@ def _open_coco_split(
 
 def _read_names(path: Path) -> list[str]:
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        lines = read_text(path).splitlines()
     except OSError as error:
         raise DataError(f"the split file {path} cannot be read: {error.strerror}") from error
+    except ValueError as error:
+        raise DataError(f"the split file {path} cannot be read: {error}") from error
     names = [line.strip() for line in lines if line.strip()]
     twice = [name for name, count in Counter(names).items() if count > 1]
     if twice or not names:
@@ -84,7 +85,7 @@ def _read_names(path: Path) -> list[str]:
 
 
 def _load_labels(content: list[Any] | str, name: str, folder: Path) -> LabelMap:
-    """Load labels listed in the file itself, a label map beside it, or a shipped one."""
+    """Load labels listed in the file itself, a label map or data set beside it, or a shipped label map."""
     if isinstance(content, list):
         return LabelMap.from_dict({"name": name, "labels": content})
     beside = folder / content
@@ -101,10 +102,7 @@ def _class_of(values: Mapping[int | str, str], labels: LabelMap, path: Path) -> 
 
 
 def _load(path: Path) -> Mapping[str, Any]:
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except yaml.YAMLError as error:
-        raise ConfigError(f"{path}: not valid YAML: {error}") from error
+    content = read_yaml(path)
     problems = _problems(content) if isinstance(content, Mapping) else ["expected a mapping of settings"]
     if problems:
         raise ConfigError(f"{path}: " + "; ".join(problems))
@@ -120,6 +118,10 @@ def _problems(content: Mapping[str, Any]) -> list[str]:
     problems += [f"unknown key '{key}', expected {', '.join(known)}" for key in content if key not in known]
     problems += _path_problems({key: content[key] for key in path_keys if key in content}, is_coco)
     problems += _split_problems(content.get("splits"), is_coco)
+    if not isinstance(content.get("root", ""), str):
+        problems.append(f"root is {content['root']!r}, expected a path")
+    if r"\x00" in repr(content):
+        problems.append("contains a NUL character")
     labels, values = content.get("labels", []), content.get("values", {0: IGNORE})
     if not isinstance(labels, (list, str)):
         problems.append("labels: expected a list of labels, a file or the name of a shipped label map")

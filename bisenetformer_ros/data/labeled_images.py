@@ -10,8 +10,9 @@ import numpy as np
 from bisenetformer_ros.data.file_search import find_files
 from bisenetformer_ros.data.sample import Sample
 from bisenetformer_ros.errors import DataError
-from bisenetformer_ros.images.files import read_rgb, size_of
+from bisenetformer_ros.images.files import explain_orientation, read_rgb, size_of
 from bisenetformer_ros.labels import LabelMap
+from bisenetformer_ros.numbers import first_of
 
 
 @dataclass(frozen=True)
@@ -42,7 +43,9 @@ class LabeledImage:
         except DataError as error:
             problems.append(str(error))
         if not problems and rgb.shape[:2] != label_map.shape:
-            problems.append(f"{self.path} is {size_of(rgb)}, its labels are {size_of(label_map)}")
+            problems.append(
+                f"{self.path} is {size_of(rgb)}, its labels are {size_of(label_map)}{explain_orientation(self.path)}"
+            )
         if problems:
             raise DataError("; ".join(problems))
         return Sample(self.name, rgb, label_map, instance_map)
@@ -56,15 +59,22 @@ class LabeledImages:
         images: Those whose files are all there.
         has_instances: Whether instances were annotated.
         problems: What is missing or contradictory in the data set as a whole.
+        skipped: Image files in its folders that are not part of it.
     """
 
     def __init__(
-        self, labels: LabelMap, images: Sequence[LabeledImage], has_instances: bool, problems: Iterable[str] = ()
+        self,
+        labels: LabelMap,
+        images: Sequence[LabeledImage],
+        has_instances: bool,
+        problems: Iterable[str] = (),
+        skipped: Iterable[Path] = (),
     ) -> None:
         self.labels = labels
         self.images = list(images)
         self.has_instances = has_instances
         self.problems = tuple(problems)
+        self.skipped = tuple(skipped)
 
     def __len__(self) -> int:
         return len(self.images)
@@ -83,20 +93,25 @@ def open_images(
     names: Sequence[str] | None = None,
 ) -> LabeledImages:
     """Open the images found by `find_files`; `read_labels` gets the paths of all patterns but the first."""
-    files, problems = find_files(root, patterns, names)
+    files, problems, skipped = find_files(root, patterns, names)
     images = [LabeledImage(name, paths[0], partial(read_labels, *paths[1:])) for name, paths in files.items()]
-    return LabeledImages(labels, images, has_instances, problems)
+    return LabeledImages(labels, images, has_instances, problems, skipped)
 
 
 def concatenate_splits(splits: Sequence[LabeledImages]) -> LabeledImages:
-    """Concatenate the splits of one data set; raises DataError if their label maps differ."""
-    if any(split.labels != splits[0].labels for split in splits):
-        raise DataError("the splits have different categories; give the data set labels and values for all of them")
+    """Concatenate the splits of one data set; raises DataError if their classes differ."""
+    for split in splits:
+        if differences := splits[0].labels.differences(split.labels):
+            raise DataError(
+                f"the splits have different categories ({first_of(differences)}); give the data set labels and values "
+                "for all of them"
+            )
     return LabeledImages(
         splits[0].labels,
         [image for split in splits for image in split.images],
         all(split.has_instances for split in splits),
         [problem for split in splits for problem in split.problems],
+        dict.fromkeys(path for split in splits for path in split.skipped),
     )
 
 

@@ -1,6 +1,6 @@
 """Data sets in the COCO panoptic format: one JSON file of segments, and a PNG of segment ids per image."""
 
-import json
+import math
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
@@ -9,13 +9,14 @@ from typing import Any
 
 import numpy as np
 
-from bisenetformer_ros.data.file_search import first_of, state_of
+from bisenetformer_ros.data.file_search import state_of
 from bisenetformer_ros.data.labeled_images import LabeledImage, LabeledImages
 from bisenetformer_ros.errors import ConfigError, DataError
-from bisenetformer_ros.images.coco_panoptic import read_ids
-from bisenetformer_ros.labels import Label, LabelMap
-from bisenetformer_ros.numbers import counted
+from bisenetformer_ros.images.coco_panoptic import MAX_ID, read_ids
+from bisenetformer_ros.labels import LabelMap
+from bisenetformer_ros.numbers import counted, first_of
 from bisenetformer_ros.results import UNLABELED
+from bisenetformer_ros.text_files import read_json
 
 _VOID = 0
 
@@ -40,16 +41,19 @@ def open_coco_panoptic(
         DataError: The JSON file is missing or has another format.
         ConfigError: A category has no class.
     """
-    content = read_json(json_path, ("images", "annotations", "categories"))
+    content = read_coco_json(json_path, ("images", "annotations", "categories"))
     try:
         if isinstance(labels, str):
-            labels = labels_of(content["categories"], labels)
+            labels = LabelMap.from_categories(content["categories"], labels)
         class_of = class_of or _classes_by_name(content["categories"], labels, json_path)
         files = {entry["id"]: locate(entry) for entry in content["images"]}
         problems = _find_contradictions(content, json_path)
         images, missing = [], []
         for annotation in content["annotations"]:
             png, segments = png_folder / annotation["file_name"], annotation["segments_info"]
+            if faults := find_segment_faults(segments):
+                problems.append(f"{png}: {json_path} gives it {first_of(faults)}")
+                continue
             strange = {segment["category_id"] for segment in segments} - class_of.keys()
             if strange:
                 problems.append(f"{png}: {json_path} gives it the unknown category ids {first_of(sorted(strange))}")
@@ -60,7 +64,9 @@ def open_coco_panoptic(
                 read_labels = partial(read_segments, png, segments, class_of, labels.thing_ids)
                 image = LabeledImage(name, path, read_labels, partial(find_absent_segments, png, segments))
                 images += [] if absent else [image]
-    except (KeyError, TypeError, AttributeError) as error:
+    except ConfigError:
+        raise
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
         raise DataError(f"{json_path}: invalid entry ({error!r}); expected the COCO panoptic format") from error
     if missing:
         problems.append(_describe_missing(missing, json_path))
@@ -74,7 +80,7 @@ def in_folder(folder: Path) -> Callable[[Mapping[str, Any]], tuple[str, Path]]:
     return lambda entry: (Path(entry["file_name"]).with_suffix("").as_posix(), folder / entry["file_name"])
 
 
-def read_json(path: Path, lists: Sequence[str]) -> dict[str, list[dict[str, Any]]]:
+def read_coco_json(path: Path, lists: Sequence[str]) -> dict[str, list[dict[str, Any]]]:
     """Read a file in the COCO panoptic format.
 
     Args:
@@ -84,30 +90,28 @@ def read_json(path: Path, lists: Sequence[str]) -> dict[str, list[dict[str, Any]
     Raises:
         DataError: The file is missing or corrupt, or lacks one of the lists.
     """
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
+    if not path.exists():
         nearest = next(folder for folder in path.absolute().parents if folder.is_dir())
-        raise DataError(f"{path} does not exist; the nearest folder is {nearest}{state_of(nearest)}") from None
-    except (OSError, ValueError) as error:
-        raise DataError(f"{path} cannot be read: {error}") from error
+        raise DataError(f"{path} does not exist; the nearest folder is {nearest}{state_of(nearest)}")
+    content = read_json(path)
     missing = [key for key in lists if not isinstance(content, dict) or not isinstance(content.get(key), list)]
     if missing:
         raise DataError(f"{path} is not in the COCO panoptic format: it has no list {' and no list '.join(missing)}")
     return content
 
 
-def labels_of(categories: Sequence[Mapping[str, Any]], name: str) -> LabelMap:
-    """Build a label map from the categories, in the order of their ids."""
-    spare = LabelMap.anonymous(len(categories))
-    ordered = sorted(categories, key=lambda category: category["id"])
-    return LabelMap(
-        name,
-        tuple(
-            Label(index, category["name"], bool(category["isthing"]), tuple(category.get("color", spare[index].color)))
-            for index, category in enumerate(ordered)
-        ),
-    )
+def find_segment_faults(segments: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Describe the values in "segments_info" that are of the wrong kind or outside of their range."""
+    faults = []
+    for segment in segments:
+        number, category, area = segment["id"], segment["category_id"], segment.get("area", 0)
+        if type(number) is not int or not 0 <= number <= MAX_ID:  # a bool is an int
+            faults.append(f"the segment id {number!r}, expected a whole number of 0 to {MAX_ID}")
+        if not isinstance(category, (int, str)):
+            faults.append(f"the category id {category!r}, expected a whole number")
+        if not isinstance(area, (int, float)) or not 0 <= area < math.inf:
+            faults.append(f"the area {area!r}, expected a number of pixels")
+    return faults
 
 
 def read_segments(

@@ -6,13 +6,19 @@ from pathlib import Path
 
 import numpy as np
 
-from bisenetformer_ros.data.file_search import first_of
 from bisenetformer_ros.data.labeled_images import LabeledImages, open_images
 from bisenetformer_ros.data.sample import connected_instances
 from bisenetformer_ros.errors import DataError
-from bisenetformer_ros.images.files import read_label_image, read_label_images, size_of
+from bisenetformer_ros.images.files import (
+    instance_numbers,
+    read_label_image,
+    read_label_images,
+    require_8_bits,
+    size_of,
+    without_color,
+)
 from bisenetformer_ros.labels import LabelMap
-from bisenetformer_ros.numbers import counted
+from bisenetformer_ros.numbers import counted, first_of
 from bisenetformer_ros.results import UNLABELED
 
 _UNKNOWN = -1
@@ -43,6 +49,7 @@ class ValueTable:
         Raises:
             DataError: `pixels` has values that are not in the table; the message names `path`.
         """
+        pixels = pixels if self.is_color else without_color(pixels)
         if (pixels.ndim == 3) != self.is_color:
             raise DataError(
                 f"{path} has {'three channels, colours' if pixels.ndim == 3 else 'one channel, numbers'}; "
@@ -50,6 +57,7 @@ class ValueTable:
             )
         values = pixels.astype(np.int32)
         if self.is_color:
+            require_8_bits(pixels, path)
             values = values @ (65536, 256, 1)
         classes = self._table[np.minimum(values, len(self._table) - 1)]
         if (classes == _UNKNOWN).any():
@@ -87,9 +95,7 @@ def open_png_labels(
 
 def _read_numbered(table: ValueTable, values_png: Path, numbers_png: Path) -> tuple[np.ndarray, np.ndarray]:
     values, numbers = read_label_images(values_png, numbers_png)
-    if numbers.ndim == 3:
-        numbers = numbers.astype(np.int32) @ (1, 256, 65536)
-    return table.to_classes(values, values_png), numbers.astype(np.int32)
+    return table.to_classes(values, values_png), instance_numbers(numbers, numbers_png)
 
 
 def _read_components(table: ValueTable, thing_ids: tuple[int, ...], values_png: Path) -> tuple[np.ndarray, np.ndarray]:

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from itertools import zip_longest
 from typing import Any
 
-from bisenetformer_ros.data.file_search import first_of
 from bisenetformer_ros.data.sample import LabeledDataset
 from bisenetformer_ros.errors import ConfigError
 from bisenetformer_ros.evaluation.quality import QualityMeter, mean_iou_figures
@@ -14,7 +13,7 @@ from bisenetformer_ros.labels import LabelMap
 from bisenetformer_ros.metrics.latency import LatencySummary, summarize
 from bisenetformer_ros.metrics.mean_iou import MeanIoUResult
 from bisenetformer_ros.metrics.panoptic_quality import PanopticQualityResult, SegmentMatches, image_pq
-from bisenetformer_ros.numbers import without_nan
+from bisenetformer_ros.numbers import first_of, without_nan
 from bisenetformer_ros.results import STAGES, StageTimes
 from bisenetformer_ros.segmenter import Segmenter
 

@@ -12,7 +12,6 @@ from multiprocessing import get_context
 import cv2
 import numpy as np
 
-from bisenetformer_ros.data.file_search import first_of
 from bisenetformer_ros.errors import DataError, InputError
 from bisenetformer_ros.evaluation.panoptic_files import ImagePair, PanopticFiles
 from bisenetformer_ros.images.coco_panoptic import read_ids
@@ -27,6 +26,7 @@ from bisenetformer_ros.metrics.panoptic_quality import (
     segment_overlap,
     segments_without_pixels,
 )
+from bisenetformer_ros.numbers import first_of
 
 IMAGES_PER_PROCESS = 40
 """Minimum for each process; fewer do not pay for its start."""

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bisenetformer_ros.data.file_search import first_of
-from bisenetformer_ros.data.panoptic_labels import read_json
+from bisenetformer_ros.data.panoptic_labels import find_segment_faults, read_coco_json
 from bisenetformer_ros.errors import DataError
+from bisenetformer_ros.numbers import first_of
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,10 @@ def open_panoptic_files(
     Raises:
         DataError: A file is missing or malformed, or an image has no prediction.
     """
-    truth, prediction = read_json(gt_json, ("categories", "annotations")), read_json(pred_json, ("annotations",))
+    truth, prediction = (
+        read_coco_json(gt_json, ("categories", "annotations")),
+        read_coco_json(pred_json, ("annotations",)),
+    )
     gt_dir, pred_dir = gt_dir or gt_json.with_suffix(""), pred_dir or pred_json.with_suffix("")
     for folder, json_path, option in ((gt_dir, gt_json, "--gt-dir"), (pred_dir, pred_json, "--pred-dir")):
         if not folder.is_dir():
@@ -80,7 +83,7 @@ def open_panoptic_files(
             _pair(annotation, predicted[annotation["image_id"]], gt_dir, pred_dir, photos)
             for annotation in truth["annotations"]
         )
-    except (KeyError, TypeError) as error:
+    except (KeyError, TypeError, AttributeError, IndexError, ValueError, OverflowError) as error:
         raise DataError(f"{gt_json} or {pred_json}: malformed entry: {error!r}") from error
     if not pairs:
         raise DataError(f"{gt_json} has no annotations to compare with")
@@ -90,6 +93,9 @@ def open_panoptic_files(
 def _pair(
     truth: Mapping[str, Any], prediction: Mapping[str, Any], gt_dir: Path, pred_dir: Path, photos: Mapping[Any, str]
 ) -> ImagePair:
+    for whose, annotation in (("ground truth", truth), ("prediction", prediction)):
+        if faults := find_segment_faults(annotation["segments_info"]):
+            raise DataError(f"the {whose} of image {truth['image_id']} has {first_of(faults)}")
     return ImagePair(
         name=f"image {truth['image_id']} ({prediction['file_name']})",
         photo=photos.get(truth["image_id"], ""),
@@ -101,6 +107,8 @@ def _pair(
 
 
 def _category(entry: Mapping[str, Any]) -> Category:
+    if not isinstance(entry["id"], int):
+        raise TypeError(f"the category id {entry['id']!r}, expected a whole number")
     color = entry.get("color")
     return Category(
         entry["id"],

@@ -13,6 +13,9 @@ from bisenetformer_ros.images.files import read_pixels, write_image
 from bisenetformer_ros.labels import LabelMap
 from bisenetformer_ros.results import Segment, SegmentationResult
 
+MAX_ID = 2**24 - 1
+"""The largest segment id that three bytes hold."""
+
 
 def ids_to_rgb(panoptic_map: np.ndarray) -> np.ndarray:
     """Convert (H, W) segment ids below 2^24 to (H, W, 3) uint8 RGB, id = R + 256 G + 65536 B."""
@@ -37,7 +40,7 @@ def read_ids(path: Path) -> np.ndarray:
         )
     rgba = cv2.cvtColor(pixels, cv2.COLOR_BGR2RGBA if pixels.shape[2] == 3 else cv2.COLOR_BGRA2RGBA)
     ids = rgba.view("<u4")[..., 0]
-    ids &= 0xFFFFFF
+    ids &= MAX_ID
     return ids
 
 

@@ -1,21 +1,42 @@
-"""sensor_msgs/CompressedImage → RGB or label values: JPEG and PNG, as image_transport and camera drivers send them.
+"""sensor_msgs/CompressedImage → RGB or label values: JPEG, PNG and WebP, as image_transport and drivers send them.
 
 Messages may be rclpy's or those of any library with the same fields, such as one that reads bags.
 """
 
+import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 import cv2
 import numpy as np
 
-from bisenetformer_ros.images.files import JPEG_SIGNATURE, PNG_SIGNATURE, is_truncated
-from bisenetformer_ros.images.raw import ENCODINGS, MAX_PIXELS, BadFrameError, decode_image, quoted
+from bisenetformer_ros.images.files import (
+    JPEG_SIGNATURE,
+    PNG_SIGNATURE,
+    TRUNCATED,
+    is_truncated,
+    is_webp,
+    jpeg_markers,
+    label_values,
+    without_color,
+)
+from bisenetformer_ros.images.raw import (
+    ENCODINGS,
+    MAX_PIXELS,
+    BadFrameError,
+    DecodingReport,
+    check_not_depth,
+    decode_image,
+    quoted,
+    scale_to_8_bits,
+)
 
 _JPEG_FRAMES = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}
 """Markers of frame headers, which hold the size (ITU-T T.81, table B.1: SOF0 to SOF15)."""
-_JPEG_STANDALONE = {0x00, 0x01, *range(0xD0, 0xD9)}
-"""Markers without a segment (TEM, RST0 to RST7, SOI), and the stuffed byte, which is no marker."""
+_VIDEO = re.compile(r"h\.?26[45]|x26[45]|hevc|avc|av1|vp[89]|mpeg|ffmpeg", re.IGNORECASE)
+_START_CODES = b"\0\0\0\1", b"\0\0\1"
+"""What a packet of H.264 or H.265 begins with (ITU-T H.264, annex B)."""
 
 
 class CompressedImage(Protocol):
@@ -37,22 +58,33 @@ class _RawImage:
     is_bigendian: int = 0
 
 
-def decode_compressed(message: CompressedImage) -> np.ndarray:
+def decode_compressed(
+    message: CompressedImage, bit_depth: int = 16, report: DecodingReport | None = None
+) -> np.ndarray:
     """Decode a picture.
 
-    image_transport's `format` states Bayer mosaics ("bayer_rggb8; png compressed ") and the channel order
-    ("rgb8; png compressed rgb8"); the file type is read from the data. 16 bits are scaled to 8. EXIF orientation is
+    image_transport's `format` states the encoding of the camera's image ("bayer_rggb8; png compressed ") and the
+    channel order of the file ("rgb8; png compressed rgb8"); the file type is read from the data. EXIF orientation is
     ignored, since the camera's calibration belongs to the sensor.
+
+    Args:
+        message: The image.
+        bit_depth: Significant bits of 16-bit samples; see `decode_image`.
+        report: Updated with what the image shows.
 
     Returns:
         (H, W, 3) uint8 RGB.
 
     Raises:
-        BadFrameError: The data is not a JPEG or PNG, is truncated or corrupt, or the picture is too large.
+        BadFrameError: A depth image, a video packet, no JPEG, PNG or WebP, a truncated or corrupt file, or too large a
+            picture.
     """
+    _check_depth(message)
     pixels = _decode_file(message)
+    if report:
+        report.note_encoding(_stored_encoding(message.format))
     if pixels.dtype == np.uint16:
-        pixels = cv2.convertScaleAbs(pixels, alpha=255 / 65535)  # as mono16 is
+        pixels = scale_to_8_bits(pixels, bit_depth, report)
     height, width = pixels.shape[:2]
     encoding = _encoding(message.format, channels=pixels[0, 0].size)
     return decode_image(_RawImage(height, width, encoding, pixels.size // height, pixels.reshape(-1)))
@@ -64,15 +96,30 @@ def decode_compressed_values(message: CompressedImage) -> np.ndarray:
         raise BadFrameError(
             "unknown_encoding", f"format {quoted(message.format)} does not preserve label values; expected png"
         )
-    values = _decode_file(message)
+    values = without_color(label_values(bytes(message.data), _decode_file(message)))
     if values.ndim != 2:
         raise BadFrameError("unknown_encoding", f"expected a label PNG with one channel, got {values.shape[2]}")
     return values
 
 
+def _check_depth(message: CompressedImage) -> None:
+    if "compressedDepth" in message.format:
+        raise BadFrameError(
+            "unknown_encoding",
+            f"format {quoted(message.format)} is a depth image; expected colour or grey: use the camera's image topic "
+            "(image_transport's `republish` from compressedDepth to raw unpacks the depth)",
+        )
+    check_not_depth("format", message.format)
+
+
+def _stored_encoding(form: str) -> str:
+    """Return the encoding of the camera's image that image_transport states; any text from other senders."""
+    return form.partition(";")[0].strip()
+
+
 def _encoding(form: str, channels: int) -> str:
     """Return the encoding of the decoded file as a raw 8-bit image; OpenCV takes a file's colours for BGR."""
-    stored = form.partition(";")[0].strip().replace("16", "8")
+    stored = _stored_encoding(form).replace("16", "8")
     if channels == 1:
         return stored if stored.startswith("bayer_") and stored in ENCODINGS else "mono8"
     order = "rgb" if "compressed rgb" in form else "bgr"
@@ -82,17 +129,25 @@ def _encoding(form: str, channels: int) -> str:
 def _decode_file(message: CompressedImage) -> np.ndarray:
     """Decode to (H, W) or (H, W, 3 or 4), uint8 or uint16."""
     data = bytes(message.data)
-    described = f"{len(data)} bytes of format {quoted(message.format)}"
-    if not data.startswith((PNG_SIGNATURE, JPEG_SIGNATURE)):
-        raise BadFrameError("unknown_encoding", f"{described} are neither a JPEG nor a PNG")
-    width, height = _png_size(data) if data.startswith(PNG_SIGNATURE) else _jpeg_size(data)
+    described = f"an image of {len(data)} bytes and format {quoted(message.format)}"
+    size = next((size for is_format, size in _FORMATS if is_format(data)), None)
+    if size is None:
+        remedy = ""
+        if _VIDEO.search(message.format) or data.startswith(_START_CODES):
+            remedy = (
+                ": it is a packet of a video; run image_transport's `republish` from ffmpeg to raw (package "
+                "ffmpeg_image_transport) and subscribe to its output"
+            )
+        raise BadFrameError("unknown_encoding", f"{described} is neither JPEG, PNG nor WebP{remedy}")
+    width, height = size(data)
     if width * height > MAX_PIXELS:
         limit = f"expected at most {MAX_PIXELS} pixels"
-        raise BadFrameError("too_large", f"{described} claim to be {width}x{height}; {limit}")
-    usable = width * height > 0 and not is_truncated(data)
-    pixels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED) if usable else None
+        raise BadFrameError("too_large", f"{described} claims to be {width}x{height}; {limit}")
+    if is_truncated(data):
+        raise BadFrameError("damaged_file", f"{described} {TRUNCATED}")
+    pixels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED) if width * height else None
     if pixels is None:
-        raise BadFrameError("damaged_file", f"{described}: truncated or corrupt image")
+        raise BadFrameError("damaged_file", f"{described} is corrupt")
     return pixels
 
 
@@ -104,20 +159,29 @@ def _png_size(data: bytes) -> tuple[int, int]:
 
 
 def _jpeg_size(data: bytes) -> tuple[int, int]:
-    """Return (width, height) from the frame header, (0, 0) if there is none.
-
-    Bytes between segments are skipped as libjpeg skips them; otherwise it would find another header than this function.
-    """
-    position = len(JPEG_SIGNATURE)
-    while 0 <= (position := data.find(b"\xff", position)) <= len(data) - 9:
-        marker = data[position + 1]
+    """Return (width, height) from the frame header, (0, 0) if there is none."""
+    for marker, position in jpeg_markers(data):
         if marker in _JPEG_FRAMES:
-            height, width = data[position + 5 : position + 7], data[position + 7 : position + 9]
+            height, width = data[position + 3 : position + 5], data[position + 5 : position + 7]
             return int.from_bytes(width, "big"), int.from_bytes(height, "big")
-        if marker == 0xFF:  # any number of these may precede a marker
-            position += 1
-        elif marker in _JPEG_STANDALONE:
-            position += 2
-        else:
-            position += 2 + int.from_bytes(data[position + 2 : position + 4], "big")
     return 0, 0
+
+
+def _webp_size(data: bytes) -> tuple[int, int]:
+    """Return (width, height) from the first chunk, (0, 0) if it is unknown (RFC 9649)."""
+    chunk, header = data[12:16], data[20:30]
+    if chunk == b"VP8X":  # width - 1 and height - 1 with 24 bits each
+        return 1 + int.from_bytes(header[4:7], "little"), 1 + int.from_bytes(header[7:10], "little")
+    if chunk == b"VP8L":  # a signature, then width - 1 and height - 1 with 14 bits each
+        bits = int.from_bytes(header[1:5], "little")
+        return 1 + (bits & 0x3FFF), 1 + (bits >> 14 & 0x3FFF)
+    if chunk == b"VP8 ":  # a frame tag and a start code, then 14 bits of 16 each
+        return int.from_bytes(header[6:8], "little") & 0x3FFF, int.from_bytes(header[8:10], "little") & 0x3FFF
+    return 0, 0
+
+
+_FORMATS: tuple[tuple[Callable[[bytes], bool], Callable[[bytes], tuple[int, int]]], ...] = (
+    (lambda data: data.startswith(JPEG_SIGNATURE), _jpeg_size),
+    (lambda data: data.startswith(PNG_SIGNATURE), _png_size),
+    (is_webp, _webp_size),
+)

@@ -1,30 +1,34 @@
-"""Pictures on disk, one after the other: an image, a folder of images or a video."""
+"""Images one after the other: from a file, a folder, a video or a stream."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import cv2
 import numpy as np
 
 from bisenetformer_ros.errors import DataError, InputError
+from bisenetformer_ros.file_names import utf8_path
+from bisenetformer_ros.images.file_types import IMAGE_SUFFIXES, is_address, is_image, label_images_among
 from bisenetformer_ros.images.files import read_rgb
-
-IMAGE_SUFFIXES = (".bmp", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff", ".webp")
+from bisenetformer_ros.numbers import counted, first_of
 
 
 @dataclass(frozen=True)
 class SourceFrame:
-    """A picture that is decoded on demand.
+    """An image that is decoded on demand.
 
     Attributes:
         name: File name without suffix; frames of a video have their number appended.
         read: Returns (H, W, 3) uint8 RGB; raises InputError, which names the file.
+        path: The image file; None for a frame of a video.
     """
 
     name: str
     read: Callable[[], np.ndarray]
+    path: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -33,44 +37,78 @@ class FrameSource:
 
     Attributes:
         num_frames: None if the video does not say.
+        frames: The frames.
+        skipped: What else is in the folder, as in "1 label image (a.png) and 2 others (b.txt, c/)", or "".
     """
 
     num_frames: int | None
     frames: Iterator[SourceFrame]
+    skipped: str = ""
 
 
-def open_source(path: str | Path) -> FrameSource:
-    """Open an image, a folder of images, a pattern of names in a folder (`DIR/left_*.jpg`), or a video.
+def open_source(source: str | Path) -> FrameSource:
+    """Open an image, a folder of images, a pattern of names in a folder (`DIR/left_*.jpg`), a video, or the address of
+    a stream (`rtsp://camera/stream`, `http://host/drive.mp4`) that OpenCV can play.
 
     A PNG beside a JPEG of the same name is its label image, as in CamVid's folders, and is skipped.
 
     Raises:
-        InputError: The path does not exist, or no images match. Unreadable files raise it later, from
-            `SourceFrame.read`.
+        InputError: The path does not exist, no images match, or the stream cannot be opened. Unreadable files raise it
+            later, from `SourceFrame.read`.
     """
-    path = Path(path).expanduser()
+    if is_address(str(source)):
+        return _open_stream(str(source))
+    path = Path(source).expanduser()
     if path.is_dir() or ("*" in path.name and not path.exists()):
-        images = _find_images(path, "*") if path.is_dir() else _find_images(path.parent, path.name)
+        images, skipped = scan_folder(path)
         if not images:
-            raise InputError(f"{path}: no images there; expected files ending in {', '.join(IMAGE_SUFFIXES)}")
-        return FrameSource(len(images), map(_image_frame, images))
+            found = f", only {skipped}" if skipped else ""
+            raise InputError(f"{path}: no images there{found}; expected files ending in {', '.join(IMAGE_SUFFIXES)}")
+        return FrameSource(len(images), map(_image_frame, images), skipped)
     if not path.is_file():
         raise InputError(f"{path}: no such file or folder; expected an image, a folder of images or a video")
-    if path.suffix.lower() in IMAGE_SUFFIXES:
+    if is_image(path):
         return FrameSource(1, map(_image_frame, [path]))
-    video = cv2.VideoCapture(str(path))
+    with utf8_path(path) as name:
+        video = cv2.VideoCapture(name)
     num_frames = int(video.get(cv2.CAP_PROP_FRAME_COUNT))
-    return FrameSource(num_frames if num_frames > 0 else None, _video_frames(path, video))
+    refusal = f"{path} cannot be read: it is corrupt, or neither an image nor a video"
+    return FrameSource(num_frames if num_frames > 0 else None, _video_frames(path.stem, video, refusal))
 
 
-def _find_images(folder: Path, pattern: str) -> list[Path]:
-    images = [file for file in folder.glob(pattern) if file.suffix.lower() in IMAGE_SUFFIXES and file.is_file()]
-    photographs = {file.stem for file in images if file.suffix.lower() in (".jpg", ".jpeg")}
-    return sorted(file for file in images if file.suffix.lower() != ".png" or file.stem not in photographs)
+def scan_folder(path: Path) -> tuple[list[Path], str]:
+    """List the images of a folder, or of a pattern of names in it.
+
+    Returns:
+        The images, sorted, and `FrameSource.skipped`.
+    """
+    if path.is_file():
+        return [path], ""
+    entries = sorted(path.glob("*") if path.is_dir() else path.parent.glob(path.name))
+    images = {entry for entry in entries if is_image(entry) and entry.is_file()}
+    labels = label_images_among(images)
+    others = [f"{entry.name}{'/' * entry.is_dir()}" for entry in entries if entry not in images]
+    kinds = (("label image", sorted(label.name for label in labels)), ("other", others))
+    skipped = [f"{counted(len(names), kind)} ({first_of(names)})" for kind, names in kinds if names]
+    return sorted(images - labels), " and ".join(skipped)
+
+
+def _open_stream(address: str) -> FrameSource:
+    video = cv2.VideoCapture(address)
+    refusal = (
+        f"{address} cannot be opened: it is unreachable, or OpenCV was built without FFmpeg and GStreamer; expected "
+        "the address of a video"
+    )
+    if not video.isOpened():
+        raise InputError(refusal)
+    num_frames = int(video.get(cv2.CAP_PROP_FRAME_COUNT))
+    parts = urlsplit(address)
+    name = Path(parts.path).stem or parts.hostname or "stream"
+    return FrameSource(num_frames if num_frames > 0 else None, _video_frames(name, video, refusal))
 
 
 def _image_frame(path: Path) -> SourceFrame:
-    return SourceFrame(path.stem, partial(_read_image, path))
+    return SourceFrame(path.stem, partial(_read_image, path), path)
 
 
 def _read_image(path: Path) -> np.ndarray:
@@ -80,18 +118,18 @@ def _read_image(path: Path) -> np.ndarray:
         raise InputError(str(error)) from error
 
 
-def _video_frames(path: Path, video: cv2.VideoCapture) -> Iterator[SourceFrame]:
+def _video_frames(name: str, video: cv2.VideoCapture, refusal: str) -> Iterator[SourceFrame]:
     number = 0
     while True:
         decoded, bgr = video.read()
         if not decoded:
             break
-        yield SourceFrame(f"{path.stem}_{number:06d}", partial(cv2.cvtColor, bgr, cv2.COLOR_BGR2RGB))
+        yield SourceFrame(f"{name}_{number:06d}", partial(cv2.cvtColor, bgr, cv2.COLOR_BGR2RGB))
         number += 1
     video.release()
     if number == 0:
-        yield SourceFrame(path.stem, partial(_refuse_video, path))
+        yield SourceFrame(name, partial(_refuse_video, refusal))
 
 
-def _refuse_video(path: Path) -> np.ndarray:
-    raise InputError(f"{path} cannot be read: it is corrupt, or neither an image nor a video")
+def _refuse_video(refusal: str) -> np.ndarray:
+    raise InputError(refusal)

@@ -12,10 +12,12 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import load, save_file
+from safetensors.torch import load, save
 from torch import Tensor
 
+from bisenetformer_ros.atomic_write import write_atomically
 from bisenetformer_ros.errors import ConfigError, ModelError
+from bisenetformer_ros.file_names import printable, utf8_path
 from bisenetformer_ros.labels import LabelMap
 from bisenetformer_ros.metadata import ModelMetadata
 from bisenetformer_ros.model.authors import from_authors, is_authors_checkpoint
@@ -30,7 +32,7 @@ _NOT_WEIGHTS = ("num_batches_tracked", "pixel_mean", "pixel_std")
 def save_model(
     path: str | Path, model: BiSeNetFormer, metadata: ModelMetadata, dtype: torch.dtype = torch.float32
 ) -> None:
-    """Write a safetensors file with parameters in `dtype` and the metadata in its header.
+    """Replace a safetensors file in one step: parameters in `dtype`, and the metadata in its header.
 
     Statistics of batch normalizations stay in float32.
 
@@ -46,7 +48,7 @@ def save_model(
         name: tensor.to(dtype if name in parameters else torch.float32).contiguous()
         for name, tensor in _weights(model.state_dict()).items()
     }
-    save_file(tensors, str(path), metadata.to_strings())
+    write_atomically(Path(path), save(tensors, metadata.to_strings()))  # save_file gives it mode 0600
 
 
 def load_model(path: str | Path) -> BiSeNetFormer:
@@ -73,7 +75,7 @@ def load_checkpoint(path: str | Path) -> tuple[BiSeNetFormer, ModelMetadata]:
     path = Path(path).expanduser()
     if not path.is_file():
         raise ModelError(f"no weights file at {path}")
-    if path.suffix == ".safetensors":
+    if path.suffix.lower() == ".safetensors":
         metadata, tensors = read_metadata(path), _read_safetensors(path)
     else:
         tensors = read_pth(path)
@@ -89,7 +91,7 @@ def load_checkpoint(path: str | Path) -> tuple[BiSeNetFormer, ModelMetadata]:
 def read_metadata(path: str | Path) -> ModelMetadata:
     """Read the header of our safetensors, without the weights. Raises ModelError."""
     try:
-        with safe_open(str(path), framework="pt") as file, naming(path):
+        with utf8_path(Path(path)) as name, safe_open(name, framework="pt") as file, naming(path):
             return ModelMetadata.from_strings(file.metadata() or {})
     except (SafetensorError, OSError) as error:
         raise ModelError(f"{path}: corrupt, or not a safetensors file ({error})") from error
@@ -197,7 +199,7 @@ def _authors_metadata(path: Path, architecture: dict[str, Any]) -> ModelMetadata
     shipped = {150: "ade20k150", 19: "cityscapes19"}
     labels = LabelMap.load(shipped[num_classes]) if num_classes in shipped else LabelMap.anonymous(num_classes)
     return ModelMetadata(
-        name=path.stem,
+        name=printable(path.stem),
         architecture=architecture,
         labels=labels,
         input_size=640 if num_classes == 150 else None,

@@ -31,7 +31,7 @@ def initialize(model: BiSeNetFormer, path: str | Path, labels: LabelMap) -> str:
     path = Path(path).expanduser()
     if not path.is_file():
         raise ModelError(f"no weights file at {path}")
-    if path.suffix != ".safetensors" and is_backbone_checkpoint(tensors := read_pth(path)):
+    if path.suffix.lower() != ".safetensors" and is_backbone_checkpoint(tensors := read_pth(path)):
         with naming(path):
             tensors = backbone_tensors(tensors)
         load_tensors(model.backbone, tensors, path)

@@ -8,7 +8,9 @@ import numpy as np
 
 from bisenetformer_ros.data.sample import connected_instances
 from bisenetformer_ros.errors import DataError, InputError
-from bisenetformer_ros.images.files import read_label_images
+from bisenetformer_ros.images.file_types import find_label_image, has_label_images, is_address, label_images_among
+from bisenetformer_ros.images.files import instance_numbers, read_label_images, without_color
+from bisenetformer_ros.images.sources import scan_folder
 from bisenetformer_ros.labels import LabelMap
 from bisenetformer_ros.numbers import counted
 from bisenetformer_ros.results import UNLABELED
@@ -25,7 +27,7 @@ class LabelFolder:
 
     Attributes:
         labels: Folder with NAME.png for frame NAME.
-        instances: Folder with 16-bit NAME.png, 0 on stuff, or None.
+        instances: Folder with NAME.png of instance numbers, 0 on stuff, or None.
         class_names: Meaning of the ids, or None if they are the model's own.
     """
 
@@ -44,18 +46,21 @@ class LabelFolder:
         Raises:
             DataError: A file is damaged or not a label image.
         """
-        paths = [folder / f"{name}.png" for folder in (self.labels, self.instances) if folder is not None]
-        if not paths[0].is_file():
+        label_image = find_label_image(self.labels, name)
+        if label_image is None:
             return None
-        label_map, *instance_maps = read_label_images(*paths)
-        if label_map.ndim != 2 or label_map.dtype != np.uint8:
+        paths = [label_image, *([self.instances / f"{name}.png"] if self.instances is not None else [])]
+        values, *instances = read_label_images(*paths)
+        values = without_color(values)
+        if values.ndim != 2:
             raise DataError(
-                f"label image {paths[0]} has {label_map.dtype} pixels of shape {label_map.shape}, expected an 8-bit "
-                "image with one channel that holds the model's class ids; other values are ignored (as in CamVid's "
-                "label images)"
+                f"label image {paths[0]} has colours, expected one channel that holds the model's class ids; other "
+                "values are ignored (as in CamVid's label images)"
             )
-        label_map = np.where(label_map < len(labels), label_map, np.uint8(UNLABELED))
-        return label_map, instance_maps[0] if instance_maps else connected_instances(label_map, labels.thing_ids)
+        label_map = np.where(values < len(labels), values, UNLABELED).astype(np.uint8)
+        if instances:
+            return label_map, instance_numbers(instances[0], paths[1])
+        return label_map, connected_instances(label_map, labels.thing_ids)
 
 
 @dataclass(frozen=True)
@@ -63,7 +68,7 @@ class Footage:
     """What to play.
 
     Attributes:
-        path: An image, folder or video for `open_source`.
+        path: What `open_source` reads.
         truth: None without labels.
         description: Text for reports.
     """
@@ -104,18 +109,19 @@ def find_footage(source: str, labels: Path | None) -> Footage:
     """Describe the user's own source.
 
     Args:
-        source: An image, folder, pattern or video.
+        source: What `open_source` reads.
         labels: Folder with label images NAME.png. None looks for NAME.png beside NAME.jpg.
 
     Raises:
         InputError: `labels` contains no PNGs.
     """
     if labels is not None:
-        if not any(labels.glob("*.png")):
+        if not has_label_images(labels):
             raise InputError(f"expected a folder with label images NAME.png in '{labels}', found none")
         return Footage(source, LabelFolder(labels), f"{source}, labels from {labels}")
     path = Path(source).expanduser()
-    folder, pattern = (path, "*.jp*g") if path.is_dir() else (path.parent, path.name)
-    if any(image.suffix != ".png" and image.with_suffix(".png").is_file() for image in folder.glob(pattern)):
+    folder = path if path.is_dir() else path.parent
+    images = [] if is_address(source) else scan_folder(path)[0]
+    if any(label_images_among([image, label]) for image in images if (label := find_label_image(folder, image.stem))):
         return Footage(source, LabelFolder(folder), f"{source}, labels beside the images")
     return Footage(source, None, f"{source}, no labels")

@@ -7,6 +7,7 @@ from html import escape
 import cv2
 import numpy as np
 
+from bisenetformer_ros.file_names import printable
 from bisenetformer_ros.images.files import encode_image
 from bisenetformer_ros.reports.style import CSS
 
@@ -24,7 +25,8 @@ def page(title: str, lead: str, blocks: Iterable[Html]) -> str:
     head = '<meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">'
     head += _tag("title", title)
     body = f'<main>{_tag("h1", title)}<p class="lead">{escape(lead)}</p>{"".join(blocks)}</main>'
-    return f'<!DOCTYPE html>\n<html lang="en"><head>{head}<style>{CSS}</style></head>\n<body>{body}</body></html>\n'
+    html = f'<!DOCTYPE html>\n<html lang="en"><head>{head}<style>{CSS}</style></head>\n<body>{body}</body></html>\n'
+    return printable(html)  # file names may not be UTF-8
 
 
 def card(title: str, *content: Html, note: str = "") -> Html:

@@ -10,21 +10,21 @@ from typing import Any
 import numpy as np
 from sensor_msgs.msg import Image
 
-from bisenetformer_ros.images.raw import check_message, decode_image
+from bisenetformer_ros.images.raw import DecodingReport, check_message, decode_image
 
-# Encoding → bytes per pixel; rgb8 needs no conversion.
-_PIXEL_BYTES = {"bgr8": 3, "rgba8": 4, "bgra8": 4, "mono8": 1, "mono16": 2, "yuv422": 2, "yuv422_yuy2": 2}
+# Encoding → bytes per pixel; rgb8 needs no conversion, and cv_bridge knows no bit depth of 16-bit samples.
+_PIXEL_BYTES = {"bgr8": 3, "rgba8": 4, "bgra8": 4, "mono8": 1, "yuv422": 2, "yuv422_yuy2": 2}
 _PIXEL_BYTES |= {f"bayer_{pattern}8": 1 for pattern in ("rggb", "bggr", "gbrg", "grbg")}
 _BIG_ENDIAN = sys.byteorder == "big"
 
 
-def decode(message: Image) -> np.ndarray:
+def decode(message: Image, bit_depth: int = 16, report: DecodingReport | None = None) -> np.ndarray:
     """Decode like `decode_image`, with cv_bridge where its result is the same."""
     bridge, encodings, _ = open_bridge()
     pixel_bytes = _PIXEL_BYTES[message.encoding] if message.encoding in encodings else 0
     is_plain = message.step == message.width * pixel_bytes and bool(message.is_bigendian) == _BIG_ENDIAN
     if not pixel_bytes or not is_plain or message.width % 2 or min(message.width, message.height) < 3:
-        return decode_image(message)  # layouts that cv_bridge decodes differently or not at all
+        return decode_image(message, bit_depth, report)  # layouts that cv_bridge decodes differently or not at all
     check_message(message)
     return bridge.imgmsg_to_cv2(message, "rgb8")
 

@@ -9,6 +9,7 @@ from torch.utils.data import DataLoader
 
 from bisenetformer_ros.data.sample import LabeledDataset
 from bisenetformer_ros.errors import BiSeNetFormerError, ConfigError
+from bisenetformer_ros.inference.engines.denormals import flush_denormals
 from bisenetformer_ros.model.bisenetformer import BiSeNetFormer
 from bisenetformer_ros.training.config import TrainingConfig
 from bisenetformer_ros.training.distributed import World, gather, largest, wait_for_all
@@ -92,6 +93,8 @@ class Trainer:
             RunStateError: The disk is full.
             DataError: A file of a data set is corrupt.
         """
+        if self.world.device.type == "cpu":
+            flush_denormals()
         with deferred_signals() as signals:
             self._validate_if_due(observers)  # skipped when the run was stopped
             waiting_since = perf_counter()

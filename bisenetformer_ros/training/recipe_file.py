@@ -4,10 +4,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import yaml
-
 from bisenetformer_ros.errors import ConfigError
 from bisenetformer_ros.resources import config_file
+from bisenetformer_ros.text_files import read_yaml
 
 
 class RecipeEntry(NamedTuple):
@@ -59,10 +58,7 @@ def _find_base(base: Any, path: Path) -> Path:
 
 
 def _read_mapping(path: Path) -> dict[str, Any]:
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path}: not valid YAML: {error}") from error
+    content = read_yaml(path)
     if not isinstance(content, Mapping):
         raise ConfigError(f"{path}: expected a mapping of settings, got {type(content).__name__}")
     return dict(content)

@@ -1,6 +1,5 @@
 """Weights files of a run."""
 
-import os
 import subprocess
 from collections.abc import Mapping
 from pathlib import Path
@@ -37,9 +36,7 @@ class WeightsWriter:
         metadata = ModelMetadata(
             self.config.name, architecture, self.labels, self.config.input_size, provenance=provenance
         )
-        unfinished = path.with_name(f"{path.name}.unfinished")
-        save_model(unfinished, model, metadata, torch.float16)
-        os.replace(unfinished, path)
+        save_model(path, model, metadata, torch.float16)
 
 
 def _commit() -> str:

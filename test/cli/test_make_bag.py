@@ -4,6 +4,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+import PIL.Image
 import pytest
 
 from bisenetformer_ros.bags.images import LABEL_DECODERS, bag_images
@@ -85,6 +86,15 @@ def test_invalid_sources_are_rejected(tmp_path, capsys, arguments, problem) -> N
     assert main(["make-bag", arguments[0], str(tmp_path / "bag"), *arguments[1:]]) == 2
     assert problem in capsys.readouterr().err
     assert not (tmp_path / "bag").exists()
+
+
+def test_an_image_that_exif_turns_is_named(folder, tmp_path, capsys) -> None:
+    exif = PIL.Image.Exif()
+    exif[0x0112] = 8
+    with PIL.Image.open(folder / "a.jpg") as image:
+        image.save(folder / "a.jpg", exif=exif.tobytes())
+    assert main(["make-bag", str(folder), str(tmp_path / "bag")]) == 2
+    assert "expected the same size; the image is turned by its EXIF orientation 8: turn" in capsys.readouterr().err
 
 
 def test_a_label_image_of_another_size_is_refused(folder, tmp_path, capsys) -> None:

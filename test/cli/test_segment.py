@@ -79,6 +79,16 @@ def test_a_video_and_an_image_in_one_run(pictures: Path, tmp_path: Path, random_
     assert cv2.imread(str(out / "drive_000001_overlay.png")).shape == (32, 48, 3)
 
 
+def test_what_a_folder_contains_besides_is_reported(
+    pictures: Path, tmp_path: Path, random_weights: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (pictures / "b.png").unlink()
+    (pictures / "c.JPG").write_bytes(cv2.imencode(".jpg", np.zeros((*SIZE, 3), np.uint8))[1].tobytes())
+    (pictures / "notes.txt").touch()
+    assert segment(pictures, out=tmp_path / "out", model=random_weights, options=("--task", "semantic")) == 0
+    assert f"skipped in {pictures}: 1 label image (c.png) and 1 other (notes.txt)\n" in capsys.readouterr().out
+
+
 def test_images_of_the_same_name_do_not_overwrite_each_other(
     pictures: Path, tmp_path: Path, random_weights: Path
 ) -> None:

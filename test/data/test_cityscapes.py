@@ -223,7 +223,8 @@ def other_class(ids: np.ndarray) -> np.ndarray:
     [
         (LABELS, np.full((64, 128), 34, np.uint8), "labelIds.png .* has the values 34 .8192 pixels"),
         (LABELS, class_ids(street())[:60], "instanceIds.png is 128x64, .*labelIds.png is 128x60"),
-        (LABELS, np.zeros((64, 128, 3), np.uint8), "labelIds.png has three channels"),
+        (LABELS, np.full((64, 128, 3), (1, 2, 3), np.uint8), "labelIds.png has three channels"),
+        (INSTANCES, np.full((64, 128, 3), (1, 2, 3), np.uint8), "8192 pixels different classes"),
         (INSTANCES, other_class(street()), r"instanceIds.png and .* 4 pixels different classes.*24000 and 26"),
     ],
 )

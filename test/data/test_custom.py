@@ -151,9 +151,12 @@ def test_the_coco_panoptic_format(root: Path, write_images: Callable) -> None:
     named = open_dataset(write(root, PANOPTIC), splits=["val"])
     assert [label.name for label in named.labels] == ["wolf", "grass"]
     assert named.labels.name == "yard"
+    assert LabelMap.load(root / "yard.yaml") == named.labels, "a recipe takes the label map from the same file"
+    (root / "recipe.yaml").write_text("labels: yard.yaml", encoding="utf-8")
+    assert LabelMap.load(root / "recipe.yaml") == named.labels
     train = {**content, "categories": content["categories"][:1], "images": [], "annotations": []}
     (root / "train.json").write_text(json.dumps(train), encoding="utf-8")
-    with pytest.raises(DataError, match="the splits have different categories"):
+    with pytest.raises(DataError, match=r"the splits have different categories \(1 is missing, not grass \(stuff\)\)"):
         open_dataset(write(root, PANOPTIC), splits=["train", "val"])
     with pytest.raises(ConfigError, match="not in the label map yard: 2 wolf"):
         open_dataset(write(root, {**PANOPTIC, "labels": [GRASS, DOG]}), splits=["val"])
@@ -190,6 +193,8 @@ def without(key: str, content: dict[str, Any] = YARD) -> dict[str, Any]:
         ({**YARD, "values": {"#00000": "dog"}}, ["values: expected {7: road, 0: ignore}, or colours"]),
         ({**YARD, "values": {1: "cat", 2: "dog"}}, ["values contains cat; expected ignore, grass, dog"]),
         ({**PANOPTIC, "values": {1: "dog"}}, ["values requires labels"]),
+        ({**YARD, "root": 7}, ["root is 7, expected a path"]),
+        ({**YARD, "images": "images\0/{name}.jpg"}, ["contains a NUL character"]),
         ({**YARD, "labels": {"grass": 0}}, ["labels: expected a list of labels, a file or the name of a shipped"]),
         ({**YARD, "labels": "lawns"}, ["label map 'lawns' is neither a file nor one of the shipped"]),
     ],

@@ -157,6 +157,21 @@ def change(path: list[Any], value: Any) -> dict[str, Any]:
         (change(["annotations", 0, "file_name"], "x.png"), "lists 1 missing file, 1 in .*pngs: .*x.png"),
         (change(["images", 0, "file_name"], "by day/b.jpg"), r"1 in .*by day \(no such folder\): .*by day/b.jpg"),
         (change(["annotations", 1, "segments_info", 0, "category_id"], 8), "two.png: .* unknown category ids 8"),
+        *(
+            (
+                change(["annotations", 1, "segments_info", 0, "id"], number),
+                f"two.png: .*set.json gives it the segment id {number!r}, expected a whole number of 0 to 16777215",
+            )
+            for number in (-1, 2**24, 10**400, "7", 7.5, 7.0, True, None)
+        ),
+        (
+            change(["annotations", 1, "segments_info", 0, "category_id"], [1]),
+            r"two.png: .*the category id \[1\], expected a whole number",
+        ),
+        (
+            change(["annotations", 1, "segments_info", 0, "area"], "many"),
+            "two.png: .*the area 'many', expected a number",
+        ),
     ],
 )
 def test_contradictions_are_reported(root: Path, changed: dict[str, Any], problem: str) -> None:
@@ -174,6 +189,8 @@ def test_contradictions_are_reported(root: Path, changed: dict[str, Any], proble
         ({"images": [], "annotations": []}, " is not in the COCO panoptic format: it has no list categories$"),
         (change(["annotations", 0], {"image_id": 4}), ": invalid entry .*KeyError.*file_name"),
         (change(["images", 0], "b.jpg"), ": invalid entry .*; expected the COCO panoptic format"),
+        (change(["images", 0, "file_name"], ""), ": invalid entry .*; expected the COCO panoptic format"),
+        (change(["annotations", 1, "segments_info", 0], 7), ": invalid entry .*; expected the COCO panoptic format"),
     ],
 )
 def test_other_json_files_are_rejected(root: Path, changed: object, message: str) -> None:

@@ -148,7 +148,7 @@ def test_unusable_images_are_counted_by_reason_and_the_others_are_evaluated(tmp_
     assert evaluation.dropped == {"bad_input.unknown_encoding": 1, "bad_input.zero_size": 1}
     assert [name for name, _ in results] == [f"drive_{number:06d}" for number in (0, 2, 4, 5)]
     np.testing.assert_array_equal(results[1][1].label_map, semantic(frames[2][0]).label_map)
-    assert "'32FC1' is not supported" in evaluation.frames[1].reason
+    assert "'32FC1' is a depth image" in evaluation.frames[1].reason
     assert evaluation.consistency.num_pairs == 1  # 4 and 5; between all others one is missing
     assert evaluation.to_dict()["per_frame"][3]["dropped"] == "bad_input.zero_size"
 

@@ -62,11 +62,27 @@ def test_malformed_files_are_rejected(tmp_path: Path, truth: Path) -> None:
     change(prediction, "annotations", [{"image_id": 11}])
     with pytest.raises(DataError, match=r"no prediction for 2 images|KeyError\('file_name'\)"):
         open_panoptic_files(truth, prediction)
+    change(truth, "categories", [{"id": [1], "name": "road", "isthing": 0}])
+    with pytest.raises(DataError, match=r"malformed entry: .*the category id \[1\], expected a whole number"):
+        open_panoptic_files(truth, prediction)
     prediction.write_text("[1")
     with pytest.raises(DataError, match=r"pred\.json cannot be read: "):
         open_panoptic_files(truth, prediction)
     prediction.write_text("[]")
     with pytest.raises(DataError, match=r"pred\.json is not in the COCO panoptic format: it has no list annotations"):
+        open_panoptic_files(truth, prediction)
+
+
+@pytest.mark.parametrize("number", [-1, 2**24, "7", 7.5, True])
+@pytest.mark.parametrize("whose", ["ground truth", "prediction"])
+def test_ids_that_no_png_holds_are_rejected(tmp_path: Path, truth: Path, whose: str, number: object) -> None:
+    prediction = write(tmp_path, "pred", [PICTURE] * 3)
+    file = truth if whose == "ground truth" else prediction
+    annotations = annotations_of(file)
+    annotations[1]["segments_info"][0]["id"] = number
+    change(file, "annotations", annotations)
+    message = f"the {whose} of image 12 has the segment id {number!r}, expected a whole number of 0 to 16777215"
+    with pytest.raises(DataError, match=message):
         open_panoptic_files(truth, prediction)
 
 

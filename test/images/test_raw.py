@@ -13,6 +13,7 @@ from bisenetformer_ros.errors import InputError
 from bisenetformer_ros.images.raw import (
     ENCODINGS,
     BadFrameError,
+    DecodingReport,
     decode_image,
     decode_values,
 )
@@ -83,6 +84,64 @@ def test_mono16_is_scaled_to_eight_bits_in_both_byte_orders(big_endian, padding)
     assert decode_image(message).shape == (2, 6, 3)
 
 
+@pytest.mark.parametrize("big_endian", [False, True])
+@pytest.mark.parametrize("padding", [0, 1, 2])
+@pytest.mark.parametrize(
+    ("encoding", "order"), [("rgb16", "RGB"), ("bgr16", "BGR"), ("rgba16", "RGBA"), ("bgra16", "BGRA")]
+)
+def test_colours_of_16_bits_with_row_padding(encoding, order, padding, big_endian):
+    with_alpha = np.dstack([PICTURE, np.full((2, 3), 9)])[..., ["RGBA".index(letter) for letter in order]]
+    rows = (with_alpha * 257).astype(">u2" if big_endian else "<u2", order="C")
+    rows = rows.view(np.uint8).reshape(2, -1)
+    message = image(encoding, rows, width=3, height=2, padding=padding, big_endian=big_endian)
+    np.testing.assert_array_equal(decode_image(message), PICTURE)
+
+
+@pytest.mark.parametrize(
+    ("bit_depth", "values", "expected"),
+    [
+        # 1023 / 255 = 4.012, 4095 / 255 = 16.06, 16383 / 255 = 64.25: half of it rounds to 0, one more to 1.
+        (10, [0, 2, 3, 512, 1023, 1024, 65535], [0, 0, 1, 128, 255, 255, 255]),
+        (12, [0, 8, 9, 2048, 4095, 4096, 65535], [0, 0, 1, 128, 255, 255, 255]),
+        (14, [0, 32, 33, 8192, 16383, 16384, 65535], [0, 0, 1, 128, 255, 255, 255]),
+        (16, [0, 128, 129, 32768, 65535], [0, 0, 1, 128, 255]),
+    ],
+)
+def test_bit_depth_is_scaled_to_eight_bits(bit_depth, values, expected):
+    rows = np.array([values], "<u2").view(np.uint8)
+    message = image("mono16", rows, width=len(values), height=1)
+    assert decode_image(message, bit_depth)[0, :, 1].tolist() == expected
+
+
+def test_bit_depth_has_no_effect_on_8_bits():
+    message = image("bgr8", PICTURE[..., ::-1].reshape(2, -1), width=3, height=2)
+    np.testing.assert_array_equal(decode_image(message, bit_depth=10), PICTURE)
+
+
+@pytest.mark.parametrize(("encoding", "assumed"), [("8UC1", "mono8"), ("8UC3", "bgr8"), ("8UC4", "bgra8")])
+def test_encodings_without_colours_are_assumed_and_reported(encoding, assumed):
+    channels = int(encoding[-1])
+    rows = np.dstack([PICTURE[..., ::-1], np.full((2, 3), 9)])[..., :channels].reshape(2, -1)
+    report = DecodingReport()
+    decoded = decode_image(image(encoding, rows, width=3, height=2, padding=2), report=report)
+    expected = np.repeat(PICTURE[..., 2:], 3, axis=2) if channels == 1 else PICTURE
+    np.testing.assert_array_equal(decoded, expected, err_msg=assumed)
+    assert report.assumed == {encoding}
+    decode_image(image("rgb8", PICTURE.reshape(2, -1), width=3, height=2), report=report)
+    assert report.assumed == {encoding}
+    assert report.fitting_bit_depth is None
+
+
+def test_report_of_the_bits_in_use():
+    report = DecodingReport()
+    for values, used, fitting in [([0, 0], 0, None), ([3, 500], 9, 10), ([4095, 7], 12, 12), ([0, 1], 12, 12)]:
+        decode_image(image("mono16", np.array([values], "<u2").view(np.uint8), width=2, height=1), report=report)
+        assert (report.used_bits, report.fitting_bit_depth) == (used, fitting)
+    bayer = np.full((4, 4), 0x8000, ">u2").view(np.uint8)
+    decode_image(image("bayer_rggb16", bayer, width=4, height=4, big_endian=True), report=report)
+    assert (report.used_bits, report.fitting_bit_depth) == (16, 16)
+
+
 @pytest.mark.parametrize(
     ("encoding", "order"), [("yuv422", "UYVY"), ("uyvy", "UYVY"), ("yuv422_yuy2", "YUYV"), ("yuyv", "YUYV")]
 )
@@ -141,6 +200,54 @@ def test_odd_nv12_repeats_missing_chroma(rows, step, pairs):
     np.testing.assert_allclose(decoded, expected, atol=1.5, err_msg=pairs)
 
 
+@pytest.mark.parametrize("padding", [0, 4])
+@pytest.mark.parametrize("size", [(2, 4), (3, 5), (1, 1)])
+def test_nv24_has_chroma_of_its_own_for_every_pixel(size, padding):
+    height, width = size
+    y, u, v = np.random.default_rng(1).integers(60, 196, (3, height, width))
+    step = width + padding
+    lines = np.full((3 * height, step), 0xAB)
+    lines[:height, :width] = y
+    lines[height:] = np.pad(np.dstack([u, v]).reshape(height, -1), ((0, 0), (0, 2 * padding))).reshape(-1, step)
+    expected = [[yuv_to_rgb(y[r, c], u[r, c], v[r, c]) for c in range(width)] for r in range(height)]
+    decoded = decode_image(image("nv24", lines[:, :step], width=width, height=height))
+    assert decoded.flags.c_contiguous
+    np.testing.assert_allclose(decoded, expected, atol=1.5)
+
+
+@pytest.mark.parametrize(("step", "chroma_step"), [(4, 2), (6, 3), (5, 3), (5, 2)])
+def test_i420_has_a_plane_per_channel(step, chroma_step):
+    luma = np.array([[50, 60, 70, 80], [90, 100, 110, 120]])
+    u, v = [90, 160], [190, 70]  # of the left and of the right half
+    planes = [np.pad(luma, ((0, 0), (0, step - 4))), *(np.pad(plane, (0, chroma_step - 2)) for plane in (u, v))]
+    data = np.concatenate([plane.ravel() for plane in planes]).astype(np.uint8).tobytes()
+    message = Image(height=2, width=4, encoding="i420", step=step, data=data)
+    expected = [[yuv_to_rgb(luma[y, x], u[x // 2], v[x // 2]) for x in range(4)] for y in range(2)]
+    np.testing.assert_allclose(decode_image(message), expected, atol=1.5)
+
+
+@pytest.mark.parametrize(("rows", "columns"), [(2, 2), (1, 2), (2, 1), (1, 1)])
+def test_odd_i420_repeats_missing_chroma(rows, columns):
+    luma = [[50, 60, 70], [80, 90, 100], [110, 120, 130]]
+    data = bytes(np.ravel(luma).tolist() + [90] * rows * columns + [190] * rows * columns)
+    message = Image(height=3, width=3, encoding="i420", step=3, data=data)
+    expected = [[yuv_to_rgb(luma[y][x], 90, 190) for x in range(3)] for y in range(3)]
+    np.testing.assert_allclose(decode_image(message), expected, atol=1.5)
+
+
+@pytest.mark.parametrize("bit_depth", [12, 16])
+@pytest.mark.parametrize("big_endian", [False, True])
+@pytest.mark.parametrize("padding", [0, 3])
+@pytest.mark.parametrize("pattern", ["rggb", "bggr", "gbrg", "grbg"])
+def test_bayer_mosaic_of_16_bits(pattern, padding, big_endian, bit_depth):
+    colour = {"r": 204, "g": 102, "b": 51}  # 4, 2 and 1 fifths of 255, and of the other ranges
+    tile = np.array([[colour[letter] for letter in pattern[:2]], [colour[letter] for letter in pattern[2:]]])
+    values = np.tile(tile, (4, 4))[:5, :7] / 255 * (2**bit_depth - 1)
+    rows = values.round().astype(">u2" if big_endian else "<u2").view(np.uint8)
+    message = image(f"bayer_{pattern}16", rows, width=7, height=5, padding=padding, big_endian=big_endian)
+    np.testing.assert_array_equal(decode_image(message, bit_depth), np.broadcast_to([204, 102, 51], (5, 7, 3)))
+
+
 @pytest.mark.parametrize("size", [(6, 8), (5, 7)])
 @pytest.mark.parametrize("pattern", ["rggb", "bggr", "gbrg", "grbg"])
 @pytest.mark.parametrize("padding", [0, 3])
@@ -156,6 +263,8 @@ def test_bayer_mosaic_of_one_colour(pattern, size, padding):
 BAD = {
     "unknown_encoding": [
         Image(height=1, width=1, encoding="32FC1", step=4, data=bytes(4)),
+        Image(height=1, width=1, encoding="16UC1", step=2, data=bytes(2)),
+        Image(height=1, width=1, encoding="32FC3", step=12, data=bytes(12)),
         Image(height=1, width=1, encoding="", step=3, data=bytes(3)),
         Image(height=1, width=1, encoding="RGB8", step=3, data=bytes(3)),
     ],
@@ -168,16 +277,23 @@ BAD = {
         Image(height=2, width=4, encoding="rgb8", step=11, data=bytes(22)),
         Image(height=2, width=4, encoding="mono16", step=4, data=bytes(8)),
         Image(height=2, width=4, encoding="nv21", step=3, data=bytes(9)),
+        Image(height=2, width=4, encoding="i420", step=3, data=bytes(9)),
+        Image(height=2, width=4, encoding="rgb16", step=23, data=bytes(46)),
+        Image(height=2, width=4, encoding="8UC3", step=11, data=bytes(22)),
     ],
     "wrong_data_length": [
         Image(height=2, width=4, encoding="rgb8", step=12, data=bytes(23)),
         Image(height=2, width=4, encoding="rgb8", step=12, data=bytes(25)),
         Image(height=2, width=4, encoding="rgb8", step=12),
         Image(height=2, width=4, encoding="nv12", step=4, data=bytes(8)),
+        Image(height=2, width=4, encoding="nv24", step=4, data=bytes(12)),
+        Image(height=2, width=4, encoding="i420", step=4, data=bytes(13)),
     ],
     "too_small": [
         Image(height=2, width=2, encoding="bayer_rggb8", step=2, data=bytes(4)),
         Image(height=1, width=1, encoding="nv12", step=1, data=bytes(2)),
+        Image(height=1, width=1, encoding="i420", step=1, data=bytes(1)),
+        Image(height=2, width=2, encoding="bayer_rggb16", step=4, data=bytes(8)),
     ],
     "too_large": [
         Image(height=1, width=2_100_000, encoding="mono8", step=2_100_000, data=bytes(2_100_000)),
@@ -199,17 +315,25 @@ def test_unusable_messages_are_rejected_by_kind(kind, message):
 def test_errors_state_expected_and_actual_values():
     with pytest.raises(InputError, match=r"4x2 rgb8 with step 12 requires 24 bytes of data, got 23"):
         decode_image(BAD["wrong_data_length"][0])
-    with pytest.raises(InputError, match=r"'32FC1' is not supported; expected one of rgb8, bgr8, "):
-        decode_image(BAD["unknown_encoding"][0])
+    with pytest.raises(InputError, match=r"'32FC3' is not supported; expected one of rgb8, bgr8, "):
+        decode_image(BAD["unknown_encoding"][2])
     with pytest.raises(InputError) as refusal:
         decode_image(Image(height=1, width=1, encoding="\n" + "rgb" * 100_000))
     assert str(refusal.value).startswith("encoding '\\nrgbrgb")
     assert len(str(refusal.value)) < 400
 
 
+@pytest.mark.parametrize("encoding", ["16UC1", "32FC1"])
+def test_depth_images_are_rejected_as_such(encoding):
+    with pytest.raises(BadFrameError, match=f"encoding '{encoding}' is a depth image; expected colour or grey"):
+        decode_image(Image(height=1, width=1, encoding=encoding, step=4, data=bytes(4)))
+
+
 def test_all_documented_encodings_are_supported():
     expected = ["rgb8", "bgr8", "rgba8", "bgra8", "mono8", "mono16", "yuv422", "yuv422_yuy2", "nv12", "nv21"]
-    assert {*expected, "bayer_rggb8", "bayer_bggr8", "bayer_gbrg8", "bayer_grbg8"} <= set(ENCODINGS)
+    expected += ["nv24", "i420", "rgb16", "bgr16", "rgba16", "bgra16", "8UC1", "8UC3", "8UC4"]
+    expected += [f"bayer_{pattern}{bits}" for pattern in ("rggb", "bggr", "gbrg", "grbg") for bits in (8, 16)]
+    assert set(expected) <= set(ENCODINGS)
 
 
 @pytest.mark.parametrize("big_endian", [False, True])

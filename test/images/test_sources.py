@@ -1,4 +1,8 @@
+from collections.abc import Iterator
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 
 import cv2
 import numpy as np
@@ -38,12 +42,29 @@ def test_folders_are_sorted_by_name_and_filtered(tmp_path: Path) -> None:
     assert [frame.name for frame in source.frames] == ["a", "b", "c"]
 
 
-def test_label_images_beside_photographs_are_skipped(tmp_path: Path) -> None:
-    for name in ("a.jpg", "a.png", "b.jpg", "b.png", "c.png"):
+@pytest.mark.parametrize(("jpeg", "png"), [(".jpg", ".png"), (".JPG", ".png"), (".jpeg", ".PNG"), (".JPEG", ".Png")])
+def test_label_images_beside_photographs_are_skipped(tmp_path: Path, jpeg: str, png: str) -> None:
+    for name in (f"a{jpeg}", f"a{png}", f"b{jpeg}", f"b{png}", f"c{png}"):
         write_image(tmp_path / name)
     source = open_source(tmp_path)
     assert source.num_frames == 3
     assert [frame.name for frame in source.frames] == ["a", "b", "c"]
+    assert source.skipped == f"2 label images (a{png}, b{png})"
+
+
+def test_what_is_skipped_is_counted_and_named(tmp_path: Path) -> None:
+    for name in ("a.jpg", "a.png"):
+        write_image(tmp_path / name)
+    assert open_source(tmp_path / "a.jpg").skipped == open_source(tmp_path / "a.j*").skipped == ""
+    for name in ("notes.txt", "drive.mp4", "._a.jpg"):
+        (tmp_path / name).touch()
+    (tmp_path / "deeper").mkdir()
+    found = "1 label image (a.png) and 4 others (._a.jpg, deeper/, drive.mp4, notes.txt)"
+    assert open_source(tmp_path).skipped == found
+    (tmp_path / "a.jpg").unlink()
+    (tmp_path / "a.png").unlink()
+    with pytest.raises(InputError, match=r"no images there, only 4 others \(._a\.jpg, deeper/"):
+        open_source(tmp_path)
 
 
 def test_patterns_select_images_of_a_folder(tmp_path: Path) -> None:
@@ -80,6 +101,7 @@ def test_video_frames_are_in_order(tmp_path: Path) -> None:
 def test_a_corrupt_video_is_one_unreadable_frame(tmp_path: Path) -> None:
     (tmp_path / "drive.mp4").write_bytes(b"not a video")
     (frame,) = open_source(tmp_path / "drive.mp4").frames
+    assert frame.name == "drive"
     with pytest.raises(InputError, match=r"drive\.mp4 cannot be read: it is corrupt, or neither"):
         frame.read()
 
@@ -89,3 +111,27 @@ def test_missing_and_empty_paths_are_rejected(tmp_path: Path) -> None:
         open_source(tmp_path / "nowhere")
     with pytest.raises(InputError, match="no images there"):
         open_source(tmp_path)
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[str]:
+    """Address of an HTTP server of the folder."""
+    handler = partial(SimpleHTTPRequestHandler, directory=str(tmp_path))
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as http:
+        Thread(target=http.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{http.server_address[1]}"
+        http.shutdown()
+
+
+@pytest.mark.skipif(cv2.CAP_FFMPEG not in cv2.videoio_registry.getBackends(), reason="this OpenCV has no FFmpeg")
+def test_videos_are_played_from_addresses(tmp_path: Path, server: str) -> None:
+    writer = cv2.VideoWriter(str(tmp_path / "drive.avi"), cv2.VideoWriter_fourcc(*"MJPG"), 10, (32, 16))
+    for level in (20, 220):
+        writer.write(np.full((16, 32, 3), level, np.uint8))
+    writer.release()
+    frames = list(open_source(f"{server}/drive.avi?token=1").frames)
+    assert [frame.name for frame in frames] == ["drive_000000", "drive_000001"]
+    assert frames[1].read().mean() == pytest.approx(220, abs=5)
+    for address in (f"{server}/none.avi", "rtsp://127.0.0.1:9/stream"):
+        with pytest.raises(InputError, match=f"{address} cannot be opened: it is unreachable, or"):
+            open_source(address)

@@ -1,3 +1,4 @@
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -45,6 +46,16 @@ def test_weights_round_trip_exactly(random_model: ModelFactory, saved: Path) -> 
     with torch.no_grad():
         for loaded, original in zip(model(images), random_model()(images), strict=True):
             assert torch.equal(loaded, original)
+
+
+def test_other_users_can_read_the_weights_if_the_umask_permits(random_model: ModelFactory, tmp_path: Path) -> None:
+    before = os.umask(0o022)
+    try:
+        save_model(tmp_path / "yard.safetensors", random_model(), metadata_of())
+    finally:
+        os.umask(before)
+    assert (tmp_path / "yard.safetensors").stat().st_mode & 0o777 == 0o644
+    assert os.listdir(tmp_path) == ["yard.safetensors"]
 
 
 def test_half_precision_rounds_only_parameters(random_model: ModelFactory, tmp_path: Path) -> None:

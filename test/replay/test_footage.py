@@ -1,8 +1,10 @@
+from collections.abc import Callable
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
+from PIL import Image
 
 from bisenetformer_ros.errors import DataError, InputError
 from bisenetformer_ros.labels import LabelMap
@@ -65,6 +67,22 @@ def test_labels_are_found_beside_the_images_or_in_a_given_folder(tmp_path: Path)
         find_footage(str(plain), touch(labelled / "none"))
 
 
+@pytest.mark.parametrize(("image", "label"), [("a.JPG", "a.png"), ("a.jpg", "a.PNG"), ("a.JPEG", "a.Png")])
+def test_the_case_of_suffixes_does_not_matter(tmp_path: Path, image: str, label: str) -> None:
+    touch(tmp_path, image)
+    cv2.imwrite(str(tmp_path / "road.png"), np.full((4, 6), ROAD, np.uint8))
+    (tmp_path / "road.png").rename(tmp_path / label)
+    for truth in (find_footage(str(tmp_path), None).truth, find_footage(str(tmp_path / image), tmp_path).truth):
+        label_map, _ = truth.load("a", LABELS)
+        assert (label_map == ROAD).all()
+
+
+def test_a_stream_has_labels_only_from_a_folder(tmp_path: Path) -> None:
+    touch(tmp_path, "a.png")
+    assert find_footage("rtsp://camera/stream", None).truth is None
+    assert find_footage("rtsp://camera/stream", tmp_path).truth.labels == tmp_path
+
+
 def test_other_values_are_ignored_and_components_are_instances(tmp_path: Path) -> None:
     pixels = np.full((20, 30), ROAD, np.uint8)
     pixels[2:10, 2:10] = pixels[2:10, 15:23] = CAR
@@ -81,13 +99,30 @@ def test_an_unlabelled_frame_has_no_ground_truth(tmp_path: Path) -> None:
     assert LabelFolder(tmp_path).load("a", LABELS) is None
 
 
-@pytest.mark.parametrize("pixels", [np.zeros((4, 4, 3), np.uint8), np.zeros((4, 4), np.uint16)])
-def test_other_images_are_rejected(tmp_path: Path, pixels: np.ndarray) -> None:
-    cv2.imwrite(str(tmp_path / "a.png"), pixels)
-    with pytest.raises(
-        DataError, match=r"a\.png has uint\d+ pixels of shape \(4, 4.*expected an 8-bit image with one channel"
-    ):
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_colours_are_rejected(tmp_path: Path, dtype: type) -> None:
+    cv2.imwrite(str(tmp_path / "a.png"), np.tile(np.array([3, 4, 5], dtype), (4, 4, 1)))
+    with pytest.raises(DataError, match=r"a\.png has colours, expected one channel that holds the model's class ids"):
         LabelFolder(tmp_path).load("a", LABELS)
+
+
+@pytest.mark.parametrize("as_ids", [lambda ids: ids, lambda ids: np.dstack([ids] * 3)], ids=["grey", "R=G=B"])
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_ids_are_read_from_any_label_image(tmp_path: Path, dtype: type, as_ids: Callable) -> None:
+    ids = np.tile(np.array([ROAD, CAR, 11, 255, 200], dtype), (4, 1))
+    cv2.imwrite(str(tmp_path / "a.png"), as_ids(ids))
+    label_map, _ = LabelFolder(tmp_path).load("a", LABELS)
+    assert label_map.dtype == np.uint8
+    assert label_map.tolist() == [[ROAD, CAR, 255, 255, 255]] * 4
+
+
+def test_one_bit_instances_are_numbers(tmp_path: Path) -> None:
+    for folder, value in (("labels", CAR), ("instances", 1)):
+        (tmp_path / folder).mkdir()
+        pixels = np.full((4, 6), value, np.uint8)
+        Image.fromarray(pixels if value > 1 else pixels == 1).save(tmp_path / folder / "a.png")
+    _, instances = LabelFolder(tmp_path / "labels", tmp_path / "instances").load("a", LABELS)
+    assert instances.tolist() == [[1] * 6] * 4
 
 
 def test_a_corrupt_file_is_rejected(tmp_path: Path) -> None:

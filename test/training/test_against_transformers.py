@@ -1,5 +1,4 @@
-"""The criterion against the loss of Mask2Former in the package transformers, which is in no extra of this one: it is
-large, and needed here alone. `pip install transformers` lets the tests run."""
+"""The criterion against the loss of Mask2Former in the package transformers."""
 
 import pytest
 import torch

@@ -9,6 +9,8 @@ import numpy as np
 import torch
 
 from bisenetformer_ros.errors import EngineError, ModelError
+from bisenetformer_ros.file_names import utf8_path
+from bisenetformer_ros.inference.engines.denormals import flush_denormals
 from bisenetformer_ros.inference.graph.contract import OUTPUTS, GraphInfo
 from bisenetformer_ros.inference.graph.runs import segment_frames
 from bisenetformer_ros.results import SegmentationResult
@@ -59,6 +61,8 @@ class OnnxRuntimeEngine:
     def run(self, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         """Return every output of the graph by its name."""
         names = OUTPUTS[self.task]
+        if self.device == "cpu":
+            flush_denormals()  # in this thread; the option of the session is for its own
         return dict(zip(names, self._session.run(names, dict(inputs)), strict=True))
 
 
@@ -98,11 +102,13 @@ def _open(ort: ModuleType, path: Path, kind: str, index: int) -> Any:
     options.log_severity_level = 3  # errors only; it warns about shape operators on the CPU
     options.intra_op_num_threads = torch.get_num_threads()
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # leave the cores to other processes
+    options.add_session_config_entry("session.set_denormal_as_zero", "1")
     if kind != "cpu" and hasattr(ort, "preload_dlls"):
         ort.preload_dlls()  # PyTorch's CUDA libraries
     chosen: list[Any] = [(PROVIDERS[kind], {"device_id": index})] if kind != "cpu" else []
     try:
-        session = ort.InferenceSession(str(path), options, providers=[*chosen, PROVIDERS["cpu"]])
+        with utf8_path(path) as name:
+            session = ort.InferenceSession(name, options, providers=[*chosen, PROVIDERS["cpu"]])
     except Exception as error:  # its exceptions have no common base
         raise ModelError(f"{path}: ONNX Runtime {ort.__version__} cannot open it ({error})") from error
     if session.get_providers()[0] != PROVIDERS[kind]:

@@ -101,6 +101,7 @@ def _compile(openvino: ModuleType, path: Path, precision: str) -> Any:
     config = {
         "INFERENCE_PRECISION_HINT": HINTS[precision],
         "INFERENCE_NUM_THREADS": torch.get_num_threads(),
+        "CPU_DENORMALS_OPTIMIZATION": True,  # see denormals.py
         "PERFORMANCE_HINT": "LATENCY",
     }
     core = _core()

@@ -13,6 +13,7 @@ from bisenetformer_ros.errors import EngineError
 from bisenetformer_ros.inference.engines.allocator import keep_freed_memory
 from bisenetformer_ros.inference.engines.capabilities import check_precision
 from bisenetformer_ros.inference.engines.cuda_graph import CudaGraphs
+from bisenetformer_ros.inference.engines.denormals import flush_denormals
 from bisenetformer_ros.inference.postprocess import SemanticOrder, postprocess_panoptic, postprocess_semantic
 from bisenetformer_ros.inference.preprocess import check_frames, plan_geometry, preprocess
 from bisenetformer_ros.machine import computes_bf16
@@ -24,7 +25,10 @@ DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 
 class TorchEngine:
-    """Runs the folded network on frames of any size. On CUDA, `CudaGraphs` does the work."""
+    """Runs the folded network on frames of any size. On CUDA, `CudaGraphs` does the work.
+
+    On the CPU, a thread that calls the engine computes without denormal numbers from then on: see `flush_denormals`.
+    """
 
     name = "torch"
     frame_size = None
@@ -73,6 +77,7 @@ class TorchEngine:
         """See `Engine.segment`."""
         if self._graphs:
             return self._graphs.segment(frames, score_threshold, overlap_threshold)
+        self._flush_denormals()
         start = perf_counter()
         geometry = plan_geometry(check_frames(frames), self.metadata.input_size)
         images = preprocess(frames, geometry, self.metadata.pixel_mean)
@@ -97,10 +102,16 @@ class TorchEngine:
         Returns:
             class_logits (B, N, K+1) and mask_logits (B, N, H/8, W/8), float32, on the engine's device.
         """
+        self._flush_denormals()
         images = images.to(self._device, memory_format=torch.channels_last)
         with torch.autocast(self._device.type, DTYPES[self.precision], enabled=self.precision != "fp32"):
             class_logits, mask_logits = self._model(images)
         return class_logits.float(), mask_logits.float()
+
+    def _flush_denormals(self) -> None:
+        """Set the mode of the calling thread, which need not be the one that opened the engine."""
+        if self._device.type == "cpu":
+            flush_denormals()
 
     def _postprocess(
         self, class_logits: Tensor, mask_logits: Tensor, geometry: ImageGeometry, *thresholds: float

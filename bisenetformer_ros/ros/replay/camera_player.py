@@ -24,6 +24,7 @@ from std_msgs.msg import Header
 from bisenetformer_ros.bags.images import open_bag
 from bisenetformer_ros.bags.reader import is_bag
 from bisenetformer_ros.errors import BiSeNetFormerError, InputError
+from bisenetformer_ros.file_names import printable
 from bisenetformer_ros.images.sources import FrameSource, SourceFrame, open_source
 from bisenetformer_ros.ros.message_types import messages
 from bisenetformer_ros.ros.replay.event_stream import emit, nanoseconds
@@ -107,13 +108,13 @@ def open_camera_source(source: str, topic: str | None) -> FrameSource:
     if source.startswith(WEBCAM) or path.is_char_device():
         return _open_webcam(source.removeprefix(WEBCAM))
     try:
-        return open_source(path)
+        return open_source(source)
     except InputError as error:
         raise InputError(f"{error}, a rosbag2 (directory, .mcap or .db3) or {WEBCAM}N") from None
 
 
 def _open_webcam(device: str) -> FrameSource:
-    webcam = cv2.VideoCapture(int(device) if device.isdecimal() else device)
+    webcam = cv2.VideoCapture(int(device) if device.isdecimal() else printable(device))
     webcam.set(cv2.CAP_PROP_BUFFERSIZE, 1)  # with a larger buffer, playing slowly would add latency
     if not webcam.isOpened():
         present = ", ".join(sorted(map(str, Path("/dev").glob("video*")))) or "none"

@@ -4,13 +4,12 @@ import contextlib
 import json
 import signal
 import threading
-import time
 from collections.abc import Callable, Iterator, Sequence
 
 import pytest
 import rclpy
 from builtin_interfaces.msg import Time
-from patience import LIMIT_S
+from patience import until
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import CompressedImage, Image
@@ -77,13 +76,6 @@ def prints(domain, monkeypatch, capsys) -> Callable[..., None]:
         until(done, lambda: f"expected exit code {code} and {words}, got {outcome}")
 
     return prints
-
-
-def until(condition: Callable[[], bool], problem: Callable[[], str]) -> None:
-    """Try again until it holds: a single look of a second may miss everything on a busy machine."""
-    deadline = time.monotonic() + LIMIT_S
-    while not condition():
-        assert time.monotonic() < deadline, problem()
 
 
 @contextlib.contextmanager
