@@ -5,6 +5,7 @@ They are read here rather than by rosbags, which rejects a whole bag for one top
 
 import heapq
 import sqlite3
+import struct
 from collections import Counter
 from collections.abc import Collection, Iterator
 from contextlib import suppress
@@ -121,6 +122,7 @@ class McapFile:
 
     def _scan(self) -> None:
         """Read the records from the start, up to the end or the damage."""
+        from mcap.exceptions import EndOfFile
         from mcap.records import Chunk, Message
         from mcap.stream_reader import StreamReader, breakup_chunk
 
@@ -138,9 +140,10 @@ class McapFile:
                 self._learn(content)
                 begin = self._stream.tell()
         except Exception as error:  # as in _read_index
+            ended = isinstance(error, (EndOfFile, struct.error))
             if not self._counts:
-                raise
-            self.damage = str(error) or type(error).__name__
+                raise ValueError("the file ends before its first message") if ended else error from error
+            self.damage = "it ends in the middle of a record" if ended else str(error)
 
     def _learn(self, records: list[Any]) -> None:
         from mcap.records import Channel, Message, Schema
@@ -211,7 +214,8 @@ class SqliteFile:
         self._database = sqlite3.connect(f"{path.absolute().as_uri()}?immutable=1", uri=True)
         try:
             self._connections = self._read_topics()
-            self.begin_ns = self._database.execute("SELECT min(timestamp) FROM messages").fetchone()[0] or 0
+            times = self._rows("SELECT min(timestamp) FROM messages WHERE typeof(timestamp) = 'integer'")
+            self.begin_ns = next(times)[0] or 0
         except BaseException:
             self.close()
             raise
@@ -228,17 +232,15 @@ class SqliteFile:
         definitions = {}
         if list(self._rows("PRAGMA table_info(message_definitions)")):
             rows = self._rows("SELECT topic_type, encoding, encoded_message_definition FROM message_definitions")
-            definitions = {
-                kind: (encoding, text) for kind, encoding, text in rows if encoding in ("ros2msg", "ros2idl")
-            }
+            definitions = {kind: (form, str(text)) for kind, form, text in rows if form in DEFINITION_FORMATS}
         return {
-            number: Connection(
-                str(topic),  # in a damaged file, a value of any type
-                _type_name(str(kind), serialization),
+            number: Connection(  # in a damaged file, a column may hold a value of any type
+                str(topic),
+                _type_name(str(kind), str(serialization)),
                 counts.get(number, 0),
                 definitions.get(kind, ("", "")),
-                qos,
-                digest,
+                str(qos or ""),
+                str(digest or ""),
             )
             for number, topic, kind, serialization, qos, digest in self._rows(f"SELECT {selected} FROM topics")
         }
@@ -251,6 +253,8 @@ class SqliteFile:
         query = f"SELECT topic_id, timestamp, data FROM messages WHERE topic_id IN ({', '.join('?' * len(chosen))})"
         when, values = ("", []) if at_ns is None else (" AND timestamp = ?", [at_ns])
         for number, time_ns, data in self._rows(f"{query}{when} ORDER BY timestamp, id", [*chosen, *values]):
+            if not (isinstance(time_ns, int) and isinstance(data, bytes)):
+                raise ValueError(f"expected a time and bytes, got {time_ns!r} and {type(data).__name__}")
             yield self._connections[number], time_ns, data
 
 

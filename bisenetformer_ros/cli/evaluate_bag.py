@@ -51,7 +51,7 @@ _NEED_SEGMENTS = ("pq", "panoptic_consistency")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("bag", type=Path, help="directory with metadata.yaml, or a single .mcap or .db3 file")
+    parser.add_argument("bag", type=Path, help="directory of a rosbag2, or a single .mcap or .db3 file")
     parser.add_argument("--image-topic", metavar="T", help="camera images (default: the bag's only image topic)")
     parser.add_argument(
         "--label-topic", metavar="L", help="images of class ids, matched by stamp; other values are ignored"

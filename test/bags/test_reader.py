@@ -253,6 +253,15 @@ def test_a_database_with_values_of_another_type_is_read_or_rejected(drive, colum
         read_all(file)
 
 
+@pytest.mark.parametrize("column", ["timestamp", "data"])
+def test_messages_of_another_type_are_rejected(drive, column) -> None:
+    file = data_file(drive(StoragePlugin.SQLITE3))
+    with closing(sqlite3.connect(file)) as database, database:
+        database.execute(f"UPDATE messages SET {column} = 'text' WHERE id = 3")
+    with pytest.raises(InputError, match=r"the bag cannot be read after \d+ messages: expected a time and bytes"):
+        read_all(file)
+
+
 def test_the_error_for_damage_in_the_middle_tells_its_position(drive) -> None:
     bag = drive(StoragePlugin.MCAP, CompressionMode.MESSAGE)
     data = data_file(bag).read_bytes()

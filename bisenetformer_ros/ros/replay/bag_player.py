@@ -97,7 +97,7 @@ def _messages(images: Iterable[BagImage]) -> Iterator[tuple[BagImage, Image | Co
 def main(argv: Sequence[str] | None = None) -> int:
     """Play a bag; return the exit code of `run`."""
     parser = argparse.ArgumentParser(description="Play an image topic of a rosbag2 as a camera topic.")
-    parser.add_argument("bag", type=Path, help="directory with metadata.yaml, or an .mcap or .db3 file")
+    parser.add_argument("bag", type=Path, help="directory of a rosbag2, or an .mcap or .db3 file")
     parser.add_argument("--topic", help="image topic, if there are several")
     parser.add_argument("--rate", type=pace, default=1.0, help=f"factor, or {LOCKSTEP} (default: %(default)s)")
     add_subscribers_argument(parser)

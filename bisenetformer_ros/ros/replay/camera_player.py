@@ -110,7 +110,7 @@ def open_camera_source(source: str, topic: str | None) -> FrameSource:
     try:
         return open_source(source)
     except InputError as error:
-        raise InputError(f"{error}, a rosbag2 (directory with metadata.yaml, .mcap or .db3) or {WEBCAM}N") from None
+        raise InputError(f"{error}, a rosbag2 (directory, .mcap or .db3) or {WEBCAM}N") from None
 
 
 def _open_webcam(device: str) -> FrameSource:
