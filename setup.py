@@ -10,10 +10,10 @@ SHARED = ("config", "msg", "tools/vision_msgs_underlay/msg")  # the messages are
 
 # What a bound says is tested: tools/requirements/oldest.txt, `make test-oldest`.
 MODEL = ["torch>=2.8", "safetensors>=0.4"]
-ONNX = ["onnx>=1.17", "onnxruntime>=1.17"]
+ONNX = ["onnx>=1.17", "onnxruntime>=1.21"]
 TENSORBOARD = ["tensorboard>=2.13", "pillow>=9.1"]
 BAGS = ["mcap>=1.1", "rosbags>=0.11.6", "zstandard>=0.18"]
-TEST = [*TENSORBOARD, "mcap-ros2-support>=0.5", "pytest>=7.0", "pytest-timeout>=2.1", "transformers>=4.36"]
+TEST = [*TENSORBOARD, "mcap-ros2-support>=0.5", "pytest>=7.0", "pytest-timeout>=2.1", "transformers>=4.57"]
 EXTRAS = {
     "torch": MODEL,
     "onnx": ONNX,

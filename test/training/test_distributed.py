@@ -5,7 +5,6 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-import pytest
 import torch
 
 from bisenetformer_ros.training.distributed import average, gather, joined_world, largest
@@ -20,7 +19,7 @@ def two_processes(directory: Path) -> list[str]:
         [*launch, str(script), str(directory)], env=environment, capture_output=True, text=True, check=False
     )
     assert process.returncode == 0, process.stderr
-    return process.stdout.splitlines()
+    return [line for line in process.stdout.splitlines() if line.startswith("process ")]  # Gloo may print as well
 
 
 def largest_difference(states: list[dict[str, Any]], part: str) -> float:
@@ -28,7 +27,6 @@ def largest_difference(states: list[dict[str, Any]], part: str) -> float:
     return max(float((one[name].double() - other[name].double()).abs().max()) for name in one)
 
 
-@pytest.mark.timeout(600)  # two processes that wait for each other suffer most from a busy machine
 def test_two_processes_train_like_one(short_run: ModuleType, tmp_path: Path) -> None:
     """20 steps with the same batches of 4 images, 2 for each process; those two are stopped half-way and continue.
 
