@@ -138,8 +138,8 @@ def test_incompatible_qos_and_the_override_that_fixes_it(graph, says, prints):
 
 
 def test_unknown_encoding(graph, says, prints):
-    with graph.camera() as camera, steadily(lambda _: camera.send(encoding="32FC1")):
-        says(ERROR, "/image_raw", "encoding '32FC1' is not supported; expected one of rgb8,")
+    with graph.camera() as camera, steadily(lambda _: camera.send(encoding="32FC3")):
+        says(ERROR, "/image_raw", "encoding '32FC3' is not supported; expected one of rgb8,")
         prints(1)
 
 
