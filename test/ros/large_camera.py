@@ -5,6 +5,7 @@ After every image come small ones with the same number until it is heard on `ans
 """
 
 import array
+import os
 import re
 import sys
 from pathlib import Path
@@ -19,19 +20,20 @@ from bisenetformer_ros.ros.shared_memory import use_large_shared_memory
 HEIGHT, WIDTH = 1024, 2048
 
 
-def segment_bytes() -> int:
-    """The size of the largest shared memory segment that Fast DDS has mapped into this process."""
+def segment_bytes(others: set[str]) -> int:
+    """Return the size of the largest segment that Fast DDS has created here: mapped, and not among `others`."""
     maps = Path("/proc/self/maps").read_text()
-    ranges = re.findall(r"^(\w+)-(\w+) .*/fast(?:rtps|dds)_\w+$", maps, re.MULTILINE)
-    return max(int(end, 16) - int(begin, 16) for begin, end in ranges)
+    ranges = re.findall(r"^(\w+)-(\w+) .*/(fast(?:rtps|dds)_\w+)$", maps, re.MULTILINE)
+    return max(int(end, 16) - int(begin, 16) for begin, end, name in ranges if name not in others)
 
 
 def main() -> None:
     if sys.argv[1] == "room":
         use_large_shared_memory()
+    others = set(os.listdir("/dev/shm"))
     rclpy.init()
     node = rclpy.create_node("large_camera")
-    print(segment_bytes(), flush=True)
+    print(segment_bytes(others), flush=True)
     images = node.create_publisher(Image, "large", QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT))
     answers: list[int] = []
     node.create_subscription(Int32, "answer", lambda message: answers.append(message.data), 10)
