@@ -81,8 +81,9 @@ class Bag:
         _check_exists(path)
         with ExitStack() as stack:  # closes the files if a step below fails
             try:
-                self._files = self._open(stack)
-                digests = _digests(path) if path.is_dir() else {}
+                metadata = _metadata(path)
+                self._files = self._open(stack, metadata)
+                digests = _digests(metadata)
             except OSError as error:
                 raise InputError(f"{path}: the bag cannot be read: {error}") from error
             except Exception as error:  # the libraries for storage files declare no set of errors for damaged ones
@@ -94,12 +95,12 @@ class Bag:
             for connection in file.connections
         ]
 
-    def _open(self, stack: ExitStack) -> list[StorageFile]:
+    def _open(self, stack: ExitStack, metadata: dict[str, Any]) -> list[StorageFile]:
         """Open all storage files and order them by time."""
         if not self.path.is_dir():
             paths = [self.path]
-        elif (self.path / _METADATA).is_file():
-            paths = _listed_files(self.path)
+        elif metadata:
+            paths = _listed_files(self.path, metadata)
         else:
             paths = _storage_files(self.path)
             self.notes.append(f"{self.path} has no metadata.yaml; read its {counted(len(paths), 'file')} as one bag")
@@ -208,27 +209,28 @@ def _storage_files(directory: Path) -> list[Path]:
     return sorted(path for path in directory.iterdir() if _is_storage(path) and not path.name.startswith("."))
 
 
-def _listed_files(directory: Path) -> list[Path]:
+def _listed_files(directory: Path, metadata: dict[str, Any]) -> list[Path]:
     """Return the files of metadata.yaml, which rosbag2 may list without the suffix that compression adds."""
     files = []
-    for listed in _metadata(directory)["relative_file_paths"]:
+    for listed in metadata["relative_file_paths"]:
         path = directory / PurePath(listed).name
         candidates = path, Path(f"{path}{_PACKED}"), path.with_suffix("" if path.suffix == _PACKED else path.suffix)
         files.append(next((candidate for candidate in candidates if candidate.is_file()), path))
     return files
 
 
-def _digests(directory: Path) -> dict[str, str]:
+def _digests(metadata: dict[str, Any]) -> dict[str, str]:
     """Return type → REP-2011 hash, which mcap files lack."""
-    if not (directory / _METADATA).is_file():
-        return {}
-    topics = (entry["topic_metadata"] for entry in _metadata(directory).get("topics_with_message_count") or ())
+    topics = (entry["topic_metadata"] for entry in metadata.get("topics_with_message_count") or ())
     return {topic["type"]: topic.get("type_description_hash", "") for topic in topics}
 
 
-def _metadata(directory: Path) -> Any:
-    content = (directory / _METADATA).read_text(encoding="utf-8")
-    return yaml.safe_load(content)["rosbag2_bagfile_information"]
+def _metadata(path: Path) -> dict[str, Any]:
+    """Return the content of a directory's metadata.yaml; empty without one."""
+    file = path / _METADATA
+    if not file.is_file():
+        return {}
+    return yaml.safe_load(file.read_text(encoding="utf-8"))["rosbag2_bagfile_information"]
 
 
 def _unpack(path: Path, plain: Path) -> None:
