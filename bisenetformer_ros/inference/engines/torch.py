@@ -77,7 +77,6 @@ class TorchEngine:
         """See `Engine.segment`."""
         if self._graphs:
             return self._graphs.segment(frames, score_threshold, overlap_threshold)
-        self._flush_denormals()
         start = perf_counter()
         geometry = plan_geometry(check_frames(frames), self.metadata.input_size)
         images = preprocess(frames, geometry, self.metadata.pixel_mean)
@@ -102,16 +101,12 @@ class TorchEngine:
         Returns:
             class_logits (B, N, K+1) and mask_logits (B, N, H/8, W/8), float32, on the engine's device.
         """
-        self._flush_denormals()
+        if self._device.type == "cpu":
+            flush_denormals()  # in the calling thread, which need not be the one that opened the engine
         images = images.to(self._device, memory_format=torch.channels_last)
         with torch.autocast(self._device.type, DTYPES[self.precision], enabled=self.precision != "fp32"):
             class_logits, mask_logits = self._model(images)
         return class_logits.float(), mask_logits.float()
-
-    def _flush_denormals(self) -> None:
-        """Set the mode of the calling thread, which need not be the one that opened the engine."""
-        if self._device.type == "cpu":
-            flush_denormals()
 
     def _postprocess(
         self, class_logits: Tensor, mask_logits: Tensor, geometry: ImageGeometry, *thresholds: float
