@@ -41,7 +41,11 @@ class BagFormat:
 
 
 class DriveRecorder:
-    """A new bag with a camera and its labels; a context manager."""
+    """A new bag with a camera and its labels; a context manager.
+
+    Attributes:
+        num_labelled: Number of frames with labels so far.
+    """
 
     def __init__(self, path: Path, form: BagFormat, labels: LabelMap | None, has_instances: bool) -> None:
         """Prepare the bag.
@@ -60,7 +64,7 @@ class DriveRecorder:
         self._encoding = form.encoding
         self._labels = labels
         self._has_instances = has_instances
-        self._has_begun = False
+        self.num_labelled = 0
         suffix = "" if form.encoding == "raw" else "/compressed"
         self.camera_topic, self.label_topic, self.instance_topic = (
             topic + suffix for topic in (CAMERA_TOPIC, LABEL_TOPIC, INSTANCE_TOPIC)
@@ -90,7 +94,8 @@ class DriveRecorder:
             stamp_ns: Stamp of the headers and time of recording.
             rgb: (H, W, 3) uint8.
             label_map: (H, W) uint8, 255 = ignored; None for a frame without labels.
-            instances: (H, W) integers of 0..65535, 0 = none; None or ignored if the bag has no instances.
+            instances: (H, W) integers from 0, 0 = none; None or ignored if the bag has no instances. A frame with ids
+                above 65535 gets new ones.
         """
         head = messages.header(stamp_ns, FRAME_ID)
         # Calibration first, so that sequential readers have it before the image.
@@ -98,14 +103,14 @@ class DriveRecorder:
         self._write_image(self.camera_topic, stamp_ns, head, rgb, self._encoding)
         if self._labels is None or label_map is None:
             return
-        if not self._has_begun:
+        if not self.num_labelled:
             info = messages.label_info(messages.header(stamp_ns), self._labels)
             self._writer.write(LABEL_INFO_TOPIC, stamp_ns, info)
-            self._has_begun = True
+        self.num_labelled += 1
         lossless = "raw" if self._encoding == "raw" else "png"
         self._write_image(self.label_topic, stamp_ns, head, label_map, lossless)
         if self._has_instances and instances is not None:
-            self._write_image(self.instance_topic, stamp_ns, head, instances.astype(np.uint16), lossless)
+            self._write_image(self.instance_topic, stamp_ns, head, _as_uint16(instances), lossless)
 
     def _write_image(self, topic: str, stamp_ns: int, head: object, pixels: np.ndarray, encoding: str) -> None:
         if encoding == "raw":
@@ -114,3 +119,10 @@ class DriveRecorder:
             options = [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY] if encoding == "jpeg" else []
             message = messages.compressed_image(head, encoding, encode_image(pixels, f".{encoding}", options))
         self._writer.write(topic, stamp_ns, message)
+
+
+def _as_uint16(instances: np.ndarray) -> np.ndarray:
+    if instances.max() > np.iinfo(np.uint16).max:
+        ids = np.union1d(0, instances)  # 0 stays 0
+        instances = np.searchsorted(ids, instances)
+    return instances.astype(np.uint16)

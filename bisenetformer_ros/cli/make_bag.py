@@ -16,6 +16,7 @@ from bisenetformer_ros.bags.topics import list_topics
 from bisenetformer_ros.bags.writer import COMPRESSIONS, STORAGES
 from bisenetformer_ros.cli.arguments import positive_float, positive_int
 from bisenetformer_ros.cli.progress import progress
+from bisenetformer_ros.data.custom import LabelImageFormat
 from bisenetformer_ros.errors import DataError, InputError
 from bisenetformer_ros.images.files import explain_orientation
 from bisenetformer_ros.images.sources import SourceFrame, open_source
@@ -41,7 +42,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("bag", type=Path, help="directory of the new bag; must not exist")
     parser.add_argument("--labels", type=Path, help="folder with a label image NAME.png for every image NAME")
-    parser.add_argument("--label-map", default="camvid11", help="name or YAML file (default: %(default)s)")
+    parser.add_argument(
+        "--label-map",
+        default="camvid11",
+        help="classes: name or YAML file; that of a data set also defines values and instances (default: %(default)s)",
+    )
     parser.add_argument("--rate", type=positive_float, default=10.0, help="frames per second (default: %(default)s)")
     parser.add_argument(
         "--frames", type=positive_int, help=f"maximum number (default: all; {DRIVE_FRAMES} for a generated drive)"
@@ -54,17 +59,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    form = BagFormat(args.storage, args.compression, args.encoding)
+    storage = BagFormat(args.storage, args.compression, args.encoding)
     with tempfile.TemporaryDirectory(prefix="bisenetformer_bag_") as scratch, progress() as bar:
-        footage = _prepare(args, Path(scratch), bar)
+        form = LabelImageFormat.load(args.label_map)
+        footage = _prepare(args, form, Path(scratch), bar)
         frames = open_source(footage.path)
         total = frames.num_frames if args.frames is None else min(args.frames, frames.num_frames or args.frames)
         task = bar.add_task("recording", total=total)
-        labels = LabelMap.load(args.label_map) if footage.truth else None
-        with DriveRecorder(args.bag, form, labels, has_instances=_has_instances(footage)) as recorder:
+        labels = form.labels if footage.truth else None
+        with DriveRecorder(args.bag, storage, labels, has_instances=_has_instances(footage)) as recorder:
             for sample in _samples(footage, labels, islice(frames.frames, args.frames), args.rate):
                 recorder.add(*sample)
                 bar.advance(task)
+            if footage.truth and not recorder.num_labelled:
+                raise DataError(f"{footage.truth.labels} has no NAME.png for any image NAME of {args.source}")
     print(footage.description)
     if frames.skipped:
         print(f"not taken as images: {frames.skipped}")
@@ -73,11 +81,11 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _prepare(args: argparse.Namespace, scratch: Path, bar: Progress) -> Footage:
+def _prepare(args: argparse.Namespace, form: LabelImageFormat, scratch: Path, bar: Progress) -> Footage:
     """Find the source, or render a drive into `scratch`."""
     seeds = drive_seeds(args.source)
     if seeds is None:
-        return find_footage(args.source, args.labels)
+        return find_footage(args.source, args.labels, form)
     if len(seeds) > 1 and args.source != DRIVE:
         raise InputError(f"a bag holds one drive; expected drive:SEED, got '{args.source}'")
     if args.label_map != LABEL_MAP:

@@ -3,6 +3,7 @@
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from bisenetformer_ros.data.png_labels import ValueTable, open_png_labels
 from bisenetformer_ros.errors import ConfigError, DataError
 from bisenetformer_ros.labels import LabelMap
 from bisenetformer_ros.numbers import first_of
+from bisenetformer_ros.resources import config_file
 from bisenetformer_ros.results import UNLABELED
 from bisenetformer_ros.text_files import read_text, read_yaml
 
@@ -41,21 +43,73 @@ def open_custom(path: Path, root: Path | None = None, splits: Sequence[str] = ("
     require_known(splits, tuple(description["splits"]), name)
     root = root or path.parent / Path(description.get("root", ".")).expanduser()
     labels = _load_labels(description["labels"], name, path.parent) if "labels" in description else None
-    class_of = _class_of(description["values"], labels, path) if labels and "values" in description else None
     if labels is None or "panoptic_json" in description:
+        class_of = _class_of(description["values"], labels, path) if labels and "values" in description else None
         return concatenate_splits(
             [_open_coco_split(description, root, split, labels or name, class_of) for split in splits]
         )
-    return concatenate_splits([_open_png_split(description, root, split, labels, class_of) for split in splits])
+    table = _value_table(description, labels, path)
+    return concatenate_splits([_open_png_split(description, root, split, labels, table) for split in splits])
+
+
+@dataclass(frozen=True)
+class LabelImageFormat:
+    """What the label images of a folder hold, as a YAML file says.
+
+    Attributes:
+        labels: The classes.
+        table: Meaning of the values; None for a label map, whose label images hold class ids.
+        instance_folders: Folder of label images → folder of their instance images, if the file describes any.
+    """
+
+    labels: LabelMap
+    table: ValueTable | None = None
+    instance_folders: Mapping[Path, Path] = field(default_factory=dict)
+
+    @classmethod
+    def load(cls, name: str | Path) -> "LabelImageFormat":
+        """Load a label map or the description of a data set, given as in `LabelMap.load`.
+
+        Raises:
+            ConfigError: The file is missing or invalid, or its `values` are not those of label images.
+            DataError: As `LabelMap.load`.
+        """
+        labels = LabelMap.load(name)
+        path = config_file("labels", str(name), ".yaml")
+        content = read_yaml(path)
+        if "panoptic_json" in content:
+            if "values" in content:
+                raise ConfigError(f"{path}: values maps category ids of panoptic_json, expected values of label images")
+            return cls(labels)
+        if "label_images" not in content and "values" not in content:
+            return cls(labels)
+        problems = _problems(content) if "label_images" in content else _value_problems(content, is_coco=False)
+        if problems:
+            raise ConfigError(f"{path}: " + "; ".join(problems))
+        return cls(labels, _value_table(content, labels, path), _instance_folders(content, path))
+
+
+def _instance_folders(description: Mapping[str, Any], path: Path) -> dict[Path, Path]:
+    """Return those of all splits whose files are named {name}.png, as the label images of footage are."""
+    root = path.parent / Path(description.get("root", ".")).expanduser()
+    patterns = [Path(description.get(key, "")) for key in ("label_images", "instance_images")]
+    if any(pattern.stem != "{name}" for pattern in patterns):
+        return {}
+    labels, instances = (str(root / pattern.parent) for pattern in patterns)
+    in_split = lambda folder, split: Path(folder.replace("{split}", split)).resolve()  # noqa: E731
+    return {in_split(labels, split): in_split(instances, split) for split in description["splits"]}
+
+
+def _value_table(description: Mapping[str, Any], labels: LabelMap, path: Path) -> ValueTable:
+    if "values" not in description:
+        return ValueTable.identity(len(labels))
+    values = description["values"]
+    return ValueTable(_class_of(values, labels, path), is_color=all(isinstance(value, str) for value in values))
 
 
 def _open_png_split(
-    description: Mapping[str, Any], root: Path, split: str, labels: LabelMap, class_of: Mapping[int, int] | None
+    description: Mapping[str, Any], root: Path, split: str, labels: LabelMap, table: ValueTable
 ) -> LabeledImages:
-    if class_of is None:
-        table = ValueTable.identity(len(labels))
-    else:
-        table = ValueTable(class_of, is_color=all(isinstance(value, str) for value in description["values"]))
     splits = description["splits"]
     names = _read_names(root / splits[split]) if isinstance(splits, Mapping) else None
     patterns = [description[key].replace("{split}", split) for key in _PNG_KEYS if key in description]
@@ -122,9 +176,14 @@ def _problems(content: Mapping[str, Any]) -> list[str]:
         problems.append(f"root is {content['root']!r}, expected a path")
     if r"\x00" in repr(content):
         problems.append("contains a NUL character")
-    labels, values = content.get("labels", []), content.get("values", {0: IGNORE})
-    if not isinstance(labels, (list, str)):
+    if not isinstance(content.get("labels", []), (list, str)):
         problems.append("labels: expected a list of labels, a file or the name of a shipped label map")
+    return problems + _value_problems(content, is_coco)
+
+
+def _value_problems(content: Mapping[str, Any], is_coco: bool) -> list[str]:
+    problems = []
+    values = content.get("values", {0: IGNORE})
     if not (isinstance(values, Mapping) and values and (_are_numbers(values) or (_are_colors(values) and not is_coco))):
         problems.append('values: expected {7: road, 0: ignore}, or colours as in {"#804080": road}')
     if "values" in content and "labels" not in content:

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
+from bisenetformer_ros.data.custom import LabelImageFormat
+from bisenetformer_ros.data.png_labels import ValueTable
 from bisenetformer_ros.data.sample import connected_instances
 from bisenetformer_ros.errors import DataError, InputError
 from bisenetformer_ros.images.file_types import find_label_image, has_label_images, is_address, label_images_among
@@ -29,11 +31,13 @@ class LabelFolder:
         labels: Folder with NAME.png for frame NAME.
         instances: Folder with NAME.png of instance numbers, 0 on stuff, or None.
         class_names: Meaning of the ids, or None if they are the model's own.
+        table: Meaning of the values; None if they are class ids, and others are ignored.
     """
 
     labels: Path
     instances: Path | None = None
     class_names: tuple[str, ...] | None = None
+    table: ValueTable | None = None
 
     def load(self, name: str, labels: LabelMap) -> tuple[np.ndarray, np.ndarray] | None:
         """Return the label map and the instance map of a frame, or None if it is not labelled.
@@ -49,18 +53,24 @@ class LabelFolder:
         label_image = find_label_image(self.labels, name)
         if label_image is None:
             return None
-        paths = [label_image, *([self.instances / f"{name}.png"] if self.instances is not None else [])]
+        paths = [label_image]
+        if self.instances is not None:
+            paths.append(find_label_image(self.instances, name) or self.instances / f"{name}.png")
         values, *instances = read_label_images(*paths)
-        values = without_color(values)
-        if values.ndim != 2:
-            raise DataError(
-                f"label image {paths[0]} has colours, expected one channel that holds the model's class ids; other "
-                "values are ignored (as in CamVid's label images)"
-            )
-        label_map = np.where(values < len(labels), values, UNLABELED).astype(np.uint8)
+        label_map = self.table.to_classes(values, paths[0]) if self.table else _class_ids(values, paths[0], labels)
         if instances:
             return label_map, instance_numbers(instances[0], paths[1])
         return label_map, connected_instances(label_map, labels.thing_ids)
+
+
+def _class_ids(values: np.ndarray, path: Path, labels: LabelMap) -> np.ndarray:
+    values = without_color(values)
+    if values.ndim != 2:
+        raise DataError(
+            f"label image {path} has colours, expected one channel that holds the model's class ids; other values are "
+            "ignored (as in CamVid's label images)"
+        )
+    return np.where(values < len(labels), values, UNLABELED).astype(np.uint8)
 
 
 @dataclass(frozen=True)
@@ -105,12 +115,13 @@ def render_footage(
     return Footage(str(directory), truth, f"{drives}, exact labels and instances")
 
 
-def find_footage(source: str, labels: Path | None) -> Footage:
+def find_footage(source: str, labels: Path | None, form: LabelImageFormat | None = None) -> Footage:
     """Describe the user's own source.
 
     Args:
         source: What `open_source` reads.
         labels: Folder with label images NAME.png. None looks for NAME.png beside NAME.jpg.
+        form: What the label images hold; None for class ids.
 
     Raises:
         InputError: `labels` contains no PNGs.
@@ -118,10 +129,16 @@ def find_footage(source: str, labels: Path | None) -> Footage:
     if labels is not None:
         if not has_label_images(labels):
             raise InputError(f"expected a folder with label images NAME.png in '{labels}', found none")
-        return Footage(source, LabelFolder(labels), f"{source}, labels from {labels}")
+        return _labelled(source, labels, f"labels from {labels}", form)
     path = Path(source).expanduser()
     folder = path if path.is_dir() else path.parent
     images = [] if is_address(source) else scan_folder(path)[0]
     if any(label_images_among([image, label]) for image in images if (label := find_label_image(folder, image.stem))):
-        return Footage(source, LabelFolder(folder), f"{source}, labels beside the images")
+        return _labelled(source, folder, "labels beside the images", form)
     return Footage(source, None, f"{source}, no labels")
+
+
+def _labelled(source: str, folder: Path, origin: str, form: LabelImageFormat | None) -> Footage:
+    instances = form.instance_folders.get(folder.resolve()) if form else None
+    truth = LabelFolder(folder, instances, table=form.table if form else None)
+    return Footage(source, truth, f"{source}, {origin}{f', instances from {instances}' if instances else ''}")

@@ -109,3 +109,92 @@ def test_invalid_options_are_rejected(tmp_path, capsys, option) -> None:
     with pytest.raises(SystemExit) as ended:
         main(["make-bag", "drive:3", str(tmp_path / "bag"), *option])
     assert ended.value.code == 2
+
+
+STREETS = """
+root: data
+labels:
+  - {name: road, is_thing: false, color: [128, 64, 128]}
+  - {name: car, is_thing: true, color: [0, 0, 142]}
+values: {1: road, 30: car, 40: car, 0: ignore}
+images: images/{split}/{name}.jpg
+label_images: labels/{split}/{name}.png
+instance_images: instances/{split}/{name}.png
+splits: [train, val]
+"""
+
+
+@pytest.fixture
+def streets(tmp_path: Path) -> Path:
+    """A data set whose values are no class ids; the two cars touch and have instance numbers as colours."""
+    for kind in ("images", "labels", "instances"):
+        (tmp_path / "data" / kind / "val").mkdir(parents=True)
+    values = np.ones(SIZE, np.uint8)
+    values[:10] = 0
+    values[20:40, 10:30], values[20:40, 30:50] = 30, 40
+    numbers = np.zeros((*SIZE, 3), np.uint8)
+    numbers[20:40, 10:30], numbers[20:40, 30:50] = (1, 0, 3), (1, 0, 7)  # BGR; 65536 + 3 and + 7
+    cv2.imwrite(str(tmp_path / "data/images/val/a.jpg"), np.full((*SIZE, 3), 90, np.uint8))
+    cv2.imwrite(str(tmp_path / "data/labels/val/a.PNG"), values)
+    cv2.imwrite(str(tmp_path / "data/instances/val/a.PNG"), numbers)
+    (tmp_path / "streets.yaml").write_text(STREETS)
+    return tmp_path
+
+
+@pytest.mark.parametrize("encoding", ["raw", "png"])
+def test_the_description_of_a_data_set_defines_values_and_instances(streets, capsys, encoding) -> None:
+    bag, data = streets / "bag", streets / "data"
+    arguments = ["make-bag", str(data / "images/val"), str(bag), "--labels", str(data / "labels/val")]
+    assert main([*arguments, "--label-map", str(streets / "streets.yaml"), "--encoding", encoding]) == 0
+    assert f"instances from {data / 'instances/val'}" in capsys.readouterr().out
+    suffix = "" if encoding == "raw" else "/compressed"
+    ((_, labels),) = read(bag, f"/labels/mask{suffix}", LABEL_DECODERS)
+    assert (labels[0, 0], labels[45, 0], labels[25, 15], labels[25, 35]) == (255, 0, 1, 1)
+    ((_, instances),) = read(bag, f"/labels/instances{suffix}", LABEL_DECODERS)
+    assert instances[45, 0] == 0
+    assert sorted({instances[25, 15], instances[25, 35]}) == [1, 2]
+
+
+def test_label_images_elsewhere_have_the_values_but_no_instances(streets) -> None:
+    cv2.imwrite(str(streets / "data/images/val/a.png"), np.full(SIZE, 40, np.uint8))
+    arguments = ["make-bag", str(streets / "data/images/val"), str(streets / "bag")]
+    assert main([*arguments, "--label-map", str(streets / "streets.yaml")]) == 0
+    ((_, labels),) = read(streets / "bag", "/labels/mask", LABEL_DECODERS)
+    assert (labels == 1).all()
+    with Bag(streets / "bag") as bag:
+        assert "/labels/instances" not in [topic.name for topic in bag.topics]
+
+
+@pytest.mark.parametrize(
+    ("change", "problem"),
+    [
+        (("30: car, ", ""), "has the values 30 (400 pixels); expected 0, 1, 40"),
+        (("30: car", "30: lorry"), "streets.yaml: values contains lorry; expected ignore, road, car"),
+        (("{1: road", "{-1: road"), "streets.yaml: values: expected {7: road, 0: ignore}"),
+        (("splits:", "split:"), "streets.yaml: missing key 'splits'; unknown key 'split'"),
+        ((STREETS[STREETS.index("images:") :], "panoptic_json: a.json"), "expected values of label images"),
+    ],
+)
+def test_values_that_do_not_fit_the_label_images_are_refused(streets, capsys, change, problem) -> None:
+    description = streets / "streets.yaml"
+    description.write_text(STREETS.replace(*change))
+    folders = [str(streets / "data/images/val"), str(streets / "bag"), "--labels", str(streets / "data/labels/val")]
+    assert main(["make-bag", *folders, "--label-map", str(description)]) == 2
+    assert problem in capsys.readouterr().err
+    assert not (streets / "bag").exists()
+
+
+def test_a_label_map_may_have_values_without_being_a_data_set(streets) -> None:
+    (streets / "streets.yaml").write_text(STREETS[: STREETS.index("images:")].replace("root: data", ""))
+    folders = [str(streets / "data/images/val"), str(streets / "bag"), "--labels", str(streets / "data/labels/val")]
+    assert main(["make-bag", *folders, "--label-map", str(streets / "streets.yaml")]) == 0
+    ((_, labels),) = read(streets / "bag", "/labels/mask", LABEL_DECODERS)
+    assert sorted(set(labels.ravel().tolist())) == [0, 1, 255]
+
+
+def test_labels_of_other_images_are_refused(folder, tmp_path, capsys) -> None:
+    (tmp_path / "labels").mkdir()
+    cv2.imwrite(str(tmp_path / "labels" / "z.png"), np.zeros(SIZE, np.uint8))
+    assert main(["make-bag", str(folder), str(tmp_path / "bag"), "--labels", str(tmp_path / "labels")]) == 2
+    assert f"{tmp_path / 'labels'} has no NAME.png for any image NAME of {folder}" in capsys.readouterr().err
+    assert not (tmp_path / "bag").exists()
