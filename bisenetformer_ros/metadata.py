@@ -7,6 +7,7 @@ from typing import Any
 
 from bisenetformer_ros.errors import ModelError
 from bisenetformer_ros.labels import LabelMap
+from bisenetformer_ros.tasks import TASKS
 
 IMAGENET_MEAN = (123.675, 116.28, 103.53)
 """RGB mean of ImageNet, 0..255, by which the authors normalize."""
@@ -23,6 +24,7 @@ class ModelMetadata:
         architecture: Keywords of `build_model`, {"name": …, "num_classes": …, …}.
         input_size: None for the camera's size, an int for the length of the shorter side, (height, width) for a box to
             fit into and pad to. The aspect ratio is always kept.
+        task: One of TASKS, for which the weights were trained.
         pixel_mean: R, G, B, 0..255; the network subtracts it, and padding uses it.
         pixel_std: R, G, B, 0..255.
         provenance: Origin of the weights: data, iterations, commit, measured quality; free text and numbers.
@@ -32,6 +34,7 @@ class ModelMetadata:
     architecture: Mapping[str, Any]
     labels: LabelMap
     input_size: int | tuple[int, int] | None = None
+    task: str = "panoptic"
     pixel_mean: tuple[float, float, float] = IMAGENET_MEAN
     pixel_std: tuple[float, float, float] = IMAGENET_STD
     provenance: Mapping[str, Any] = field(default_factory=dict)
@@ -44,6 +47,7 @@ class ModelMetadata:
             "architecture": json.dumps(dict(self.architecture)),
             "labels": json.dumps(self.labels.to_dict()),
             "input_size": json.dumps(self.input_size),
+            "task": self.task,
             "pixel_mean": json.dumps(self.pixel_mean),
             "pixel_std": json.dumps(self.pixel_std),
             "provenance": json.dumps(dict(self.provenance)),
@@ -51,12 +55,18 @@ class ModelMetadata:
 
     @classmethod
     def from_strings(cls, strings: Mapping[str, str]) -> "ModelMetadata":
-        """Invert `to_strings`. Raises ModelError, which names what is missing or corrupt."""
+        """Invert `to_strings`. Raises ModelError, which names what is missing or corrupt.
+
+        Files without a task predate it and count as panoptic.
+        """
         missing = [key for key in ("format", "name", "architecture", "labels") if key not in strings]
         if missing:
             raise ModelError(f"the file's header lacks {', '.join(missing)}: not written by this package")
         if strings["format"] != FORMAT_VERSION:
             raise ModelError(f"the file has format {strings['format']}, this version reads format {FORMAT_VERSION}")
+        task = strings.get("task", "panoptic")
+        if task not in TASKS:
+            raise ModelError(f"the file's header is corrupt: task is '{task}', expected one of {', '.join(TASKS)}")
         try:
             size = json.loads(strings.get("input_size", "null"))
             return cls(
@@ -64,6 +74,7 @@ class ModelMetadata:
                 architecture=json.loads(strings["architecture"]),
                 labels=LabelMap.from_dict(json.loads(strings["labels"])),
                 input_size=tuple(size) if isinstance(size, list) else size,
+                task=task,
                 pixel_mean=tuple(json.loads(strings.get("pixel_mean", json.dumps(IMAGENET_MEAN)))),
                 pixel_std=tuple(json.loads(strings.get("pixel_std", json.dumps(IMAGENET_STD)))),
                 provenance=json.loads(strings.get("provenance", "{}")),

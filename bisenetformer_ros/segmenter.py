@@ -7,6 +7,7 @@ import numpy as np
 from bisenetformer_ros.inference.engines.opening import open_engine
 from bisenetformer_ros.labels import LabelMap
 from bisenetformer_ros.results import SegmentationResult
+from bisenetformer_ros.tasks import task_warning
 
 
 class Segmenter:
@@ -22,7 +23,7 @@ class Segmenter:
         self,
         path: str | Path,
         engine: str = "auto",
-        task: str = "panoptic",
+        task: str = "auto",
         device: str = "auto",
         precision: str = "auto",
         score_threshold: float = 0.8,
@@ -33,7 +34,8 @@ class Segmenter:
         Args:
             path: Weights file, exported graph, TensorRT engine file or name of a shipped model.
             engine: "auto" (the fastest that works), "torch", "onnxruntime", "openvino" or "tensorrt".
-            task: "semantic" (a class per pixel) or "panoptic" (segments).
+            task: "semantic" (a class per pixel), "panoptic" (segments) or "auto" (that of the graph, or that for which
+                the weights were trained).
             device: "auto" (the first GPU if there is one), "cpu", "cuda" or "cuda:N".
             precision: "auto", "fp32", "bf16", "fp16" or "int8"; docs/engines.md lists which engine takes which.
             score_threshold: 0..1. Panoptic: drop segments below this score.
@@ -52,6 +54,11 @@ class Segmenter:
     def task(self) -> str:
         """Task of the engine, "semantic" or "panoptic"."""
         return self.engine.task
+
+    @property
+    def task_warning(self) -> str:
+        """Why the results are poor if the weights were trained for another task, and what to do; else ""."""
+        return task_warning(self.engine.task, self.engine.metadata.task)
 
     @property
     def labels(self) -> LabelMap:

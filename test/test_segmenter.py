@@ -59,7 +59,7 @@ def test_any_image_comes_back_at_its_own_size(
 
 
 def test_what_cannot_work_is_refused(random_weights: Path) -> None:
-    with pytest.raises(ConfigError, match="unknown task 'instance', expected one of semantic, panoptic"):
+    with pytest.raises(ConfigError, match="unknown task 'instance', expected one of semantic, panoptic, auto"):
         Segmenter(random_weights, task="instance")
     with pytest.raises(ModelError, match="'nothing-like-this' is neither a file"):
         Segmenter("nothing-like-this")

@@ -111,11 +111,12 @@ class SizeReport:
 
 @dataclass(frozen=True)
 class BenchmarkReport:
-    """A whole benchmark; `machine` describes it by topic."""
+    """A whole benchmark; `task_warning` may be empty, `machine` describes the machine by topic."""
 
     model: str
     weights: str
     task: str
+    task_warning: str
     machine: Mapping[str, str]
     ceilings: Ceilings
     sizes: tuple[SizeReport, ...]

@@ -22,6 +22,7 @@ from bisenetformer_ros.inference.engines.torch import resolve_device
 from bisenetformer_ros.inference.postprocess import SemanticOrder
 from bisenetformer_ros.inference.preprocess import plan_geometry
 from bisenetformer_ros.machine import describe_machine
+from bisenetformer_ros.tasks import task_warning
 
 PRECISIONS = {
     "torch": ("fp32", "bf16", "fp16"),
@@ -77,7 +78,8 @@ def run_benchmark(model: BenchmarkModel, plan: Plan, folder: Path, progress: Pro
     sizes = tuple(_measure_size(model, plan, size, folder, progress) for size in plan.sizes)
     ran = {entry.contestant.precision for size in sizes for entry in size.entries}
     ceilings = measure_ceilings(resolve_device(plan.device), ran)
-    return BenchmarkReport(model.metadata.name, model.weights, plan.task, describe_machine(), ceilings, sizes)
+    warning = task_warning(plan.task, model.metadata.task)
+    return BenchmarkReport(model.metadata.name, model.weights, plan.task, warning, describe_machine(), ceilings, sizes)
 
 
 def _measure_size(

@@ -68,6 +68,8 @@ def to_markdown(report: BenchmarkReport) -> str:
 def describe_setting(report: BenchmarkReport) -> Iterator[str]:
     """Describe model and machine, line by line."""
     yield f"{report.model}, {report.task} task; weights: {report.weights}"
+    if report.task_warning:
+        yield f"warning: {report.task_warning}"
     yield from (f"{topic}: {words}" for topic, words in report.machine.items())
     rates = [f"{rate:.0f} GMAC/s in {precision}" for precision, rate in report.ceilings.matmul_gmacs.items()]
     yield f"ceilings: {', '.join(rates)}; memory {report.ceilings.bandwidth_gbs:.0f} GB/s"

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bisenetformer_ros.atomic_write import write_atomically
-from bisenetformer_ros.inference.engines.capabilities import ENGINES, PRECISIONS, TASKS
+from bisenetformer_ros.inference.engines.capabilities import ENGINES, PRECISIONS, TASK_CHOICES
 from bisenetformer_ros.resources import SHIPPED_MODEL
 
 if TYPE_CHECKING:
@@ -75,8 +75,17 @@ def command_line() -> str:
     return shlex.join(["bisenetformer", *sys.argv[1:]])
 
 
-def add_model_arguments(parser: argparse.ArgumentParser, task: str) -> None:
-    """Add the options that `open_segmenter` reads. task: the default of --task."""
+def add_task_argument(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--task",
+        default="auto",
+        choices=TASK_CHOICES,
+        help="kind of result; auto: that for which the weights were trained (default: %(default)s)",
+    )
+
+
+def add_model_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options that `open_segmenter` reads."""
     parser.add_argument(
         "--model",
         default=SHIPPED_MODEL,
@@ -85,7 +94,7 @@ def add_model_arguments(parser: argparse.ArgumentParser, task: str) -> None:
     parser.add_argument("--engine", default="auto", choices=ENGINES, help="what runs the model (default: %(default)s)")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N (default: %(default)s)")
     parser.add_argument("--precision", default="auto", choices=PRECISIONS, help="number format (default: %(default)s)")
-    parser.add_argument("--task", default=task, choices=TASKS, help="kind of result (default: %(default)s)")
+    add_task_argument(parser)
     parser.add_argument(
         "--score-threshold",
         type=fraction,
@@ -101,11 +110,17 @@ def add_model_arguments(parser: argparse.ArgumentParser, task: str) -> None:
     )
 
 
+def warn(args: argparse.Namespace, warning: str) -> None:
+    """Print a warning of a command on stderr, unless it is empty."""
+    if warning:
+        print(f"bisenetformer {args.command}: warning: {warning}", file=sys.stderr)
+
+
 def open_segmenter(args: argparse.Namespace) -> "Segmenter":
-    """Return the segmenter that the options of `add_model_arguments` describe."""
+    """Return the segmenter that the options of `add_model_arguments` describe; warn if its task does not suit it."""
     from bisenetformer_ros.segmenter import Segmenter  # imports torch, which not every command needs
 
-    return Segmenter(
+    segmenter = Segmenter(
         args.model,
         engine=args.engine,
         task=args.task,
@@ -114,3 +129,5 @@ def open_segmenter(args: argparse.Namespace) -> "Segmenter":
         score_threshold=args.score_threshold,
         overlap_threshold=args.overlap_threshold,
     )
+    warn(args, segmenter.task_warning)
+    return segmenter

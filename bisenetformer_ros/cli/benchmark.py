@@ -12,11 +12,18 @@ from bisenetformer_ros.benchmark.models import BenchmarkModel, prepare_model
 from bisenetformer_ros.benchmark.report import BenchmarkReport
 from bisenetformer_ros.benchmark.session import PRECISIONS, Plan, run_benchmark
 from bisenetformer_ros.benchmark.tables import show_report, to_markdown
-from bisenetformer_ros.cli.arguments import add_json_argument, frame_size, positive_int, write_json
+from bisenetformer_ros.cli.arguments import (
+    add_json_argument,
+    add_task_argument,
+    frame_size,
+    positive_int,
+    warn,
+    write_json,
+)
 from bisenetformer_ros.cli.progress import progress
 from bisenetformer_ros.errors import ConfigError
 from bisenetformer_ros.inference.agreement import MIN_LABELS
-from bisenetformer_ros.inference.engines.capabilities import TASKS
+from bisenetformer_ros.inference.engines.opening import resolve_task
 
 DESCRIPTION = (
     "Measure engines from the camera's uint8 frame to label map or segments: total time and time by stage, memory, "
@@ -28,7 +35,7 @@ DESCRIPTION = (
 )
 EXAMPLE = """bisenetformer benchmark --model bisenetformer-stdc1 --size 512x1024 --size 1024x2048
 bisenetformer benchmark --model yard.safetensors --task panoptic --frames yard/ --engine torch --json yard.json
-bisenetformer benchmark --model bisenetformer-stdc1 --size 1024x2048 --against ~/focoos"""
+bisenetformer benchmark --model bisenetformer-stdc1 --size 1024x2048 --task semantic --against ~/focoos"""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -40,7 +47,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--engine", action="append", choices=("all", *PRECISIONS), help="engine to measure; repeatable (default: all)"
     )
-    parser.add_argument("--task", default="semantic", choices=TASKS, help="kind of result (default: %(default)s)")
+    add_task_argument(parser)
     parser.add_argument(
         "--size",
         action="append",
@@ -62,9 +69,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    plan = _plan(args)
     with TemporaryDirectory(prefix="bisenetformer_benchmark_") as folder:
-        report = _measure(prepare_model(args.model, Path(folder)), plan, Path(folder))
+        model = prepare_model(args.model, Path(folder))
+        report = _measure(model, _plan(args, model), Path(folder))
+    warn(args, report.task_warning)
     show_report(report, Console())
     write_json(args.json, report.to_dict())
     if args.markdown:
@@ -72,12 +80,13 @@ def run(args: argparse.Namespace) -> int:
     return _check_agreement(report)
 
 
-def _plan(args: argparse.Namespace) -> Plan:
-    if args.against and args.task != "semantic":
+def _plan(args: argparse.Namespace, model: BenchmarkModel) -> Plan:
+    task = resolve_task(model.path, args.task)
+    if args.against and task != "semantic":
         raise ConfigError("the authors' SDK has no panoptic task: omit --against or use --task semantic")
     engines = tuple(PRECISIONS) if "all" in (args.engine or ["all"]) else tuple(dict.fromkeys(args.engine))
     sizes = tuple(args.size or [(1024, 2048)])
-    return Plan(args.task, engines, args.device, sizes, args.frames, args.rounds, args.against)
+    return Plan(task, engines, args.device, sizes, args.frames, args.rounds, args.against)
 
 
 def _measure(model: BenchmarkModel, plan: Plan, folder: Path) -> BenchmarkReport:

@@ -11,10 +11,11 @@ from bisenetformer_ros.errors import ConfigError
 from bisenetformer_ros.labels import LabelMap
 from bisenetformer_ros.metadata import ModelMetadata
 from bisenetformer_ros.model.checkpoint import load_checkpoint, save_model
+from bisenetformer_ros.tasks import TASKS
 
 DESCRIPTION = (
     "Convert the authors' model_final.pth to a weights file of this package; the architecture is inferred from its "
-    "tensors. Or change the labels, input size or precision of a weights file of this package."
+    "tensors. Or change the labels, task, input size or precision of a weights file of this package."
 )
 EXAMPLE = """bisenetformer convert model_final.pth bisenetformer-s-ade.safetensors --name bisenetformer-s-ade
 bisenetformer convert nano.safetensors yard.safetensors --labels yard.yaml --input-size 360x640 --precision fp16"""
@@ -33,6 +34,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="N|HxW",
         help="size to which images are resized, pixels: shorter side, or box to fit into (default: that of IN)",
     )
+    parser.add_argument(
+        "--task",
+        choices=TASKS,
+        help="task for which the weights were trained (default: that of IN; of a .pth, semantic)",
+    )
     parser.add_argument("--precision", choices=DTYPES, default="fp32", help="of the weights (default: %(default)s)")
 
 
@@ -46,6 +52,7 @@ def run(args: argparse.Namespace) -> int:
     print(f"architecture: {', '.join(f'{key} {value}' for key, value in metadata.architecture.items())}")
     print(f"parameters:   {parameters / 1e6:.2f} M")
     print(f"classes:      {len(metadata.labels)} ({metadata.labels.name})")
+    print(f"task:         {metadata.task}")
     print(f"input size:   {metadata.input_size or 'that of the camera'}")
     print(f"wrote {metadata.name} to {args.output}, {args.precision}, {args.output.stat().st_size / 1e6:.1f} MB")
     return 0
@@ -53,7 +60,7 @@ def run(args: argparse.Namespace) -> int:
 
 def _changed(metadata: ModelMetadata, args: argparse.Namespace) -> ModelMetadata:
     """Return the metadata with the changes of the command line."""
-    changes = {"name": args.name, "input_size": args.input_size}
+    changes = {"name": args.name, "input_size": args.input_size, "task": args.task}
     if args.labels:
         changes["labels"] = LabelMap.load(args.labels)
         if len(changes["labels"]) != len(metadata.labels):

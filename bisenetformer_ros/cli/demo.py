@@ -10,11 +10,19 @@ from rich.markup import escape
 from rich.progress import Progress
 from rich.table import Table
 
-from bisenetformer_ros.cli.arguments import add_json_argument, command_line, positive_float, positive_int, write_json
+from bisenetformer_ros.cli.arguments import (
+    add_json_argument,
+    add_task_argument,
+    command_line,
+    positive_float,
+    positive_int,
+    warn,
+    write_json,
+)
 from bisenetformer_ros.cli.progress import progress
 from bisenetformer_ros.cli.tables import class_table, latency_table, number_table
 from bisenetformer_ros.evaluation.demo import DemoSettings, Outcome, Scores, score
-from bisenetformer_ros.inference.engines.capabilities import ENGINES, TASKS
+from bisenetformer_ros.inference.engines.capabilities import ENGINES
 from bisenetformer_ros.replay import footage as sources
 from bisenetformer_ros.replay.recording import Recording, ReplayError
 from bisenetformer_ros.replay.session import Player, ReplaySession
@@ -45,7 +53,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--topic", help="image topic of a rosbag2; required if it has several")
     parser.add_argument("--labels", type=Path, help="folder with a label image NAME.png for every image of the source")
     parser.add_argument("--model", default=SHIPPED_MODEL, help="weights or shipped model (default: %(default)s)")
-    parser.add_argument("--task", default="panoptic", choices=TASKS, help="kind of result (default: %(default)s)")
+    add_task_argument(parser)
     parser.add_argument("--engine", default="auto", choices=ENGINES, help="engine of the node (default: %(default)s)")
     parser.add_argument("--rate", type=positive_float, default=5.0, help="frames per second (default: %(default)s)")
     parser.add_argument("--frames", type=positive_int, default=180, help="maximum number (default: %(default)s)")
@@ -83,6 +91,7 @@ def _demonstrate(args: argparse.Namespace) -> int:
         scores, why_none = _score(session.recording, footage, bar)
         outcome = Outcome(settings, footage, session.recording, scores, why_none, command_line())
         files = _write_files(outcome, args.out, bar)
+    warn(args, outcome.task_warning)
     write_json(args.json, outcome.to_dict())
     _print(outcome, Console())
     print("\n".join(f"{what}: {path}" for what, path in files))

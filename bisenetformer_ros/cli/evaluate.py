@@ -38,7 +38,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--root", type=Path, help="folder of the data set; not for synthetic")
     parser.add_argument("--split", default="val", help="part of the data set; not for synthetic (default: %(default)s)")
-    add_model_arguments(parser, task="semantic")
+    add_model_arguments(parser)
     add_json_argument(parser)
     parser.add_argument("--report", type=Path, metavar="DIR", help="also write DIR/report.html")
 
@@ -56,8 +56,8 @@ def run(args: argparse.Namespace) -> int:
     _print(evaluation, dataset)
     print(f"engine: {explain_choice(segmenter.engine)}")
     circumstances = _circumstances(args, segmenter)
-    dataset_and_task = {"dataset": args.dataset, "task": args.task}
-    write_json(args.json, circumstances | dataset_and_task | evaluation.to_dict(dataset.labels))
+    task = {"task": segmenter.task, "task_warning": segmenter.task_warning}
+    write_json(args.json, circumstances | {"dataset": args.dataset} | task | evaluation.to_dict(dataset.labels))
     if args.report:
         args.report.mkdir(parents=True, exist_ok=True)
         report = DatasetReport(args.dataset, evaluation, dataset, segmenter, circumstances)

@@ -57,7 +57,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--label-topic", metavar="L", help="images of class ids, matched by stamp; other values are ignored"
     )
     parser.add_argument("--instance-topic", metavar="I", help="images of instance ids, 0 = none; needs --label-topic")
-    add_model_arguments(parser, task="panoptic")
+    add_model_arguments(parser)
     parser.add_argument(
         "--play", action="store_true", help="also play the bag through a live node and compare its results"
     )
@@ -93,6 +93,7 @@ def run(args: argparse.Namespace) -> int:
     image_topic = _check(args)
     topics = BagTopics(image_topic, args.label_topic, args.instance_topic)
     segmenter = open_segmenter(args)
+    _check_segments(args, segmenter)
     try:
         with progress() as bar, tempfile.TemporaryDirectory(prefix="bisenetformer_play_") as scratch:
             comparison = _play(args, image_topic, Path(scratch), bar) if args.play else None
@@ -116,8 +117,6 @@ def _check(args: argparse.Namespace) -> str:
     for name, _ in args.fail_under:
         if name in _NEED_LABELS and not args.label_topic:
             raise ConfigError(f"--fail-under {name} needs labels: name their topic with --label-topic")
-        if name in _NEED_SEGMENTS and args.task != "panoptic":
-            raise ConfigError(f"--fail-under {name} needs --task panoptic")
     if args.write_bag and args.write_bag.exists():
         raise InputError(f"--write-bag {args.write_bag} already exists; expected the name of a new directory")
     with Bag(args.bag) as bag:
@@ -128,6 +127,12 @@ def _check(args: argparse.Namespace) -> str:
             if topic:
                 bag.find(topic, LABEL_DECODERS, option)
     return image.name
+
+
+def _check_segments(args: argparse.Namespace, segmenter: Segmenter) -> None:
+    for name, _ in args.fail_under:
+        if name in _NEED_SEGMENTS and segmenter.task != "panoptic":
+            raise ConfigError(f"--fail-under {name} needs the panoptic task, got {segmenter.task}: set --task panoptic")
 
 
 def _play(args: argparse.Namespace, topic: str, scratch: Path, bar: Progress) -> RouteComparison:
@@ -185,15 +190,14 @@ def _write_files(
         "model": f"{engine.metadata.name} ({segmenter.task})",
         "engine": f"{engine.name}, {engine.device}, {engine.precision}",
     }
-    content = circumstances | {"bag": str(args.bag)} | evaluation.to_dict()
+    content = circumstances | {"bag": str(args.bag), "task_warning": segmenter.task_warning} | evaluation.to_dict()
     write_json(args.json, content | {"play": comparison.to_dict() if comparison else None})
     if args.report:
         args.report.mkdir(parents=True, exist_ok=True)
         worst = worst_frames(evaluation, "miou" if topics.label else "consistency", NUM_EXAMPLES)
         examples = load_examples(args.bag, topics, segmenter, evaluation, worst)
-        write_bag_report(
-            BagReport(args.bag, evaluation, examples, comparison, circumstances), args.report / "report.html"
-        )
+        report = BagReport(args.bag, evaluation, examples, comparison, circumstances, segmenter.task_warning)
+        write_bag_report(report, args.report / "report.html")
         print(f"report: {args.report / 'report.html'}")
     if args.write_bag:
         print(f"bag with all results: {args.write_bag}")

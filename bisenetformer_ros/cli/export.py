@@ -9,16 +9,18 @@ import cv2
 import numpy as np
 
 from bisenetformer_ros.atomic_write import write_atomically
-from bisenetformer_ros.cli.arguments import add_json_argument, frame_size, write_json
+from bisenetformer_ros.cli.arguments import add_json_argument, add_task_argument, frame_size, warn, write_json
 from bisenetformer_ros.cli.progress import progress
 from bisenetformer_ros.errors import ConfigError
 from bisenetformer_ros.images.sources import open_source
-from bisenetformer_ros.inference.engines.capabilities import TASKS
+from bisenetformer_ros.inference.engines.opening import resolve_task
 from bisenetformer_ros.inference.graph.cache import check_output
 from bisenetformer_ros.inference.graph.contract import GRAPH_PRECISIONS
 from bisenetformer_ros.inference.graph.onnx import OPSET, ExportOptions, build_onnx
 from bisenetformer_ros.inference.verify import Verification, load_verification_frames, verify
+from bisenetformer_ros.model.checkpoint import trained_task
 from bisenetformer_ros.resources import find_model
+from bisenetformer_ros.tasks import task_warning
 
 DESCRIPTION = (
     "Export weights to an ONNX graph for camera frames of one size. The graph includes resize, normalization and "
@@ -41,7 +43,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--size", type=frame_size, required=True, metavar="HxW", help="height x width of the camera's frames in pixels"
     )
-    parser.add_argument("--task", choices=TASKS, default="panoptic", help="default: %(default)s")
+    add_task_argument(parser)
     parser.add_argument(
         "--precision", choices=GRAPH_PRECISIONS, default="fp32", help="of the network (default: %(default)s)"
     )
@@ -71,7 +73,10 @@ def run(args: argparse.Namespace) -> int:
     if args.precision != "int8" and args.calibrate is not None:
         raise ConfigError(f"--calibrate is for --precision int8 only, got {args.precision}")
     weights = find_model(args.model)
-    options = ExportOptions(args.task, args.size, args.precision, "bgr" if args.bgr else "rgb", args.dynamic_batch)
+    task = resolve_task(weights, args.task)
+    warning = task_warning(task, trained_task(weights))
+    warn(args, warning)
+    options = ExportOptions(task, args.size, args.precision, "bgr" if args.bgr else "rgb", args.dynamic_batch)
     if args.verify_with:
         frames = read_frames(args.verify_with, args.size, MAX_FRAMES)
     else:
@@ -86,14 +91,12 @@ def run(args: argparse.Namespace) -> int:
         verification = verify(graph, weights, frames, lambda: bar.advance(comparing))
     print(f"graph: {len(proto.graph.node)} operators of opset {OPSET}, {len(graph) / 1e6:.1f} MB")
     print(verification)
-    write_json(args.json, _figures(args, verification))
+    write_json(args.json, _figures(args, verification) | {"task": task, "task_warning": warning})
     if not verification.passed:
         print(f"bisenetformer export: {args.output} was not written: the graph disagrees with PyTorch", file=sys.stderr)
         return 1
     write_atomically(args.output, graph)
-    print(
-        f"wrote {args.output}: {args.task}, {args.precision}, frames of {args.size[0]}x{args.size[1]} (height x width)"
-    )
+    print(f"wrote {args.output}: {task}, {args.precision}, frames of {args.size[0]}x{args.size[1]} (height x width)")
     return 0
 
 
@@ -111,7 +114,6 @@ def read_frames(path: Path, size: tuple[int, int], most: int) -> list[np.ndarray
 def _figures(args: argparse.Namespace, verification: Verification) -> dict[str, Any]:
     return {
         "model": args.model,
-        "task": args.task,
         "precision": args.precision,
         "frame_size": args.size,
         "frames_compared": verification.num_frames,

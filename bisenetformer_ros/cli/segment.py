@@ -37,7 +37,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="an image, a folder of images, a video, or an rtsp:// or http:// address of one",
     )
     parser.add_argument("--out", type=Path, default=Path("segmented"), help="output folder (default: %(default)s)")
-    add_model_arguments(parser, task="panoptic")
+    add_model_arguments(parser)
     parser.add_argument("--names", action="store_true", help="draw the class names of the segments into the overlays")
     add_json_argument(parser)
 
@@ -86,6 +86,7 @@ class Report:
             "device": engine.device,
             "precision": engine.precision,
             "task": segmenter.task,
+            "task_warning": segmenter.task_warning,
             "num_segmented": self.num_segmented,
             "failures": self.failures,
             "frame_ms": vars(self.latency.summary()),

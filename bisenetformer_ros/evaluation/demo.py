@@ -12,6 +12,7 @@ from bisenetformer_ros.metrics.panoptic_quality import PanopticQualityResult
 from bisenetformer_ros.numbers import without_nan
 from bisenetformer_ros.replay.footage import Footage, LabelFolder
 from bisenetformer_ros.replay.recording import INPUT_TOPIC, FrameCount, Recording
+from bisenetformer_ros.tasks import task_warning
 
 
 @dataclass(frozen=True, eq=False)
@@ -100,10 +101,15 @@ class Outcome:
 
     @property
     def node(self) -> dict[str, str]:
-        """The node's model, engine, device, precision, task and label_map, from its diagnostics."""
+        """Values of the node's diagnostics that describe its model; empty if none arrived."""
         status = self.recording.status("model")
-        names = ("model", "engine", "device", "precision", "task", "label_map")
+        names = ("model", "engine", "device", "precision", "task", "trained_for", "label_map")
         return {name: status["values"].get(name, "") for name in names} if status else {}
+
+    @property
+    def task_warning(self) -> str:
+        """See `Segmenter.task_warning`."""
+        return task_warning(self.node.get("task", ""), self.node.get("trained_for", ""))
 
     @property
     def image_size(self) -> tuple[int, int]:
@@ -125,6 +131,7 @@ class Outcome:
                 "source": self.footage.description,
                 "image_size": self.image_size,
                 "node": self.node,
+                "task_warning": self.task_warning,
                 "frames": count.to_dict(),
                 "outputs": {topic: len(events) for topic, events in recording.outputs.items()},
                 "strays": recording.strays(),

@@ -17,6 +17,9 @@ _HEADS = _PREDICTOR + "forward_prediction_heads."
 NUM_HEADS = 8
 """Attention heads in every published model; the tensors do not show their number."""
 
+AUTHORS_TASK = "semantic"
+"""The task of every published checkpoint."""
+
 _STDC_STAGES: dict[tuple[int, ...], str] = {(2, 2, 2): "bisenetformer-stdc1", (4, 5, 3): "bisenetformer-stdc2"}
 _STEM_FEATURES = 2
 

@@ -20,7 +20,7 @@ from bisenetformer_ros.errors import ConfigError, ModelError
 from bisenetformer_ros.file_names import printable, utf8_path
 from bisenetformer_ros.labels import LabelMap
 from bisenetformer_ros.metadata import ModelMetadata
-from bisenetformer_ros.model.authors import from_authors, is_authors_checkpoint
+from bisenetformer_ros.model.authors import AUTHORS_TASK, from_authors, is_authors_checkpoint
 from bisenetformer_ros.model.bisenetformer import BiSeNetFormer
 from bisenetformer_ros.model.builders import build_model
 from bisenetformer_ros.model.imagenet import is_backbone_checkpoint
@@ -95,6 +95,11 @@ def read_metadata(path: str | Path) -> ModelMetadata:
             return ModelMetadata.from_strings(file.metadata() or {})
     except (SafetensorError, OSError) as error:
         raise ModelError(f"{path}: corrupt, or not a safetensors file ({error})") from error
+
+
+def trained_task(path: Path) -> str:
+    """Return the task for which a weights file was trained, without loading the weights. Raises ModelError."""
+    return read_metadata(path).task if path.suffix.lower() == ".safetensors" else AUTHORS_TASK
 
 
 def read_pth(path: Path) -> dict[str, Tensor]:
@@ -203,5 +208,6 @@ def _authors_metadata(path: Path, architecture: dict[str, Any]) -> ModelMetadata
         architecture=architecture,
         labels=labels,
         input_size=640 if num_classes == 150 else None,
+        task=AUTHORS_TASK,
         provenance={"source": path.name, "converted_from": "the authors' checkpoint format"},
     )

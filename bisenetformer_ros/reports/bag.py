@@ -38,6 +38,7 @@ class BagReport:
         examples: The worst frames, by mIoU if there are labels, otherwise by consistency.
         playback: None if the bag was not played through the node.
         circumstances: Name → text about how the figures were obtained, "model" among them.
+        warning: Why the results are poor, or empty.
     """
 
     bag: Path
@@ -45,6 +46,7 @@ class BagReport:
     examples: list[BagExample]
     playback: RouteComparison | None
     circumstances: Mapping[str, str]
+    warning: str = ""
 
 
 def write_bag_report(report: BagReport, path: Path) -> None:
@@ -55,6 +57,7 @@ def write_bag_report(report: BagReport, path: Path) -> None:
         f"{evaluation.topic.name} of {report.bag.name} · {timeline.duration_s:.1f} s · {report.circumstances['model']}"
     )
     blocks = [
+        page.warning(report.warning),
         page.tiles(_key_figures(report)),
         _frames_card(evaluation),
         *_latency_cards(evaluation, timeline),

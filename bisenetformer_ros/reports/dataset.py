@@ -49,6 +49,7 @@ def write_dataset_report(report: DatasetReport, path: Path) -> None:
     lead = f"{report.circumstances['data']} · {len(evaluation.images)} images · {report.circumstances['model']}"
     matches = [image.matches for image in evaluation.images if image.matches is not None]
     blocks = [
+        page.warning(report.segmenter.task_warning),
         page.tiles(_key_figures(evaluation)),
         *_paper_cards(report),
         _quality_card(report),

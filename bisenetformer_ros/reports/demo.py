@@ -37,9 +37,10 @@ def write_report(outcome: Outcome, animation: Path, path: Path) -> None:
     height, width = outcome.image_size
     lead = (
         f"{outcome.footage.description} · {width}x{height} at {settings.rate_hz:g} Hz · {outcome.node.get('model')} "
-        f"({settings.task}) on {outcome.node.get('device')}"
+        f"({outcome.node.get('task')}) on {outcome.node.get('device')}"
     )
     blocks = [
+        page.warning(outcome.task_warning),
         page.tiles(_key_figures(outcome)),
         page.card("The drive", page.embedded(animation.read_bytes(), "camera image, and the node's result over it")),
         _frames_card(outcome),

@@ -35,6 +35,11 @@ def card(title: str, *content: Html, note: str = "") -> Html:
     return Html(f'<section class="card">{_tag("h2", title)}{"".join(content)}{after}</section>')
 
 
+def warning(text: str) -> Html:
+    """Return a warning as a paragraph that stands out; nothing for an empty text."""
+    return Html(f'<p class="warning">{escape(text)}</p>' if text else "")
+
+
 def tiles(figures: Iterable[tuple[str, str]]) -> Html:
     """Return boxes of key figures: (value, caption)."""
     boxes = "".join(f'<div class="tile">{_tag("b", value)}{_tag("span", name)}</div>' for value, name in figures)

@@ -24,6 +24,7 @@ p { margin: 0 0 12px; }
 .lead { color: var(--soft); margin-bottom: 22px; }
 .card { background: var(--card); border: 1px solid var(--rule); border-radius: 10px; padding: 20px 22px;
   margin-top: 18px; overflow-x: auto; }
+.warning { border-left: 4px solid var(--bad); padding: 2px 0 2px 14px; margin-bottom: 22px; }
 .note { color: var(--soft); font-size: 13.5px; margin: 12px 0 0; }
 .tiles { display: grid; grid-template-columns: repeat(auto-fit, minmax(150px, 1fr)); gap: 12px; }
 .tile { background: var(--card); border: 1px solid var(--rule); border-radius: 10px; padding: 14px 16px; }

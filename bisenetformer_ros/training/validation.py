@@ -62,7 +62,7 @@ class Validation:
         """
         latest = self.directory / "latest.safetensors"
         self.writer.write(latest, model, iteration, {})
-        segmenter = Segmenter(latest, task=self.config.task, device=str(self.device))
+        segmenter = Segmenter(latest, device=str(self.device))
         evaluation = evaluate(segmenter, self.dataset, lambda done, _: self.on_image(done, len(self.dataset)))
         figures = _figures(evaluation)
         if figures[self.metric] > self.best:

@@ -22,6 +22,7 @@ class WeightsWriter:
         self.labels = labels
         self.provenance = {
             "recipe": config.name,
+            "task": config.task,
             "sources": [dict(source) for source in config.sources],
             "initial_weights": config.initial_weights,
             "batch_size": config.batch_size,
@@ -34,7 +35,7 @@ class WeightsWriter:
         architecture = {**self.config.architecture, "num_classes": len(self.labels)}
         provenance = {**self.provenance, "iterations": iteration, **more}
         metadata = ModelMetadata(
-            self.config.name, architecture, self.labels, self.config.input_size, provenance=provenance
+            self.config.name, architecture, self.labels, self.config.input_size, self.config.task, provenance=provenance
         )
         save_model(path, model, metadata, torch.float16)
 

@@ -31,7 +31,7 @@ def report() -> BenchmarkReport:
     entries = entry("torch", "fp32", 1000.0, 1000.0), entry("torch", "bf16", 500.0, 400.0)
     others = (entry("openvino", "fp32", 250.0, 250.0),)
     size = SizeReport((512, 1024), 25.0, entries + others, NOT_RUN)
-    return BenchmarkReport("yard", "trained, yard", "semantic", {"memory": "24 GiB"}, CEILINGS, (size,))
+    return BenchmarkReport("yard", "trained, yard", "semantic", "", {"memory": "24 GiB"}, CEILINGS, (size,))
 
 
 def test_json(report: BenchmarkReport) -> None:

@@ -39,6 +39,8 @@ class SleepingEngine:
 class SleepingSegmenter:
     """The part of Segmenter that the node uses."""
 
+    task_warning = ""
+
     def __init__(self, engine: SleepingEngine) -> None:
         self.engine, self.labels, self.task = engine, engine.metadata.labels, engine.task
 

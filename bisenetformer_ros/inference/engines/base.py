@@ -16,7 +16,7 @@ class Engine(Protocol):
         name: The engine, as in the parameter `engine`.
         device: "cpu", "cuda:0", …
         precision: "fp32", "bf16", "fp16" or "int8".
-        task: One of `capabilities.TASKS`, fixed when the engine was opened.
+        task: One of `tasks.TASKS`, fixed when the engine was opened.
         frame_size: (height, width) of the only frames it accepts; None for any size.
         metadata: Of the model.
     """

@@ -4,9 +4,7 @@ Imports nothing but the standard library, so that the launch file can read the t
 """
 
 from bisenetformer_ros.errors import EngineError
-
-TASKS = ("semantic", "panoptic")
-"""semantic: a class per pixel. panoptic: segments, one per instance of a thing and one per stuff class."""
+from bisenetformer_ros.tasks import TASKS
 
 ENGINE_PRECISIONS: dict[str, dict[str, tuple[str, ...]]] = {
     "torch": {"cpu": ("fp32", "bf16"), "cuda": ("fp32", "bf16", "fp16")},
@@ -18,6 +16,8 @@ ENGINE_PRECISIONS: dict[str, dict[str, tuple[str, ...]]] = {
 
 ENGINES = ("auto", *ENGINE_PRECISIONS)
 PRECISIONS = ("auto", "fp32", "bf16", "fp16", "int8")
+TASK_CHOICES = (*TASKS, "auto")
+"""auto: the task of the graph, or that for which the weights were trained."""
 
 
 def supports_precision(engine: str, device: str, precision: str) -> bool:

@@ -7,12 +7,14 @@ import torch
 
 from bisenetformer_ros.errors import BiSeNetFormerError, ConfigError, EngineError
 from bisenetformer_ros.inference.engines.base import Engine
-from bisenetformer_ros.inference.engines.capabilities import ENGINES, TASKS
+from bisenetformer_ros.inference.engines.capabilities import ENGINES, TASK_CHOICES
 from bisenetformer_ros.inference.engines.plan import EnginePlan, graph_precision, plan_engine
 from bisenetformer_ros.inference.engines.ranking import faster_than_torch, fastest_first
 from bisenetformer_ros.inference.engines.switching import EngineChoice, SwitchingEngine
+from bisenetformer_ros.inference.engines.tensorrt.sidecar import Sidecar
 from bisenetformer_ros.inference.graph.cache import newest_file
 from bisenetformer_ros.inference.graph.contract import GraphInfo
+from bisenetformer_ros.model.checkpoint import trained_task
 from bisenetformer_ros.resources import find_model
 
 GRAPH_ENGINES = ("onnxruntime", "openvino")
@@ -20,14 +22,14 @@ GRAPH_ENGINES = ("onnxruntime", "openvino")
 
 
 def open_engine(
-    model: str | Path, task: str = "panoptic", engine: str = "auto", device: str = "auto", precision: str = "auto"
+    model: str | Path, task: str = "auto", engine: str = "auto", device: str = "auto", precision: str = "auto"
 ) -> Engine:
     """Open a model for inference.
 
     Args:
         model: Weights file, name of a shipped model, graph (.onnx) of `bisenetformer export`, or engine file (.engine)
             of `bisenetformer build-engine`.
-        task: One of TASKS.
+        task: One of TASK_CHOICES.
         engine: One of ENGINES. "auto" takes the fastest that works, see `explain_choice`. For a weights file, graph
             engines open the files built from it: beside it, or in the cache.
         device: "auto", "cpu", "cuda" or "cuda:N".
@@ -38,13 +40,34 @@ def open_engine(
         ModelError: For a missing or damaged model.
         EngineError: If the engine is unknown or cannot run the model here.
     """
-    if task not in TASKS:
-        raise ConfigError(f"unknown task '{task}', expected one of {', '.join(TASKS)}")
     if engine not in ENGINES:
         raise EngineError(f"unknown engine '{engine}', expected one of {', '.join(ENGINES)}")
     path = find_model(model)
+    task = resolve_task(path, task)
     open_model = {".onnx": _open_graph, ".engine": _open_engine_file}.get(path.suffix, _open_weights)
     return open_model(path, task, engine, device, precision)
+
+
+def resolve_task(model: Path, task: str) -> str:
+    """Return `task`, or for "auto" that of the model.
+
+    Args:
+        model: Weights file, graph or engine file.
+        task: One of TASK_CHOICES.
+
+    Raises:
+        ConfigError: For an unknown task.
+        ModelError, EngineError: For a damaged model.
+    """
+    if task not in TASK_CHOICES:
+        raise ConfigError(f"unknown task '{task}', expected one of {', '.join(TASK_CHOICES)}")
+    if task != "auto":
+        return task
+    if model.suffix == ".onnx":
+        return GraphInfo.load(model).task
+    if model.suffix == ".engine":
+        return Sidecar.load(model).graph.task
+    return trained_task(model)
 
 
 def open_plan(plan: EnginePlan) -> Engine:

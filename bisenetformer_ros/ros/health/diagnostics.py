@@ -119,9 +119,11 @@ def _publisher_findings(subscription: ImageSubscription) -> Iterator[Finding]:
 def _model_finding(state: NodeState) -> Finding:
     if state.fault:
         return Finding(ERROR, state.fault)
-    if state.segmenter is not None and state.missing_upgrade:
-        return Finding(WARN, f"{state.segmenter.engine.name} serves; {state.missing_upgrade}")
-    return Finding(OK, state.lifecycle)
+    if state.segmenter is None:
+        return Finding(OK, state.lifecycle)
+    upgrade = f"{state.segmenter.engine.name} serves; {state.missing_upgrade}" if state.missing_upgrade else ""
+    warnings = [text for text in (state.segmenter.task_warning, upgrade) if text]
+    return Finding(WARN, "; ".join(warnings)) if warnings else Finding(OK, state.lifecycle)
 
 
 def _jetson_finding(values: Mapping[str, str]) -> Finding:
@@ -163,6 +165,7 @@ def _model_values(state: NodeState) -> dict[str, object]:
         "device": engine.device,
         "precision": engine.precision,
         "task": state.segmenter.task,
+        "trained_for": engine.metadata.task,
         "label_map": f"{labels.name} ({len(labels)} classes)",
         "image_decoder": open_bridge()[2],
     }

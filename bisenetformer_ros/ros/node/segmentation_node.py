@@ -132,6 +132,8 @@ class SegmentationNode(GuardedNode):
             f"loaded {engine.metadata.name} ({segmenter.task}, {len(segmenter.labels)} classes) "
             f"with {engine.name} on {engine.device}, {engine.precision}"
         )
+        if segmenter.task_warning:
+            self.get_logger().warning(segmenter.task_warning)
         if upgradable:
             weights = find_model(settings["model"])
             may_build = partial(settings.__getitem__, "build_engine")

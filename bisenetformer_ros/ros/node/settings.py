@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
-from bisenetformer_ros.inference.engines.capabilities import ENGINES, PRECISIONS, TASKS
+from bisenetformer_ros.inference.engines.capabilities import ENGINES, PRECISIONS, TASK_CHOICES
 from bisenetformer_ros.resources import SHIPPED_MODEL
 
 RELIABILITIES = ("auto", "reliable", "best_effort")
@@ -117,10 +117,11 @@ SETTINGS = (
     ),
     Setting(
         "task",
-        "panoptic",
-        "semantic: classes only, without ~/panoptic, ~/segments and ~/detections; panoptic: instances as well.",
+        "auto",
+        "semantic: classes only, without ~/panoptic, ~/segments and ~/detections; panoptic: instances as well; auto: "
+        "the task for which the weights were trained.",
         Changes.UNCONFIGURED,
-        choices=TASKS,
+        choices=TASK_CHOICES,
     ),
     Setting(
         "cameras",

@@ -13,7 +13,7 @@ def test_table_has_a_complete_row_for_each_parameter():
     assert len(rows) == len(SETTINGS)
     assert rows["score_threshold"].startswith("double | `0.8` | 0 to 1 | at any time | ")
     assert rows["enable"].startswith("bool | `true` |  | at any time | ")
-    assert rows["task"].startswith("string | `panoptic` | semantic, panoptic | while unconfigured | ")
+    assert rows["task"].startswith("string | `auto` | semantic, panoptic, auto | while unconfigured | ")
     assert rows["cameras"].startswith("string array | `[]` |  | while unconfigured | ")
 
 
