@@ -10,6 +10,7 @@ from rclpy.qos import QoSCompatibility, qos_check_compatible
 from bisenetformer_ros.ros.health.connectivity import TRANSPORT_VARIABLE, node_name, qos_reason
 from bisenetformer_ros.ros.health.findings import ERROR, OK, WARN
 from bisenetformer_ros.ros.health.observer import OBSERVER, NodeObserver, Observation
+from bisenetformer_ros.ros.initialization import initialize_ros
 
 MAX_CLOCK_OFFSET_S = 5.0
 
@@ -32,9 +33,12 @@ def diagnose(wanted: str, seconds: float) -> dict[str, list[Diagnosis]]:
 
     Returns:
         Node → diagnoses, most severe first.
+
+    Raises:
+        ConfigError: ROS cannot start.
     """
     context = rclpy.Context()
-    rclpy.init(args=[], context=context)
+    initialize_ros([], context=context)
     observer = NodeObserver(context)
     try:
         names = [name for name in observer.find() if wanted in ("", name)]

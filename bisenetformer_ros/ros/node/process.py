@@ -18,6 +18,7 @@ from rclpy.subscription import Subscription
 from rclpy.timer import Timer
 
 from bisenetformer_ros.errors import BiSeNetFormerError, EngineError
+from bisenetformer_ros.ros.initialization import initialize_ros
 
 EXIT_WITHIN_S = 8
 """Limit from the end of the ROS context to the end of the process."""
@@ -72,14 +73,14 @@ def run_node(make_node: Callable[[], GuardedNode], program: str, argv: Sequence[
         argv: Arguments after the program's name, with `--ros-args`; sys.argv if None.
 
     Returns:
-        Exit code: 0, or 2 for invalid parameters.
+        Exit code: 0, or 2 for invalid parameters, ROS arguments or variables of the environment.
     """
     # rclpy's handlers shut ROS down and then call these no-ops. So neither the first signal nor one that comes after
     # rclpy has removed its handlers interrupts the shutdown below.
     handlers = {number: signal.signal(number, lambda *_: None) for number in (signal.SIGINT, signal.SIGTERM)}
-    rclpy.init(args=None if argv is None else [program, *argv])
     node, ended, code = None, threading.Event(), 0
     try:
+        initialize_ros(None if argv is None else [program, *argv])
         node = make_node()
         threading.Thread(target=_exit_in_time, args=(node.context, ended), name="exit in time", daemon=True).start()
         _spin(node)

@@ -13,7 +13,6 @@ from itertools import chain, islice
 from pathlib import Path
 
 import cv2
-import rclpy
 from rclpy.duration import Duration
 from rclpy.node import Node
 from rclpy.qos import QoSProfile, ReliabilityPolicy
@@ -26,6 +25,7 @@ from bisenetformer_ros.bags.reader import is_bag
 from bisenetformer_ros.errors import BiSeNetFormerError, InputError
 from bisenetformer_ros.file_names import printable
 from bisenetformer_ros.images.sources import FrameSource, SourceFrame, open_source
+from bisenetformer_ros.ros.initialization import initialize_ros
 from bisenetformer_ros.ros.message_types import messages
 from bisenetformer_ros.ros.replay.event_stream import emit, nanoseconds
 from bisenetformer_ros.ros.shared_memory import use_large_shared_memory
@@ -166,9 +166,9 @@ def add_subscribers_argument(parser: argparse.ArgumentParser) -> None:
 
 
 def start_ros() -> None:
-    """Initialize rclpy for a process that ends with KeyboardInterrupt."""
+    """Initialize rclpy for a process that ends with KeyboardInterrupt. Raises ConfigError."""
     use_large_shared_memory()
-    rclpy.init(args=[], signal_handler_options=SignalHandlerOptions.NO)
+    initialize_ros([], signal_handler_options=SignalHandlerOptions.NO)
 
 
 def run(play: Callable[[], None]) -> int:

@@ -24,6 +24,7 @@ from vision_msgs.msg import Detection2DArray
 from bisenetformer_ros.images.files import write_image
 from bisenetformer_ros.images.raw import BadFrameError, decode_image, decode_values
 from bisenetformer_ros.msg import LabelMap, Latency, Segment, SegmentArray
+from bisenetformer_ros.ros.initialization import initialize_ros
 from bisenetformer_ros.ros.replay.event_stream import emit, nanoseconds
 
 FRAME_QOS = QoSProfile(depth=10, reliability=ReliabilityPolicy.RELIABLE)
@@ -140,7 +141,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--node", default="/bisenetformer", help="full name of the node (default: %(default)s)")
     parser.add_argument("--image-topic", default="/camera/image_raw", help="the node's input (default: %(default)s)")
     args = parser.parse_args(argv)
-    rclpy.init(args=[], signal_handler_options=SignalHandlerOptions.NO)
+    initialize_ros([], signal_handler_options=SignalHandlerOptions.NO)
     listener = Listener(args.directory, args.node, args.image_topic)
     try:
         rclpy.spin(listener)
