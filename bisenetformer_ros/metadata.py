@@ -24,20 +24,20 @@ class ModelMetadata:
         architecture: Keywords of `build_model`, {"name": …, "num_classes": …, …}.
         input_size: None for the camera's size, an int for the length of the shorter side, (height, width) for a box to
             fit into and pad to. The aspect ratio is always kept.
-        task: One of TASKS, for which the weights were trained.
         pixel_mean: R, G, B, 0..255; the network subtracts it, and padding uses it.
         pixel_std: R, G, B, 0..255.
         provenance: Origin of the weights: data, iterations, commit, measured quality; free text and numbers.
+        task: One of TASKS, for which the weights were trained.
     """
 
     name: str
     architecture: Mapping[str, Any]
     labels: LabelMap
     input_size: int | tuple[int, int] | None = None
-    task: str = "panoptic"
     pixel_mean: tuple[float, float, float] = IMAGENET_MEAN
     pixel_std: tuple[float, float, float] = IMAGENET_STD
     provenance: Mapping[str, Any] = field(default_factory=dict)
+    task: str = "panoptic"
 
     def to_strings(self) -> dict[str, str]:
         """Convert to a flat mapping of strings, as in headers of safetensors and ONNX files."""
@@ -47,10 +47,10 @@ class ModelMetadata:
             "architecture": json.dumps(dict(self.architecture)),
             "labels": json.dumps(self.labels.to_dict()),
             "input_size": json.dumps(self.input_size),
-            "task": self.task,
             "pixel_mean": json.dumps(self.pixel_mean),
             "pixel_std": json.dumps(self.pixel_std),
             "provenance": json.dumps(dict(self.provenance)),
+            "task": self.task,
         }
 
     @classmethod
@@ -74,10 +74,10 @@ class ModelMetadata:
                 architecture=json.loads(strings["architecture"]),
                 labels=LabelMap.from_dict(json.loads(strings["labels"])),
                 input_size=tuple(size) if isinstance(size, list) else size,
-                task=task,
                 pixel_mean=tuple(json.loads(strings.get("pixel_mean", json.dumps(IMAGENET_MEAN)))),
                 pixel_std=tuple(json.loads(strings.get("pixel_std", json.dumps(IMAGENET_STD)))),
                 provenance=json.loads(strings.get("provenance", "{}")),
+                task=task,
             )
         except (ValueError, TypeError) as error:
             raise ModelError(f"the file's header is corrupt: {error}") from error

@@ -27,6 +27,7 @@ from bisenetformer_ros.errors import ConfigError, InputError
 from bisenetformer_ros.evaluation.bag import BagTopics, evaluate_bag
 from bisenetformer_ros.evaluation.bag_frames import BagEvaluation, FrameRecord
 from bisenetformer_ros.evaluation.bag_playback import RouteComparison, play_bag
+from bisenetformer_ros.inference.engines.opening import resolve_task
 from bisenetformer_ros.numbers import counted, percent
 from bisenetformer_ros.replay.recording import Recording, ReplayError
 from bisenetformer_ros.reports.bag import BagReport, write_bag_report
@@ -93,7 +94,6 @@ def run(args: argparse.Namespace) -> int:
     image_topic = _check(args)
     topics = BagTopics(image_topic, args.label_topic, args.instance_topic)
     segmenter = open_segmenter(args)
-    _check_segments(args, segmenter)
     try:
         with progress() as bar, tempfile.TemporaryDirectory(prefix="bisenetformer_play_") as scratch:
             comparison = _play(args, image_topic, Path(scratch), bar) if args.play else None
@@ -109,7 +109,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _check(args: argparse.Namespace) -> str:
-    """Check everything that needs no model; return the name of the image topic."""
+    """Check everything that needs no loaded model; return the name of the image topic."""
     if args.instance_topic and not args.label_topic:
         raise ConfigError("--instance-topic needs --label-topic: an instance without a class cannot be compared")
     if args.rate is not None and not args.play:
@@ -117,6 +117,8 @@ def _check(args: argparse.Namespace) -> str:
     for name, _ in args.fail_under:
         if name in _NEED_LABELS and not args.label_topic:
             raise ConfigError(f"--fail-under {name} needs labels: name their topic with --label-topic")
+        if name in _NEED_SEGMENTS and resolve_task(args.model, args.task) != "panoptic":
+            raise ConfigError(f"--fail-under {name} needs --task panoptic")
     if args.write_bag and args.write_bag.exists():
         raise InputError(f"--write-bag {args.write_bag} already exists; expected the name of a new directory")
     with Bag(args.bag) as bag:
@@ -127,12 +129,6 @@ def _check(args: argparse.Namespace) -> str:
             if topic:
                 bag.find(topic, LABEL_DECODERS, option)
     return image.name
-
-
-def _check_segments(args: argparse.Namespace, segmenter: Segmenter) -> None:
-    for name, _ in args.fail_under:
-        if name in _NEED_SEGMENTS and segmenter.task != "panoptic":
-            raise ConfigError(f"--fail-under {name} needs the panoptic task, got {segmenter.task}: set --task panoptic")
 
 
 def _play(args: argparse.Namespace, topic: str, scratch: Path, bar: Progress) -> RouteComparison:

@@ -208,6 +208,6 @@ def _authors_metadata(path: Path, architecture: dict[str, Any]) -> ModelMetadata
         architecture=architecture,
         labels=labels,
         input_size=640 if num_classes == 150 else None,
-        task=AUTHORS_TASK,
         provenance={"source": path.name, "converted_from": "the authors' checkpoint format"},
+        task=AUTHORS_TASK,
     )

@@ -35,7 +35,12 @@ class WeightsWriter:
         architecture = {**self.config.architecture, "num_classes": len(self.labels)}
         provenance = {**self.provenance, "iterations": iteration, **more}
         metadata = ModelMetadata(
-            self.config.name, architecture, self.labels, self.config.input_size, self.config.task, provenance=provenance
+            self.config.name,
+            architecture,
+            self.labels,
+            self.config.input_size,
+            provenance=provenance,
+            task=self.config.task,
         )
         save_model(path, model, metadata, torch.float16)
 

@@ -48,26 +48,27 @@ def open_engine(
     return open_model(path, task, engine, device, precision)
 
 
-def resolve_task(model: Path, task: str) -> str:
+def resolve_task(model: str | Path, task: str) -> str:
     """Return `task`, or for "auto" that of the model.
 
     Args:
-        model: Weights file, graph or engine file.
+        model: As of `open_engine`; only read for "auto".
         task: One of TASK_CHOICES.
 
     Raises:
         ConfigError: For an unknown task.
-        ModelError, EngineError: For a damaged model.
+        ModelError, EngineError: For a missing or damaged model.
     """
     if task not in TASK_CHOICES:
         raise ConfigError(f"unknown task '{task}', expected one of {', '.join(TASK_CHOICES)}")
     if task != "auto":
         return task
-    if model.suffix == ".onnx":
-        return GraphInfo.load(model).task
-    if model.suffix == ".engine":
-        return Sidecar.load(model).graph.task
-    return trained_task(model)
+    path = find_model(model)
+    if path.suffix == ".onnx":
+        return GraphInfo.load(path).task
+    if path.suffix == ".engine":
+        return Sidecar.load(path).graph.task
+    return trained_task(path)
 
 
 def open_plan(plan: EnginePlan) -> Engine:
