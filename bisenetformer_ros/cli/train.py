@@ -2,7 +2,7 @@
 
 import argparse
 from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,7 @@ from bisenetformer_ros.training.config import TrainingConfig
 from bisenetformer_ros.training.distributed import World, joined_world, wait_for_all
 from bisenetformer_ros.training.loop import Trainer
 from bisenetformer_ros.training.observers import LogFile, PictureFolder, ProgressDisplay, TensorBoard, TrainingObserver
+from bisenetformer_ros.training.run_lock import run_lock
 from bisenetformer_ros.training.run_state import RunState
 from bisenetformer_ros.training.validation import Validation
 from bisenetformer_ros.training.weights import WeightsWriter
@@ -77,33 +78,38 @@ def _train(args: argparse.Namespace, config: TrainingConfig, world: World) -> in
     labels = LabelMap.load(config.labels)
     console.print(f"[bold]{config.name}[/]")
     datasets = _open(config.sources, args.root, labels, console)
-    run_state = RunState(args.out / "checkpoint.pt", config)
-    if args.restart and world.is_main:
-        run_state.remove()
-        (args.out / LOG).unlink(missing_ok=True)
-    wait_for_all()
-    model = _build(config, labels, run_state.exists(), console)
     validation = None
     if config.validation is not None:
         (dataset,) = _open([config.validation], args.root, labels, console)
         validation = Validation(config, dataset, args.out, world.device)
-    trainer = Trainer(config, model, datasets, run_state, world, validation)
-    if trainer.resume():
-        console.print(f"  continuing after iteration {trainer.iteration} of {config.iterations}")
-    args.out.mkdir(parents=True, exist_ok=True)
-    with ExitStack() as stack:
-        observers = _observers(args, trainer, console) if world.is_main else []
-        for observer in observers:
-            stack.enter_context(observer)
-        stopped_by = trainer.run(args.workers, observers)
-    if stopped_by is not None:
-        console.print(f"stopped after iteration {trainer.iteration}, state saved; the same command continues")
-        return SIGNALLED + stopped_by
-    if world.is_main:
-        weights = args.out / f"{config.name}.safetensors"
-        hours = {"hours": round(trainer.seconds / 3600, 2)}
-        WeightsWriter(config, labels).write(weights, trainer.learner.final_model, trainer.iteration, hours)
-        console.print(f"weights: {weights}")
+    torch.manual_seed(config.seed)
+    model = build_model(**config.architecture, num_classes=len(labels))
+    with run_lock(args.out) if world.is_main else nullcontext(True) as is_locked:
+        if not is_locked:
+            console.print(f"  the file system of {args.out} has no locks: start no second training there")
+        run_state = RunState(args.out / "checkpoint.pt", config)
+        if args.restart and world.is_main:
+            run_state.remove()
+            (args.out / LOG).unlink(missing_ok=True)
+        wait_for_all()
+        if config.initial_weights is not None and not run_state.exists():
+            _initialize(model, config.initial_weights, labels, console)
+        trainer = Trainer(config, model, datasets, run_state, world, validation)
+        if trainer.resume():
+            console.print(f"  continuing after iteration {trainer.iteration} of {config.iterations}")
+        with ExitStack() as stack:
+            observers = _observers(args, trainer, console) if world.is_main else []
+            for observer in observers:
+                stack.enter_context(observer)
+            stopped_by = trainer.run(args.workers, observers)
+        if stopped_by is not None:
+            console.print(f"stopped after iteration {trainer.iteration}, state saved; the same command continues")
+            return SIGNALLED + stopped_by
+        if world.is_main:
+            weights = args.out / f"{config.name}.safetensors"
+            hours = {"hours": round(trainer.seconds / 3600, 2)}
+            WeightsWriter(config, labels).write(weights, trainer.learner.final_model, trainer.iteration, hours)
+            console.print(f"weights: {weights}")
     return 0
 
 
@@ -117,20 +123,15 @@ def _open(
     return datasets
 
 
-def _build(config: TrainingConfig, labels: LabelMap, has_state: bool, console: Console) -> BiSeNetFormer:
-    """Build the network; initial weights are ignored when resuming."""
-    torch.manual_seed(config.seed)
-    model = build_model(**config.architecture, num_classes=len(labels))
-    if config.initial_weights is not None and not has_state:
-        try:
-            path = find_model(config.initial_weights)
-        except ModelError as error:
-            raise ConfigError(
-                f"initial_weights: {error}. Pass the file with --initial-weights FILE; docs/training.md lists "
-                "sources of ImageNet backbones"
-            ) from None
-        console.print(f"  {initialize(model, path, labels)}")
-    return model
+def _initialize(model: BiSeNetFormer, name: str, labels: LabelMap, console: Console) -> None:
+    try:
+        path = find_model(name)
+    except ModelError as error:
+        raise ConfigError(
+            f"initial_weights: {error}. Pass the file with --initial-weights FILE; docs/training.md lists "
+            "sources of ImageNet backbones"
+        ) from None
+    console.print(f"  {initialize(model, path, labels)}")
 
 
 def _observers(args: argparse.Namespace, trainer: Trainer, console: Console) -> list[TrainingObserver]:

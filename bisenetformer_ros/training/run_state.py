@@ -69,7 +69,14 @@ class RunState:
         changed = [f"{k} {had.get(k)!r} (now {value!r})" for k, value in self.config.items() if had.get(k) != value]
         if changed:
             raise ConfigError(
-                f"{self.path} belongs to a run with {', '.join(changed)}; continue it with its own recipe, start over "
-                "with --restart, or choose another directory"
+                f"{self.path} belongs to a run with {', '.join(changed)}. The learning rate is scheduled over a whole "
+                "run, so continue it with its own recipe. To train further with this one, choose another --out and "
+                f"{self._advise_weights(had.get('name'))}. --restart discards the run"
             )
         return state
+
+    def _advise_weights(self, name: str) -> str:
+        """Advise how a new run begins with the weights of this one, once there are any."""
+        files = (self.path.with_name(f"{stem}.safetensors") for stem in (name, "best", "latest"))
+        written = next((file for file in files if file.is_file()), None)
+        return f"add --initial-weights {written}" if written else "start it with the weights that this run ends with"

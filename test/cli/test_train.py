@@ -1,5 +1,6 @@
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -67,7 +68,7 @@ def test_a_run_is_measured_and_drawn_on_the_way(tmp_path: Path, capsys: pytest.C
     events = {name for name in written if name.startswith("tensorboard/events.out.tfevents")}
     assert len(events) == 1
     assert written - events == {
-        *("checkpoint.pt", "log.jsonl", "short.safetensors", "latest.safetensors", "best.safetensors"),
+        *("checkpoint.pt", "lock", "log.jsonl", "short.safetensors", "latest.safetensors", "best.safetensors"),
         *(f"pictures/iteration_00000{n}/drive20000_0{frame}.png" for n in (1, 2) for frame in ("00", "59")),
     }
     lines = [json.loads(line) for line in (tmp_path / "run" / "log.jsonl").read_text(encoding="utf-8").splitlines()]
@@ -112,6 +113,34 @@ def test_ctrl_c_finishes_the_step_and_saves(tmp_path: Path) -> None:
     lines = [json.loads(line) for line in log.read_text(encoding="utf-8").splitlines()]
     assert state["iteration"] == lines[-1]["iteration"] == len(lines)
     assert f"stopped after iteration {len(lines)}, state saved; the same command continues" in " ".join(told.split())
+
+
+def test_a_second_training_in_the_folder_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """And a third one takes over as soon as the first was killed."""
+    endless, out = write_recipe(tmp_path / "endless.yaml", iterations=1_000_000), tmp_path / "run"
+    command = [sys.executable, "-m", "bisenetformer_ros.cli", "train", "--config", str(endless), "--out", str(out)]
+    with subprocess.Popen([*command, "--workers", "2", "--device", "cpu"], stderr=subprocess.DEVNULL) as first:
+        while first.poll() is None and not (out / "log.jsonl").is_file():
+            time.sleep(0.1)
+        for options in ((), ("--restart",)):
+            assert train(endless, out, *options) == 2
+            assert f"{out} is in use: process {first.pid} trains there" in " ".join(capsys.readouterr().err.split())
+        assert (out / "log.jsonl").is_file()
+        first.kill()
+    assert train(write_recipe(tmp_path / "short.yaml"), out, "--restart") == 0
+
+
+def test_more_iterations_go_the_way_that_the_message_says(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    first, out = write_recipe(tmp_path / "short.yaml"), tmp_path / "run"
+    assert train(first, out) == 0
+    longer = write_recipe(tmp_path / "longer.yaml", iterations=3)
+    assert train(longer, out) == 2
+    message = capsys.readouterr().err.split("error: ")[1]
+    assert "belongs to a run with iterations 2 (now 3)" in message
+    (options,) = re.findall(r"add (--initial-weights \S+)\. ", message)
+    assert train(longer, tmp_path / "more", *options.split()) == 0
+    assert f"all weights from {out / 'short.safetensors'}" in " ".join(capsys.readouterr().err.split())
+    assert len((tmp_path / "more" / "log.jsonl").read_text(encoding="utf-8").splitlines()) == 3
 
 
 def test_unusable_settings_are_reported(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

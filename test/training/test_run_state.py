@@ -59,13 +59,17 @@ def test_a_full_disk_leaves_the_state_before(short_run: ModuleType, tmp_path: Pa
 
 
 def test_a_run_state_of_another_recipe_is_rejected(short_run: ModuleType, tmp_path: Path) -> None:
+    """With the way to train on, which test/cli/test_train.py goes."""
     path = tmp_path / "checkpoint.pt"
     RunState(path, short_run.config()).save({})
-    other = RunState(path, short_run.config(iterations=8, crop_size=(64, 96)))
-    with pytest.raises(
-        ConfigError, match=r"iterations 6 \(now 8\), crop_size \(64, 64\) \(now \(64, 96\)\); .*--restart"
-    ):
+    other = RunState(path, short_run.config(name="longer", iterations=8, crop_size=(64, 96)))
+    changes = r"name 'short' \(now 'longer'\), iterations 6 \(now 8\), crop_size \(64, 64\) \(now \(64, 96\)\)\. "
+    with pytest.raises(ConfigError, match=changes + ".* start it with the weights that this run ends with.*--restart"):
         other.load(CPU)
+    for name in ("latest", "best", "short"):
+        (tmp_path / f"{name}.safetensors").touch()
+        with pytest.raises(ConfigError, match=rf"another --out and add --initial-weights {tmp_path}/{name}\."):
+            other.load(CPU)
 
 
 @pytest.mark.parametrize("share", [0.0, 0.3, 0.99])
