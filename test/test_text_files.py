@@ -16,7 +16,7 @@ READERS: tuple[Callable[[Path], Any], ...] = (
     read_yaml,
     read_json,
     LabelMap.load,
-    open_custom,
+    lambda path: open_custom(path, None, ["val"]),
     lambda path: read_coco_json(path, ()),
     lambda path: TrainingConfig.load(str(path)),
 )

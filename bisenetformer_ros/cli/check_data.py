@@ -15,15 +15,15 @@ from bisenetformer_ros.errors import ConfigError, DataError
 from bisenetformer_ros.labels import LabelMap
 from bisenetformer_ros.numbers import counted, percent
 from bisenetformer_ros.results import UNLABELED
+from bisenetformer_ros.training.config import TrainingConfig
 
 
-def check_data(sources: Sequence[Mapping[str, Any]], root: Path | None, labels: LabelMap) -> int:
+def check_data(config: TrainingConfig, root: Path | None) -> int:
     """Print problems, what the data sets of a recipe contain, and warnings.
 
     Args:
-        sources: Sources of the recipe.
+        config: The recipe.
         root: Of data sets on disk that do not name their own.
-        labels: The label map of the recipe.
 
     Returns:
         The exit code: 0, or 1 if there are problems.
@@ -31,7 +31,11 @@ def check_data(sources: Sequence[Mapping[str, Any]], root: Path | None, labels: 
     Raises:
         ConfigError: A source is invalid.
     """
-    datasets, problems = _find(sources, root, labels)
+    labels = LabelMap.load(config.labels)
+    sources = [arguments_of(source, root, "train") for source in config.sources]
+    if config.validation is not None:
+        sources.append(arguments_of(config.validation, root, "val"))
+    datasets, problems = _find(sources, labels)
     with progress() as bar:
         task = bar.add_task("checking", total=sum(len(dataset) for dataset in datasets))
         findings = check(datasets, lambda: bar.advance(task))
@@ -47,13 +51,11 @@ def check_data(sources: Sequence[Mapping[str, Any]], root: Path | None, labels: 
     return 1 if problems else 0
 
 
-def _find(
-    sources: Sequence[Mapping[str, Any]], root: Path | None, labels: LabelMap
-) -> tuple[list[LabeledDataset], list[str]]:
+def _find(sources: Sequence[Mapping[str, Any]], labels: LabelMap) -> tuple[list[LabeledDataset], list[str]]:
     datasets, problems = [], []
     for source in sources:
         try:
-            dataset = find_dataset(**arguments_of(source, root))
+            dataset = find_dataset(**source)
         except DataError as error:
             problems.append(f"data set {source['kind']}: {error}")
             continue

@@ -65,8 +65,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     config = TrainingConfig.load(args.config)
     if args.check_data:
-        sources = [*config.sources, *([config.validation] if config.validation else [])]
-        return check_data(sources, args.root, LabelMap.load(config.labels))
+        return check_data(config, args.root)
     if args.initial_weights is not None:
         config = replace(config, initial_weights=args.initial_weights)
     with joined_world(resolve_device(args.device)) as world:
@@ -77,10 +76,10 @@ def _train(args: argparse.Namespace, config: TrainingConfig, world: World) -> in
     console = Console(stderr=True, quiet=not world.is_main, soft_wrap=True)
     labels = LabelMap.load(config.labels)
     console.print(f"[bold]{config.name}[/]")
-    datasets = _open(config.sources, args.root, labels, console)
+    datasets = _open(config.sources, args.root, "train", labels, console)
     validation = None
     if config.validation is not None:
-        (dataset,) = _open([config.validation], args.root, labels, console)
+        (dataset,) = _open([config.validation], args.root, "val", labels, console)
         validation = Validation(config, dataset, args.out, world.device)
     torch.manual_seed(config.seed)
     model = build_model(**config.architecture, num_classes=len(labels))
@@ -114,9 +113,9 @@ def _train(args: argparse.Namespace, config: TrainingConfig, world: World) -> in
 
 
 def _open(
-    sources: Sequence[Mapping[str, Any]], root: Path | None, labels: LabelMap, console: Console
+    sources: Sequence[Mapping[str, Any]], root: Path | None, split: str, labels: LabelMap, console: Console
 ) -> list[LabeledDataset]:
-    datasets = open_sources(sources, root)
+    datasets = open_sources(sources, root, split)
     for source, dataset in zip(sources, datasets, strict=True):
         require_labels(dataset, source["kind"], labels)
         console.print(f"  {source['kind']}: {counted(len(dataset), 'image')}")

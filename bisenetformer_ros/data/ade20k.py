@@ -26,14 +26,14 @@ _NUM_CLASSES = 150
 _TABLE = ValueTable({0: UNLABELED, **{class_id + 1: class_id for class_id in range(_NUM_CLASSES)}})
 
 
-def open_ade20k(root: Path, splits: Sequence[str] = ("train",)) -> LabeledImages:
+def open_ade20k(root: Path, splits: Sequence[str]) -> LabeledImages:
     """Open all 150 classes; connected components stand in for instances."""
     require_known(splits, tuple(_FOLDERS), "ADE20K")
     labels = LabelMap.load("ade20k150")
     return concatenate_splits([open_png_labels(root, _patterns(split), labels, _TABLE) for split in splits])
 
 
-def open_ade20k_panoptic(root: Path, splits: Sequence[str] = ("train",)) -> LabeledImages:
+def open_ade20k_panoptic(root: Path, splits: Sequence[str]) -> LabeledImages:
     """Open the stuff of the labels and the instances of the things."""
     require_known(splits, tuple(_FOLDERS), "ADE20K")
     labels = LabelMap.load("ade20k150")

@@ -21,7 +21,7 @@ from bisenetformer_ros.results import UNLABELED
 from bisenetformer_ros.streets import LABEL_MAP, StreetDrive
 
 
-def open_camvid(root: Path, splits: Sequence[str] = ("train",)) -> LabeledImages:
+def open_camvid(root: Path, splits: Sequence[str]) -> LabeledImages:
     """Open CamVid in the form and the split of SegNet: 480×360 frames in recording order, 11 classes.
 
     Each split is a folder of NAME.jpg and NAME.png; 11 means unlabelled. CamVid has no instance labels. Source: Brostow
@@ -80,7 +80,7 @@ def open_dataset(kind: str, root: str | Path | None = None, **options: Any) -> L
     Args:
         kind: One of `NAMES`, or a YAML file (see docs/datasets.md).
         root: Folder of a data set on disk; replaces the root in a YAML file.
-        **options: `splits` (default ["train"]); for "synthetic", the arguments of `RenderedDrives`.
+        **options: `splits` (default ["val"]); for "synthetic", which has none, the arguments of `RenderedDrives`.
 
     Raises:
         ConfigError: The kind or an option is unknown, or the YAML file is invalid.
@@ -94,9 +94,10 @@ def open_dataset(kind: str, root: str | Path | None = None, **options: Any) -> L
 
 def find_dataset(kind: str, root: str | Path | None = None, **options: Any) -> LabeledDataset:
     """Like `open_dataset`, but accept missing files and list them in `problems`."""
-    splits = options.get("splits", ["train"])
-    if isinstance(splits, str) or not splits:
-        raise ConfigError(f"data set {kind}: splits is {splits!r}, expected a list such as [train]")
+    if kind != SYNTHETIC:
+        splits = options.setdefault("splits", ["val"])
+        if isinstance(splits, str) or not splits:
+            raise ConfigError(f"data set {kind}: splits is {splits!r}, expected a list such as [val]")
     opener = _opener(kind, None if root is None else Path(root).expanduser())
     try:
         signature(opener).bind(**options)
@@ -128,14 +129,22 @@ def require_labels(dataset: LabeledDataset, kind: str, labels: LabelMap) -> None
         )
 
 
-def open_sources(sources: Sequence[Mapping[str, Any]], root: Path | None) -> list[LabeledDataset]:
-    """Open the data set of each source of a recipe."""
-    return [open_dataset(**arguments_of(source, root)) for source in sources]
+def open_sources(sources: Sequence[Mapping[str, Any]], root: Path | None, split: str) -> list[LabeledDataset]:
+    """Open the data set of each source of a recipe; for `root` and `split` see `arguments_of`."""
+    return [open_dataset(**arguments_of(source, root, split)) for source in sources]
 
 
-def arguments_of(source: Mapping[str, Any], root: Path | None) -> dict[str, Any]:
-    """Convert a source of a recipe to arguments of `open_dataset`; `root` is for kinds on disk that name none."""
+def arguments_of(source: Mapping[str, Any], root: Path | None, split: str) -> dict[str, Any]:
+    """Convert a source of a recipe to arguments of `open_dataset`.
+
+    Args:
+        source: Of the recipe, or its validation.
+        root: For kinds on disk that name none.
+        split: For sources that name none.
+    """
     arguments = {key: value for key, value in source.items() if key != "weight"}
     if arguments["kind"] in ON_DISK:
         arguments.setdefault("root", root)
+    if arguments["kind"] != SYNTHETIC:
+        arguments.setdefault("splits", [split])
     return arguments

@@ -32,7 +32,7 @@ _TABLE = ValueTable(
 )
 
 
-def open_cityscapes(root: Path, splits: Sequence[str] = ("train",)) -> LabeledImages:
+def open_cityscapes(root: Path, splits: Sequence[str]) -> LabeledImages:
     """Open the splits train and val; the labels of the test split are not public."""
     if "test" in splits:
         raise DataError("the labels of Cityscapes' test split are not public: use val")

@@ -26,7 +26,7 @@ _OTHER_KEYS = ("name", "root", "labels", "values", "splits")
 _COLOR = re.compile("#[0-9a-fA-F]{6}")
 
 
-def open_custom(path: Path, root: Path | None = None, splits: Sequence[str] = ("train",)) -> LabeledImages:
+def open_custom(path: Path, root: Path | None, splits: Sequence[str]) -> LabeledImages:
     """Open splits of a custom data set.
 
     Args:

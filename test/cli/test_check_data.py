@@ -121,3 +121,12 @@ def test_a_wrong_recipe_is_misuse(tmp_path: Path, capsys: pytest.CaptureFixture[
     with pytest.raises(SystemExit, match="2"):
         main(["train", "--config", str(tmp_path / "recipe.yaml"), "--check-data", "--out", "run"])
     assert "not allowed with argument" in capsys.readouterr().err
+
+
+def test_splits_that_the_recipe_does_not_name(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Sources open the training split, the validation opens the other: a run must not be judged on what it learns."""
+    write_camvid(tmp_path, "train/a", "train/b", "val/c")
+    assert check(tmp_path, sources=[{"kind": "camvid"}], validation={"kind": "camvid"}) == 0
+    printed = capsys.readouterr().out
+    assert "3 images: 3 of 64x48" in printed
+    assert "no problems" in printed

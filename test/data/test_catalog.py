@@ -28,7 +28,7 @@ def test_rendered_drives_are_frames_spread_over_drives() -> None:
 
 def test_sources_of_a_recipe_are_opened_in_order() -> None:
     sources = ({"kind": "synthetic", "weight": 2.0, **TINY}, {"kind": "synthetic", **TINY, "num_drives": 1})
-    assert [len(dataset) for dataset in open_sources(sources, root=None)] == [4, 2]
+    assert [len(dataset) for dataset in open_sources(sources, None, "train")] == [4, 2]
 
 
 @pytest.mark.parametrize(
@@ -63,17 +63,17 @@ def test_a_source_has_its_own_root_or_that_of_the_command_line(tmp_path: Path) -
                 file.parent.mkdir(parents=True, exist_ok=True)
                 cv2.imwrite(str(file), np.zeros((8, 8), np.uint8))
     sources = ({"kind": "camvid"}, {"kind": "camvid", "root": str(tmp_path / "there"), "splits": ["train"]})
-    assert [len(dataset) for dataset in open_sources(sources, tmp_path / "here")] == [1, 2]
+    assert [len(dataset) for dataset in open_sources(sources, tmp_path / "here", "train")] == [1, 2]
 
 
 def test_an_incomplete_data_set_is_found_and_not_opened(tmp_path: Path) -> None:
     for file in ("a.jpg", "a.png", "b.jpg"):
         (tmp_path / "train").mkdir(exist_ok=True)
         cv2.imwrite(str(tmp_path / "train" / file), np.zeros((8, 8), np.uint8))
-    found = find_dataset("camvid", tmp_path)
+    found = find_dataset("camvid", tmp_path, splits=["train"])
     assert [image.name for image in found.images] == ["a"]
     with pytest.raises(DataError, match=r"(?s)data set camvid: train/{name}.png is missing for 1 of 2 names: b\n"):
-        open_dataset("camvid", tmp_path)
+        open_dataset("camvid", tmp_path, splits=["train"])
 
 
 def write_pair(folder: Path, name: str, label_map: np.ndarray) -> None:
@@ -98,7 +98,14 @@ def camvid(tmp_path: Path) -> Path:
 def test_splits_of_camvid_are_read_in_order(camvid: Path) -> None:
     dataset = open_camvid(camvid, ("val", "train"))
     assert [dataset[index].name for index in range(len(dataset))] == ["c", "a", "b"]
-    assert len(open_camvid(camvid)) == 2
+
+
+def test_without_a_name_the_split_for_evaluation_is_opened(camvid: Path) -> None:
+    """As by `bisenetformer evaluate`; training sources open the one for training."""
+    assert [image.name for image in open_dataset("camvid", camvid).images] == ["c"]
+    for split, names in (("train", ["a", "b"]), ("val", ["c"])):
+        (dataset,) = open_sources([{"kind": "camvid"}], camvid, split)
+        assert [image.name for image in dataset.images] == names
 
 
 def test_a_sample_of_camvid_is_rgb_with_labels_and_instances(camvid: Path) -> None:
@@ -120,7 +127,7 @@ def test_a_missing_split_is_reported(camvid: Path) -> None:
 
 def test_images_without_labels_are_named(camvid: Path) -> None:
     (camvid / "train" / "b.png").unlink()
-    (problem,) = open_camvid(camvid).problems
+    (problem,) = open_camvid(camvid, ("train",)).problems
     assert problem.startswith("train/{name}.png is missing for 1 of 2 names: b\n")
 
 

@@ -80,7 +80,9 @@ def test_every_corrupt_file_is_reported_and_the_rest_is_counted(
     write_images(folder, {"6.png": np.full((60, 80), 11, np.uint8)})
     (folder / "8.jpg").write_bytes((folder / "7.jpg").read_bytes())
     calls = []
-    findings = check([find_dataset("camvid", root)], lambda: calls.append(threading.get_ident()), num_threads)
+    findings = check(
+        [find_dataset("camvid", root, splits=["train"])], lambda: calls.append(threading.get_ident()), num_threads
+    )
     expected = [
         "train/{name}.png is missing for 1 of 10 names: 1\n",
         f"{folder}/2.jpg is truncated",
@@ -101,7 +103,7 @@ def test_every_corrupt_file_is_reported_and_the_rest_is_counted(
 
 
 def test_a_data_set_that_is_read_twice_is_reported(root: Path) -> None:
-    datasets = [find_dataset("camvid", root), find_dataset("camvid", root)]
+    datasets = [find_dataset("camvid", root, splits=["train"]), find_dataset("camvid", root, splits=["train"])]
     findings = check(datasets)
     assert findings.problems == [f"{root}/train/{number}.jpg is read twice" for number in range(10)]
 
@@ -113,7 +115,7 @@ def test_rendered_drives_have_no_problems() -> None:
 
 
 def test_ctrl_c_does_not_wait_for_the_remaining_images(root: Path) -> None:
-    dataset = find_dataset("camvid", root)
+    dataset = find_dataset("camvid", root, splits=["train"])
     read = []
     dataset.images = [Observed(image, read) for image in dataset.images] * 100
 

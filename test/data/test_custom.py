@@ -70,7 +70,7 @@ def test_instance_images_number_the_things(root: Path, write_images: Callable, a
     values = numbers()
     image = np.stack([values % 256, values // 256, 0 * values], axis=2).astype(np.uint8) if as_colors else values
     write_images(root, {f"numbers/{name}.png": image for name in ("train/a", "train/b")})
-    dataset = open_dataset(write(root, {**YARD, "instance_images": "numbers/{split}/{name}.png"}))
+    dataset = open_dataset(write(root, {**YARD, "instance_images": "numbers/{split}/{name}.png"}), splits=["train"])
     dogs = dataset[0].label_map == 1
     np.testing.assert_array_equal(dataset[0].instance_map[dogs], numbers()[dogs])
     assert dataset.has_instances
@@ -117,10 +117,10 @@ def test_the_root_is_the_files_folder_or_a_key_or_an_argument(
     root: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     elsewhere = tmp_path_factory.mktemp("elsewhere")
-    assert len(open_dataset(write(elsewhere, {**YARD, "root": str(root)}))) == 2
-    assert len(open_dataset(write(elsewhere, {**YARD, "root": "nowhere"}), root)) == 2
+    assert len(open_dataset(write(elsewhere, {**YARD, "root": str(root)}))) == 1
+    assert len(open_dataset(write(elsewhere, {**YARD, "root": "nowhere"}), root)) == 1
     (root / "sets").mkdir()
-    assert len(open_dataset(write(root / "sets", {**YARD, "root": ".."}))) == 2
+    assert len(open_dataset(write(root / "sets", {**YARD, "root": ".."}))) == 1
 
 
 def test_labels_are_listed_or_a_file_or_shipped(root: Path) -> None:
@@ -210,7 +210,7 @@ def test_all_mistakes_in_the_file_are_reported(root: Path, content: object, mess
     [
         ({"splits": ["test"]}, "yard has the splits train, val, not 'test'"),
         ({"split": "val"}, "unexpected keyword argument 'split'"),
-        ({"root": "nowhere"}, "no images/train/{name}.jpg in nowhere, which is not a folder"),
+        ({"root": "nowhere"}, "no images/val/{name}.jpg in nowhere, which is not a folder"),
     ],
 )
 def test_unknown_data_sets_and_options_are_reported(root: Path, options: dict[str, Any], message: str) -> None:

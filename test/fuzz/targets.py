@@ -189,7 +189,7 @@ def _data_yaml(data: bytes) -> None:
     _file("good.json", _panoptic_seeds()[0])
     path = _file("data.yaml", data)
     with _rejected:
-        open_custom(path)
+        open_custom(path, None, ["train"])
     with _rejected:
         LabelMap.load(path)
 
