@@ -12,6 +12,8 @@ LEAP_S = 5.0
 """A gap this long starts another recording."""
 MAX_DISPLACEMENT = 5
 """Maximum number of places by which an image is recorded too early. rosbag2 swaps neighbours on a busy machine."""
+MAX_PERIODS_PER_FRAME = 15
+"""If more of the frames are lost, the period is unknown."""
 
 _T = TypeVar("_T")
 
@@ -101,25 +103,63 @@ def by_stamp(items: Iterable[_T], stamp: Callable[[_T], float | None]) -> Iterat
     yield from (entry[-1] for entry in sorted(waiting, key=lambda entry: entry[0]))
 
 
-def count_missing(stamps: Iterable[float]) -> int:
+def count_missing(stamps: Iterable[float], period_s: float | None = None) -> int:
     """Estimate how many frames were lost between those that arrived.
 
-    The period is taken from the shortest intervals, so it is found even if half of the frames are lost. Intervals of
-    LEAP_S or more, and time that goes back (see `by_stamp`), start another recording and are not losses.
+    Intervals of LEAP_S or more, and time that goes back (see `by_stamp`), start another recording and are not losses.
+
+    Args:
+        stamps: Seconds, in the order of arrival.
+        period_s: Period of the camera; None to estimate it by `frame_period`.
+
+    Returns:
+        0 if the period is unknown.
+    """
+    stamps = list(stamps)
+    period_s = period_s or frame_period(stamps)
+    return int((_multiples(_intervals(stamps), period_s) - 1).sum()) if period_s else 0
+
+
+def frame_period(stamps: Iterable[float]) -> float | None:
+    """Estimate the period of a camera of which most frames may be lost.
+
+    The estimate is the longest period, among those of the shortest intervals, of which the intervals are multiples.
 
     Args:
         stamps: Seconds, in the order of arrival.
 
     Returns:
-        0 if most intervals are not small multiples of one period, as with a camera that is triggered irregularly.
+        Seconds; None if most intervals are not multiples of one period, as with a camera that is triggered irregularly
+        or sends images in pairs, and for fewer than 8 stamps.
     """
+    intervals = _intervals(stamps)
+    place = (len(intervals) - 1) // 5
+    while place >= 0:
+        short = np.sort(intervals)[place]
+        period = float(intervals[intervals < 1.6 * short].mean())
+        for _ in range(2):  # the mean over all intervals is the best period
+            period = float(intervals.sum() / _multiples(intervals, period).sum())
+        if _fit(intervals, period):
+            return period
+        place = place // 2 if place else -1
+    return None
+
+
+def _intervals(stamps: Iterable[float]) -> np.ndarray:
     intervals = np.diff(np.fromiter(by_stamp(stamps, float), float))
-    intervals = intervals[(intervals > 0) & (intervals < LEAP_S)]
-    if len(intervals) < 5:
-        return 0
-    short = np.sort(intervals)[(len(intervals) - 1) // 5]  # percentile(…, 20, method="lower"), from numpy 1.22 on
-    multiples = np.rint(intervals / intervals[intervals < 1.6 * short].mean()).clip(min=1)
-    periods = intervals * (multiples.sum() / intervals.sum())  # the mean over all intervals is the best period
-    multiples = np.rint(periods).clip(min=1)
-    fits = (np.abs(periods - multiples) < 0.2) & (multiples <= 5)
-    return int((multiples - 1).sum()) if fits.mean() > 0.7 else 0
+    return intervals[(intervals > 0) & (intervals < LEAP_S)]
+
+
+def _multiples(intervals: np.ndarray, period_s: float) -> np.ndarray:
+    return np.rint(intervals / period_s).clip(min=1)
+
+
+def _fit(intervals: np.ndarray, period_s: float) -> bool:
+    """Whether the intervals are multiples of the period beyond chance, by which 40 % deviate by less than 0.2."""
+    multiples = _multiples(intervals, period_s)
+    fits = np.abs(intervals / period_s - multiples) < 0.2
+    # Random losses leave single periods in proportion to the frames. Images in pairs leave more, and long gaps.
+    if (multiples == 1).mean() * multiples.mean() > 2:
+        fits &= multiples <= 5
+    by_chance = 0.4 + 1.5 / np.sqrt(len(intervals))  # plus 3 standard deviations
+    return bool(fits.mean() > by_chance and multiples.mean() < MAX_PERIODS_PER_FRAME)

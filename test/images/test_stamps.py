@@ -1,6 +1,7 @@
+import numpy as np
 import pytest
 
-from bisenetformer_ros.images.stamps import LEAP_S, Order, StampOrder, by_stamp, count_missing
+from bisenetformer_ros.images.stamps import LEAP_S, Order, StampOrder, by_stamp, count_missing, frame_period
 
 OK, REPEATED, BACK, LEAPT = Order.IN_ORDER, Order.REPEATED, Order.WENT_BACK, Order.LEAPT
 INVALID = Order.INVALID
@@ -61,6 +62,33 @@ def test_slow_playback_is_in_order():
 )
 def test_count_missing(stamps, missing):
     assert count_missing(stamps) == missing
+
+
+@pytest.mark.parametrize("arriving", [1.0, 0.6, 0.36, 0.25, 0.15])
+def test_the_period_is_found_however_many_frames_are_lost(arriving):
+    """A camera of 10 Hz, its stamps 3 ms off, for 40 frames."""
+    random = np.random.default_rng(0)
+    sent = 0.1 * np.arange(1000) + random.normal(0, 0.003, 1000)
+    arrived = np.flatnonzero(random.random(1000) < arriving)[:40]
+    assert frame_period(sent[arrived]) == pytest.approx(0.1, rel=0.02)
+    assert count_missing(sent[arrived]) == pytest.approx(arrived[-1] - arrived[0] - 39, abs=1)
+
+
+@pytest.mark.parametrize(
+    "stamps",
+    [
+        pytest.param([0.1 * i for i in range(7)], id="too few"),
+        pytest.param(np.cumsum(np.random.default_rng(0).exponential(0.1, 60)), id="triggered at random"),
+        pytest.param([0.3 * i + delay for i in range(30) for delay in (0.0, 0.02)], id="two at a time"),
+        pytest.param([5.0] * 20, id="not stamped"),
+    ],
+)
+def test_the_period_is_unknown(stamps):
+    assert frame_period(stamps) is None
+
+
+def test_losses_are_counted_by_a_known_period():
+    assert count_missing([0.0, 0.1, 0.5], period_s=0.1) == 3
 
 
 @pytest.mark.parametrize(
