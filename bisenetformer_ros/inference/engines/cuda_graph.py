@@ -1,10 +1,14 @@
-"""A whole frame on an NVIDIA GPU as one upload, one CUDA graph, one download and one synchronization.
+"""A whole batch on an NVIDIA GPU as one upload, one CUDA graph, one download and one synchronization.
 
 The recorded module is the one that is exported to ONNX: like a CUDA graph, it has fixed shapes and needs no host in
 between.
 """
 
+import threading
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
 
 import numpy as np
 import torch
@@ -16,16 +20,39 @@ from bisenetformer_ros.inference.graph.runs import Arrays, segment_frames
 from bisenetformer_ros.inference.preprocess import check_frames
 from bisenetformer_ros.metadata import ModelMetadata
 from bisenetformer_ros.model.bisenetformer import BiSeNetFormer
+from bisenetformer_ros.model.folding import fold
 from bisenetformer_ros.results import SegmentationResult
 
+BATCHES = (1, 2, 4)
+"""Numbers of frames that are recorded. A number in between is padded, a larger one split."""
+MAX_SIZES = 8
+"""Most frame sizes with recordings."""
 WARM_UPS = 3
 """Runs before the recording, in which PyTorch and cuDNN choose kernels and allocate memory."""
-MAX_GRAPHS = 4
-"""Number of graphs kept, one per number and size of frames; each holds GPU memory."""
+GPU_LOCK = threading.Lock()
+"""Held while a CUDA graph is recorded or an engine is opened: either may fail if the other one runs beside it."""
+
+Compute = Callable[[], tuple[Tensor, ...]]
+
+
+def recorded_batch(num_frames: int) -> int:
+    """Return the smallest of BATCHES that holds `num_frames`, which is at most the largest."""
+    return next(batch for batch in BATCHES if batch >= num_frames)
+
+
+@dataclass
+class SizeGraphs:
+    """The graphs for frames of one size: batch → recording of `module`."""
+
+    module: SegmentationGraph
+    recordings: dict[int, "RecordedGraph"] = field(default_factory=dict)
 
 
 class CudaGraphs:
-    """Segments frames of any size. The first frame of a size takes seconds: its graph is recorded then.
+    """Segments frames of any size. The first batch of a size and number takes seconds: its graph is recorded then.
+
+    All recordings share the weights, and one memory pool for everything in between, since they never run at the same
+    time. If the GPU has no memory left, they are dropped, and frames run one by one from then on.
 
     precision: "fp32", "bf16" or "fp16". Without CUDA nothing is recorded and the module runs as it is.
     """
@@ -33,38 +60,68 @@ class CudaGraphs:
     def __init__(
         self, model: BiSeNetFormer, metadata: ModelMetadata, task: str, precision: str, device: torch.device
     ) -> None:
-        self._model, self._metadata, self._task = model, metadata, task
-        self._precision, self._device = precision, device
-        self._graphs: dict[tuple[int, tuple[int, int]], RecordedGraph] = {}
+        self._metadata, self._task, self._precision, self._device = metadata, task, precision, device
+        self._folded = fold(model)
+        # Before the first recording, which keeps the addresses of the weights.
+        self._folded.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing in PyTorch's stubs
+        self._stream = torch.cuda.Stream(device) if device.type == "cuda" else None
+        self._max_batch = BATCHES[-1]
+        self._sizes: dict[tuple[int, int], SizeGraphs] = {}
 
     def segment(
         self, frames: Sequence[np.ndarray], score_threshold: float, overlap_threshold: float
     ) -> list[SegmentationResult]:
         """See `Engine.segment`."""
-        batch, size = len(frames), check_frames(frames)
-        info = GraphInfo(self._metadata, self._task, size, self._precision, "rgb", batch > 1, weights_sha256="")
-        run = self._graph(batch, size).run
-        return segment_frames(run, info, batch, frames, score_threshold, overlap_threshold)
+        size = check_frames(frames)
+        info = GraphInfo(self._metadata, self._task, size, self._precision, "rgb", True, weights_sha256="")
+        run = partial(self._run, size)
+        try:
+            return segment_frames(run, info, self._max_batch, frames, score_threshold, overlap_threshold)
+        except torch.OutOfMemoryError:
+            self._sizes.clear()
+            self._max_batch = 1
+        return segment_frames(run, info, self._max_batch, frames, score_threshold, overlap_threshold)
 
-    def _graph(self, batch: int, size: tuple[int, int]) -> "RecordedGraph":
-        graph = self._graphs.pop((batch, size), None)
-        if graph is None:
-            while len(self._graphs) >= MAX_GRAPHS:
-                del self._graphs[next(iter(self._graphs))]  # the least recently used
-            module = SegmentationGraph(self._model, self._metadata, self._task, size, self._precision, "rgb")
-            graph = RecordedGraph(module, self._task, (batch, *size, 3), self._device)
-        self._graphs[batch, size] = graph
-        return graph
+    def release(self, frame_size: tuple[int, int]) -> None:
+        """Drop the recordings for frames of (height, width) `frame_size`."""
+        self._sizes.pop(frame_size, None)
+
+    def _run(self, size: tuple[int, int], inputs: Arrays) -> dict[str, np.ndarray]:
+        graphs = self._sizes.pop(size, None)
+        if graphs is None:
+            while len(self._sizes) >= MAX_SIZES:
+                self._sizes.pop(next(iter(self._sizes)))  # the least recently used
+            module = SegmentationGraph(self._folded, self._metadata, self._task, size, self._precision, "rgb")
+            graphs = SizeGraphs(module.eval().to(self._device))
+        self._sizes[size] = graphs
+        batch = recorded_batch(len(inputs[FRAMES]))
+        if batch not in graphs.recordings:
+            shape = (batch, *size, 3)
+            graphs.recordings[batch] = RecordedGraph(
+                graphs.module, self._task, shape, self._device, self._stream, self._pool()
+            )
+        return graphs.recordings[batch].run(inputs)
+
+    def _pool(self) -> Any:
+        """The memory pool of the recordings, None before the first one."""
+        recordings = (recording for graphs in self._sizes.values() for recording in graphs.recordings.values())
+        return next((each.replay.pool for each in recordings if isinstance(each.replay, Replay)), None)
 
 
 class RecordedGraph:
     """A module recorded for frames of one shape (B, H, W, 3), with host and device memory for inputs and outputs."""
 
     @torch.inference_mode()
-    def __init__(self, module: SegmentationGraph, task: str, shape: tuple[int, ...], device: torch.device) -> None:
+    def __init__(
+        self,
+        module: SegmentationGraph,
+        task: str,
+        shape: tuple[int, ...],
+        device: torch.device,
+        stream: torch.cuda.Stream | None,
+        pool: Any,
+    ) -> None:
         self._names, self._on_gpu = OUTPUTS[task], device.type == "cuda"
-        module = module.eval().to(device)
-        module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing in PyTorch's stubs
         self._frames = torch.zeros(shape, dtype=torch.uint8, device=device)
         self._threshold = torch.zeros((), device=device)
         inputs = (self._frames, self._threshold) if task == "panoptic" else (self._frames,)
@@ -74,40 +131,56 @@ class RecordedGraph:
             with device:  # where the module creates its intermediate tensors
                 return module(*inputs)
 
-        self._replay = self._record(compute) if self._on_gpu else compute
-        self._received = [self._on_host(output) for output in self._replay()]
+        self.replay = compute if stream is None else Replay(compute, stream, pool)
+        self._received = [self._on_host(output) for output in self.replay()]
 
     @torch.inference_mode()
     def run(self, inputs: Arrays) -> dict[str, np.ndarray]:
-        """Return every output of the graph by its name."""
-        self._sent_frames.copy_(torch.from_numpy(inputs[FRAMES]))
-        self._frames.copy_(self._sent_frames, non_blocking=True)
+        """Return every output of the graph by its name, for up to B frames."""
+        count = len(inputs[FRAMES])
+        self._sent_frames[:count].copy_(torch.from_numpy(inputs[FRAMES]))
+        self._frames[:count].copy_(self._sent_frames[:count], non_blocking=True)
         if SCORE_THRESHOLD in inputs:
             self._threshold.fill_(float(inputs[SCORE_THRESHOLD]))
-        for received, output in zip(self._received, self._replay(), strict=True):
+        for received, output in zip(self._received, self.replay(), strict=True):
             received.copy_(output, non_blocking=True)
         if self._on_gpu:
             torch.cuda.current_stream(self._frames.device).synchronize()
-        return {name: x.numpy().copy() for name, x in zip(self._names, self._received, strict=True)}
+        return {name: x[:count].numpy().copy() for name, x in zip(self._names, self._received, strict=True)}
 
     def _on_host(self, tensor: Tensor) -> Tensor:
         """Host memory of its shape, pinned so that copies are asynchronous."""
         return torch.empty(tensor.shape, dtype=tensor.dtype, pin_memory=self._on_gpu)
 
-    def _record(self, compute: Callable[[], tuple[Tensor, ...]]) -> Callable[[], tuple[Tensor, ...]]:
-        device = self._frames.device
-        stream = torch.cuda.Stream(device)
-        with torch.cuda.device(device):
+
+class Replay:
+    """Repeats on the GPU what `compute` did while it was recorded on `stream`, in memory of `pool` or of a new one."""
+
+    def __init__(self, compute: Compute, stream: torch.cuda.Stream, pool: Any) -> None:
+        with GPU_LOCK, torch.cuda.device(stream.device):
+            current = torch.cuda.current_stream()
+            stream.wait_stream(current)
             with torch.cuda.stream(stream):
                 for _ in range(WARM_UPS):
                     compute()
-            stream.synchronize()
-            graph = torch.cuda.CUDAGraph()
-            with torch.cuda.graph(graph, stream=stream):
-                outputs = compute()
+            current.wait_stream(stream)
+            try:
+                self._capture(compute, stream, pool)
+            except torch.OutOfMemoryError:
+                raise
+            except RuntimeError:  # another thread of the process did something that a recording forbids
+                self._capture(compute, stream, pool)
 
-        def replay() -> tuple[Tensor, ...]:
-            graph.replay()
-            return outputs
+    @property
+    def pool(self) -> Any:
+        return self._graph.pool()
 
-        return replay
+    def __call__(self) -> tuple[Tensor, ...]:
+        self._graph.replay()
+        return self._outputs
+
+    def _capture(self, compute: Compute, stream: torch.cuda.Stream, pool: Any) -> None:
+        self._graph = torch.cuda.CUDAGraph()
+        # In the mode "global", an allocation in any other thread would break the recording.
+        with torch.cuda.graph(self._graph, pool=pool, stream=stream, capture_error_mode="thread_local"):
+            self._outputs = compute()

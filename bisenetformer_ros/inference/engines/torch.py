@@ -63,8 +63,11 @@ class TorchEngine:
             keep_freed_memory()
         model, self.metadata = load_checkpoint(path)
         self._graphs: CudaGraphs | None = None
+        if self._device.type == "cuda" and self.precision == "fp32":
+            torch.backends.cudnn.allow_tf32 = False  # by default, cuDNN rounds to the 10 bits of TF32
         if self._device.type == "cuda" and semantic_order == "full":
             self._graphs = CudaGraphs(model, self.metadata, task, self.precision, self._device)
+            return
         self._model = fold(model).to(self._device)
         self._model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing in PyTorch's stubs
         for module in self._model.modules():  # once, where autocast would convert them for every frame
@@ -91,9 +94,14 @@ class TorchEngine:
         times_ms = StageTimes(*(1e3 * seconds / len(frames) for seconds in stages))
         return [replace(result, times_ms=times_ms) for result in results]
 
+    def release(self, frame_size: tuple[int, int]) -> None:
+        """See `Engine.release`."""
+        if self._graphs:
+            self._graphs.release(frame_size)
+
     @torch.inference_mode()
     def infer(self, images: Tensor) -> tuple[Tensor, Tensor]:
-        """Run the network without pre- and post-processing.
+        """Run the network without pre- and post-processing, unless the engine runs CUDA graphs.
 
         Args:
             images: (B, 3, H, W) float32 on any device, RGB 0..255, H and W multiples of 32.

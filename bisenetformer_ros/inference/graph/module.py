@@ -19,11 +19,14 @@ DTYPES = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16, 
 
 
 class SegmentationGraph(nn.Module):
-    """Maps `contract.INPUTS` to `contract.OUTPUTS` for frames of (height, width) `frame_size`."""
+    """Maps `contract.INPUTS` to `contract.OUTPUTS` for frames of (height, width) `frame_size`.
+
+    `folded` is a result of `fold`, whose weights are converted in place: see `ExportableNetwork`.
+    """
 
     def __init__(
         self,
-        model: BiSeNetFormer,
+        folded: BiSeNetFormer,
         metadata: ModelMetadata,
         task: str,
         frame_size: tuple[int, int],
@@ -35,9 +38,9 @@ class SegmentationGraph(nn.Module):
         geometry = plan_geometry(frame_size, metadata.input_size)
         height, width = geometry.padded_size
         mask_size = height // MASK_STRIDE, width // MASK_STRIDE
-        num_classes, num_queries = len(metadata.labels), model.decoder.query_feat.num_embeddings
+        num_classes, num_queries = len(metadata.labels), folded.decoder.query_feat.num_embeddings
         self.frame_input = FrameInput(geometry, metadata.pixel_mean, metadata.pixel_std, colours)
-        self.network = ExportableNetwork(model, geometry.padded_size, DTYPES[precision])
+        self.network = ExportableNetwork(folded, geometry.padded_size, DTYPES[precision])
         self.output: nn.Module = SemanticOutput(num_classes, num_queries, mask_size, geometry, semantic_order)
         if task == "panoptic":
             if num_queries > MAX_QUERIES:

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from bisenetformer_ros.model.bisenetformer import STRIDE, BiSeNetFormer
-from bisenetformer_ros.model.folding import FoldedDecoder, fold
+from bisenetformer_ros.model.folding import FoldedDecoder
 from bisenetformer_ros.model.layers import module_list
 from bisenetformer_ros.model.position_encoding import sine_position_encoding
 from bisenetformer_ros.model.transformer_decoder import Attention, DecoderBlock, mask_products, resize_features, tokens
@@ -18,11 +18,14 @@ BLOCKED = -1e4
 
 
 class ExportableNetwork(nn.Module):
-    """A copy of `model` for padded images of (height, width) `padded_size`, with weights in `dtype`."""
+    """`folded` for padded images of (height, width) `padded_size`.
 
-    def __init__(self, model: BiSeNetFormer, padded_size: tuple[int, int], dtype: torch.dtype) -> None:
+    It shares the weights of `folded`, and converts them to `dtype` in place: networks of one folded model for several
+    sizes hold its weights once.
+    """
+
+    def __init__(self, folded: BiSeNetFormer, padded_size: tuple[int, int], dtype: torch.dtype) -> None:
         super().__init__()
-        folded = fold(model)
         assert isinstance(folded.decoder, FoldedDecoder)
         height, width = padded_size
         strides = [STRIDE >> level for level in range(folded.decoder.num_levels)]

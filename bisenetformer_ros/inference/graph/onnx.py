@@ -22,6 +22,7 @@ from bisenetformer_ros.inference.graph.int8 import quantize
 from bisenetformer_ros.inference.graph.module import SegmentationGraph
 from bisenetformer_ros.inference.postprocess import SemanticOrder
 from bisenetformer_ros.model.checkpoint import load_checkpoint
+from bisenetformer_ros.model.folding import fold
 
 OPSET = 17
 IR_VERSION = 8
@@ -69,7 +70,7 @@ def build_onnx(
     """
     model, metadata = load_checkpoint(weights)
     graph = SegmentationGraph(
-        model, metadata, options.task, options.frame_size, options.precision, options.colours, semantic_order
+        fold(model), metadata, options.task, options.frame_size, options.precision, options.colours, semantic_order
     ).eval()
     proto = _trace(graph, options)
     _remove_traces(proto)

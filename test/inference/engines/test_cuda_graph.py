@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from bisenetformer_ros.inference.engines.cuda_graph import MAX_GRAPHS, CudaGraphs
+from bisenetformer_ros.inference.engines import cuda_graph
+from bisenetformer_ros.inference.engines.cuda_graph import BATCHES, MAX_SIZES, CudaGraphs, RecordedGraph, recorded_batch
 from bisenetformer_ros.inference.engines.torch import TorchEngine
 from bisenetformer_ros.model.checkpoint import load_checkpoint
 from bisenetformer_ros.resources import find_model
@@ -55,10 +56,97 @@ def test_thresholds_reach_the_graph(frames: list[np.ndarray]) -> None:
     assert recorded.segment(frames[:1], 1.0, 0.5)[0].segments == ()
 
 
-def test_the_least_recently_used_graph_is_dropped(random_weights: Path) -> None:
-    recorded = CudaGraphs(*load_checkpoint(random_weights), "semantic", "fp32", torch.device("cpu"))
-    sizes = [(32, 32 * (1 + number)) for number in range(MAX_GRAPHS + 1)]
-    for size in [*sizes[:MAX_GRAPHS], sizes[0], sizes[-1]]:
-        recorded.segment([np.zeros((*size, 3), np.uint8)], *THRESHOLDS)
-    kept = [size for _, size in recorded._graphs]
-    assert kept == [*sizes[2:MAX_GRAPHS], sizes[0], sizes[-1]]  # the second is the least recently used
+@pytest.fixture
+def small(random_weights: Path) -> CudaGraphs:
+    """Of a network that takes no time."""
+    return CudaGraphs(*load_checkpoint(random_weights), "semantic", "fp32", torch.device("cpu"))
+
+
+def grey(number: int, size: tuple[int, int] = (32, 64)) -> list[np.ndarray]:
+    """Frames that differ."""
+    return [np.full((*size, 3), 10 + 20 * index, np.uint8) for index in range(number)]
+
+
+def recorded(graphs: CudaGraphs) -> list[tuple[tuple[int, int], int]]:
+    return [(size, batch) for size, each in graphs._sizes.items() for batch in each.recordings]
+
+
+def test_a_batch_is_padded_to_the_next_recorded_one() -> None:
+    assert BATCHES == (1, 2, 4)
+    assert [recorded_batch(number) for number in (1, 2, 3, 4)] == [1, 2, 4, 4]
+
+
+def test_any_number_of_frames_takes_three_recordings_at_most(small: CudaGraphs) -> None:
+    frames = grey(7)
+    alone = [small.segment([frame], *THRESHOLDS)[0] for frame in frames]
+    for number in range(1, 8):
+        together = small.segment(frames[:number], *THRESHOLDS)
+        assert len(together) == number
+        for ours, expected in zip(together, alone, strict=False):
+            assert (ours.label_map == expected.label_map).mean() > 0.999  # sums of another order round differently
+    assert recorded(small) == [((32, 64), batch) for batch in BATCHES]
+
+
+@pytest.mark.parametrize("cameras", [[5], [3, 3], [1, 2, 3, 4]])
+def test_a_second_round_of_the_cameras_records_nothing(small: CudaGraphs, cameras: list[int]) -> None:
+    """cameras: their number for each frame size."""
+
+    def round_of_frames() -> None:
+        for index, number in enumerate(cameras, start=1):
+            small.segment(grey(number, (32, 32 * index)), *THRESHOLDS)
+
+    round_of_frames()
+    before = {id(recording) for each in small._sizes.values() for recording in each.recordings.values()}
+    round_of_frames()
+    assert before == {id(recording) for each in small._sizes.values() for recording in each.recordings.values()}
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_recordings_of_all_sizes_share_the_weights(random_weights: Path, precision: str) -> None:
+    graphs = CudaGraphs(*load_checkpoint(random_weights), "semantic", precision, torch.device("cpu"))
+    addresses = []
+    for width in (32, 64):
+        graphs.segment(grey(1, (32, width)), *THRESHOLDS)
+        network = graphs._sizes[32, width].module.network
+        addresses.append({name: weights.data_ptr() for name, weights in network.named_parameters()})
+    different = {name for name, address in addresses[0].items() if address != addresses[1][name]}
+    assert different == set()
+
+
+def test_the_least_recently_used_size_is_dropped(small: CudaGraphs) -> None:
+    sizes = [(32, 32 * (1 + number)) for number in range(MAX_SIZES + 1)]
+    for size in [*sizes[:MAX_SIZES], sizes[0], sizes[-1]]:
+        small.segment(grey(1, size), *THRESHOLDS)
+    assert list(small._sizes) == [*sizes[2:MAX_SIZES], sizes[0], sizes[-1]]  # the second is the least recently used
+
+
+def test_a_released_size_is_recorded_again_if_it_returns(small: CudaGraphs) -> None:
+    for width in (32, 64):
+        small.segment(grey(1, (32, width)), *THRESHOLDS)
+    small.release((32, 32))
+    small.release((1, 1))  # never recorded
+    assert recorded(small) == [((32, 64), 1)]
+    assert len(small.segment(grey(2, (32, 32)), *THRESHOLDS)) == 2
+
+
+def test_without_memory_for_a_batch_frames_run_one_by_one(small: CudaGraphs, monkeypatch: pytest.MonkeyPatch) -> None:
+    class OnASmallGpu(RecordedGraph):
+        def __init__(self, module: object, task: str, shape: tuple[int, ...], *others: object) -> None:
+            if shape[0] > 1:
+                raise torch.OutOfMemoryError("CUDA out of memory")
+            super().__init__(module, task, shape, *others)
+
+    monkeypatch.setattr(cuda_graph, "RecordedGraph", OnASmallGpu)
+    small.segment(grey(1, (32, 32)), *THRESHOLDS)
+    assert len(small.segment(grey(3), *THRESHOLDS)) == 3
+    assert recorded(small) == [((32, 64), 1)]  # what was recorded before has been freed
+    assert len(small.segment(grey(2), *THRESHOLDS)) == 2
+
+
+def test_memory_that_is_missing_for_one_frame_is_an_error(small: CudaGraphs, monkeypatch: pytest.MonkeyPatch) -> None:
+    def out_of_memory(*arguments: object) -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    monkeypatch.setattr(cuda_graph, "RecordedGraph", out_of_memory)
+    with pytest.raises(torch.OutOfMemoryError):
+        small.segment(grey(1), *THRESHOLDS)
