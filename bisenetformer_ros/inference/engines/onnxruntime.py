@@ -58,6 +58,9 @@ class OnnxRuntimeEngine:
         """See `Engine.segment`."""
         return segment_frames(self.run, self.graph, self.graph.max_batch, frames, score_threshold, overlap_threshold)
 
+    def release(self, frame_size: tuple[int, int]) -> None:
+        """A no-op, see `Engine.release`."""
+
     def run(self, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         """Return every output of the graph by its name."""
         names = OUTPUTS[self.task]
@@ -105,7 +108,8 @@ def _open(ort: ModuleType, path: Path, kind: str, index: int) -> Any:
     options.add_session_config_entry("session.set_denormal_as_zero", "1")
     if kind != "cpu" and hasattr(ort, "preload_dlls"):
         ort.preload_dlls()  # PyTorch's CUDA libraries
-    chosen: list[Any] = [(PROVIDERS[kind], {"device_id": index})] if kind != "cpu" else []
+    on_gpu = {"device_id": index} | ({"use_tf32": 0} if kind == "cuda" else {})  # fp32 is not the 10 bits of TF32
+    chosen: list[Any] = [(PROVIDERS[kind], on_gpu)] if kind != "cpu" else []
     try:
         with utf8_path(path) as name:
             session = ort.InferenceSession(name, options, providers=[*chosen, PROVIDERS["cpu"]])

@@ -60,6 +60,9 @@ class OpenVinoEngine:
         """See `Engine.segment`."""
         return segment_frames(self.run, self.graph, self.graph.max_batch, frames, score_threshold, overlap_threshold)
 
+    def release(self, frame_size: tuple[int, int]) -> None:
+        """A no-op, see `Engine.release`."""
+
     def run(self, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         """Return every output of the graph by its name."""
         outputs = self._model(dict(inputs), share_inputs=True)
