@@ -53,3 +53,7 @@ class Engine(Protocol):
             EngineError: For frames of a size that the engine was not made for.
         """
         ...
+
+    def release(self, frame_size: tuple[int, int]) -> None:
+        """Free the memory held for frames of (height, width) `frame_size`, which may come again nevertheless."""
+        ...

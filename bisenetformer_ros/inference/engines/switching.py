@@ -42,6 +42,9 @@ class SwitchingEngine:
         self.task, self.metadata, self.frame_size = first.task, first.metadata, first.frame_size
         self.frame_counts: Counter[tuple[int, int]] = Counter()
         self._choose = choose or (lambda frame_size: EngineChoice(first))
+        self._first = first
+        self._taken_over: list[tuple[int, int]] = []
+        """Frame sizes for which the first engine may hold memory in vain."""
         self._choices = {first.frame_size: self.choice} if first.frame_size else {}
 
     @property
@@ -59,12 +62,19 @@ class SwitchingEngine:
     def serve(self, frame_size: tuple[int, int], engine: Engine) -> None:
         """Give the next frames of this size to `engine`. Thread-safe."""
         self._choices[frame_size] = EngineChoice(engine)
+        self._taken_over.append(frame_size)  # released by the thread that segments, which may be using it now
+
+    def release(self, frame_size: tuple[int, int]) -> None:
+        """See `Engine.release`."""
+        self._first.release(frame_size)
 
     def segment(
         self, frames: Sequence[np.ndarray], score_threshold: float, overlap_threshold: float
     ) -> list[SegmentationResult]:
         """See `Engine.segment`."""
         size = check_frames(frames)
+        while self._taken_over:
+            self.release(self._taken_over.pop())
         if size not in self._choices:
             self._choices[size] = self._choose(size)
         self.choice = self._choices[size]

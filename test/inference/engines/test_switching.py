@@ -2,10 +2,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from bisenetformer_ros.errors import InputError
+from bisenetformer_ros.inference.engines.cuda_graph import CudaGraphs
 from bisenetformer_ros.inference.engines.opening import open_engine
 from bisenetformer_ros.inference.engines.switching import SwitchingEngine
+from bisenetformer_ros.model.checkpoint import load_checkpoint
 
 SMALL, LARGE = np.full((32, 64, 3), 90, np.uint8), np.full((64, 32, 3), 90, np.uint8)
 
@@ -41,3 +44,16 @@ def test_invalid_frames_are_rejected_and_not_counted(engines: list, frames: list
     with pytest.raises(InputError):
         engine.segment(frames, 0.5, 0.5)
     assert not engine.frame_counts
+
+
+def test_what_the_first_engine_holds_for_a_size_is_freed_once_another_one_serves_it(random_weights: Path) -> None:
+    first, second = (open_engine(random_weights, "semantic", "torch", "cpu", "fp32") for _ in range(2))
+    model, metadata = load_checkpoint(random_weights)
+    first._graphs = CudaGraphs(model, metadata, "semantic", "fp32", torch.device("cpu"))  # as on CUDA
+    engine = SwitchingEngine(first)
+    for frame in (SMALL, LARGE):
+        engine.segment([frame], 0.5, 0.5)
+    engine.serve((32, 64), second)
+    assert set(first._graphs._sizes) == {(32, 64), (64, 32)}  # the thread that segments might be using it
+    engine.segment([SMALL], 0.5, 0.5)
+    assert set(first._graphs._sizes) == {(64, 32)}
