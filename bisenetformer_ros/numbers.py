@@ -1,8 +1,19 @@
-"""Formats numbers and lists for messages and JSON."""
+"""Checks numbers of users, and formats numbers and lists for messages and JSON."""
 
 import math
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
+
+from bisenetformer_ros.errors import ConfigError
+
+
+def fraction(value: Any) -> float:
+    """Convert a number, or its text, to a float of 0..1. Raises ConfigError for anything else."""
+    with suppress(TypeError, ValueError):
+        if 0 <= float(value) <= 1:
+            return float(value)
+    raise ConfigError(f"expected a number of 0..1, got {value}")
 
 
 def percent(share: float) -> str:

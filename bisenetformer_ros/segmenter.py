@@ -1,11 +1,14 @@
 """The public entry point: opens a model with an engine and segments images."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
+from bisenetformer_ros.errors import ConfigError
 from bisenetformer_ros.inference.engines.opening import open_engine
 from bisenetformer_ros.labels import LabelMap
+from bisenetformer_ros.numbers import fraction
 from bisenetformer_ros.results import SegmentationResult
 from bisenetformer_ros.tasks import task_warning
 
@@ -15,8 +18,8 @@ class Segmenter:
 
     Attributes:
         engine: The open engine.
-        score_threshold: May be changed between calls.
-        overlap_threshold: May be changed between calls.
+        score_threshold: 0..1; may be changed between calls.
+        overlap_threshold: 0..1; may be changed between calls.
     """
 
     def __init__(
@@ -44,11 +47,19 @@ class Segmenter:
         Raises:
             ModelError: For the model file.
             EngineError: If the engine cannot run the model here.
-            ConfigError: For an unknown task.
+            ConfigError: For an unknown task, or a threshold outside 0..1.
         """
         self.score_threshold = score_threshold
         self.overlap_threshold = overlap_threshold
         self.engine = open_engine(path, task, engine, device, precision)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name in ("score_threshold", "overlap_threshold"):
+            try:
+                value = fraction(value)
+            except ConfigError as error:
+                raise ConfigError(f"{name}: {error}") from None
+        super().__setattr__(name, value)
 
     @property
     def task(self) -> str:
@@ -79,7 +90,7 @@ class Segmenter:
             rgb: (H, W, 3) uint8.
 
         Raises:
-            InputError: For anything else.
+            InputError: For anything else, several images included.
             EngineError: For a frame size that the engine was not made for.
         """
         return self.engine.segment([rgb], self.score_threshold, self.overlap_threshold)[0]

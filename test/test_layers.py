@@ -54,6 +54,7 @@ NOT_DEPLOYED = ("training", "data", "streets")
 MODEL_MAY_IMPORT = {
     "torch",
     *(f"{PACKAGE}.{part}" for part in ("atomic_write", "errors", "file_names", "labels", "metadata", "model")),
+    f"{PACKAGE}.resources",
 }
 
 

@@ -1,7 +1,24 @@
 import json
 import math
+from typing import Any
 
-from bisenetformer_ros.numbers import counted, percent, without_nan
+import numpy as np
+import pytest
+
+from bisenetformer_ros.errors import ConfigError
+from bisenetformer_ros.numbers import counted, fraction, percent, without_nan
+
+
+@pytest.mark.parametrize("value", [0, 1, 0.25, "0.25", np.float32(0.25), np.array(1)])
+def test_a_fraction(value: Any) -> None:
+    assert fraction(value) == float(value)
+    assert type(fraction(value)) is float
+
+
+@pytest.mark.parametrize("value", [5, -0.1, math.nan, "nan", "half", None, [0.5, 0.5], 1 + 1j])
+def test_no_fraction(value: Any) -> None:
+    with pytest.raises(ConfigError, match=r"expected a number of 0\.\.1, got "):
+        fraction(value)
 
 
 def test_percent() -> None:

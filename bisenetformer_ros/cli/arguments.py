@@ -8,7 +8,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from bisenetformer_ros import numbers
 from bisenetformer_ros.atomic_write import write_atomically
+from bisenetformer_ros.errors import ConfigError
 from bisenetformer_ros.inference.engines.capabilities import ENGINES, PRECISIONS, TASK_CHOICES
 from bisenetformer_ros.resources import SHIPPED_MODEL
 
@@ -18,10 +20,10 @@ if TYPE_CHECKING:
 
 def fraction(text: str) -> float:
     """Parse a number of 0..1."""
-    value = float(text)
-    if not 0 <= value <= 1:
-        raise argparse.ArgumentTypeError(f"expected a number of 0..1, got {text}")
-    return value
+    try:
+        return numbers.fraction(text)
+    except ConfigError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
 
 
 def positive_float(text: str) -> float:

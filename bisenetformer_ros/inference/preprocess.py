@@ -7,6 +7,7 @@ import numpy as np
 import torch
 
 from bisenetformer_ros.errors import ConfigError, InputError
+from bisenetformer_ros.numbers import counted
 from bisenetformer_ros.results import ImageGeometry
 
 MAX_ASPECT = 4
@@ -87,6 +88,12 @@ def check_frames(frames: Sequence[np.ndarray]) -> tuple[int, int]:
 
 
 def _check_rgb(rgb: np.ndarray) -> None:
+    is_list = isinstance(rgb, (list, tuple)) and len(rgb) > 0 and isinstance(rgb[0], np.ndarray)
+    if is_list or getattr(rgb, "ndim", 3) == 4:
+        raise InputError(
+            f"expected one image (H, W, 3), got {counted(len(rgb), 'image')}; segment them one by one: "
+            "[segmenter(image) for image in images]"
+        )
     if not isinstance(rgb, np.ndarray):
         raise InputError(f"expected an image as a numpy array (H, W, 3) of uint8, got {type(rgb).__name__}")
     if rgb.dtype != np.uint8 or rgb.ndim != 3 or rgb.shape[2] != 3 or rgb.size == 0:

@@ -24,6 +24,7 @@ from bisenetformer_ros.model.authors import AUTHORS_TASK, from_authors, is_autho
 from bisenetformer_ros.model.bisenetformer import BiSeNetFormer
 from bisenetformer_ros.model.builders import build_model
 from bisenetformer_ros.model.imagenet import is_backbone_checkpoint
+from bisenetformer_ros.resources import find_model
 
 _NOT_WEIGHTS = ("num_batches_tracked", "pixel_mean", "pixel_std")
 """Buffers that are neither saved nor expected; the metadata holds the normalization."""
@@ -52,10 +53,11 @@ def save_model(
 
 
 def load_model(path: str | Path) -> BiSeNetFormer:
-    """Load the network of a weights file, in float32 and eval mode.
+    """Load a network in float32 and eval mode.
 
     Args:
-        path: Our safetensors, or an authors' model_final.pth, whose structure is inferred from its tensors.
+        path: Name of a shipped model, our safetensors, or an authors' model_final.pth, whose structure is inferred from
+            its tensors.
 
     Raises:
         ModelError: The file is missing, corrupt or foreign.
@@ -64,7 +66,7 @@ def load_model(path: str | Path) -> BiSeNetFormer:
 
 
 def load_checkpoint(path: str | Path) -> tuple[BiSeNetFormer, ModelMetadata]:
-    """Load our safetensors, or an authors' model_final.pth, whose structure is inferred from its tensors.
+    """Load a network as `load_model` does.
 
     Returns:
         The network, in float32 and eval mode, and its metadata.
@@ -72,9 +74,7 @@ def load_checkpoint(path: str | Path) -> tuple[BiSeNetFormer, ModelMetadata]:
     Raises:
         ModelError: The file is missing, corrupt or foreign. The message lists missing and unknown tensors.
     """
-    path = Path(path).expanduser()
-    if not path.is_file():
-        raise ModelError(f"no weights file at {path}")
+    path = find_model(path)
     if path.suffix.lower() == ".safetensors":
         metadata, tensors = read_metadata(path), _read_safetensors(path)
     else:

@@ -4,11 +4,11 @@ from pathlib import Path
 
 from torch import Tensor
 
-from bisenetformer_ros.errors import ModelError
 from bisenetformer_ros.labels import LabelMap
 from bisenetformer_ros.model.bisenetformer import BiSeNetFormer
 from bisenetformer_ros.model.checkpoint import load_checkpoint, load_tensors, naming, read_pth
 from bisenetformer_ros.model.imagenet import backbone_tensors, is_backbone_checkpoint
+from bisenetformer_ros.resources import find_model
 
 CLASS_HEAD = "decoder.head.classes."
 
@@ -28,9 +28,7 @@ def initialize(model: BiSeNetFormer, path: str | Path, labels: LabelMap) -> str:
     Raises:
         ModelError: The file is neither, or has another structure.
     """
-    path = Path(path).expanduser()
-    if not path.is_file():
-        raise ModelError(f"no weights file at {path}")
+    path = find_model(path)
     if path.suffix.lower() != ".safetensors" and is_backbone_checkpoint(tensors := read_pth(path)):
         with naming(path):
             tensors = backbone_tensors(tensors)
