@@ -65,7 +65,7 @@ def test_files_that_cannot_be_converted_are_reported(
     for arguments, message in (
         ((backbone, out), "an ImageNet backbone, which can initialize"),
         ((training, out), "the weights of a training run are in the .safetensors next to its checkpoint"),
-        ((tmp_path / "none.pth", out), "no weights file at"),
+        ((tmp_path / "none.pth", out), "none.pth' is neither a file nor one of the shipped models"),
         ((random_weights, out, "--labels", ten_labels), "the network has 11 classes, the label map"),
         ((random_weights, out, "--labels", "moon"), "'moon' is neither a file nor one of the shipped labels"),
         ((random_weights, tmp_path / "a.pth"), "expected a .safetensors file in an existing folder"),

@@ -132,7 +132,7 @@ def test_a_failed_build_is_not_retried_but_a_file_built_by_hand_is_taken(
     source.unlink()
     switch = switch_to(may_build=True)
     assert states(switch, REFUSED) == [MISSING, BUILDING, REFUSED]
-    assert "failed with exit code 2: bisenetformer convert: error: no weights file at" in switch.problem
+    assert f"failed with exit code 2: bisenetformer convert: error: model '{source}' is neither" in switch.problem
     for _ in range(3):
         switch.update()
         assert switch.state is REFUSED
