@@ -8,6 +8,7 @@ import numpy as np
 from sensor_msgs.msg import CompressedImage, Image
 
 from bisenetformer_ros.images.compressed import decode_compressed
+from bisenetformer_ros.images.raw import DecodingReport
 from bisenetformer_ros.ros.cv_bridge_decoder import decode
 
 
@@ -17,7 +18,7 @@ class Transport:
 
     kind: type  # of the messages
     suffix: str  # of the topic
-    decode: Callable[[Any], np.ndarray]  # message → (H, W, 3) uint8 RGB
+    decode: Callable[[Any, int, DecodingReport], np.ndarray]  # message, bit depth, report → (H, W, 3) uint8 RGB
 
     @property
     def type_name(self) -> str:

@@ -14,6 +14,7 @@ from bisenetformer_ros.resources import share_dir
 from bisenetformer_ros.ros.shared_memory import LARGE_IMAGES, VARIABLE
 from bisenetformer_ros.ros.transports import TRANSPORTS, Transport
 
+CAMERA_INFO = "sensor_msgs/msg/CameraInfo"
 TRANSPORT_VARIABLE = "FASTDDS_BUILTIN_TRANSPORTS"
 
 
@@ -26,6 +27,30 @@ class ImageSubscription:
     transport: Transport
     qos: QoSProfile
     publishers: Sequence[TopicEndpointInfo]  # on `topic`, of any type
+
+
+@dataclass(frozen=True)
+class CameraInfoSubscription:
+    """A subscription to the calibration of a camera."""
+
+    name: str  # that users remap
+    topic: str  # full name
+    arrived: bool  # whether a message has
+    is_wanted: bool  # whether the republished topic has a subscriber
+
+
+def explain_no_camera_info(node: Node, subscription: CameraInfoSubscription) -> str:
+    """Explain why no calibration has arrived, and how to fix it."""
+    topic = subscription.topic
+    if publishers := node.get_publishers_info_by_topic(topic):
+        return f"{', '.join(map(node_name, publishers))} has published nothing on {topic}"
+    others = _other_topics(node, CAMERA_INFO, topic)
+    if not others:
+        return f"no publisher on {topic} nor on any other topic of camera_info"
+    return (
+        f"no publisher on {topic}; camera_info is published on {', '.join(others[:5])}: "
+        f"start the node with `--ros-args -r {subscription.name}:={others[0]}`"
+    )
 
 
 def explain_no_images(node: Node, subscription: ImageSubscription) -> str:
@@ -118,18 +143,24 @@ def compatible_policies(offered: QoSProfile, requested: QoSProfile) -> dict[str,
     return policies
 
 
-def _no_publisher(node: Node, subscription: ImageSubscription) -> str:
-    topic, own = subscription.topic, node.get_fully_qualified_name() + "/"
-    images = [
+def _other_topics(node: Node, type_name: str, topic: str) -> list[str]:
+    """The topics of other nodes that have a publisher of this type, the most similar to `topic` first."""
+    own = node.get_fully_qualified_name() + "/"
+    names = [
         name
         for name, types in node.get_topic_names_and_types()
-        if subscription.transport.type_name in types and not name.startswith(own) and node.count_publishers(name)
+        if type_name in types and not name.startswith(own) and node.count_publishers(name)
     ]
+    return sorted(names, key=lambda name: SequenceMatcher(None, name, topic).ratio(), reverse=True)
+
+
+def _no_publisher(node: Node, subscription: ImageSubscription) -> str:
+    topic = subscription.topic
+    images = _other_topics(node, subscription.transport.type_name, topic)
     if not images:
         domain = os.environ.get("ROS_DOMAIN_ID", "0")
         causes = ["the camera is not running", f"its ROS_DOMAIN_ID differs from this node's ({domain})"]
         return f"no publisher on {topic}, and no images on any other topic: {', or '.join(causes + _other_transport())}"
-    images.sort(key=lambda name: SequenceMatcher(None, name, topic).ratio(), reverse=True)
     wanted = images[0].removesuffix(subscription.transport.suffix)
     return (
         f"no publisher on {topic}; images are published on {', '.join(images[:5])}: "

@@ -8,14 +8,26 @@ from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from rclpy.node import Node
 from std_msgs.msg import Header
 
+from bisenetformer_ros.images.raw import DecodingReport
 from bisenetformer_ros.ros.cv_bridge_decoder import open_bridge
 from bisenetformer_ros.ros.health.connectivity import (
+    CameraInfoSubscription,
     ImageSubscription,
     explain_lost_images,
+    explain_no_camera_info,
     explain_no_images,
     node_name,
 )
-from bisenetformer_ros.ros.health.findings import ERROR, OK, WARN, Finding, frame_findings, frames_overdue
+from bisenetformer_ros.ros.health.findings import (
+    ERROR,
+    FIRST_FRAME_S,
+    OK,
+    WARN,
+    Finding,
+    decoding_findings,
+    frame_findings,
+    frames_overdue,
+)
 from bisenetformer_ros.ros.health.jetson import read_jetson
 from bisenetformer_ros.ros.health.statistics import FrameReport
 from bisenetformer_ros.segmenter import Segmenter
@@ -28,6 +40,9 @@ class CameraState:
     subscription: ImageSubscription
     report: FrameReport
     has_subscribers: bool  # to any of its outputs
+    decoding: DecodingReport
+    bit_depth: int  # value of the parameter
+    camera_info: CameraInfoSubscription
 
 
 @dataclass(frozen=True)
@@ -63,7 +78,10 @@ class Diagnostics:
     def _camera_status(self, state: NodeState, camera: CameraState) -> DiagnosticStatus:
         finding = self._camera_finding(state, camera)
         self._log(camera.subscription.topic, finding)
-        return self._status(camera.subscription.topic, finding, _camera_values(camera))
+        info = camera.camera_info
+        values = _camera_values(camera)
+        values["camera_info"] = info.topic if info.arrived else explain_no_camera_info(self._node, info)
+        return self._status(camera.subscription.topic, finding, values)
 
     def _camera_finding(self, state: NodeState, camera: CameraState) -> Finding:
         """All findings in one, at their highest level."""
@@ -77,13 +95,22 @@ class Diagnostics:
         if not camera.has_subscribers:
             return Finding(OK, "idle: no subscribers")
         advice = explain_lost_images(camera.subscription)
-        findings = [*frame_findings(report, advice), *_publisher_findings(camera.subscription)]
+        findings = [
+            *frame_findings(report, advice),
+            *_publisher_findings(camera.subscription),
+            *decoding_findings(camera.decoding, camera.bit_depth),
+            *self._camera_info_findings(camera.camera_info, time.monotonic() - state.active_since),
+        ]
         if findings:
             level = max(finding.level for finding in findings)
             return Finding(level, "; ".join(finding.text for finding in findings))
         if not report.output_rate:
             return Finding(OK, "waiting for results")
         return Finding(OK, f"segmenting at {report.output_rate:.1f} Hz")
+
+    def _camera_info_findings(self, info: CameraInfoSubscription, seconds_active: float) -> Iterator[Finding]:
+        if info.is_wanted and not info.arrived and seconds_active > FIRST_FRAME_S:
+            yield Finding(WARN, f"no calibration for ~/camera_info: {explain_no_camera_info(self._node, info)}")
 
     def _status(self, name: str, finding: Finding, values: Mapping[str, object]) -> DiagnosticStatus:
         return DiagnosticStatus(

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from bisenetformer_ros.images.raw import ASSUMED, DecodingReport
 from bisenetformer_ros.ros.health.statistics import WINDOW_S, FrameReport
 
 OK, WARN, ERROR = 0, 1, 2
@@ -46,6 +47,25 @@ def frame_findings(report: FrameReport, transport_advice: str) -> list[Finding]:
         *_clock(report),
     ]
     return sorted(findings, key=lambda finding: -finding.level)
+
+
+def decoding_findings(decoding: DecodingReport, bit_depth: int) -> list[Finding]:
+    """Return what the images of a camera leave open, and whether the parameter `bit_depth` fits them."""
+    findings = [Finding(WARN, assumption(encoding)) for encoding in ASSUMED if encoding in decoding.assumed]
+    fitting, bits = decoding.fitting_bit_depth, decoding.used_bits
+    if fitting is not None and fitting < bit_depth:
+        text = f"no 16-bit sample has used more than {bits} bits, so images are dark: set `bit_depth:={fitting}`"
+        findings.append(Finding(WARN, f"{text} if the camera has {fitting} significant bits"))
+    elif fitting is not None and fitting > bit_depth:
+        text = f"16-bit samples use {bits} bits, those of more than {bit_depth} are clipped: set `bit_depth:={fitting}`"
+        findings.append(Finding(WARN, text))
+    return findings
+
+
+def assumption(encoding: str) -> str:
+    """Return what is assumed for one of ASSUMED, and how to make it certain."""
+    assumed = ASSUMED[encoding]
+    return f"encoding {encoding} states no colours, taken as {assumed}: have the camera publish {assumed} if it is"
 
 
 def _failures(report: FrameReport) -> list[Finding]:

@@ -54,6 +54,11 @@ class ImageInput:
         self.topic = node.resolve_topic_name(node.resolve_topic_name(name) + self.transport.suffix)
         self._override = self._read_override()
 
+    @property
+    def base_topic(self) -> str:
+        """Full name of the topic without the transport's suffix."""
+        return self.topic.removesuffix(self.transport.suffix)
+
     def state(self) -> ImageSubscription:
         """Return what /diagnostics needs to explain missing images."""
         publishers = self._node.get_publishers_info_by_topic(self.topic)

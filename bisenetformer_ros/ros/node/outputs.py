@@ -121,6 +121,9 @@ class OutputPublishers:
         """Return whether any topic that is published once per frame has a subscriber, ~/latency included."""
         return any(publisher.get_subscription_count() for publisher in self._all())
 
+    def is_subscribed(self, topic: str) -> bool:
+        return self._outputs[topic][1].get_subscription_count() > 0
+
     def publish(self, frame: SegmentedFrame) -> list[str]:
         """Build and publish the outputs that have a subscriber; return their topics.
 

@@ -4,19 +4,22 @@ from collections.abc import Callable
 from typing import Any
 
 from rcl_interfaces.msg import FloatingPointRange, ParameterDescriptor, SetParametersResult
-from rclpy.node import Node
 from rclpy.parameter import Parameter
 
+from bisenetformer_ros.ros.node.process import GuardedNode
 from bisenetformer_ros.ros.node.settings import SETTINGS, Changes, Setting
+
+BY_NAME = {setting.name: setting for setting in SETTINGS}
 
 
 class Parameters:
     """SETTINGS as parameters of a node. Invalid changes are rejected with a reason.
 
-    A call that sets several parameters changes all of them or none.
+    A call that sets several parameters changes all of them or none. A double may be given as a whole number, of which
+    YAML and `ros2 param set` make an integer.
     """
 
-    def __init__(self, node: Node, is_configured: Callable[[], bool]) -> None:
+    def __init__(self, node: GuardedNode, is_configured: Callable[[], bool]) -> None:
         """Declare the parameters.
 
         Args:
@@ -29,6 +32,8 @@ class Parameters:
         self._node = node
         self._is_configured = is_configured
         self._started = False
+        if hasattr(node, "add_pre_set_parameters_callback"):  # Humble's rclpy has none
+            node.add_pre_set_parameters_callback(lambda parameters: [*map(_as_declared, parameters)])
         node.add_on_set_parameters_callback(self._check)
         for setting in SETTINGS:
             _declare(node, setting)
@@ -39,8 +44,7 @@ class Parameters:
         return self._node.get_parameter(name).value
 
     def _check(self, parameters: list[Parameter]) -> SetParametersResult:
-        known = {setting.name: setting for setting in SETTINGS}
-        problems = [self._problem(known[p.name], p.value) for p in parameters if p.name in known]
+        problems = [self._problem(BY_NAME[p.name], p.value) for p in parameters if p.name in BY_NAME]
         reason = "; ".join(problem for problem in problems if problem)
         return SetParametersResult(successful=not reason, reason=reason)
 
@@ -61,13 +65,25 @@ class Parameters:
         return ""
 
 
-def _declare(node: Node, setting: Setting) -> None:
+def _as_declared(parameter: Parameter) -> Parameter:
+    """Make a double of a whole number that is set for one."""
+    setting = BY_NAME.get(parameter.name)
+    if parameter.type_ != Parameter.Type.INTEGER or setting is None or not isinstance(setting.default, float):
+        return parameter
+    return Parameter(parameter.name, value=float(parameter.value))
+
+
+def _declare(node: GuardedNode, setting: Setting) -> None:
     limits = [FloatingPointRange(from_value=setting.limits[0], to_value=setting.limits[1])] if setting.limits else []
     descriptor = ParameterDescriptor(
         description=f"{setting.description} Can be set {setting.changes.value}.",
         additional_constraints=f"one of: {setting.allowed}" if setting.choices else "",
         floating_point_range=limits,
     )
+    override = node.parameter_overrides.get(setting.name)
+    if override is not None and (double := _as_declared(override)) is not override:
+        node.declare_parameter(setting.name, double.value, descriptor, ignore_override=True)
+        return
     if not isinstance(setting.default, tuple):
         node.declare_parameter(setting.name, setting.default, descriptor)
         return

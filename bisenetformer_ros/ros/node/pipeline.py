@@ -11,10 +11,11 @@ import numpy as np
 from rclpy.node import Node
 from sensor_msgs.msg import CompressedImage, Image
 
-from bisenetformer_ros.errors import EngineError
-from bisenetformer_ros.images.raw import BadFrameError
+from bisenetformer_ros.errors import BiSeNetFormerError, EngineError
+from bisenetformer_ros.images.raw import BadFrameError, DecodingReport
 from bisenetformer_ros.images.stamps import Order
 from bisenetformer_ros.results import SegmentationResult
+from bisenetformer_ros.ros.health.findings import assumption
 from bisenetformer_ros.ros.health.statistics import FrameLatency
 from bisenetformer_ros.ros.node.camera import Camera
 from bisenetformer_ros.ros.node.latest_frames import LatestFramesWorker
@@ -61,6 +62,7 @@ class FramePipeline:
         self._parameters = parameters
         self._formats: dict[Camera, tuple] = {}
         self._last_logged: dict[tuple[Camera, str], float] = {}
+        self._logged_once: set[tuple[Camera, str]] = set()
         self._worker = LatestFramesWorker(self._process, name="segmentation")
 
     def on_image(self, camera: Camera, message: Image | CompressedImage) -> None:
@@ -120,12 +122,18 @@ class FramePipeline:
 
     def _decode(self, frame: PendingFrame) -> DecodedFrame:
         begin = time.monotonic()
-        rgb = frame.camera.input.transport.decode(frame.message)
+        camera, message = frame.camera, frame.message
+        encoding = message.encoding if isinstance(message, Image) else message.format
+        previous = self._formats.get(camera)
+        if previous is not None and previous[1] != encoding:
+            camera.decoding = DecodingReport()
+        rgb = camera.input.transport.decode(message, self._parameters["bit_depth"], camera.decoding)
         decode_ms = 1e3 * (time.monotonic() - begin)
-        image_format = (rgb.shape, getattr(frame.message, "encoding", ""))
-        if self._formats.setdefault(frame.camera, image_format) != image_format:
-            self._formats[frame.camera] = image_format
-            frame.camera.statistics.note("format_changes")
+        self._formats[camera] = rgb.shape, encoding
+        if previous is not None and self._formats[camera] != previous:
+            camera.statistics.note("format_changes")
+        for assumed in camera.decoding.assumed:
+            self._warn(camera, assumed, f"{camera.input.topic}: {assumption(assumed)}", once=True)
         return DecodedFrame(frame, rgb, decode_ms)
 
     def _segment(self, batch: Sequence[DecodedFrame]) -> None:
@@ -175,16 +183,27 @@ class FramePipeline:
         except BadFrameError as error:
             for frame in frames:
                 self._drop(frame.camera, f"bad_input.{error.kind}", str(error))
+        except BiSeNetFormerError as error:  # such as a frame size that the graph was not exported for
+            for frame in frames:
+                self._drop(frame.camera, f"failed.{type(error).__name__}", str(error), once=True)
         except Exception as error:
             if self._node.context.ok():  # on Ctrl-C the publishers are destroyed before this thread ends
                 for frame in frames:
                     self._drop(frame.camera, f"failed.{type(error).__name__}", str(error), traceback.format_exc())
 
-    def _drop(self, camera: Camera, reason: str, detail: str, more: str = "") -> None:
+    def _drop(self, camera: Camera, reason: str, detail: str, more: str = "", once: bool = False) -> None:
         """Count a faulty frame and log it, throttled; `more` is for the log alone."""
         camera.statistics.frame_dropped(reason, detail)
+        text = f"dropped an image of {camera.input.topic} ({reason}): {detail}\n{more}"
+        self._warn(camera, reason, text.rstrip(), once)
+
+    def _warn(self, camera: Camera, subject: str, text: str, once: bool) -> None:
+        """Log one text per subject and LOG_PERIOD_S; with `once`, the same text is not repeated at all."""
         now = time.monotonic()
-        if now - self._last_logged.get((camera, reason), -LOG_PERIOD_S) >= LOG_PERIOD_S:
-            self._last_logged[camera, reason] = now
-            text = f"dropped an image of {camera.input.topic} ({reason}): {detail}\n{more}"
-            self._node.get_logger().warning(text.rstrip())
+        is_early = now - self._last_logged.get((camera, subject), -LOG_PERIOD_S) < LOG_PERIOD_S
+        if is_early or (camera, text) in self._logged_once:
+            return
+        self._last_logged[camera, subject] = now
+        if once:
+            self._logged_once.add((camera, text))
+        self._node.get_logger().warning(text)

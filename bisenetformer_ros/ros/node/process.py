@@ -6,13 +6,15 @@ import signal
 import sys
 import threading
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from difflib import get_close_matches
 from functools import wraps
 from typing import Any
 
 import rclpy
 from rclpy.exceptions import ParameterException
 from rclpy.lifecycle import LifecycleNode
+from rclpy.parameter import Parameter
 from rclpy.qos import QoSProfile
 from rclpy.subscription import Subscription
 from rclpy.timer import Timer
@@ -28,7 +30,30 @@ connection (LARGE_DATA) whose other end was killed, and meanwhile no other threa
 
 
 class GuardedNode(LifecycleNode):
-    """A lifecycle node whose timer and subscription callbacks cannot end it, as an exception in rclpy's would."""
+    """A lifecycle node whose timer and subscription callbacks cannot end it, as an exception in rclpy's would.
+
+    It warns of what users set and no node reads.
+    """
+
+    @property
+    def parameter_overrides(self) -> Mapping[str, Parameter]:
+        """The parameters that the command line and parameter files set, by name, whether this node has them or not."""
+        return self._parameter_overrides
+
+    def warn_of_unknown_parameters(self) -> None:
+        """Log the overrides that are not declared. Call it when the node's own parameters are."""
+        known = self.get_parameters_by_prefix("")
+        for name in self.parameter_overrides:
+            if name in known or name.startswith("qos_overrides."):  # rclpy declares these with their topic
+                continue
+            nearest = get_close_matches(name, known, n=1)
+            if "topic" in name:
+                hint = "topics are remapped with `-r`, they are not parameters"
+            elif nearest:
+                hint = f"did you mean {nearest[0]}?"
+            else:
+                hint = f"`ros2 param list {self.get_fully_qualified_name()}` lists the known ones"
+            self.get_logger().warning(f"parameter {name} is unknown and ignored: {hint}")
 
     def create_timer(self, timer_period_sec: float, callback: Any, *options: Any, **named_options: Any) -> Timer:
         """Create a timer whose callback is guarded."""
@@ -82,6 +107,7 @@ def run_node(make_node: Callable[[], GuardedNode], program: str, argv: Sequence[
     try:
         initialize_ros(None if argv is None else [program, *argv])
         node = make_node()
+        node.warn_of_unknown_parameters()
         threading.Thread(target=_exit_in_time, args=(node.context, ended), name="exit in time", daemon=True).start()
         _spin(node)
     except (BiSeNetFormerError, ParameterException) as error:

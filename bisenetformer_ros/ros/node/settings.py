@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
+from bisenetformer_ros.images.raw import BIT_DEPTHS
 from bisenetformer_ros.inference.engines.capabilities import ENGINES, PRECISIONS, TASK_CHOICES
 from bisenetformer_ros.resources import SHIPPED_MODEL
 
@@ -34,21 +35,21 @@ class Setting:
         default: Default value.
         description: For `ros2 param describe`, `--help` and the documentation.
         changes: When it may be set.
-        choices: Valid values of a string; empty if all are.
+        choices: Valid values of a string or an integer; empty if all are.
         limits: Smallest and largest value of a number.
     """
 
     name: str
-    default: str | float | bool | tuple[str, ...]
+    default: str | int | float | bool | tuple[str, ...]
     description: str
     changes: Changes
-    choices: tuple[str, ...] = ()
+    choices: tuple[str, ...] | tuple[int, ...] = ()
     limits: tuple[float, float] | None = None
 
     @property
     def type_name(self) -> str:
         """ROS name of the type."""
-        return {str: "string", float: "double", bool: "bool", tuple: "string array"}[type(self.default)]
+        return {str: "string", int: "integer", float: "double", bool: "bool", tuple: "string array"}[type(self.default)]
 
     @property
     def default_text(self) -> str:
@@ -61,7 +62,7 @@ class Setting:
     def allowed(self) -> str:
         """Valid values, as text."""
         if self.choices:
-            return ", ".join(self.choices)
+            return ", ".join(map(str, self.choices))
         return f"{self.limits[0]:g} to {self.limits[1]:g}" if self.limits else ""
 
     def problem(self, value: Any) -> str:
@@ -136,6 +137,13 @@ SETTINGS = (
         "raw: image_raw, sensor_msgs/Image; compressed: image_raw/compressed, sensor_msgs/CompressedImage (JPEG, PNG).",
         Changes.UNCONFIGURED,
         choices=IMAGE_TRANSPORTS,
+    ),
+    Setting(
+        "bit_depth",
+        16,
+        "Significant bits of 16-bit images, such as mono16 and bayer_rggb16: 12 scales 0..4095 to the full range.",
+        Changes.LIVE,
+        choices=BIT_DEPTHS,
     ),
     Setting(
         "score_threshold",

@@ -4,19 +4,21 @@ from collections.abc import Iterator
 
 import pytest
 import rclpy
-from rclpy.node import Node
+from printed_commands import check, commands_in
 from rclpy.parameter import Parameter
 
 from bisenetformer_ros.ros.node.parameters import Parameters
+from bisenetformer_ros.ros.node.process import GuardedNode
 from bisenetformer_ros.ros.node.settings import SETTINGS
 
 
 @pytest.fixture(scope="module")
-def node(domain) -> Iterator[Node]:
+def node(domain) -> Iterator[GuardedNode]:
     context = rclpy.Context()
-    overrides = ["--ros-args", "-p", "cameras:=[front,rear]", "-p", "overlay_alpha:=0.25"]
-    rclpy.init(args=overrides, context=context, domain_id=domain)
-    node = rclpy.create_node("parameters", context=context)
+    overrides = ["cameras:=[front,rear]", "overlay_alpha:=0.25", "max_age_ms:=200"]
+    arguments = [argument for override in overrides for argument in ("-p", override)]
+    rclpy.init(args=["--ros-args", *arguments], context=context, domain_id=domain)
+    node = GuardedNode("parameters", context=context)
     yield node
     node.destroy_node()
     rclpy.shutdown(context=context)
@@ -33,16 +35,17 @@ def parameters(node, configured) -> Parameters:
     return Parameters(node, is_configured=lambda: bool(configured))
 
 
-def change(node: Node, **values) -> tuple[bool, str]:
+def change(node: GuardedNode, **values) -> tuple[bool, str]:
     result = node.set_parameters_atomically([Parameter(name, value=value) for name, value in values.items()])
     return result.successful, result.reason
 
 
 def test_initial_values_override_defaults(parameters):
-    given = {"cameras": ["front", "rear"], "overlay_alpha": 0.25}
+    given = {"cameras": ["front", "rear"], "overlay_alpha": 0.25, "max_age_ms": 200.0}
     for setting in SETTINGS:
         default = list(setting.default) if isinstance(setting.default, tuple) else setting.default
         assert parameters[setting.name] == given.get(setting.name, default)
+        assert type(parameters[setting.name]) is type(default)
 
 
 def test_descriptors_match_the_settings(node, parameters):
@@ -50,17 +53,33 @@ def test_descriptors_match_the_settings(node, parameters):
         descriptor = node.describe_parameter(setting.name)
         assert descriptor.description.startswith(setting.description)
         assert setting.changes.value in descriptor.description
-        assert all(choice in descriptor.additional_constraints for choice in setting.choices)
+        assert all(str(choice) in descriptor.additional_constraints for choice in setting.choices)
         limits = [(limit.from_value, limit.to_value) for limit in descriptor.floating_point_range]
         assert limits == ([setting.limits] if setting.limits else [])
 
 
-@pytest.mark.parametrize("wrong", [1.5, -0.1, float("nan"), float("inf"), "high", 1])
+@pytest.mark.parametrize("wrong", [1.5, -0.1, float("nan"), float("inf"), "high", 2, True])
 def test_an_invalid_value_rejects_the_whole_call(node, parameters, wrong):
     accepted, reason = change(node, overlay_alpha=0.75, score_threshold=wrong)
     assert not accepted
     assert reason
     assert (parameters["overlay_alpha"], parameters["score_threshold"]) == (0.25, 0.8)
+
+
+def test_a_whole_number_is_a_double(node, parameters):
+    """As `ros2 param set` and `ros2 param load` send it."""
+    assert change(node, score_threshold=1, overlap_threshold=0) == (True, "")
+    assert [repr(parameters[name]) for name in ("score_threshold", "overlap_threshold")] == ["1.0", "0.0"]
+    assert change(node, score_threshold=0.8, overlap_threshold=0.8) == (True, "")
+
+
+def test_an_integer_remains_one(node, parameters):
+    assert change(node, bit_depth=12) == (True, "")
+    assert repr(parameters["bit_depth"]) == "12"
+    assert change(node, bit_depth=8) == (False, "bit_depth: expected one of 10, 12, 14, 16, got '8'")
+    for wrong in (12.0, "12"):
+        assert not change(node, bit_depth=wrong)[0]
+    assert change(node, bit_depth=16) == (True, "")
 
 
 def test_all_problems_of_a_call_are_reported(node, parameters):
@@ -74,11 +93,13 @@ def test_parameters_that_are_read_once_are_rejected_afterwards(node, parameters,
     configured.append("yes")
     accepted, reason = change(node, cameras=["front"])
     assert not accepted
-    assert "ros2 lifecycle set /parameters deactivate" in reason
+    assert "`ros2 lifecycle set /parameters deactivate` if it is active" in reason
+    assert """ros2 param set /parameters cameras '["front"]' && ros2 lifecycle set /parameters configure""" in reason
+    assert [check(command) for command in commands_in(reason)] == [None] * 5
     assert change(node, cameras=["left", "right"]) == (True, "")  # unchanged
     accepted, reason = change(node, autostart=False)
     assert not accepted
-    assert "-p autostart:=False" in reason
+    assert "`-p autostart:=false`" in reason
     assert parameters["cameras"] == ["left", "right"]
     assert parameters["autostart"] is True
     assert change(node, enable=False, max_age_ms=50.0) == (True, "")
