@@ -12,6 +12,7 @@ import yaml
 
 from bisenetformer_ros.bags.storage import Connection, McapFile, SqliteFile, StorageFile
 from bisenetformer_ros.bags.topics import Topic, list_topics, surviving_topics
+from bisenetformer_ros.commands import pip_install, quoted
 from bisenetformer_ros.errors import ConfigError, InputError
 from bisenetformer_ros.images.file_types import is_bag_file, is_image
 from bisenetformer_ros.numbers import counted
@@ -21,6 +22,8 @@ _PACKED = ".zstd"
 _ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
 """No CDR message starts with these bytes."""
 _METADATA = "metadata.yaml"
+
+BAG_PACKAGES = ("mcap", "rosbags", "zstandard")
 
 
 @dataclass(frozen=True)
@@ -75,7 +78,7 @@ class Bag:
             import rosbags  # noqa: F401
             import zstandard  # noqa: F401
         except ModuleNotFoundError as error:
-            raise ConfigError(f"reading a rosbag2 needs {error.name}: `pip install bisenetformer_ros[bags]`") from error
+            raise ConfigError(f"reading a rosbag2 needs {error.name}: {pip_install(*BAG_PACKAGES)}") from error
         self.path = path
         self.notes: list[str] = []
         _check_exists(path)
@@ -115,10 +118,11 @@ class Bag:
             stack.callback(file.close)
             files.append(file)
             if file.damage:
+                recovered = path.with_name(f"{path.name.partition('.')[0]}_recovered.mcap")
                 count = counted(sum(connection.count for connection in file.connections), "message")
                 self.notes.append(
                     f"{path} is incomplete ({file.damage}): the recording did not end properly, or the file is cut. "
-                    f"Read its first {count}; `mcap recover {path} -o NEW` repairs it"
+                    f"Read its first {count}; {quoted(('mcap', 'recover', path, '-o', recovered))} repairs it"
                 )
         return sorted(files, key=lambda file: file.begin_ns)
 
@@ -250,6 +254,5 @@ def _check_exists(path: Path) -> None:
     if not path.exists():
         raise InputError(f"{path}: no such file")
     if _is_ros1(path):
-        raise InputError(
-            f"{path}: a bag of ROS 1. Convert it: `rosbags-convert --src {path} --dst {path.with_suffix('')}`"
-        )
+        command = quoted(("rosbags-convert", "--src", path, "--dst", path.with_suffix("")))
+        raise InputError(f"{path}: a bag of ROS 1. Convert it: {command}")

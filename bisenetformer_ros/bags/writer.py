@@ -11,8 +11,9 @@ from types import TracebackType
 from typing import Any, Literal
 
 from bisenetformer_ros.bags.message_types import message_types
-from bisenetformer_ros.bags.reader import BagMessage
+from bisenetformer_ros.bags.reader import BAG_PACKAGES, BagMessage
 from bisenetformer_ros.bags.storage import Connection
+from bisenetformer_ros.commands import pip_install
 from bisenetformer_ros.errors import ConfigError, InputError
 
 STORAGES = ("mcap", "sqlite3")
@@ -43,7 +44,7 @@ class BagWriter:
         try:
             from rosbags.rosbag2 import CompressionFormat, CompressionMode, StoragePlugin
         except ModuleNotFoundError as error:
-            raise ConfigError("writing a rosbag2 needs rosbags: `pip install bisenetformer_ros[bags]`") from error
+            raise ConfigError(f"writing a rosbag2 needs rosbags: {pip_install(*BAG_PACKAGES)}") from error
         if (storage, compression) == ("sqlite3", "chunk"):
             raise ConfigError("sqlite3 has no chunk compression; expected none, message or file, or --storage mcap")
         if path.exists():

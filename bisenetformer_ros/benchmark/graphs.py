@@ -8,6 +8,7 @@ from pathlib import Path
 from bisenetformer_ros.atomic_write import write_atomically
 from bisenetformer_ros.benchmark.contestants import Contestant, EngineContestant
 from bisenetformer_ros.benchmark.frames import load_calibration
+from bisenetformer_ros.commands import pip_install
 from bisenetformer_ros.errors import EngineError
 from bisenetformer_ros.inference.engines.tensorrt.build import build_engine
 from bisenetformer_ros.inference.graph.contract import GRAPH_PRECISIONS
@@ -50,7 +51,8 @@ class GraphFiles:
         try:
             from bisenetformer_ros.inference.graph.onnx import ExportOptions, build_onnx
         except ImportError as error:
-            raise EngineError(f"cannot export graphs ({error}); pip install 'bisenetformer_ros[export]'") from error
+            packages = pip_install("onnx", "onnxruntime", "onnxscript")
+            raise EngineError(f"cannot export graphs ({error}): {packages}") from error
         options = ExportOptions(contestant.task, self.frame_size, precision)
         calibration = load_calibration(self.frames, self.frame_size) if precision == "int8" else []
         graph = build_onnx(contestant.model, options, calibration, contestant.semantic_order)

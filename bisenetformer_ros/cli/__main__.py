@@ -25,6 +25,7 @@ from collections.abc import Sequence
 from types import ModuleType
 
 from bisenetformer_ros import __version__
+from bisenetformer_ros.commands import pip_install
 from bisenetformer_ros.errors import BiSeNetFormerError
 
 COMMANDS = (
@@ -43,19 +44,9 @@ COMMANDS = (
     ("doctor", "find out why a running node has no output"),
 )
 
-PACKAGES = {
-    "PIL": ("pillow", "demo"),
-    "mcap": ("mcap", "bags"),
-    "onnx": ("onnx", "onnx"),
-    "onnxruntime": ("onnxruntime", "onnx"),
-    "onnxscript": ("onnxscript", "export"),
-    "rosbags": ("rosbags", "bags"),
-    "safetensors": ("safetensors", "torch"),
-    "scipy": ("scipy", "training"),
-    "torch": ("torch", "torch"),
-    "zstandard": ("zstandard", "bags"),
-}
-"""Optional module → package to install, and the extra of setup.py that includes it."""
+SAME_NAME = ("mcap", "onnx", "onnxruntime", "onnxscript", "rosbags", "safetensors", "scipy", "torch", "zstandard")
+PACKAGES = {"PIL": "pillow", **{name: name for name in SAME_NAME}}
+"""Optional module → package to install."""
 ROS_MODULES = re.compile(r"rclpy|bisenetformer_ros\.msg|(rosidl|rpyutils|ament)\w*|\w+_(msgs|srvs|interfaces)")
 
 MISUSED = 2
@@ -111,8 +102,7 @@ def build_parser(selected: str | None) -> argparse.ArgumentParser:
 
 def _installation_hint(module: str) -> str | None:
     if module in PACKAGES:
-        package, extra = PACKAGES[module]
-        return f"pip install {package}, or 'bisenetformer_ros[{extra}]' for everything that needs it"
+        return pip_install(PACKAGES[module])
     if ROS_MODULES.fullmatch(module):
         return "source a ROS 2 installation and the workspace, or tools/env.sh in a checkout after `make setup`"
     return None

@@ -14,6 +14,7 @@ import cv2
 import numpy as np
 
 from bisenetformer_ros.atomic_write import write_atomically
+from bisenetformer_ros.commands import pip_install
 from bisenetformer_ros.errors import DataError
 
 PNG_SIGNATURE, JPEG_SIGNATURE = b"\x89PNG\r\n\x1a\n", b"\xff\xd8"
@@ -260,7 +261,7 @@ def _palette_indices(data: bytes, path: Path) -> np.ndarray:
     try:
         from PIL import Image
     except ImportError:
-        raise DataError(f"{path} has a palette; reading it requires Pillow: pip install pillow") from None
+        raise DataError(f"{path} has a palette; reading it requires Pillow: {pip_install('pillow')}") from None
     try:
         with Image.open(BytesIO(data)) as image:
             return np.array(image)

@@ -16,6 +16,7 @@ from bisenetformer_ros.errors import ConfigError
 from bisenetformer_ros.images.files import write_image
 from bisenetformer_ros.numbers import percent
 
+from bisenetformer_ros.commands import pip_install
 Pictures = Sequence[tuple[str, np.ndarray]]
 """Names and (H, W, 3) uint8 RGB images."""
 
@@ -126,9 +127,7 @@ class TensorBoard(TrainingObserver):
         try:
             from torch.utils.tensorboard import SummaryWriter
         except ImportError:
-            raise ConfigError(
-                "--tensorboard requires the package tensorboard: pip install 'bisenetformer_ros[tensorboard]'"
-            ) from None
+            raise ConfigError(f"--tensorboard requires a package: {pip_install('tensorboard')}") from None
         self._writer = SummaryWriter(str(directory), purge_step=first_iteration + 1)
 
     def close(self) -> None:

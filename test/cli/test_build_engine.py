@@ -47,7 +47,7 @@ def test_a_graph_of_another_precision_is_reported_with_the_export_command(
 ) -> None:
     message = refused(capsys, graph, "--precision", "fp32")
     assert f"{graph} has precision fp16, expected fp32" in message
-    assert f"bisenetformer export red {graph} --size 6x8 --task semantic --precision fp32" in message
+    assert f"bisenetformer export WEIGHTS {graph} --size 6x8 --task semantic --precision fp32" in message
 
 
 def test_int8_is_for_cpus(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

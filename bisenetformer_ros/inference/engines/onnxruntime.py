@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from bisenetformer_ros.commands import pip_install
 from bisenetformer_ros.errors import EngineError, ModelError
 from bisenetformer_ros.file_names import utf8_path
 from bisenetformer_ros.inference.engines.denormals import flush_denormals
@@ -75,7 +76,8 @@ def load_onnxruntime() -> ModuleType:
         import onnxruntime  # type: ignore[import-untyped]
     except ImportError as error:  # or one of its shared libraries is missing
         raise EngineError(
-            f"ONNX Runtime cannot be imported ({error}): pip install onnxruntime, or onnxruntime-gpu for NVIDIA GPUs"
+            f"ONNX Runtime cannot be imported ({error}): {pip_install('onnxruntime')}, or "
+            f"{pip_install('onnxruntime-gpu')} for NVIDIA GPUs"
         ) from error
     return onnxruntime
 
@@ -95,7 +97,7 @@ def choose_device(ort: ModuleType, device: str) -> tuple[str, int]:
     if kind not in available:
         raise EngineError(
             f"device '{device}' was requested, but this ONNX Runtime {ort.__version__} supports "
-            f"{', '.join(available)}; set device to one of those, or replace it: pip install onnxruntime-gpu"
+            f"{', '.join(available)}; set device to one of those, or replace it: {pip_install('onnxruntime-gpu')}"
         )
     return kind, int(number or 0)
 

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import torch
 
+from bisenetformer_ros.commands import ours
 from bisenetformer_ros.errors import BiSeNetFormerError, ConfigError, EngineError
 from bisenetformer_ros.inference.engines.base import Engine
 from bisenetformer_ros.inference.engines.capabilities import ENGINES, TASK_CHOICES
@@ -160,7 +161,7 @@ def _open_graph(path: Path, task: str, engine: str, device: str, precision: str)
         return _open_fastest_graph(path, task, device, precision)
     advice = {
         "torch": "it opens weights files",
-        "tensorrt": f"build an engine file from it: bisenetformer build-engine {path} {path.with_suffix('.engine')}",
+        "tensorrt": f"build an engine file from it: {ours('build-engine', path, path.with_suffix('.engine'))}",
     }
     raise EngineError(f"engine {engine} does not open graphs such as {path}; {advice[engine]}")
 

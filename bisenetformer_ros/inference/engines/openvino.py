@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from bisenetformer_ros.commands import pip_install
 from bisenetformer_ros.errors import EngineError, ModelError
 from bisenetformer_ros.inference.engines.capabilities import check_precision
 from bisenetformer_ros.inference.graph.contract import FRAMES, OUTPUTS, GraphInfo
@@ -85,7 +86,7 @@ def load_openvino() -> ModuleType:
     try:
         import openvino  # type: ignore[import-untyped]
     except ImportError as error:  # or one of its shared libraries is missing
-        raise EngineError(f"OpenVINO cannot be imported ({error}): pip install openvino") from error
+        raise EngineError(f"OpenVINO cannot be imported ({error}): {pip_install('openvino')}") from error
     return openvino
 
 

@@ -1,12 +1,12 @@
 """The files that a graph engine needs for frames of one size, and the commands that build them. Runs nothing."""
 
 import os
-import shlex
 from collections.abc import Iterable
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
+from bisenetformer_ros.commands import quoted
 from bisenetformer_ros.inference.engines.capabilities import check_precision, supports_precision
 from bisenetformer_ros.inference.engines.ranking import faster_than_torch
 from bisenetformer_ros.inference.graph.cache import find_file, graph_name
@@ -50,12 +50,12 @@ class EnginePlan:
         return [step for step in self.steps if step is self.steps[-1] or not os.path.isfile(step.path)]
 
     def build_command(self) -> str:
-        """`pending` as one line for a shell."""
-        return shell_line(self.pending())
+        """`pending` for a message."""
+        return build_command(self.pending())
 
 
-def shell_line(steps: Iterable[BuildStep]) -> str:
-    return " && ".join(shlex.join(["bisenetformer", *step.arguments]) for step in steps)
+def build_command(steps: Iterable[BuildStep]) -> str:
+    return quoted(*(("bisenetformer", *step.arguments) for step in steps))
 
 
 def plan_engine(

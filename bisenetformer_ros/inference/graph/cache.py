@@ -75,6 +75,6 @@ def _stem(weights: Path, task: str) -> str:
     return f"{weights.stem}-{sha256_of(weights)[:12]}-{task}"
 
 
-@functools.lru_cache(maxsize=4)
+@functools.lru_cache(maxsize=64)
 def _sha256(path: Path, changed_at: int) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()

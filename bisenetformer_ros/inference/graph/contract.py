@@ -2,11 +2,15 @@
 
 import json
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from bisenetformer_ros.commands import ours, pip_install, quoted
 from bisenetformer_ros.errors import EngineError, ModelError
+from bisenetformer_ros.inference.graph.cache import sha256_of
 from bisenetformer_ros.metadata import ModelMetadata
+from bisenetformer_ros.resources import SHIPPED_MODEL, find_model
 
 FORMAT_VERSION = "1"
 _ENTRY = "bisenetformer_graph"
@@ -61,6 +65,7 @@ class GraphInfo:
         dynamic_batch: Whether a run takes any number of frames rather than one.
         weights_sha256: Of the weights file.
         tools: Name → version of the software that made the graph.
+        path: The file that it was read from; None if it was not read from one.
     """
 
     metadata: ModelMetadata
@@ -71,6 +76,7 @@ class GraphInfo:
     dynamic_batch: bool
     weights_sha256: str
     tools: Mapping[str, str] = field(default_factory=dict)
+    path: Path | None = field(default=None, compare=False)
 
     @classmethod
     def load(cls, path: Path) -> "GraphInfo":
@@ -84,16 +90,17 @@ class GraphInfo:
             import onnx
             from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
         except ImportError as error:
-            raise EngineError(f"reading {path} needs the package onnx ({error}); pip install onnx") from error
+            raise EngineError(f"reading {path} needs the package onnx ({error}): {pip_install('onnx')}") from error
         try:
             graph = onnx.load(str(path), load_external_data=False)
         except (OSError, DecodeError) as error:
             raise ModelError(
                 f"{path}: expected a graph written by `bisenetformer export`; the file is missing, corrupt or not ONNX "
-                f"({error}); export it again: bisenetformer export MODEL {path} --size HxW"
+                f"({error}); export it again, for example {_example_command(path)}"
             ) from error
         try:
-            return cls.from_strings({entry.key: entry.value for entry in graph.metadata_props})
+            strings = {entry.key: entry.value for entry in graph.metadata_props}
+            return replace(cls.from_strings(strings), path=path)
         except ModelError as error:
             raise ModelError(f"{path}: {error}") from error
 
@@ -104,7 +111,7 @@ class GraphInfo:
     def check(self, path: Path, task: str) -> None:
         """Check that the graph is for `task`. Raises EngineError, with the command that exports one."""
         if task != self.task:
-            command = replace(self, task=task).export_command(self.metadata.name, "OUT.onnx")
+            command = quoted(replace(self, task=task).export_command())
             raise EngineError(f"{path} is for the {self.task} task, expected the {task} task; export one: {command}")
 
     def check_precision(self, path: Path, precision: str) -> None:
@@ -116,7 +123,7 @@ class GraphInfo:
 
     def to_strings(self) -> dict[str, str]:
         """Return the entries of the ONNX metadata: those of ModelMetadata and one more."""
-        own = {name: value for name, value in vars(self).items() if name != "metadata"}
+        own = {name: value for name, value in vars(self).items() if name not in ("metadata", "path")}
         return self.metadata.to_strings() | {_ENTRY: json.dumps({"format": FORMAT_VERSION, **own})}
 
     @classmethod
@@ -124,8 +131,8 @@ class GraphInfo:
         """Invert `to_strings`. Raises ModelError."""
         if _ENTRY not in strings:
             raise ModelError(
-                "expected a graph written by `bisenetformer export`, got one without its metadata; export one: "
-                "bisenetformer export MODEL OUT.onnx --size HxW"
+                "expected a graph written by `bisenetformer export`, got one without its metadata; export one, for "
+                f"example {_example_command('graph.onnx')}"
             )
         metadata = ModelMetadata.from_strings(strings)
         try:
@@ -136,10 +143,35 @@ class GraphInfo:
         except (ValueError, TypeError, KeyError) as error:
             raise ModelError(f"the graph's metadata is corrupt: {type(error).__name__}: {error}") from error
 
-    def export_command(self, model: str, output: str) -> str:
-        """Return the command that exports this graph from the weights `model`."""
-        height, width = self.frame_size
-        options = f"--size {height}x{width} --task {self.task} --precision {self.precision}"
-        if self.precision == "int8":
-            options += " --calibrate IMAGES"
-        return f"bisenetformer export {model} {output} {options}"
+    def export_command(self, output: Path | None = None) -> tuple[str, ...]:
+        """Return the words of the command that exports this graph.
+
+        Args:
+            output: File to write. By default a new one beside that of the graph, or in the working directory.
+        """
+        size = "{}x{}".format(*self.frame_size)
+        if output is None:
+            beside = self.path or Path(f"{Path(self.metadata.name).name}.onnx")
+            output = beside.with_name(f"{beside.stem}-{self.task}-{size}-{self.precision}.onnx")
+        options = ["--size", size, "--task", self.task, "--precision", self.precision]
+        options += ["--calibrate", "IMAGES"] if self.precision == "int8" else []
+        options += ["--bgr"] if self.colours == "bgr" else []
+        options += ["--dynamic-batch"] if self.dynamic_batch else []
+        return ("bisenetformer", "export", self._find_weights(output.parent), str(output), *options)
+
+    def _find_weights(self, folder: Path) -> str:
+        """Return the model by its name if this finds the weights, else a file beside the graph, else a placeholder."""
+        named = []
+        with suppress(ModelError, ValueError):  # a name that is no path
+            named = [(self.metadata.name, find_model(self.metadata.name))]
+        folders = {folder, *([self.path.parent] if self.path else [])}
+        beside = [(str(path), path) for place in sorted(folders) for path in sorted(place.glob("*.safetensors"))]
+        for model, path in [*named, *beside]:
+            with suppress(OSError):
+                if sha256_of(path) == self.weights_sha256:
+                    return model
+        return "WEIGHTS"
+
+
+def _example_command(output: str | Path) -> str:
+    return ours("export", SHIPPED_MODEL, output, "--size", "480x640")

@@ -7,6 +7,7 @@ from time import perf_counter
 import cv2
 import numpy as np
 
+from bisenetformer_ros.commands import quoted
 from bisenetformer_ros.errors import EngineError
 from bisenetformer_ros.inference.graph.contract import (
     CONFIDENCE,
@@ -83,7 +84,7 @@ def read_results(outputs: Arrays, graph: GraphInfo, overlap_threshold: float) ->
 
 def _check_size(found: tuple[int, int], graph: GraphInfo) -> None:
     if found != graph.frame_size:
-        command = replace(graph, frame_size=found).export_command(graph.metadata.name, "OUT.onnx")
+        command = quoted(replace(graph, frame_size=found).export_command())
         raise EngineError(
             f"the graph was exported for frames of {'{}x{}'.format(*graph.frame_size)} (height x width), got "
             f"{'{}x{}'.format(*found)}; export one for this size: {command}"

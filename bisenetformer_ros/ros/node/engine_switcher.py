@@ -13,7 +13,7 @@ from bisenetformer_ros.errors import BiSeNetFormerError
 from bisenetformer_ros.in_thread import in_thread
 from bisenetformer_ros.inference.engines.base import Engine
 from bisenetformer_ros.inference.engines.opening import open_plan
-from bisenetformer_ros.inference.engines.plan import BuildStep, EnginePlan, plan_faster, shell_line
+from bisenetformer_ros.inference.engines.plan import BuildStep, EnginePlan, build_command, plan_faster
 from bisenetformer_ros.inference.engines.switching import SwitchingEngine
 from bisenetformer_ros.inference.graph.cache import cache_problem
 from bisenetformer_ros.ros.node.engine_builder import STOP_WITHIN_S, EngineBuilder
@@ -93,7 +93,7 @@ class EngineSwitch:
         if self.state is EngineState.REFUSED:
             text += "; not retried: fix the cause, then run the command or configure the node again"
         else:
-            text += f"; run `{self._plan.build_command()}`, or set build_engine to have the node do it"
+            text += f"; run {self._plan.build_command()}, or set build_engine to have the node do it"
         unusable = cache_problem()
         return f"{text}; {unusable}" if unusable else text
 
@@ -127,7 +127,7 @@ class EngineSwitch:
             self._build(self._plan.pending()[0])
 
     def _build(self, step: BuildStep) -> None:
-        command, modified = f"`{shell_line([step])}`", _modified_ns(step.source)
+        command, modified = build_command([step]), _modified_ns(step.source)
         if step in self._built and self._built[step] == modified:
             if self.state is not EngineState.REFUSED:
                 self.state, self._reason = EngineState.REFUSED, f"{command} did not help: {self._reason}"

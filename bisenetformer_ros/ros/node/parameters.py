@@ -6,6 +6,7 @@ from typing import Any
 from rcl_interfaces.msg import FloatingPointRange, ParameterDescriptor, SetParametersResult
 from rclpy.parameter import Parameter
 
+from bisenetformer_ros.commands import assignment, quoted
 from bisenetformer_ros.ros.node.process import GuardedNode
 from bisenetformer_ros.ros.node.settings import SETTINGS, Changes, Setting
 
@@ -54,13 +55,18 @@ class Parameters:
         problem = setting.problem(value)
         if problem or not self._started or value == self[setting.name]:
             return problem
+        changed = assignment(setting.name, value)
         if setting.changes is Changes.AT_START:
-            return f"{setting.name} is read at start: restart the node with `-p {setting.name}:={value}`"
+            return f"{setting.name} is read at start: restart the node with {quoted(('-p', changed))}"
         if setting.changes is Changes.UNCONFIGURED and self._is_configured():
             name = self._node.get_fully_qualified_name()
+            steps = [
+                ("ros2", "lifecycle", "set", name, step) for step in ("deactivate", "cleanup", "configure", "activate")
+            ]
+            steps.insert(2, ("ros2", "param", "set", name, *changed.split(":=", 1)))
             return (
-                f"{setting.name} is read when the node is configured: run `ros2 lifecycle set {name} deactivate` and "
-                "`… cleanup`, set it, then `… configure` and `… activate`"
+                f"{setting.name} is read when the node is configured: run {quoted(steps[0])} if it is active, then "
+                f"{quoted(*steps[1:])}"
             )
         return ""
 

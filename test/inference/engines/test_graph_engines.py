@@ -85,7 +85,8 @@ def test_another_task_is_an_error_that_names_the_command_once(tmp_path: Path, na
     path = write_graph(tmp_path / "red.onnx", "fp32", dynamic_batch=False)
     with pytest.raises(EngineError, match="for the semantic task, expected the panoptic task") as error:
         open_engine(path, "panoptic", name)
-    assert str(error.value).count("bisenetformer export red OUT.onnx --size 6x8 --task panoptic") == 1
+    other = tmp_path / "red-panoptic-6x8-fp32.onnx"
+    assert str(error.value).count(f"bisenetformer export WEIGHTS {other} --size 6x8 --task panoptic") == 1
 
 
 @pytest.mark.parametrize("name", ["auto", *ENGINES])

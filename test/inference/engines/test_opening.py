@@ -48,7 +48,7 @@ def test_without_a_graph_pytorch_serves_and_the_command_is_reported(cache: Path,
     path = cache / graph_name(random_weights, "semantic", SIZE, "fp32")
     command = f"bisenetformer export {random_weights} {path} --size 6x8 --task semantic --precision fp32"
     assert explain_choice(engine) == (
-        f"torch on cpu, fp32; openvino has no file for frames of this size (to build it: {command}); "
+        f"torch on cpu, fp32; openvino has no file for frames of this size (to build it: `{command}`); "
         "slower here: onnxruntime; only for NVIDIA GPUs: tensorrt"
     )
 
@@ -82,7 +82,7 @@ def test_a_named_engine_opens_the_graphs_of_the_weights(cache: Path, random_weig
     engine = open_engine(random_weights, "semantic", name, "cpu")
     assert engine.segment([FRAME], 0.5, 0.5)[0].label_map.all()
     assert (engine.name, engine.frame_size) == (name, SIZE)
-    with pytest.raises(EngineError, match=r"frames of 32x32 \(height x width\); build it: bisenetformer export"):
+    with pytest.raises(EngineError, match=r"frames of 32x32 \(height x width\); build it: `bisenetformer export"):
         engine.segment([np.zeros((32, 32, 3), np.uint8)], 0.5, 0.5)
 
 

@@ -10,6 +10,7 @@ from types import ModuleType
 from typing import Any, Protocol
 
 from bisenetformer_ros.atomic_write import write_atomically, write_together
+from bisenetformer_ros.commands import quoted
 from bisenetformer_ros.errors import ConfigError, EngineError
 from bisenetformer_ros.inference.engines.capabilities import ENGINE_PRECISIONS
 from bisenetformer_ros.inference.engines.tensorrt.engine import cuda_device, error_log, load_tensorrt, this_platform
@@ -100,7 +101,7 @@ def _check_precision(graph: GraphInfo, onnx_path: Path, precision: str) -> None:
     wanted = graph.precision if precision == "auto" else precision
     if graph.precision not in PRECISIONS or wanted != graph.precision:
         wanted = wanted if wanted in PRECISIONS else "fp16"
-        command = replace(graph, precision=wanted).export_command(graph.metadata.name, str(onnx_path))
+        command = quoted(replace(graph, precision=wanted).export_command(onnx_path))
         raise ConfigError(
             f"{onnx_path} has precision {graph.precision}, expected {wanted}, as an engine has that of its graph; "
             f"export the graph again: {command}"

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from bisenetformer_ros.commands import pip_install
 from bisenetformer_ros.errors import EngineError
 from bisenetformer_ros.inference.engines.tensorrt.golden import GoldenCheck, compare_with_onnxruntime
 from bisenetformer_ros.inference.engines.tensorrt.sidecar import Platform, Sidecar
@@ -154,7 +155,8 @@ def load_tensorrt() -> ModuleType:
     except ImportError as error:  # or one of its shared libraries is missing
         raise EngineError(
             f"TensorRT cannot be imported ({error}); on a Jetson it comes with JetPack (apt install "
-            "python3-libnvinfer; a virtual environment needs --system-site-packages), elsewhere: pip install tensorrt"
+            "python3-libnvinfer; a virtual environment needs --system-site-packages), elsewhere: "
+            f"{pip_install('tensorrt')}"
         ) from error
     return tensorrt
 

@@ -7,13 +7,13 @@ the file, and how it reacts depends on its version; so the sidecar is checked fi
 import hashlib
 import json
 import os
-import shlex
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from bisenetformer_ros.atomic_write import write_atomically
+from bisenetformer_ros.commands import quoted
 from bisenetformer_ros.errors import EngineError, ModelError
 from bisenetformer_ros.inference.engines.tensorrt.golden import GoldenCheck
 from bisenetformer_ros.inference.engines.tensorrt.tensors import TensorSpec
@@ -83,17 +83,18 @@ class Sidecar:
             EngineError: If one of the two files is missing, or the sidecar is corrupt or of another version.
         """
         if not engine_path.is_file():
-            raise EngineError(f"no engine file at {engine_path}; build it: {_build_command(engine_path)}")
+            raise EngineError(f"no engine file at {engine_path}; build it: {quoted(_build_command(engine_path))}")
         path = sidecar_path(engine_path)
         try:
-            return cls._from_dict(json.loads(path.read_text(encoding="utf-8")))
+            sidecar = cls._from_dict(json.loads(path.read_text(encoding="utf-8")))
+            return replace(sidecar, graph=replace(sidecar.graph, path=engine_path))
         except FileNotFoundError:
             reason = "there is none: the engine file was built by something else, or copied without it"
         except (ValueError, KeyError, TypeError, AttributeError, ModelError) as error:
             reason = f"it cannot be read ({type(error).__name__}: {error})"
         raise EngineError(
             f"{engine_path}: expected a description of the engine in {path.name} beside it, but {reason}; rebuild it: "
-            f"{_build_command(engine_path)}"
+            f"{quoted(_build_command(engine_path))}"
         )
 
     def save(self, engine_path: Path) -> None:
@@ -114,8 +115,8 @@ class Sidecar:
         onnx_path = Path(os.path.normpath(self.onnx_path(engine_path)))
         build = _build_command(engine_path, onnx_path)
         if onnx_path.is_file():
-            return build
-        return f"{self.graph.export_command(self.graph.metadata.name, str(onnx_path))} && {build}"
+            return quoted(build)
+        return quoted(self.graph.export_command(onnx_path), build)
 
     def check(self, engine_path: Path, here: Platform) -> bytes:
         """Return the content of the engine file if it is valid here.
@@ -167,8 +168,10 @@ def sidecar_path(engine_path: Path) -> Path:
     return engine_path.with_name(engine_path.name + ".json")
 
 
-def _build_command(engine_path: Path, onnx_path: Path = Path("GRAPH.onnx")) -> str:
-    return shlex.join(["bisenetformer", "build-engine", str(onnx_path), str(engine_path)])
+def _build_command(engine_path: Path, onnx_path: Path | None = None) -> tuple[str, ...]:
+    beside = engine_path.with_suffix(".onnx")
+    graph = onnx_path or (beside if beside.is_file() else "GRAPH")
+    return ("bisenetformer", "build-engine", str(graph), str(engine_path))
 
 
 def digest(content: bytes | memoryview) -> str:

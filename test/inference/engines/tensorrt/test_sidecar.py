@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from bisenetformer_ros.errors import EngineError
+from bisenetformer_ros.inference.engines.opening import resolve_task
 from bisenetformer_ros.inference.engines.tensorrt.golden import GoldenCheck
 from bisenetformer_ros.inference.engines.tensorrt.sidecar import Platform, Sidecar, sidecar_path
 from bisenetformer_ros.inference.engines.tensorrt.tensors import DYNAMIC, TensorSpec
@@ -60,6 +61,12 @@ def test_it_is_read_as_it_was_written(engine_path: Path, sidecar: Sidecar, golde
     assert Sidecar.load(engine_path) == written
 
 
+@pytest.mark.parametrize("task", ["semantic", "panoptic"])
+def test_it_has_the_task_of_its_engine_file(engine_path: Path, sidecar: Sidecar, task: str) -> None:
+    replace(sidecar, graph=replace(sidecar.graph, task=task)).save(engine_path)
+    assert resolve_task(engine_path, "auto") == task
+
+
 def test_the_file_can_be_read_without_this_package(engine_path: Path, sidecar: Sidecar) -> None:
     sidecar.save(engine_path)
     content = json.loads((engine_path.parent / "yard.engine.json").read_text())
@@ -89,7 +96,7 @@ def test_another_platform_is_named_on_both_sides(
         sidecar.check(engine_path, replace(ORIN, **here))
     assert message in str(error.value)
     graph = engine_path.parents[1] / "graphs" / "yard.onnx"
-    assert str(error.value).endswith(f"; rebuild it: bisenetformer build-engine {graph} {engine_path}")
+    assert str(error.value).endswith(f"; rebuild it: `bisenetformer build-engine {graph} {engine_path}`")
 
 
 def test_a_graph_that_was_exported_anew_makes_the_engine_stale(engine_path: Path, sidecar: Sidecar) -> None:
@@ -110,8 +117,8 @@ def test_an_engine_runs_without_its_graph_but_needs_it_to_be_built_again(engine_
     graph.unlink()
     assert sidecar.check(engine_path, ORIN) == b"the engine"
     assert sidecar.rebuild_command(engine_path) == (
-        f"bisenetformer export yard {graph} --size 480x640 --task panoptic --precision fp16 && "
-        f"bisenetformer build-engine {graph} {engine_path}"
+        f"`bisenetformer export WEIGHTS {graph} --size 480x640 --task panoptic --precision fp16 --dynamic-batch && "
+        f"bisenetformer build-engine {graph} {engine_path}` (WEIGHTS: the weights file)"
     )
 
 
@@ -132,11 +139,11 @@ def test_a_missing_or_corrupt_sidecar_is_reported_with_the_command(
         sidecar_path(engine_path).write_text(content)
     with pytest.raises(EngineError, match=message) as error:
         Sidecar.load(engine_path)
-    assert f"bisenetformer build-engine GRAPH.onnx {engine_path}" in str(error.value)
+    assert f"bisenetformer build-engine GRAPH {engine_path}" in str(error.value)
 
 
 def test_a_missing_engine_file_is_reported_with_the_command(tmp_path: Path) -> None:
     path = tmp_path / "my engine.engine"
-    with pytest.raises(EngineError, match=f"no engine file at {path}; build it: bisenetformer build-engine GRAPH") as e:
+    with pytest.raises(EngineError, match=f"no engine file at {path}; build it: `bisenetformer build-engine ") as e:
         Sidecar.load(path)
-    assert str(e.value).endswith(f"'{path}'")
+    assert str(e.value).endswith(f" GRAPH '{path}'` (GRAPH: the graph of `bisenetformer export`)")
