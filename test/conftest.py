@@ -26,6 +26,25 @@ def random_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+@pytest.fixture(scope="session")
+def semantic_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A weights file of a small network that counts as trained for the semantic task."""
+    import torch
+
+    from bisenetformer_ros.labels import LabelMap
+    from bisenetformer_ros.metadata import ModelMetadata
+    from bisenetformer_ros.model.builders import build_model
+    from bisenetformer_ros.model.checkpoint import save_model
+
+    torch.manual_seed(0)
+    widths = {"channels": 16, "dim": 32, "num_heads": 4, "feedforward_dim": 48, "num_queries": 9, "num_blocks": 2}
+    architecture = {"name": "bisenetformer-nano", "num_classes": 11, **widths}
+    metadata = ModelMetadata("meadow", architecture, LabelMap.load("camvid11"), task="semantic")
+    path = tmp_path_factory.mktemp("weights") / "meadow.safetensors"
+    save_model(path, build_model(**architecture), metadata)
+    return path
+
+
 def pytest_configure() -> None:
     """A shell that runs the tests in its background ignores Ctrl-C for them and for the processes they interrupt."""
     signal.signal(signal.SIGINT, signal.default_int_handler)

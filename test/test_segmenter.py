@@ -28,6 +28,22 @@ def test_semantic_is_what_the_plain_network_says(random_weights: Path) -> None:
     assert result.panoptic_map is None
 
 
+def test_the_task_is_that_of_the_weights(semantic_weights: Path, random_weights: Path) -> None:
+    segmenter = Segmenter(semantic_weights, device="cpu")
+    result = segmenter(IMAGE)
+    assert (segmenter.task, segmenter.task_warning) == ("semantic", "")
+    assert result.panoptic_map is None
+    assert result.label_map.max() < 11
+    assert Segmenter(random_weights, device="cpu").task == "panoptic"
+
+
+def test_panoptic_results_of_semantic_weights_come_with_a_warning(semantic_weights: Path, random_weights: Path) -> None:
+    segmenter = Segmenter(semantic_weights, task="panoptic", device="cpu")
+    assert segmenter(IMAGE).panoptic_map is not None
+    assert "trained for the semantic task" in segmenter.task_warning
+    assert Segmenter(random_weights, task="semantic", device="cpu").task_warning == ""
+
+
 def test_times_are_measured(random_weights: Path) -> None:
     times = Segmenter(random_weights, device="cpu")(IMAGE).times_ms
     assert times is not None

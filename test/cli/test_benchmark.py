@@ -24,6 +24,21 @@ def test_pytorch_is_measured_in_all_its_precisions(random_weights: Path, tmp_pat
     assert first["peak_mib"] > 100
 
 
+def test_semantic_weights_need_no_task_and_warn_of_another(
+    semantic_weights: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "figures.json"
+    arguments = ["--model", str(semantic_weights), "--engine", "torch", "--size", "64x96", "--rounds", "1"]
+    for options, task, num_warnings in (((), "semantic", 0), (("--task", "panoptic"), "panoptic", 1)):
+        assert main(["benchmark", *arguments, "--device", "cpu", "--json", str(out), *options]) in (0, 1)
+        content, captured = json.loads(out.read_text()), capsys.readouterr()
+        assert content["task"] == task
+        warnings = (content["task_warning"], captured.out, captured.err)
+        assert [" ".join(text.split()).count("trained for the semantic task") for text in warnings] == [
+            num_warnings
+        ] * 3
+
+
 def test_every_engine_of_the_cpu_gets_its_graph(random_weights: Path, tmp_path: Path) -> None:
     out, markdown = tmp_path / "figures.json", tmp_path / "figures.md"
     engines = ["--engine", "onnxruntime", "--engine", "openvino", "--device", "cpu", "--size", "64x96"]

@@ -25,14 +25,16 @@ def test_metadata_changes_and_weights_do_not(
     random_weights: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     labels, out = yard_labels(tmp_path / "yard.yaml", 11), tmp_path / "yard.safetensors"
-    assert convert(random_weights, out, "--labels", labels, "--name", "yard", "--input-size", "360x480") == 0
+    options = ("--labels", labels, "--name", "yard", "--input-size", "360x480", "--task", "semantic")
+    assert convert(random_weights, out, *options) == 0
     before, after = load_checkpoint(random_weights), load_checkpoint(out)
     for name, tensor in before[0].state_dict().items():
         assert torch.equal(after[0].state_dict()[name], tensor), name
     assert (after[1].name, after[1].labels.name, after[1].input_size) == ("yard", "yard", (360, 480))
+    assert (before[1].task, after[1].task) == ("panoptic", "semantic")
     assert after[1].architecture == before[1].architecture
     said = capsys.readouterr().out
-    for expected in ("bisenetformer-nano", "num_classes 11", "2.89 M", "11 (yard)", "(360, 480)", str(out)):
+    for expected in ("bisenetformer-nano", "num_classes 11", "2.89 M", "11 (yard)", "semantic", "(360, 480)", str(out)):
         assert expected in said
 
 

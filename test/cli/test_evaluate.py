@@ -30,7 +30,7 @@ def evaluate(camvid: Path, model: Path, *options: str) -> int:
 
 
 def test_semantic(camvid: Path, random_weights: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert evaluate(camvid, random_weights, "--json", str(tmp_path / "figures.json")) == 0
+    assert evaluate(camvid, random_weights, "--task", "semantic", "--json", str(tmp_path / "figures.json")) == 0
     figures = json.loads((tmp_path / "figures.json").read_text())
     assert (figures["model"], figures["dataset"], figures["task"], figures["data"]) == (
         "random",
@@ -59,6 +59,19 @@ def test_panoptic_with_a_report(
     assert page.count("<figcaption>errors</figcaption>") == 2
     assert f"<b>{100 * figures['All']['pq']:.1f}</b><span>PQ, percent</span>" in page
     assert "touching objects count as one" in " ".join(capsys.readouterr().out.split())
+
+
+def test_semantic_weights_need_no_task_and_warn_of_another(
+    camvid: Path, semantic_weights: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    files = ("--json", str(tmp_path / "figures.json"), "--report", str(tmp_path))
+    for options, task, num_warnings in (((), "semantic", 0), (("--task", "panoptic"), "panoptic", 1)):
+        assert evaluate(camvid, semantic_weights, *options, *files) == 0
+        figures, page = json.loads((tmp_path / "figures.json").read_text()), (tmp_path / "report.html").read_text()
+        assert figures["task"] == task
+        assert ("All" in figures) == (task == "panoptic")
+        warnings = (figures["task_warning"], page, capsys.readouterr().err)
+        assert [text.count("trained for the semantic task") for text in warnings] == [num_warnings] * 3
 
 
 @pytest.mark.parametrize(

@@ -76,6 +76,20 @@ def test_a_labeled_bag_is_measured_and_reported(drive, evaluate, tmp_path, capsy
     assert "Worst frames" in (tmp_path / "report" / "report.html").read_text()
 
 
+def test_semantic_weights_need_no_task_and_warn_of_another(drive, evaluate, semantic_weights, tmp_path, capsys) -> None:
+    arguments = ("--image-topic", "/camera/image_raw", "--model", str(semantic_weights), "--report", str(tmp_path))
+    for options, model, num_warnings in (
+        ((), "meadow (semantic)", 0),
+        (("--task", "panoptic"), "meadow (panoptic)", 1),
+    ):
+        code, measured = evaluate(drive, *arguments, *options)
+        assert (code, measured["model"]) == (0, model)
+        warnings = (measured["task_warning"], (tmp_path / "report.html").read_text(), capsys.readouterr().err)
+        assert [text.count("trained for the semantic task") for text in warnings] == [num_warnings] * 3
+    assert evaluate(drive, *arguments, "--fail-under", "panoptic_consistency=0")[0] == 2
+    assert "--fail-under panoptic_consistency needs --task panoptic" in capsys.readouterr().err
+
+
 def test_only_measures_below_their_limits_fail(drive, evaluate, capsys) -> None:
     _, measured = evaluate(drive, *LABELED, "--task", "semantic")
     least, more = str(measured["miou"] - 0.01), str(measured["miou"] + 0.01)

@@ -53,6 +53,25 @@ def test_semantic_has_no_panoptic_files(pictures: Path, tmp_path: Path, random_w
     assert cv2.imread(str(out / "a_label.png"), cv2.IMREAD_UNCHANGED).max() < 11
 
 
+def test_semantic_weights_need_no_task_and_warn_of_another(
+    pictures: Path, tmp_path: Path, semantic_weights: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out, report = tmp_path / "out", tmp_path / "report.json"
+    options = ("--json", str(report))
+    assert segment(pictures / "a.png", out=out, model=semantic_weights, options=options) == 0
+    assert names_in(out) == {"a_label.png", "a_overlay.png"}
+    content = json.loads(report.read_text())
+    assert (content["task"], content["task_warning"]) == ("semantic", "")
+    assert "warning" not in capsys.readouterr().err
+    assert segment(pictures / "a.png", out=out, model=semantic_weights, options=(*options, "--task", "panoptic")) == 0
+    content = json.loads(report.read_text())
+    assert (content["task"], content["task_warning"].split(":")[0]) == (
+        "panoptic",
+        "the weights were trained for the semantic task",
+    )
+    assert f"bisenetformer segment: warning: {content['task_warning']}\n" in capsys.readouterr().err
+
+
 def test_an_unreadable_file_is_reported_and_the_others_are_segmented(
     pictures: Path, tmp_path: Path, random_weights: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -12,7 +12,7 @@ from torch import Tensor
 from bisenetformer_ros.errors import ModelError
 from bisenetformer_ros.labels import LabelMap
 from bisenetformer_ros.model import build_model, load_model
-from bisenetformer_ros.model.checkpoint import load_checkpoint
+from bisenetformer_ros.model.checkpoint import load_checkpoint, trained_task
 from bisenetformer_ros.model.initialization import initialize
 
 Tensors = dict[str, Tensor]
@@ -269,6 +269,7 @@ def test_published_checkpoints_load_and_compute_the_same(variant: Variant, tmp_p
         "num_levels": 2,
     }
     assert (metadata.labels.name, len(metadata.labels), metadata.input_size) == ("ade20k150", 150, 640)
+    assert metadata.task == trained_task(tmp_path / "model_final.pth") == "semantic"
     images = torch.rand(2, 3, 64, 96, dtype=torch.float64) * 255
     with torch.no_grad():
         for ours, expected in zip(model.double()(images), Reference(tensors, variant)(images), strict=True):

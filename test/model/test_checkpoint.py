@@ -13,7 +13,7 @@ from bisenetformer_ros.labels import LabelMap
 from bisenetformer_ros.metadata import ModelMetadata
 from bisenetformer_ros.model import build_model, load_model
 from bisenetformer_ros.model.bisenetformer import BiSeNetFormer
-from bisenetformer_ros.model.checkpoint import load_checkpoint, read_metadata, save_model
+from bisenetformer_ros.model.checkpoint import load_checkpoint, read_metadata, save_model, trained_task
 
 ModelFactory = Callable[..., BiSeNetFormer]
 ARCHITECTURE = {
@@ -81,6 +81,7 @@ def test_metadata_round_trip(random_model: ModelFactory, tmp_path: Path) -> None
         pixel_mean=(1.0, 2.0, 3.5),
         pixel_std=(4.0, 5.0, 6.0),
         provenance={"data": "yard", "miou": 61.5},
+        task="semantic",
     )
     save_model(tmp_path / "a.safetensors", model, metadata)
     loaded, again = load_checkpoint(tmp_path / "a.safetensors")
@@ -133,6 +134,7 @@ def test_unfitting_tensors_are_listed(saved: Path) -> None:
         ("architecture", "[]", "does not describe a network"),
         ("architecture", '{"name": "bisenetformer-giant", "num_classes": 5}', "unknown model 'bisenetformer-giant'"),
         ("architecture", '{"name": "bisenetformer-nano"}', "num_classes"),
+        ("task", "depth", "task is 'depth', expected one of semantic, panoptic"),
         ("pixel_mean", "[1.0]", "does not describe a network"),
     ],
 )
@@ -146,6 +148,24 @@ def test_invalid_headers_are_an_error(saved: Path, key: str, value: str | None, 
     with pytest.raises(ModelError, match=message) as caught:
         load_model(saved)
     assert str(saved) in str(caught.value)
+
+
+def test_the_task_is_read_without_the_weights(random_model: ModelFactory, tmp_path: Path) -> None:
+    for task in ("semantic", "panoptic"):
+        save_model(tmp_path / "a.safetensors", random_model(), metadata_of(task=task))
+        with safe_open(str(tmp_path / "a.safetensors"), framework="pt") as file:
+            assert file.metadata()["task"] == task
+        assert trained_task(tmp_path / "a.safetensors") == task
+
+
+def test_a_file_without_a_task_is_panoptic(saved: Path) -> None:
+    """Older versions of this package wrote such files."""
+
+    def change(_: dict[str, torch.Tensor], header: dict[str, str]) -> None:
+        del header["task"]
+
+    rewrite(saved, change)
+    assert load_checkpoint(saved)[1].task == trained_task(saved) == "panoptic"
 
 
 def test_foreign_safetensors_are_an_error(tmp_path: Path) -> None:

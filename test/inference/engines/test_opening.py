@@ -86,6 +86,19 @@ def test_a_named_engine_opens_the_graphs_of_the_weights(cache: Path, random_weig
         engine.segment([np.zeros((32, 32, 3), np.uint8)], 0.5, 0.5)
 
 
+@pytest.mark.parametrize("task", ["semantic", "panoptic"])
+def test_the_task_of_a_graph_is_the_default(cache: Path, random_weights: Path, task: str) -> None:
+    assert open_engine(put_graph(cache, random_weights, task=task), device="cpu").task == task
+
+
+def test_the_task_of_the_weights_selects_their_graph(cache: Path, semantic_weights: Path) -> None:
+    put_graph(cache, semantic_weights, task="panoptic")
+    put_graph(cache, semantic_weights, task="semantic")
+    assert open_engine(semantic_weights, engine="onnxruntime", device="cpu").task == "semantic"
+    with pytest.raises(EngineError, match=r"build one .* --task semantic"):
+        open_engine(semantic_weights, engine="onnxruntime", device="cpu", precision="int8")
+
+
 @pytest.mark.parametrize("name", ["onnxruntime", "openvino"])
 def test_a_named_engine_without_a_graph_is_an_error_with_the_command(random_weights: Path, name: str) -> None:
     words = f"engine {name} has no file of {re.escape(random_weights.name)} for the panoptic task; build one"
