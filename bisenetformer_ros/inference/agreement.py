@@ -7,7 +7,7 @@ import numpy as np
 
 from bisenetformer_ros.labels import LabelMap
 from bisenetformer_ros.metrics.panoptic_quality import PanopticQuality
-from bisenetformer_ros.results import SegmentationResult
+from bisenetformer_ros.results import Segment, SegmentationResult
 
 THRESHOLDS = (0.8, 0.8)
 """Score and overlap thresholds of the compared panoptic results."""
@@ -42,14 +42,25 @@ def measure_agreement(
     return Agreement(float(equal.mean()), _matched_segments(pairs, labels))
 
 
+def match_segments(
+    result: SegmentationResult, reference: SegmentationResult, labels: LabelMap
+) -> list[tuple[Segment, Segment]]:
+    """Pair the segments of the same class with an intersection over union above 0.5, for the panoptic task.
+
+    Raises:
+        InputError: The segments of a result are not those of its map.
+    """
+    assert result.panoptic_map is not None
+    assert reference.panoptic_map is not None
+    ours, theirs = ({segment.id: segment for segment in each.segments} for each in (result, reference))
+    classes = [{segment.id: segment.class_id for segment in each.segments} for each in (result, reference)]
+    matches = PanopticQuality(labels.labels).update(result.panoptic_map, classes[0], reference.panoptic_map, classes[1])
+    return [(ours[hit.pred_id], theirs[hit.gt_id]) for hit in matches.hits]
+
+
 def _matched_segments(pairs: list[tuple[SegmentationResult, SegmentationResult]], labels: LabelMap) -> float | None:
-    quality = PanopticQuality(labels.labels)
-    matched, total = 0, 0
-    for pair in pairs:
-        maps = [result.panoptic_map for result in pair]
-        if maps[0] is None or maps[1] is None:
-            return None
-        ours, reference = ({segment.id: segment.class_id for segment in result.segments} for result in pair)
-        matched += 2 * len(quality.update(maps[0], ours, maps[1], reference).hits)
-        total += len(ours) + len(reference)
+    if any(result.panoptic_map is None for pair in pairs for result in pair):
+        return None
+    matched = sum(2 * len(match_segments(*pair, labels)) for pair in pairs)
+    total = sum(len(result.segments) for pair in pairs for result in pair)
     return matched / total if total else 1.0
