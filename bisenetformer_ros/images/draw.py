@@ -8,7 +8,7 @@ from bisenetformer_ros.results import UNLABELED, Segment, SegmentationResult
 
 _WHITE = np.full(3, 255.0)
 _GOLDEN_RATIO = 0.61803398875
-_FONT = cv2.FONT_HERSHEY_DUPLEX
+FONT = cv2.FONT_HERSHEY_DUPLEX
 
 
 def colorize(label_map: np.ndarray, labels: LabelMap, out: np.ndarray | None = None) -> np.ndarray:
@@ -49,6 +49,11 @@ def overlay(
     return blended
 
 
+def font_scale(rgb: np.ndarray) -> float:
+    """Return the scale of `FONT` for texts in and around a picture, (H, W, 3)."""
+    return max(0.35, min(rgb.shape[:2]) / 1000)
+
+
 def draw_names(rgb: np.ndarray, result: SegmentationResult, labels: LabelMap) -> np.ndarray:
     """Return a copy of `rgb` with the class name on every segment that has room for it; no names for semantic results.
 
@@ -57,10 +62,10 @@ def draw_names(rgb: np.ndarray, result: SegmentationResult, labels: LabelMap) ->
     canvas = rgb.copy()
     if result.panoptic_map is None:
         return canvas
-    scale = max(0.35, min(rgb.shape[:2]) / 1000)
+    scale = font_scale(rgb)
     taken = np.zeros(rgb.shape[:2], bool)
     for segment in sorted(result.segments, key=lambda segment: -segment.area):
-        (width, height), baseline = cv2.getTextSize(segment.class_name, _FONT, scale, 1)
+        (width, height), baseline = cv2.getTextSize(segment.class_name, FONT, scale, 1)
         margin = max(2, round(6 * scale))
         size = np.array([width + 2 * margin, height + baseline + 2 * margin])
         inside = _innermost_pixel(result.panoptic_map == segment.id, segment.box_xyxy)
@@ -73,7 +78,7 @@ def draw_names(rgb: np.ndarray, result: SegmentationResult, labels: LabelMap) ->
         canvas[top:bottom, left:right] = canvas[top:bottom, left:right] // 4
         cv2.rectangle(canvas, (left, top), (left + max(1, margin // 2), bottom - 1), color, cv2.FILLED)
         position = (left + margin + 1, bottom - margin - baseline)
-        cv2.putText(canvas, segment.class_name, position, _FONT, scale, (255, 255, 255), 1, cv2.LINE_AA)
+        cv2.putText(canvas, segment.class_name, position, FONT, scale, (255, 255, 255), 1, cv2.LINE_AA)
     return canvas
 
 

@@ -139,9 +139,9 @@ class Trainer:
         if self.validation is None or not self.validation.is_due(self.iteration, self.is_finished):
             return False
         if self.world.is_main:
-            figures, pictures = self.validation.measure(self.learner.final_model, self.iteration)
+            record = self.validation.measure(self.learner.final_model, self.iteration)
             for observer in observers:
-                observer.on_validation(self.iteration, figures, pictures)
+                observer.on_validation(self.iteration, record)
         self.validation.last_iteration = self.iteration
         wait_for_all()
         return True

@@ -3,25 +3,46 @@
 import json
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from math import isfinite
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
 import numpy as np
+from rich.columns import Columns
 from rich.console import Console
+from rich.padding import Padding
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.text import Text
 
+from bisenetformer_ros.commands import pip_install
 from bisenetformer_ros.errors import ConfigError
 from bisenetformer_ros.images.files import write_image
 from bisenetformer_ros.numbers import percent
 
-from bisenetformer_ros.commands import pip_install
-Pictures = Sequence[tuple[str, np.ndarray]]
-"""Names and (H, W, 3) uint8 RGB images."""
-
 _NAMES = {"miou": "mIoU", "pq": "PQ", "pq_things": "PQ things", "pq_stuff": "PQ stuff"}
+_CLASS_NAMES = {"iou": "IoU", "pq": "PQ"}
 _GROUPS = {"learning_rate": "optimizer", "gradient_norm": "optimizer", "data_s": "time", "step_s": "time"}
+
+
+@dataclass(frozen=True, eq=False)
+class ValidationRecord:
+    """Results of a validation, as fractions in 0..1; nan for classes that do not occur.
+
+    Attributes:
+        figures: "miou" and others of all classes together.
+        per_class: "iou" and, for the panoptic task, "pq" → class name → value.
+        pictures: Names and (H, W, 3) uint8 RGB images.
+    """
+
+    figures: Mapping[str, float]
+    per_class: Mapping[str, Mapping[str, float]]
+    pictures: Sequence[tuple[str, np.ndarray]] = ()
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain JSON types, rounded, with null for nan; without the pictures."""
+        return {**_rounded(self.figures), "per_class": {name: _rounded(of) for name, of in self.per_class.items()}}
 
 
 class TrainingObserver(AbstractContextManager["TrainingObserver"]):
@@ -36,8 +57,8 @@ class TrainingObserver(AbstractContextManager["TrainingObserver"]):
                 batch) and "step_s".
         """
 
-    def on_validation(self, iteration: int, figures: Mapping[str, float], pictures: Pictures) -> None:
-        """Handle a validation; figures are fractions in 0..1, for pictures see `Validation.measure`."""
+    def on_validation(self, iteration: int, record: ValidationRecord) -> None:
+        """Handle a validation."""
 
     def close(self) -> None:
         """Release resources."""
@@ -60,8 +81,8 @@ class LogFile(TrainingObserver):
     def on_iteration(self, iteration: int, record: Mapping[str, float]) -> None:
         self._write({"iteration": iteration, **_rounded(record)})
 
-    def on_validation(self, iteration: int, figures: Mapping[str, float], pictures: Pictures) -> None:
-        self._write({"iteration": iteration, "validation": _rounded(figures)})
+    def on_validation(self, iteration: int, record: ValidationRecord) -> None:
+        self._write({"iteration": iteration, "validation": record.to_dict()})
 
     def _write(self, content: dict[str, Any]) -> None:
         self._file.write(json.dumps(content) + "\n")
@@ -96,9 +117,22 @@ class ProgressDisplay(TrainingObserver):
         """Advance the validation bar, which is visible until all images are done."""
         self._progress.update(self._validation, completed=done, total=total, visible=done < total)
 
-    def on_validation(self, iteration: int, figures: Mapping[str, float], pictures: Pictures) -> None:
+    def on_validation(self, iteration: int, record: ValidationRecord) -> None:
+        console, figures = self._progress.console, record.figures
         text = ", ".join(f"{name} {percent(figures[key])}" for key, name in _NAMES.items() if key in figures)
-        self._progress.console.print(f"  after iteration {iteration}: {text}")
+        console.print(f"  after iteration {iteration}: {text}")
+        measures = " / ".join(_CLASS_NAMES[measure] for measure in record.per_class)
+        cells = [Text(of_class) for of_class in _by_class(record.per_class)]
+        console.print(Padding(f"{measures} of each class:", (0, 0, 0, 2)))
+        console.print(Padding(Columns(cells, equal=True, padding=(0, 3)), (0, 0, 0, 4)), soft_wrap=False)
+        measure, of_class = [*record.per_class.items()][-1]
+        if missed := [name for name, value in of_class.items() if value == 0]:
+            console.print(Text(f"  {_CLASS_NAMES[measure]} 0: {', '.join(missed)}", style="yellow"))
+
+
+def _by_class(per_class: Mapping[str, Mapping[str, float]]) -> list[str]:
+    """Return "sky 94.1 / 90.2", …"""
+    return [f"{name} {' / '.join(percent(of[name]) for of in per_class.values())}" for name in per_class["iou"]]
 
 
 class PictureFolder(TrainingObserver):
@@ -107,9 +141,9 @@ class PictureFolder(TrainingObserver):
     def __init__(self, directory: Path) -> None:
         self.directory = directory
 
-    def on_validation(self, iteration: int, figures: Mapping[str, float], pictures: Pictures) -> None:
+    def on_validation(self, iteration: int, record: ValidationRecord) -> None:
         folder = self.directory / f"iteration_{iteration:06d}"
-        for name, rgb in pictures:
+        for name, rgb in record.pictures:
             path = folder / f"{name}.png"
             path.parent.mkdir(parents=True, exist_ok=True)
             write_image(path, rgb)
@@ -137,9 +171,12 @@ class TensorBoard(TrainingObserver):
         for name, value in record.items():
             self._writer.add_scalar(f"{_GROUPS.get(name, 'loss')}/{name}", value, iteration)
 
-    def on_validation(self, iteration: int, figures: Mapping[str, float], pictures: Pictures) -> None:
-        for name, value in figures.items():
+    def on_validation(self, iteration: int, record: ValidationRecord) -> None:
+        for name, value in record.figures.items():
             self._writer.add_scalar(f"validation/{name}", value, iteration)
-        for name, rgb in pictures:
+        for measure, of_classes in record.per_class.items():
+            for name, value in of_classes.items():
+                self._writer.add_scalar(f"validation_{measure}/{name}", value, iteration)
+        for name, rgb in record.pictures:
             self._writer.add_image(name, rgb, iteration, dataformats="HWC")
         self._writer.flush()

@@ -10,6 +10,7 @@ import torch
 from bisenetformer_ros.data.sample import LabeledDataset, Sample, panoptic_ground_truth
 from bisenetformer_ros.evaluation.dataset import DatasetEvaluation, evaluate
 from bisenetformer_ros.images.draw import overlay
+from bisenetformer_ros.images.panels import side_by_side, with_legend
 from bisenetformer_ros.inference.segments import measure_regions
 from bisenetformer_ros.labels import LabelMap
 from bisenetformer_ros.model.bisenetformer import BiSeNetFormer
@@ -17,11 +18,10 @@ from bisenetformer_ros.numbers import without_nan
 from bisenetformer_ros.results import Segment, SegmentationResult
 from bisenetformer_ros.segmenter import Segmenter
 from bisenetformer_ros.training.config import TrainingConfig
-from bisenetformer_ros.training.observers import Pictures
+from bisenetformer_ros.training.observers import ValidationRecord
 from bisenetformer_ros.training.weights import WeightsWriter
 
 NUM_PICTURES = 4
-_GAP = 4
 
 
 class Validation:
@@ -54,12 +54,8 @@ class Validation:
         """Return whether to validate now: every `validate_every` iterations and at the end, once each."""
         return iteration > self.last_iteration and (iteration % self.config.validate_every == 0 or at_the_end)
 
-    def measure(self, model: BiSeNetFormer, iteration: int) -> tuple[dict[str, float], Pictures]:
-        """Validate the weights of `model`.
-
-        Returns:
-            Metrics in 0..1, and images with ground truth and prediction beside them.
-        """
+    def measure(self, model: BiSeNetFormer, iteration: int) -> ValidationRecord:
+        """Validate the weights of `model`."""
         latest = self.directory / "latest.safetensors"
         self.writer.write(latest, model, iteration, {})
         segmenter = Segmenter(latest, device=str(self.device))
@@ -69,12 +65,14 @@ class Validation:
             self.best = figures[self.metric]
             best = self.directory / "best.safetensors"
             self.writer.write(best, model, iteration, {"validation": without_nan(figures)})
-        return figures, self._pictures(segmenter)
+        return ValidationRecord(figures, _per_class(evaluation, self.dataset.labels), self._pictures(segmenter))
 
-    def _pictures(self, segmenter: Segmenter) -> Pictures:
+    def _pictures(self, segmenter: Segmenter) -> list[tuple[str, np.ndarray]]:
         count = min(NUM_PICTURES, len(self.dataset))
         samples = [self.dataset[int(index)] for index in np.linspace(0, len(self.dataset) - 1, count)]
-        return [(sample.name, side_by_side(sample, segmenter(sample.rgb), self.dataset.labels)) for sample in samples]
+        results = [segmenter(sample.rgb) for sample in samples]
+        labels = self.dataset.labels
+        return [(s.name, draw_comparison(s, result, labels)) for s, result in zip(samples, results, strict=True)]
 
     def state_dict(self) -> dict[str, Any]:
         return {"best": self.best, "last_iteration": self.last_iteration}
@@ -92,16 +90,25 @@ def _figures(evaluation: DatasetEvaluation) -> dict[str, float]:
     return figures
 
 
-def side_by_side(sample: Sample, result: SegmentationResult, labels: LabelMap) -> np.ndarray:
-    """Draw image, ground truth and prediction from left to right.
+def _per_class(evaluation: DatasetEvaluation, labels: LabelMap) -> dict[str, dict[str, float]]:
+    quality = evaluation.panoptic_quality
+    per_class = {"iou": {label.name: float(evaluation.mean_iou.per_class_iou[label.id]) for label in labels}}
+    return per_class if quality is None else per_class | {"pq": {x.name: quality.per_class[x.id].pq for x in labels}}
+
+
+def draw_comparison(sample: Sample, result: SegmentationResult, labels: LabelMap) -> np.ndarray:
+    """Draw image, ground truth and prediction side by side, with headings and a legend.
 
     Returns:
-        (H, 3·W + gaps, 3) uint8 RGB; the ground truth is drawn for the task of `result`.
+        (height, width, 3) uint8 RGB; the ground truth is drawn for the task of `result`.
     """
     truth = _as_result(sample, labels, panoptic=result.panoptic_map is not None)
-    gap = np.full((sample.rgb.shape[0], _GAP, 3), 255, np.uint8)
-    pictures = (sample.rgb, gap, overlay(sample.rgb, truth, labels), gap, overlay(sample.rgb, result, labels))
-    return np.concatenate(pictures, axis=1)
+    pictures = {
+        "image": sample.rgb,
+        "truth": overlay(sample.rgb, truth, labels),
+        "prediction": overlay(sample.rgb, result, labels),
+    }
+    return with_legend(side_by_side(pictures), labels, truth.label_map, result.label_map)
 
 
 def _as_result(sample: Sample, labels: LabelMap, panoptic: bool) -> SegmentationResult:

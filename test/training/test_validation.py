@@ -1,3 +1,4 @@
+import math
 from pathlib import Path
 from types import ModuleType
 
@@ -14,10 +15,11 @@ from bisenetformer_ros.model.bisenetformer import BiSeNetFormer
 from bisenetformer_ros.model.checkpoint import load_checkpoint
 from bisenetformer_ros.results import SegmentationResult
 from bisenetformer_ros.segmenter import Segmenter
-from bisenetformer_ros.training.validation import Validation, side_by_side
+from bisenetformer_ros.training.validation import Validation, draw_comparison
 
 CPU = torch.device("cpu")
 LABELS = LabelMap.load("camvid11")
+NAMES = [label.name for label in LABELS]
 
 
 class Half:
@@ -58,13 +60,17 @@ def validation(short_run: ModuleType, tmp_path: Path) -> Validation:
 
 
 def test_it_measures_the_file_that_it_writes(short_run: ModuleType, validation: Validation, tmp_path: Path) -> None:
-    figures, pictures = validation.measure(model_of(short_run, Half.SKY), 10)
-    assert figures["pixel_accuracy"] == pytest.approx(0.75)
-    assert figures["miou"] == pytest.approx((0.75 + 0) / 2)
+    record = validation.measure(model_of(short_run, Half.SKY), 10)
+    assert record.figures["pixel_accuracy"] == pytest.approx(0.75)
+    assert record.figures["miou"] == pytest.approx((0.75 + 0) / 2)
+    assert list(record.per_class) == ["iou"]
+    assert record.per_class["iou"] == pytest.approx(
+        {**dict.fromkeys(NAMES, math.nan), "sky": 0.75, "road": 0.0}, nan_ok=True
+    )
     again = evaluate(Segmenter(tmp_path / "latest.safetensors", task="semantic", device="cpu"), Half(48))
-    assert again.mean_iou.miou == figures["miou"]
-    assert [name for name, _ in pictures] == ["half0", "half1", "half3", "half5"]
-    assert all(rgb.shape[0] == 64 and rgb.shape[1] > 3 * 64 for _, rgb in pictures)
+    assert again.mean_iou.miou == record.figures["miou"]
+    assert [name for name, _ in record.pictures] == ["half0", "half1", "half3", "half5"]
+    assert all(rgb.shape[0] > 64 and rgb.shape[1] > 3 * 64 for _, rgb in record.pictures)
 
 
 def test_the_best_is_kept(short_run: ModuleType, validation: Validation, tmp_path: Path) -> None:
@@ -89,9 +95,11 @@ def test_the_best_outlives_an_interruption(short_run: ModuleType, validation: Va
 
 def test_the_panoptic_task_reports_its_quality(short_run: ModuleType, tmp_path: Path) -> None:
     validation = Validation(short_run.config(task="panoptic"), Half(48), tmp_path, CPU)
-    figures, _ = validation.measure(short_run.learner().model.eval(), 10)
-    assert list(figures) == ["miou", "pixel_accuracy", "pq", "sq", "rq", "pq_things", "pq_stuff"]
-    assert validation.best == figures["pq"] == 0
+    record = validation.measure(short_run.learner().model.eval(), 10)
+    assert list(record.figures) == ["miou", "pixel_accuracy", "pq", "sq", "rq", "pq_things", "pq_stuff"]
+    assert validation.best == record.figures["pq"] == 0
+    assert {name: of["sky"] for name, of in record.per_class.items()} == {"iou": 0.0, "pq": 0.0}
+    assert math.isnan(record.per_class["pq"]["bicyclist"])
 
 
 @pytest.mark.parametrize(
@@ -112,16 +120,20 @@ def test_images_are_counted(short_run: ModuleType, validation: Validation) -> No
     assert counts == [(done, 6) for done in range(1, 7)]
 
 
-def panels(picture: np.ndarray, width: int) -> list[np.ndarray]:
+def panels(picture: np.ndarray, rgb: np.ndarray) -> list[np.ndarray]:
+    """The three pictures without headings and legend; the first one is `rgb`."""
+    height, width = rgb.shape[:2]
+    tops = range(len(picture) - height)
+    (top,) = (top for top in tops if np.array_equal(picture[top : top + height, :width], rgb))
     step = (picture.shape[1] - width) // 2
-    return [picture[:, start : start + width] for start in (0, step, 2 * step)]
+    return [picture[top : top + height, start : start + width] for start in (0, step, 2 * step)]
 
 
-def test_image_truth_and_prediction_stand_side_by_side(short_run: ModuleType) -> None:
+def test_image_truth_and_prediction_stand_draw_comparison(short_run: ModuleType) -> None:
     """The prediction is all sky; the overlay is half image, half class colour."""
     sample = short_run.Squares()[1]
     sky = np.zeros((80, 96), np.uint8)
-    image, truth, prediction = panels(side_by_side(sample, SegmentationResult(sky, sky), LABELS), 96)
+    image, truth, prediction = panels(draw_comparison(sample, SegmentationResult(sky, sky), LABELS), sample.rgb)
     assert np.array_equal(image, sample.rgb)
     for panel, label_map in ((truth, sample.label_map), (prediction, sky)):
         expected = (sample.rgb.astype(float) + colorize(label_map, LABELS)) / 2
@@ -132,9 +144,9 @@ def test_the_truth_of_a_panoptic_prediction_outlines_its_things(short_run: Modul
     sample = short_run.Squares()[1]
     sky = np.zeros((80, 96), np.uint8)
     nothing = SegmentationResult(np.full((80, 96), 255, np.uint8), sky, sky.astype(np.uint16))
-    image, truth, prediction = panels(side_by_side(sample, nothing, LABELS), 96)
+    image, truth, prediction = panels(draw_comparison(sample, nothing, LABELS), sample.rgb)
     assert np.array_equal(prediction, image)
-    semantic = panels(side_by_side(sample, SegmentationResult(sky, sky), LABELS), 96)[1]
+    semantic = panels(draw_comparison(sample, SegmentationResult(sky, sky), LABELS), sample.rgb)[1]
     car = sample.instance_map == 1
     inside = cv2.erode(car.astype(np.uint8), np.ones((5, 5), np.uint8)).astype(bool)
     assert np.array_equal(truth[~car], semantic[~car])
