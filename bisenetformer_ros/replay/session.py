@@ -108,8 +108,7 @@ class ReplaySession:
         parameters = {**self._node_parameters, "diagnostic_updater.period": DIAGNOSTICS_PERIOD_S}
         file = self.recording.directory / "parameters.yaml"
         file.write_text(json.dumps({"/**": {"ros__parameters": parameters}}), encoding="utf-8")  # JSON is YAML
-        remappings = ["-r", f"image_raw:={INPUT_TOPIC}", "-r", "camera_info:=/camera/camera_info"]
-        arguments = ["node", "--ros-args", "--params-file", str(file), *remappings]
+        arguments = ["node", "--ros-args", "--params-file", str(file), "-r", f"image_raw:={INPUT_TOPIC}"]
         self._processes.start("node", "bisenetformer_ros.cli", arguments)
 
     def _wait(

@@ -106,6 +106,7 @@ FILES = (
     Fault("file of zeros", ENCODING, {"data": bytes(1000)}),
     Fault("text file", ENCODING, {"data": b"not a picture"}),
     Fault("H.264 frame", ENCODING, {"data": b"\0\0\0\1\x67" + bytes(99), "form": "h264"}),
+    Fault("compressedDepth image", ENCODING, {"data": bytes(12) + PNG, "form": "16UC1; compressedDepth png"}),
     Fault("GIF", ENCODING, {"data": picture("gif"), "form": "gif"}),
     Fault("format of 100,000 characters", ENCODING, {"data": b"?", "form": "jpeg " * 20_000}),
     Fault("first two bytes of a JPEG", DAMAGED, {"data": JPEG[:2]}),
@@ -122,6 +123,7 @@ FILES = (
 ODD_FILES = (
     Fault("file of a different size", "num_format_changes", {"data": picture("jpeg", (40, 40))}),
     Fault("PNG declared as JPEG", "total_segmented_frames", {"data": PNG, "form": "jpeg"}),
+    Fault("WebP", "total_segmented_frames", {"data": picture("webp"), "form": "webp"}),
     Fault("meaningless format", "total_segmented_frames", {"data": JPEG, "form": ";;\0 compressed"}),
 )
 """Frames that are segmented all the same."""

@@ -308,6 +308,25 @@ def test_an_odd_file_is_segmented(compressed, fault: Fault):
     costs_nothing(compressed, fault)
 
 
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"data": b"\0\0\0\1\x67" + bytes(99), "form": "h264"}, "run image_transport's `republish` from ffmpeg to raw"),
+        (
+            {"data": bytes(12) + faults.PNG, "form": "16UC1; compressedDepth png"},
+            "image_transport's `republish` from compressedDepth to raw",
+        ),
+    ],
+    ids=["ffmpeg", "compressedDepth"],
+)
+def test_the_status_names_the_republisher(compressed, changes, words):
+    compressed.graph.wait_for(
+        lambda: words in compressed.graph.status(COMPRESSED).message, words, lambda: compressed.send(**changes)
+    )
+    compressed.graph.settle()
+    compressed.is_well()
+
+
 def test_every_fault_was_logged_by_name_without_a_traceback(compressed, process):
     output = process.output()
     for fault in (*faults.RAW, *faults.FILES):

@@ -17,7 +17,7 @@ HEIGHT, WIDTH = SIZE
 @pytest.fixture(scope="module")
 def process(graph, start_node, tmp_path_factory):
     model = write_graph(tmp_path_factory.mktemp("graph") / "green.onnx", "fp32", dynamic_batch=False)
-    process = start_node({"model": str(model), "engine": "onnxruntime", "max_age_ms": "60000"})
+    process = start_node({"model": str(model), "engine": "onnxruntime"})
     graph.wait_until_active(process)
     return process
 
