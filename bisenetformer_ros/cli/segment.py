@@ -3,10 +3,13 @@
 import argparse
 import sys
 from collections.abc import Iterable
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from itertools import chain, count
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from bisenetformer_ros.cli.arguments import add_json_argument, add_model_arguments, open_segmenter, write_json
 from bisenetformer_ros.cli.progress import progress
@@ -14,16 +17,21 @@ from bisenetformer_ros.errors import InputError
 from bisenetformer_ros.images.coco_panoptic import CocoPanopticWriter
 from bisenetformer_ros.images.draw import draw_names, overlay
 from bisenetformer_ros.images.files import write_image
-from bisenetformer_ros.images.sources import SourceFrame, open_source
+from bisenetformer_ros.images.panels import with_legend
+from bisenetformer_ros.images.sources import SourceFrame, Video, open_source
+from bisenetformer_ros.images.video import VideoFile
 from bisenetformer_ros.inference.engines.switching import explain_choice
+from bisenetformer_ros.labels import LabelMap
 from bisenetformer_ros.metrics.latency import LatencyWindow
 from bisenetformer_ros.numbers import counted
+from bisenetformer_ros.results import SegmentationResult
 from bisenetformer_ros.segmenter import Segmenter
 
 DESCRIPTION = (
     "Segment images, folders of images and videos. For each image, write NAME_label.png (class id per pixel, 255 = "
-    "unlabeled), NAME_overlay.png (colours over the image) and, for the panoptic task, NAME_panoptic.png; one "
-    "panoptic.json in the COCO format describes the segments of all images."
+    "unlabeled), NAME_overlay.png (colours over the image, with a legend) and, for the panoptic task, "
+    "NAME_panoptic.png; one panoptic.json in the COCO format describes the segments of all images. The overlays of a "
+    "video are one video, NAME_overlay.mp4."
 )
 EXAMPLE = """bisenetformer segment street.jpg --out segmented --names
 bisenetformer segment drive.mp4 --task semantic --json times.json"""
@@ -105,7 +113,10 @@ def segment_frames(frames: Iterable[SourceFrame], segmenter: Segmenter, folder: 
     report = Report(LatencyWindow())
     coco = CocoPanopticWriter(folder, segmenter.labels) if segmenter.task == "panoptic" else None
     taken: set[str] = set()
-    try:
+    videos: dict[Video, VideoFile] = {}
+    with ExitStack() as at_the_end:  # also if a frame fails: panoptic.json and videos describe the files that are there
+        if coco is not None:
+            at_the_end.callback(coco.finish)
         for frame in frames:
             try:
                 rgb = frame.read()
@@ -115,19 +126,27 @@ def segment_frames(frames: Iterable[SourceFrame], segmenter: Segmenter, folder: 
                 continue
             name = _unused(frame.name, taken)
             result = segmenter(rgb)
-            picture = overlay(rgb, result, segmenter.labels)
-            if with_names:
-                picture = draw_names(picture, result, segmenter.labels)
             write_image(folder / f"{name}_label.png", result.label_map)
-            write_image(folder / f"{name}_overlay.png", picture)
+            picture = _draw(rgb, result, segmenter.labels, with_names)
+            if frame.video is None:
+                write_image(folder / f"{name}_overlay.png", picture)
+            else:
+                if frame.video not in videos:
+                    path = folder / f"{_unused(frame.video.name, taken)}_overlay.mp4"
+                    videos[frame.video] = at_the_end.enter_context(VideoFile(path, frame.video.rate_hz))
+                videos[frame.video].write(picture)
             if coco is not None:
                 coco.add(name, result)
             report.num_segmented += 1
             report.latency.add(sum(vars(result.times_ms).values()))
-    finally:  # also if a frame fails: panoptic.json describes the files that are there
-        if coco is not None:
-            coco.finish()
     return report
+
+
+def _draw(rgb: np.ndarray, result: SegmentationResult, labels: LabelMap, with_names: bool) -> np.ndarray:
+    picture = overlay(rgb, result, labels)
+    if with_names:
+        picture = draw_names(picture, result, labels)
+    return with_legend(picture, labels, result.label_map)
 
 
 def _unused(name: str, taken: set[str]) -> str:

@@ -15,6 +15,18 @@ from bisenetformer_ros.images.file_types import IMAGE_SUFFIXES, is_address, is_i
 from bisenetformer_ros.images.files import read_rgb
 from bisenetformer_ros.numbers import counted, first_of
 
+DEFAULT_RATE_HZ = 25.0
+MAX_RATE_HZ = 1000.0
+"""Some streams give the rate of their clock, 90 kHz, instead of that of the frames."""
+
+
+@dataclass(frozen=True, eq=False)
+class Video:
+    """A video or a stream; `rate_hz` is its frames per second."""
+
+    name: str
+    rate_hz: float
+
 
 @dataclass(frozen=True)
 class SourceFrame:
@@ -24,11 +36,13 @@ class SourceFrame:
         name: File name without suffix; frames of a video have their number appended.
         read: Returns (H, W, 3) uint8 RGB; raises InputError, which names the file.
         path: The image file; None for a frame of a video.
+        video: The video; None for an image file.
     """
 
     name: str
     read: Callable[[], np.ndarray]
     path: Path | None = None
+    video: Video | None = None
 
 
 @dataclass(frozen=True)
@@ -39,11 +53,13 @@ class FrameSource:
         num_frames: None if the video does not say.
         frames: The frames.
         skipped: What else is in the folder, as in "1 label image (a.png) and 2 others (b.txt, c/)", or "".
+        notes: Flaws of a source that can be read in spite of them, one sentence each.
     """
 
     num_frames: int | None
     frames: Iterator[SourceFrame]
     skipped: str = ""
+    notes: tuple[str, ...] = ()
 
 
 def open_source(source: str | Path) -> FrameSource:
@@ -118,15 +134,17 @@ def _read_image(path: Path) -> np.ndarray:
         raise InputError(str(error)) from error
 
 
-def _video_frames(name: str, video: cv2.VideoCapture, refusal: str) -> Iterator[SourceFrame]:
+def _video_frames(name: str, capture: cv2.VideoCapture, refusal: str) -> Iterator[SourceFrame]:
+    rate_hz = capture.get(cv2.CAP_PROP_FPS)
+    video = Video(name, rate_hz if 0 < rate_hz <= MAX_RATE_HZ else DEFAULT_RATE_HZ)
     number = 0
     while True:
-        decoded, bgr = video.read()
+        decoded, bgr = capture.read()
         if not decoded:
             break
-        yield SourceFrame(f"{name}_{number:06d}", partial(cv2.cvtColor, bgr, cv2.COLOR_BGR2RGB))
+        yield SourceFrame(f"{name}_{number:06d}", partial(cv2.cvtColor, bgr, cv2.COLOR_BGR2RGB), video=video)
         number += 1
-    video.release()
+    capture.release()
     if number == 0:
         yield SourceFrame(name, partial(_refuse_video, refusal))
 

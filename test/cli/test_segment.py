@@ -92,10 +92,26 @@ def test_a_video_and_an_image_in_one_run(pictures: Path, tmp_path: Path, random_
         writer.write(np.full((32, 48, 3), level, np.uint8))
     writer.release()
     out = tmp_path / "out"
-    assert segment(tmp_path / "drive.avi", pictures / "a.png", out=out, model=random_weights) == 0
+    drive = tmp_path / "drive.avi"
+    assert segment(drive, pictures / "a.png", drive, out=out, model=random_weights) == 0
     content = json.loads((out / "panoptic.json").read_text())
-    assert [image["file_name"] for image in content["images"]] == ["drive_000000", "drive_000001", "a"]
-    assert cv2.imread(str(out / "drive_000001_overlay.png")).shape == (32, 48, 3)
+    frames = ["drive_000000", "drive_000001"]
+    again = ["drive_000000_2", "drive_000001_2"]
+    assert [image["file_name"] for image in content["images"]] == [*frames, "a", *again]
+    assert {path.stem.removesuffix("_overlay") for path in out.glob("*_overlay.*")} == {"drive", "a", "drive_2"}
+    for name in ("drive", "drive_2"):
+        video = cv2.VideoCapture(str(out / f"{name}_overlay.mp4"))
+        assert (video.get(cv2.CAP_PROP_FRAME_COUNT), video.get(cv2.CAP_PROP_FPS)) == (2, 10)
+        assert video.get(cv2.CAP_PROP_FRAME_WIDTH) == 48
+
+
+def test_overlays_have_a_legend_below_the_image(pictures: Path, tmp_path: Path, random_weights: Path) -> None:
+    """Nothing is found at these thresholds, so the image itself is above it."""
+    options = ("--score-threshold", "1")
+    assert segment(pictures / "a.png", out=tmp_path, model=random_weights, options=options) == 0
+    overlay, image = cv2.imread(str(tmp_path / "a_overlay.png")), cv2.imread(str(pictures / "a.png"))
+    np.testing.assert_array_equal(overlay[: SIZE[0]], image)
+    assert len(overlay) > SIZE[0] + 10
 
 
 def test_what_a_folder_contains_besides_is_reported(
