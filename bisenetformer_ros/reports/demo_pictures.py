@@ -11,6 +11,7 @@ from PIL import Image
 from bisenetformer_ros.atomic_write import write_atomically
 from bisenetformer_ros.images.draw import colorize, overlay
 from bisenetformer_ros.images.files import write_image
+from bisenetformer_ros.images.panels import with_legend
 from bisenetformer_ros.replay.recording import Recording
 
 PICTURES = 6
@@ -35,11 +36,12 @@ def spread(stamps: list[int], count: int) -> list[int]:
 
 def write_pictures(recording: Recording, directory: Path) -> list[Path]:
     """Write overlay_N.png, colors_N.png and label_N.png (class ids) of frames spread over the drive."""
-    paths = []
+    paths, labels = [], recording.labels
     for number, stamp in enumerate(spread(recording.complete(), PICTURES), start=1):
         label_map = recording.map("mask", stamp)
-        colors = colorize(label_map, recording.labels)
-        for name, pixels in (("overlay", overlay_of(recording, stamp)), ("colors", colors), ("label", label_map)):
+        for_people = {"overlay": overlay_of(recording, stamp), "colors": colorize(label_map, labels)}
+        pictures = {name: with_legend(pixels, labels, label_map) for name, pixels in for_people.items()}
+        for name, pixels in {**pictures, "label": label_map}.items():
             path = directory / f"{name}_{number}.png"
             write_image(path, pixels)
             paths.append(path)
