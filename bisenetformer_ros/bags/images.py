@@ -1,5 +1,6 @@
 """Images and label images of a bag, decoded by the node's decoders."""
 
+import re
 import struct
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -12,12 +13,14 @@ from bisenetformer_ros.bags.message_types import message_types
 from bisenetformer_ros.bags.reader import Bag, BagMessage
 from bisenetformer_ros.bags.topics import Topic, list_topics
 from bisenetformer_ros.errors import InputError
-from bisenetformer_ros.images.compressed import decode_compressed, decode_compressed_values
+from bisenetformer_ros.images.compressed import REPUBLISH_VIDEO, decode_compressed, decode_compressed_values
 from bisenetformer_ros.images.raw import BadFrameError, decode_image, decode_values
 from bisenetformer_ros.images.sources import FrameSource, SourceFrame
 
 IMAGE = "sensor_msgs/msg/Image"
 COMPRESSED = "sensor_msgs/msg/CompressedImage"
+_VIDEO = re.compile(r"FFMPEGPacket|CompressedVideo|theora_image_transport/msg/Packet")
+"""Types of messages that need those before them to be decoded."""
 
 _Decoders = Mapping[str, Callable[[Any], np.ndarray]]
 IMAGE_DECODERS: _Decoders = {IMAGE: decode_image, COMPRESSED: decode_compressed}
@@ -40,15 +43,27 @@ def choose_image_topic(bag: Bag, topic: str | None, option: str, others: Collect
         InputError: The topic is missing, has another type or no messages, or the bag has several image topics.
     """
     if topic is not None:
+        _refuse_videos(bag, [found for found in bag.topics if found.name == topic])
         return bag.find(topic, IMAGE_DECODERS, option)
     images = [found for found in bag.topics if found.type in IMAGE_DECODERS and found.name not in others]
     images = [found for found in images if found.count] or images
     if len(images) == 1:
         return bag.find(images[0].name, IMAGE_DECODERS, option)
+    if not images:
+        _refuse_videos(bag, bag.topics)
     raise InputError(
         f"{bag.path}: the bag has {len(images) or 'no'} image topics; expected one, or its name in {option}. "
         f"{list_topics(bag.topics)}"
     )
+
+
+def _refuse_videos(bag: Bag, topics: Iterable[Topic]) -> None:
+    video = next((topic for topic in topics if _VIDEO.search(topic.type)), None)
+    if video is not None:
+        raise InputError(
+            f"{bag.path}: {video.name} holds packets of a video ({video.type}), expected images: while the bag plays, "
+            f"{REPUBLISH_VIDEO} and record its output. {list_topics(bag.topics)}"
+        )
 
 
 def neighbour(image_topic: str, name: str) -> str:
@@ -119,4 +134,5 @@ def open_bag(path: Path, topic: str | None = None) -> FrameSource:
     bag = Bag(path)  # stays open while its frames are read
     chosen = choose_image_topic(bag, topic, "--topic")
     images = bag_images(path, bag.messages([chosen.name]))
-    return FrameSource(chosen.count, (SourceFrame(image.name, image.read) for image in images))
+    frames = (SourceFrame(image.name, image.read) for image in images)
+    return FrameSource(chosen.count, frames, notes=tuple(bag.notes))

@@ -15,7 +15,8 @@ from bisenetformer_ros.bags.topics import Topic, list_topics, surviving_topics
 from bisenetformer_ros.commands import pip_install, quoted
 from bisenetformer_ros.errors import ConfigError, InputError
 from bisenetformer_ros.images.file_types import is_bag_file, is_image
-from bisenetformer_ros.numbers import counted
+from bisenetformer_ros.numbers import counted, first_of
+from bisenetformer_ros.text_files import read_text
 
 _PACKED = ".zstd"
 """Suffix of a storage file that is compressed as a whole."""
@@ -84,9 +85,9 @@ class Bag:
         _check_exists(path)
         with ExitStack() as stack:  # closes the files if a step below fails
             try:
-                metadata = _metadata(path)
-                self._files = self._open(stack, metadata)
-                digests = _digests(metadata)
+                paths, digests, note = _content(path)
+                self.notes += [note] if note else []
+                self._files = self._open(stack, paths)
             except OSError as error:
                 raise InputError(f"{path}: the bag cannot be read: {error}") from error
             except Exception as error:  # the libraries for storage files declare no set of errors for damaged ones
@@ -98,18 +99,12 @@ class Bag:
             for connection in file.connections
         ]
 
-    def _open(self, stack: ExitStack, metadata: dict[str, Any]) -> list[StorageFile]:
+    def _open(self, stack: ExitStack, paths: list[Path]) -> list[StorageFile]:
         """Open all storage files and order them by time."""
-        if not self.path.is_dir():
-            paths = [self.path]
-        elif metadata:
-            paths = _listed_files(self.path, metadata)
-        else:
-            paths = _storage_files(self.path)
-            self.notes.append(f"{self.path} has no metadata.yaml; read its {counted(len(paths), 'file')} as one bag")
         scratch = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="bisenetformer_bag_")))
         files: list[StorageFile] = []
         for number, path in enumerate(paths):
+            path.stat()  # SQLite's error would not name a missing file
             plain = path
             if path.suffix == _PACKED:
                 plain = Path(scratch, f"{number}_{path.stem}")
@@ -118,13 +113,16 @@ class Bag:
             stack.callback(file.close)
             files.append(file)
             if file.damage:
-                recovered = path.with_name(f"{path.name.partition('.')[0]}_recovered.mcap")
                 count = counted(sum(connection.count for connection in file.connections), "message")
-                self.notes.append(
-                    f"{path} is incomplete ({file.damage}): the recording did not end properly, or the file is cut. "
-                    f"Read its first {count}; {quoted(('mcap', 'recover', path, '-o', recovered))} repairs it"
-                )
+                self.notes.append(f"{path} is incomplete ({file.damage}). Read {count}{self._repair(path)}")
         return sorted(files, key=lambda file: file.begin_ns)
+
+    def _repair(self, path: Path) -> str:
+        """Name the command that repairs an mcap file, with a result outside of the bag."""
+        if path.suffix.lower() != ".mcap":
+            return ""
+        repaired = self.path.parent / f"{path.name.partition('.')[0]}_recovered.mcap"
+        return f"; {quoted(('mcap', 'recover', path, '-o', repaired))} repairs it"
 
     def __enter__(self) -> "Bag":
         return self
@@ -213,10 +211,37 @@ def _storage_files(directory: Path) -> list[Path]:
     return sorted(path for path in directory.iterdir() if _is_storage(path) and not path.name.startswith("."))
 
 
-def _listed_files(directory: Path, metadata: dict[str, Any]) -> list[Path]:
+def _content(path: Path) -> tuple[list[Path], dict[str, str], str]:
+    """Return the storage files of a bag, type → REP-2011 hash, which mcap files lack, and a note on the metadata."""
+    if not path.is_dir():
+        return [path], {}, ""
+    stored = _storage_files(path)
+    flaw = "has no metadata.yaml"
+    if (path / _METADATA).is_file():
+        try:
+            metadata = yaml.safe_load(read_text(path / _METADATA))["rosbag2_bagfile_information"]
+            files, digests = _listed_files(path, metadata["relative_file_paths"]), _digests(metadata)
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError, yaml.YAMLError) as error:
+            if not stored:
+                raise
+            flaw = f"has a damaged metadata.yaml ({type(error).__name__})"
+        else:
+            read = {file.name.removesuffix(_PACKED) for file in files}
+            others = [file.name for file in stored if file.name.removesuffix(_PACKED) not in read]
+            missing = [file.name for file in files if not file.is_file()]
+            if not (others and missing):
+                note = f"not listed in {path / _METADATA}, not read: {first_of(others)}" if others else ""
+                return files, digests, note
+            flaw = f"lacks files that its metadata.yaml lists: {first_of(missing)}"
+    return stored, {}, f"{path} {flaw}; read its {counted(len(stored), 'file')} as one bag"
+
+
+def _listed_files(directory: Path, names: list[str]) -> list[Path]:
     """Return the files of metadata.yaml, which rosbag2 may list without the suffix that compression adds."""
+    if not names:
+        raise ValueError("no files are listed")
     files = []
-    for listed in metadata["relative_file_paths"]:
+    for listed in names:
         path = directory / PurePath(listed).name
         candidates = path, Path(f"{path}{_PACKED}"), path.with_suffix("" if path.suffix == _PACKED else path.suffix)
         files.append(next((candidate for candidate in candidates if candidate.is_file()), path))
@@ -224,17 +249,8 @@ def _listed_files(directory: Path, metadata: dict[str, Any]) -> list[Path]:
 
 
 def _digests(metadata: dict[str, Any]) -> dict[str, str]:
-    """Return type → REP-2011 hash, which mcap files lack."""
     topics = (entry["topic_metadata"] for entry in metadata.get("topics_with_message_count") or ())
     return {topic["type"]: topic.get("type_description_hash", "") for topic in topics}
-
-
-def _metadata(path: Path) -> dict[str, Any]:
-    """Return the content of a directory's metadata.yaml; empty without one."""
-    file = path / _METADATA
-    if not file.is_file():
-        return {}
-    return yaml.safe_load(file.read_text(encoding="utf-8"))["rosbag2_bagfile_information"]
 
 
 def _unpack(path: Path, plain: Path) -> None:

@@ -143,7 +143,8 @@ class McapFile:
             ended = isinstance(error, (EndOfFile, struct.error))
             if not self._counts:
                 raise ValueError("the file ends before its first message") if ended else error from error
-            self.damage = "it ends in the middle of a record" if ended else str(error)
+            unfinished = "its end is missing: the recording runs, did not end properly, or was cut"
+            self.damage = unfinished if ended else str(error)
 
     def _learn(self, records: list[Any]) -> None:
         from mcap.records import Channel, Message, Schema
@@ -206,12 +207,10 @@ class McapFile:
 
 
 class SqliteFile:
-    """An sqlite3 file (.db3)."""
-
-    damage = ""
+    """An sqlite3 file (.db3), with its write-ahead log if the recording runs or did not end properly."""
 
     def __init__(self, path: Path) -> None:
-        self._database = sqlite3.connect(f"{path.absolute().as_uri()}?immutable=1", uri=True)
+        self._database, self.damage = _open_database(path)
         try:
             self._connections = self._read_topics()
             times = self._rows("SELECT min(timestamp) FROM messages WHERE typeof(timestamp) = 'integer'")
@@ -256,6 +255,20 @@ class SqliteFile:
             if not (isinstance(time_ns, int) and isinstance(data, bytes)):
                 raise ValueError(f"expected a time and bytes, got {time_ns!r} and {type(data).__name__}")
             yield self._connections[number], time_ns, data
+
+
+def _open_database(path: Path) -> tuple[sqlite3.Connection, str]:
+    """Open a database to read it; return it and its `damage`. An immutable one is read without its log."""
+    uri, log, damage = path.absolute().as_uri(), Path(f"{path}-wal"), ""
+    if log.is_file() and log.stat().st_size:
+        database = sqlite3.connect(f"{uri}?mode=ro", uri=True)
+        try:
+            database.execute("SELECT name FROM sqlite_master").fetchall()
+            return database, f"the recording runs or did not end properly; {log.name} is read too"
+        except sqlite3.OperationalError as error:  # in a read-only folder
+            database.close()
+            damage = f"the recording runs or did not end properly; {log.name} cannot be read: {error}"
+    return sqlite3.connect(f"{uri}?mode=ro&immutable=1", uri=True), damage
 
 
 def _type_name(name: str, serialization: str) -> str:

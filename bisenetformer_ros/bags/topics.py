@@ -62,7 +62,7 @@ def _topics_in_metadata(path: Path) -> list[Topic]:
 
 
 def _topics_in_sqlite(path: Path) -> list[Topic]:
-    with closing(sqlite3.connect(f"{path.absolute().as_uri()}?immutable=1", uri=True)) as database:
+    with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro&immutable=1", uri=True)) as database:
         database.execute("PRAGMA writable_schema = ON")  # otherwise SQLite rejects a truncated file
         rows = database.execute("SELECT id, name, type FROM topics ORDER BY name").fetchall()
         # In a damaged file, a column may hold a value of any type.

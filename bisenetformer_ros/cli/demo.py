@@ -132,13 +132,17 @@ def _play(session: ReplaySession, bar: Progress) -> None:
         total = recording.opened["frames"]
         bar.update(task, description="playing", total=total, completed=count.sent, status=status)
 
-    session.run(show)
+    try:
+        session.run(show)
+    finally:
+        for note in session.recording.opened.get("notes", []):
+            bar.console.print(note, markup=False, highlight=False)
 
 
 def _score(recording: Recording, footage: sources.Footage, bar: Progress) -> tuple[Scores | None, str]:
     total = len(recording.outputs["mask"]) if footage.truth else 0
     task = bar.add_task("comparing", total=total, visible=total > 0)
-    return score(recording, footage.truth, lambda: bar.advance(task))
+    return score(recording, footage, lambda: bar.advance(task))
 
 
 def _write_files(outcome: Outcome, directory: Path, bar: Progress) -> list[tuple[str, Path]]:

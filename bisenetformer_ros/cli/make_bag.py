@@ -18,7 +18,6 @@ from bisenetformer_ros.cli.arguments import positive_float, positive_int
 from bisenetformer_ros.cli.progress import progress
 from bisenetformer_ros.data.custom import LabelImageFormat
 from bisenetformer_ros.errors import DataError, InputError
-from bisenetformer_ros.images.files import explain_orientation
 from bisenetformer_ros.images.sources import SourceFrame, open_source
 from bisenetformer_ros.labels import LabelMap
 from bisenetformer_ros.replay.footage import DRIVE, Footage, drive_seeds, find_footage, render_footage
@@ -107,8 +106,6 @@ def _samples(
     for number, frame in enumerate(frames):
         rgb = frame.read()
         truth = footage.truth.load(frame.name, labels) if footage.truth and labels else None
-        if truth is not None and truth[0].shape != rgb.shape[:2]:
-            sizes = f"{truth[0].shape[::-1]}, the image is {rgb.shape[1::-1]} (width, height)"
-            reason = explain_orientation(frame.path)
-            raise DataError(f"the label image of {frame.name} is {sizes}; expected the same size{reason}")
+        if truth is not None:
+            footage.check_size(frame.name, truth[0].shape, rgb.shape[:2])
         yield begin_ns + round(number * 1e9 / rate_hz), rgb, *(truth or (None, None))

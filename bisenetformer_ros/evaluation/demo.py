@@ -10,7 +10,7 @@ from bisenetformer_ros.machine import describe_machine
 from bisenetformer_ros.metrics.mean_iou import MeanIoUResult
 from bisenetformer_ros.metrics.panoptic_quality import PanopticQualityResult
 from bisenetformer_ros.numbers import without_nan
-from bisenetformer_ros.replay.footage import Footage, LabelFolder
+from bisenetformer_ros.replay.footage import Footage
 from bisenetformer_ros.replay.recording import INPUT_TOPIC, FrameCount, Recording
 from bisenetformer_ros.tasks import task_warning
 
@@ -40,12 +40,12 @@ class Scores:
         return content
 
 
-def score(recording: Recording, truth: LabelFolder | None, on_frame: Callable[[], None]) -> tuple[Scores | None, str]:
+def score(recording: Recording, footage: Footage, on_frame: Callable[[], None]) -> tuple[Scores | None, str]:
     """Compare the results of a replay with labels.
 
     Args:
         recording: The replay.
-        truth: Labels of its frames; None if there are none.
+        footage: What was played.
         on_frame: Called after each frame.
 
     Returns:
@@ -54,6 +54,7 @@ def score(recording: Recording, truth: LabelFolder | None, on_frame: Callable[[]
     Raises:
         DataError: Labels and camera images differ in size.
     """
+    truth = footage.truth
     if truth is None:
         return None, "the source has no labels"
     names = tuple(label.name for label in recording.labels)
@@ -64,7 +65,9 @@ def score(recording: Recording, truth: LabelFolder | None, on_frame: Callable[[]
         name = recording.sent[stamp]
         labels = truth.load(name, recording.labels)
         if labels is not None:
-            frame_miou[stamp] = meter.update(name, recording.result(stamp), *labels).miou
+            result = recording.result(stamp)
+            footage.check_size(name, labels[0].shape, result.label_map.shape)
+            frame_miou[stamp] = meter.update(name, result, *labels).miou
         on_frame()
     if not frame_miou:
         return None, "no frame that came back has a label image"
@@ -130,6 +133,7 @@ class Outcome:
                 "settings": asdict(self.settings),
                 "source": self.footage.description,
                 "image_size": self.image_size,
+                "notes": recording.opened.get("notes", []),
                 "node": self.node,
                 "task_warning": self.task_warning,
                 "frames": count.to_dict(),

@@ -102,6 +102,9 @@ def decode_compressed_values(message: CompressedImage) -> np.ndarray:
     return values
 
 
+REPUBLISH_VIDEO = "run image_transport's `republish` from ffmpeg to raw (package ffmpeg_image_transport)"
+
+
 def _check_depth(message: CompressedImage) -> None:
     if "compressedDepth" in message.format:
         raise BadFrameError(
@@ -134,10 +137,7 @@ def _decode_file(message: CompressedImage) -> np.ndarray:
     if size is None:
         remedy = ""
         if _VIDEO.search(message.format) or data.startswith(_START_CODES):
-            remedy = (
-                ": it is a packet of a video; run image_transport's `republish` from ffmpeg to raw (package "
-                "ffmpeg_image_transport) and subscribe to its output"
-            )
+            remedy = f": it is a packet of a video; {REPUBLISH_VIDEO} and subscribe to its output"
         raise BadFrameError("unknown_encoding", f"{described} is neither JPEG, PNG nor WebP{remedy}")
     width, height = size(data)
     if width * height > MAX_PIXELS:

@@ -11,7 +11,7 @@ from bisenetformer_ros.data.png_labels import ValueTable
 from bisenetformer_ros.data.sample import connected_instances
 from bisenetformer_ros.errors import DataError, InputError
 from bisenetformer_ros.images.file_types import find_label_image, has_label_images, is_address, label_images_among
-from bisenetformer_ros.images.files import instance_numbers, read_label_images, without_color
+from bisenetformer_ros.images.files import explain_orientation, instance_numbers, read_label_images, without_color
 from bisenetformer_ros.images.sources import scan_folder
 from bisenetformer_ros.labels import LabelMap
 from bisenetformer_ros.numbers import counted
@@ -86,6 +86,15 @@ class Footage:
     path: str
     truth: LabelFolder | None
     description: str
+
+    def check_size(self, name: str, labels: tuple[int, ...], image: tuple[int, ...]) -> None:
+        """Raise DataError if labels and image of a frame differ in (height, width); EXIF may be the reason."""
+        if labels == image:
+            return
+        path = None if is_address(self.path) else Path(self.path).expanduser()
+        file = next((file for file in scan_folder(path)[0] if file.stem == name), None) if path else None
+        sizes = f"{labels[1]}x{labels[0]}, the image is {image[1]}x{image[0]}"
+        raise DataError(f"the label image of {name} is {sizes}; expected the same size{explain_orientation(file)}")
 
 
 def drive_seeds(source: str) -> tuple[int, ...] | None:

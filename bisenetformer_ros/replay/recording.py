@@ -50,7 +50,7 @@ class Recording:
 
     Attributes:
         directory: Folder of the images that the listener writes.
-        opened: Height, width, frames and frame_id of the camera; empty until it has opened its source.
+        opened: Height, width, frames and frame_id of the camera, and notes on its source; empty until it has opened it.
         finished: Whether the camera has sent all frames.
         refusal: Why the camera cannot play its source.
         sent: Stamp in ns → name of the frame.

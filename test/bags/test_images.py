@@ -5,6 +5,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from mcap.writer import Writer as McapWriter
 from rosbags.rosbag2 import CompressionMode, StoragePlugin
 
 from bisenetformer_ros.bags.images import LABEL_DECODERS, BagImage, bag_images, choose_image_topic, neighbour, open_bag
@@ -66,6 +67,13 @@ def test_the_demo_plays_a_bag_and_a_single_file_of_it(write_bag, image, storage)
         np.testing.assert_array_equal([frame.read() for frame in frames], PICTURES)
 
 
+def test_the_flaws_of_a_bag_come_with_its_frames(write_bag, image) -> None:
+    path = write_bag({"/camera": [image(n, picture) for n, picture in enumerate(PICTURES)]})
+    assert open_bag(path).notes == ()
+    (path / "metadata.yaml").unlink()
+    assert open_bag(path).notes == (f"{path} has no metadata.yaml; read its 1 file as one bag",)
+
+
 @pytest.mark.parametrize("kind", ["image", "compressed"])
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
 def test_labels_keep_their_values(write_bag, request, kind, dtype) -> None:
@@ -91,6 +99,28 @@ def test_the_error_for_a_bag_without_images_lists_its_topics(write_bag, header) 
     bag = write_bag({"/chatter": [header(0)]})
     with pytest.raises(InputError, match=r"no image topics; .*\n  /chatter  std_msgs/msg/Header  1 message$"):
         open_bag(bag)
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        "ffmpeg_image_transport_msgs/msg/FFMPEGPacket",
+        "foxglove_msgs/msg/CompressedVideo",
+        "theora_image_transport/msg/Packet",
+    ],
+)
+@pytest.mark.parametrize("topic", [None, "/camera/image_raw/ffmpeg"])
+def test_packets_of_a_video_are_named_with_the_republisher(tmp_path, kind, topic) -> None:
+    path = tmp_path / "video.mcap"
+    with open(path, "wb") as stream:
+        writer = McapWriter(stream)
+        writer.start("ros2")
+        schema = writer.register_schema(kind, "ros2msg", b"uint8[] data")
+        channel = writer.register_channel("/camera/image_raw/ffmpeg", "cdr", schema)
+        writer.add_message(channel, 1, b"\0\1\0\0\0\0\0\0", 1)
+        writer.finish()
+    with pytest.raises(InputError, match=rf"/camera/image_raw/ffmpeg holds packets of a video \({kind}\).*`republish`"):
+        open_bag(path, topic)
 
 
 @pytest.mark.parametrize("length", [0, 11, 12, 40])

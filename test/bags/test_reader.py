@@ -2,8 +2,10 @@
 
 import os
 import re
+import shutil
 import sqlite3
-from collections.abc import Callable
+import tempfile
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 
@@ -210,7 +212,7 @@ def test_an_unfinished_mcap_is_read_up_to_its_end(write_bag, image, compression,
         with Bag(path) as opened:
             images = list(bag_images(path, opened.messages(["/camera"])))
             (topic,) = opened.topics
-            assert re.search(rf"drive\.mcap is incomplete .* first {len(images)} mess.*mcap recover", opened.notes[-1])
+            assert re.search(rf"drive\.mcap is incomplete .*Read {len(images)} mess.*mcap recover", opened.notes[-1])
         assert (len(images) == 20) if share > 0.9 else (0 < len(images) < 20)
         assert topic.count == len(images)
         np.testing.assert_array_equal([image.read() for image in images], pictures[: len(images)])
@@ -271,14 +273,90 @@ def test_the_error_for_damage_in_the_middle_tells_its_position(drive) -> None:
         read_all(bag)
 
 
-def test_damaged_metadata_is_rejected(drive) -> None:
+@pytest.mark.parametrize("storage", StoragePlugin)
+def test_damaged_metadata_is_no_obstacle(drive, storage) -> None:
+    bag = drive(storage)
+    whole = (bag / "metadata.yaml").read_bytes()
+    listed_none = yaml.safe_load(whole)
+    listed_none["rosbag2_bagfile_information"]["relative_file_paths"] = []
+    for content in ("nonsense: true", "{", "rosbag2_bagfile_information: 3", "\xdf", yaml.safe_dump(listed_none)):
+        (bag / "metadata.yaml").write_text(content, encoding="latin-1")
+        with Bag(bag) as opened:
+            note = rf"{bag} has a damaged metadata.yaml \(\w+\); read its 1 file as one bag"
+            assert re.fullmatch(note, opened.notes[0])
+            assert sum(1 for _ in opened.messages()) == 21
+    for length in range(0, len(whole), len(whole) // 9):
+        (bag / "metadata.yaml").write_bytes(whole[:length])
+        assert read_all(bag) == 21
+
+
+def test_renamed_files_are_read(drive) -> None:
     bag = drive()
-    for content in ("nonsense: true", "{", "rosbag2_bagfile_information: 3"):
-        (bag / "metadata.yaml").write_text(content)
-        with pytest.raises(
-            InputError, match=r"(?s)drive: the bag cannot be read: .*Its metadata\.yaml cannot be read\."
-        ):
-            Bag(bag)
+    data_file(bag).rename(bag / "front.mcap")
+    assert read_all(bag) == 21
+    with Bag(bag) as opened:
+        listed = "lacks files that its metadata.yaml lists: drive.mcap"
+        assert opened.notes == [f"{bag} {listed}; read its 1 file as one bag"]
+
+
+def test_damaged_metadata_alone_is_no_bag(drive) -> None:
+    bag = drive()
+    data_file(bag).unlink()
+    (bag / "metadata.yaml").write_text("{")
+    with pytest.raises(InputError, match=r"(?s)drive: the bag cannot be read: .*Its metadata\.yaml cannot be read\."):
+        Bag(bag)
+
+
+def test_files_that_the_metadata_does_not_list_are_named(drive, write_bag, image) -> None:
+    bag = drive()
+    data_file(write_bag({"/camera": [image(30, NOISE[0])]}, name="later")).rename(bag / "drive_1.mcap")
+    assert read_all(bag) == 21
+    with Bag(bag) as opened:
+        assert opened.notes == [f"not listed in {bag / 'metadata.yaml'}, not read: drive_1.mcap"]
+
+
+@pytest.fixture
+def recording(drive) -> Iterator[Path]:
+    """A database that is being recorded: half of its messages are in the write-ahead log."""
+    bag = drive(StoragePlugin.SQLITE3)
+    (bag / "metadata.yaml").unlink()
+    with closing(sqlite3.connect(bag / "drive.db3")) as recorder:
+        recorder.execute("PRAGMA journal_mode = WAL")
+        recorder.execute("PRAGMA wal_autocheckpoint = 0")
+        recorder.execute("DELETE FROM messages WHERE id % 2")
+        recorder.commit()
+        recorder.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        recorder.execute("INSERT INTO messages SELECT id + 1000, topic_id, timestamp + 5, data FROM messages")
+        recorder.commit()
+        yield bag
+
+
+def test_the_log_of_a_running_recording_is_read(recording, tmp_path) -> None:
+    crashed = tmp_path / "crashed"
+    crashed.mkdir()
+    for name in ("drive.db3", "drive.db3-wal"):
+        shutil.copy(recording / name, crashed)
+    for bag in (recording, crashed):
+        with Bag(bag) as opened:
+            assert "drive.db3-wal is read too). Read 20 messages" in opened.notes[-1]
+            assert sum(1 for _ in opened.messages()) == 20  # of 21, those with even ids, twice
+
+
+def test_a_log_in_a_read_only_folder_is_named(recording) -> None:
+    with tempfile.TemporaryDirectory() as folder:  # which another user may enter, unlike those of pytest
+        for name in ("drive.db3", "drive.db3-wal"):
+            shutil.copy(recording / name, folder)
+        os.chmod(folder, 0o555)
+        user = os.geteuid()
+        os.seteuid(65534 if user == 0 else user)  # root may write anywhere
+        try:
+            with Bag(Path(folder)) as bag:
+                count = sum(1 for _ in bag.messages())
+        finally:
+            os.seteuid(user)
+            os.chmod(folder, 0o755)
+    assert "drive.db3-wal cannot be read: " in bag.notes[-1]
+    assert count == 10
 
 
 def test_files_without_metadata_are_read_as_one_bag(drive, write_bag, image) -> None:
@@ -333,11 +411,14 @@ def test_a_split_bag_compressed_by_file_is_read(write_bag, image, listed, metada
     assert read_all(bag / "drive_1.db3.zstd") == 1
 
 
-def test_a_missing_part_of_a_split_bag_is_named(drive) -> None:
-    bag = drive()
-    (bag / "drive.mcap").unlink()
-    with pytest.raises(InputError, match=r"cannot be read: .*No such file.*drive\.mcap"):
+@pytest.mark.parametrize("storage", StoragePlugin)
+def test_a_missing_part_of_a_split_bag_is_named(drive, storage) -> None:
+    bag = drive(storage)
+    missing = data_file(bag)
+    missing.unlink()
+    with pytest.raises(InputError, match=rf"cannot be read: .*No such file.*{missing.name}"):
         Bag(bag)
+    assert not missing.exists()
 
 
 def test_the_error_for_a_bag_of_ros_1_tells_how_to_convert_it(tmp_path: Path) -> None:

@@ -94,6 +94,7 @@ def test_numbers_and_files_of_a_drive(footage: Path, random_weights: Path, tmp_p
     assert frames["received"] == content["outputs"]["mask"] > 0
     assert content["outputs"]["panoptic"] == 0  # the semantic task has no such topic
     assert content["strays"] == []
+    assert content["notes"] == ["not taken as images: 1 other (labels/)"]
     assert content["node"]["model"] == "random"
     assert content["image_size"] == list(SIZE)
     latency = content["latency_ms"]
@@ -109,7 +110,9 @@ def test_numbers_and_files_of_a_drive(footage: Path, random_weights: Path, tmp_p
         expected.update(segmenter(rgb).label_map, truth)
         assert miou == pytest.approx(expected.result().miou, abs=1e-3)
 
-    assert capsys.readouterr().out.count(str(out / "report.html")) == 1
+    printed = capsys.readouterr()
+    assert printed.out.count(str(out / "report.html")) == 1
+    assert content["notes"][0] in printed.err
     assert 0 < (out / "drive.webp").stat().st_size < 5_000_000
     assert cv2.imread(str(out / "label_1.png")).shape == (*SIZE, 3)
     for picture in ("overlay_1.png", "colors_1.png"):  # with a legend below

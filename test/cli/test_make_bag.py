@@ -100,7 +100,7 @@ def test_an_image_that_exif_turns_is_named(folder, tmp_path, capsys) -> None:
 def test_a_label_image_of_another_size_is_refused(folder, tmp_path, capsys) -> None:
     cv2.imwrite(str(folder / "a.png"), np.zeros((10, 10), np.uint8))
     assert main(["make-bag", str(folder), str(tmp_path / "bag")]) == 2
-    assert "the label image of a is (10, 10), the image is (64, 48)" in capsys.readouterr().err
+    assert "the label image of a is 10x10, the image is 64x48" in capsys.readouterr().err
     assert not (tmp_path / "bag").exists()
 
 

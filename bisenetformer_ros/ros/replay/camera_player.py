@@ -1,7 +1,8 @@
 """Plays images as a camera: `python -m bisenetformer_ros.ros.replay.camera_player SOURCE --rate 5 --frames 100`.
 
 Publishes /camera/image_raw and /camera/camera_info. Events on stdout: `opened` (size and number of frames, null for a
-live camera), `sent` for every frame (its stamp and name), and `finished`, or `refused` with the reason.
+live camera, and notes on the source), `sent` for every frame (its stamp and name), and `finished`, or `refused` with
+the reason.
 """
 
 import argparse
@@ -151,7 +152,8 @@ def _play(args: argparse.Namespace) -> None:
         raise InputError(f"{args.source}: no images in it")
     height, width = first.read().shape[:2]
     num_frames = None if source.num_frames is None else min(source.num_frames, args.frames)
-    emit("opened", height=height, width=width, frames=num_frames, frame_id=FRAME_ID)
+    notes = [*source.notes, *([f"not taken as images: {source.skipped}"] if source.skipped else [])]
+    emit("opened", height=height, width=width, frames=num_frames, frame_id=FRAME_ID, notes=notes)
     start_ros()
     camera = CameraPlayer()
     camera.wait_for_subscribers(args.subscribers)
