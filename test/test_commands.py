@@ -16,9 +16,10 @@ from rosbags.rosbag1 import Writer
 from rosbags.typesys import Stores, get_typestore
 from small_graph import write_graph
 
+from bisenetformer_ros import __version__
 from bisenetformer_ros.bags.reader import Bag
 from bisenetformer_ros.cli.__main__ import COMMANDS, main
-from bisenetformer_ros.commands import assignment, ours, quoted
+from bisenetformer_ros.commands import assignment, ours, pip_install, quoted
 from bisenetformer_ros.errors import EngineError, InputError, ModelError
 from bisenetformer_ros.inference.engines.opening import open_engine
 from bisenetformer_ros.inference.engines.tensorrt.sidecar import Sidecar
@@ -41,6 +42,24 @@ def test_placeholders_are_explained_once() -> None:
         "camera's)"
     )
     assert ours("segment", "a.jpg") == "`bisenetformer segment a.jpg`"
+
+
+def test_a_command_that_is_not_on_path_runs_all_the_same(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """As in a venv that is not active."""
+    monkeypatch.setenv("PATH", str(tmp_path))
+    line = ours("--version").strip("`")
+    result = subprocess.run(["/bin/sh", "-c", line], capture_output=True, text=True)
+    assert (result.stdout, result.returncode) == (f"bisenetformer_ros {__version__}\n", 0)
+    (tmp_path / "bisenetformer").touch(mode=0o755)
+    assert ours("--version") == "`bisenetformer --version`"
+
+
+def test_pip_leaves_numpy_1_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ubuntu 22.04 and 24.04 build OpenCV and ROS for numpy 1."""
+    monkeypatch.setattr(np, "__version__", "1.26.4")
+    assert pip_install("onnx") == "`pip install onnx 'numpy<2'`"
+    monkeypatch.setattr(np, "__version__", "2.0.0")
+    assert pip_install("onnx") == "`pip install onnx`"
 
 
 @pytest.mark.parametrize(

@@ -25,8 +25,10 @@ from collections.abc import Sequence
 from types import ModuleType
 
 from bisenetformer_ros import __version__
+from bisenetformer_ros.cli.interruption import INTERRUPTED
 from bisenetformer_ros.commands import pip_install
 from bisenetformer_ros.errors import BiSeNetFormerError
+from bisenetformer_ros.libraries import check_opencv
 
 COMMANDS = (
     ("demo", "play a drive as a camera, segment it in a node, report the results"),
@@ -45,12 +47,11 @@ COMMANDS = (
 )
 
 SAME_NAME = ("mcap", "onnx", "onnxruntime", "onnxscript", "rosbags", "safetensors", "scipy", "torch", "zstandard")
-PACKAGES = {"PIL": "pillow", **{name: name for name in SAME_NAME}}
-"""Optional module → package to install."""
+PACKAGES = {"PIL": "pillow", "cv2": "opencv-python-headless", "yaml": "PyYAML", **{name: name for name in SAME_NAME}}
+"""Module → package to install."""
 ROS_MODULES = re.compile(r"rclpy|bisenetformer_ros\.msg|(rosidl|rpyutils|ament)\w*|\w+_(msgs|srvs|interfaces)")
 
 MISUSED = 2
-INTERRUPTED = 130
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -69,6 +70,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         if hint is None:
             raise
         problem = f"{error.name} is missing: {hint}"
+    except ImportError as error:
+        if error.path is None or not error.path.endswith(".so"):
+            raise
+        problem = f"{error.name} cannot be imported: {error}"  # a library of the system is missing or too old
     except KeyboardInterrupt:
         return INTERRUPTED
     print(f"bisenetformer {command}: error: {problem}", file=sys.stderr)
@@ -109,6 +114,7 @@ def _installation_hint(module: str) -> str | None:
 
 
 def _load(command: str) -> ModuleType:
+    check_opencv()
     return importlib.import_module(f"bisenetformer_ros.cli.{command.replace('-', '_')}")
 
 

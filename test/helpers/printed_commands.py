@@ -37,13 +37,15 @@ def check(words: Sequence[str]) -> None:
         build_parser(selected=arguments[0]).parse_args(arguments)
     elif program == "pip":
         assert arguments[0] == "install"
-        assert set(arguments[1:]) <= distributions() | ELSEWHERE, words
+        assert {argument.partition("<")[0] for argument in arguments[1:]} <= distributions() | ELSEWHERE, words
     elif program == "mcap":
         assert (arguments[0], arguments[2], len(arguments)) == ("recover", "-o", 4), words
     elif program == "ros2" and arguments[0] == "launch":
         assert arguments[1:3] == ["bisenetformer_ros", "segment.launch.py"], words
         launch_file = (ROOT / "launch" / "segment.launch.py").read_text(encoding="utf-8")
         assert all(f'"{argument.partition(":=")[0]}"' in launch_file for argument in arguments[3:]), words
+    elif program == "ros2" and arguments[0] == "bag":
+        assert arguments == ["bag", "play", "BAG", "--clock"], words
     elif program == "ros2" and arguments[1] == "list":
         assert (arguments[0], arguments[2][0], len(arguments)) == ("param", "/", 3), words
     elif program == "ros2":

@@ -39,7 +39,7 @@ def bindings(version: str) -> Path:
     directory = CACHE / f"{version}-{sys.implementation.cache_tag}"
     finished = directory / "finished"
     if not finished.exists():
-        wheel = _download(f"{DISTRIBUTIONS[version]}=={version}", directory)
+        wheel = download(f"{DISTRIBUTIONS[version]}=={version}", directory)
         with zipfile.ZipFile(wheel) as archive:
             archive.extractall(directory)
         _write_stubs(directory / "tensorrt_bindings" / "tensorrt.so", directory / "libraries")
@@ -53,7 +53,8 @@ def environment(directory: Path) -> dict[str, str]:
     return os.environ | {"PYTHONPATH": os.pathsep.join(path), "LD_LIBRARY_PATH": str(directory / "libraries")}
 
 
-def _download(requirement: str, directory: Path) -> Path:
+def download(requirement: str, directory: Path) -> Path:
+    """Download a wheel into a directory without others. Raises UnreachableError without a network."""
     command = [
         sys.executable,
         "-m",

@@ -16,6 +16,7 @@ from bisenetformer_ros.inference.engines.cuda_graph import CudaGraphs
 from bisenetformer_ros.inference.engines.denormals import flush_denormals
 from bisenetformer_ros.inference.postprocess import SemanticOrder, postprocess_panoptic, postprocess_semantic
 from bisenetformer_ros.inference.preprocess import check_frames, plan_geometry, preprocess
+from bisenetformer_ros.libraries import OLDEST_TORCH, check_torch
 from bisenetformer_ros.machine import computes_bf16
 from bisenetformer_ros.model.checkpoint import load_checkpoint
 from bisenetformer_ros.model.folding import fold
@@ -51,9 +52,10 @@ class TorchEngine:
             semantic_order: See `postprocess_semantic`.
 
         Raises:
-            EngineError: For a device or precision that does not exist here.
+            EngineError: For a device or precision that does not exist here, or a PyTorch that is too old.
             ModelError: For the weights.
         """
+        check_torch(OLDEST_TORCH, "inference", "install a newer build for this machine")
         self.task = task
         self.semantic_order = semantic_order
         self._device = resolve_device(device)

@@ -21,6 +21,7 @@ from bisenetformer_ros.inference.graph.contract import INPUTS, MAX_BATCH, OUTPUT
 from bisenetformer_ros.inference.graph.int8 import quantize
 from bisenetformer_ros.inference.graph.module import SegmentationGraph
 from bisenetformer_ros.inference.postprocess import SemanticOrder
+from bisenetformer_ros.libraries import OLDEST_EXPORTING_TORCH, check_torch
 from bisenetformer_ros.model.checkpoint import load_checkpoint
 from bisenetformer_ros.model.folding import fold
 
@@ -66,8 +67,10 @@ def build_onnx(
         semantic_order: See `postprocess_semantic`; "coarse" is for comparisons with the authors' SDK.
 
     Raises:
+        EngineError: PyTorch is too old to export.
         ModelError: The weights cannot be loaded.
     """
+    check_torch(OLDEST_EXPORTING_TORCH, "export", "export on a workstation and copy the graph")
     model, metadata = load_checkpoint(weights)
     graph = SegmentationGraph(
         fold(model), metadata, options.task, options.frame_size, options.precision, options.colours, semantic_order
