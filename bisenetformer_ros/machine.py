@@ -2,6 +2,7 @@
 
 import os
 import platform
+import re
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -26,6 +27,29 @@ def describe_machine() -> dict[str, str]:
 def computes_bf16(cpuinfo: Path = Path("/proc/cpuinfo")) -> bool:
     """Whether an x86 processor multiplies bf16 itself; others widen to fp32 first, which is slower than fp32 alone."""
     return not BF16_FLAGS.isdisjoint(_cpuinfo("flags", cpuinfo).split())
+
+
+def available_memory_mib(meminfo: Path = Path("/proc/meminfo")) -> int | None:
+    """Return the memory that new processes can get without swapping; None if the kernel does not say."""
+    available = re.search(r"^MemAvailable:\s+(\d+) kB", _read(meminfo), re.MULTILINE)
+    return int(available[1]) // 2**10 if available else None
+
+
+def power_mode(root: Path = Path("/")) -> str:
+    """Return the name of the mode that a Jetson's nvpmodel set last, its number if it is not listed, else nothing."""
+    current = re.search(r"pmode:(\d+)", _read(root / "var/lib/nvpmodel/status"))
+    if current is None:
+        return ""
+    number = int(current[1])
+    name = re.search(rf"POWER_MODEL\s+ID={number}\s+NAME=(\S+)", _read(root / "etc/nvpmodel.conf"))
+    return name[1] if name else str(number)
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except OSError:
+        return ""
 
 
 def _cpuinfo(key: str, path: Path = Path("/proc/cpuinfo")) -> str:

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from bisenetformer_ros.machine import computes_bf16
+from bisenetformer_ros.machine import available_memory_mib, computes_bf16
 
 
 @pytest.mark.parametrize(
@@ -22,3 +22,11 @@ def test_bf16_is_read_from_the_flags_of_the_kernel(tmp_path: Path, line: str, ex
 
 def test_a_system_without_that_file_computes_none(tmp_path: Path) -> None:
     assert not computes_bf16(tmp_path / "cpuinfo")
+
+
+def test_available_memory_is_that_of_the_kernel(tmp_path: Path) -> None:
+    meminfo = tmp_path / "meminfo"
+    assert available_memory_mib(meminfo) is None
+    meminfo.write_text("MemTotal:       16000000 kB\nMemFree:          500000 kB\nMemAvailable:    2097152 kB\n")
+    assert available_memory_mib(meminfo) == 2048
+    assert available_memory_mib() > 0

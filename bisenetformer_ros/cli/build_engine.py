@@ -12,7 +12,7 @@ from bisenetformer_ros.cli.arguments import positive_int
 from bisenetformer_ros.cli.progress import progress
 from bisenetformer_ros.errors import EngineError
 from bisenetformer_ros.in_thread import in_thread
-from bisenetformer_ros.inference.engines.tensorrt.build import PRECISIONS, build_engine
+from bisenetformer_ros.inference.engines.tensorrt.build import MAX_BATCH, PRECISIONS, build_engine
 from bisenetformer_ros.inference.engines.tensorrt.engine import TensorRTEngine
 from bisenetformer_ros.inference.engines.tensorrt.golden import GoldenCheck
 from bisenetformer_ros.inference.engines.tensorrt.sidecar import Sidecar, sidecar_path
@@ -46,6 +46,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--timing-cache", type=Path, metavar="FILE", help="keep measurements that speed up the next build on this GPU"
     )
+    parser.add_argument(
+        "--device", default="auto", metavar="GPU", help="cuda:N, or auto: the first GPU (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--max-batch",
+        type=positive_int,
+        metavar="N",
+        help="most frames per run, such as the number of cameras, of a graph exported with --dynamic-batch "
+        f"(default: {MAX_BATCH}; 1 for other graphs)",
+    )
 
 
 def run(args: argparse.Namespace) -> int:
@@ -55,15 +65,15 @@ def run(args: argparse.Namespace) -> int:
     engine = args.engine
     print(f"wrote {engine}, {engine.stat().st_size / 1e6:.1f} MB, and {sidecar_path(engine).name}")
     print(f"for TensorRT {sidecar.platform.tensorrt} on {sidecar.platform.gpu}, {sidecar.graph.precision}")
-    golden = _first_opening(engine, sidecar.graph.task)
+    golden = _first_opening(engine, sidecar.graph.task, args.device)
     print(golden.finding)
     return 0 if golden.passed else 1
 
 
-def _first_opening(engine: Path, task: str) -> GoldenCheck:
+def _first_opening(engine: Path, task: str, device: str) -> GoldenCheck:
     """The comparison of the new engine with ONNX Runtime, made when it is opened for the first time."""
     try:
-        return TensorRTEngine(engine, task).golden
+        return TensorRTEngine(engine, task, device).golden
     except EngineError:
         if golden := Sidecar.load(engine).golden:
             return golden
@@ -74,7 +84,7 @@ def _build(args: argparse.Namespace) -> Sidecar:
     """Build in a thread, so that Ctrl-C works meanwhile."""
     with progress() as bar:
         display = BuildDisplay(bar, f"building {args.engine.name}")
-        options = (args.precision, args.workspace_mib, args.timing_cache)
+        options = (args.precision, args.workspace_mib, args.timing_cache, args.device, args.max_batch)
         build = in_thread(lambda: build_engine(args.graph, args.engine, display, *options), "building")
         try:
             return build.result()

@@ -17,7 +17,8 @@ from bisenetformer_ros.inference.engines.opening import resolve_task
 from bisenetformer_ros.inference.graph.cache import check_output
 from bisenetformer_ros.inference.graph.contract import GRAPH_PRECISIONS
 from bisenetformer_ros.inference.graph.onnx import OPSET, ExportOptions, build_onnx
-from bisenetformer_ros.inference.verify import Verification, load_verification_frames, verify
+from bisenetformer_ros.inference.verification_frames import load_verification_frames
+from bisenetformer_ros.inference.verify import Verification, verify
 from bisenetformer_ros.model.checkpoint import trained_task
 from bisenetformer_ros.resources import find_model
 from bisenetformer_ros.tasks import task_warning

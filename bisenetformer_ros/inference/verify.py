@@ -5,15 +5,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import cv2
 import numpy as np
 
-from bisenetformer_ros.images.files import read_rgb
 from bisenetformer_ros.inference.agreement import MIN_LABELS, THRESHOLDS, Agreement, measure_agreement
 from bisenetformer_ros.inference.engines.onnxruntime import OnnxRuntimeEngine
 from bisenetformer_ros.inference.engines.torch import TorchEngine
 from bisenetformer_ros.inference.graph.contract import GraphInfo
-from bisenetformer_ros.resources import share_dir
 
 MIN_SEGMENTS = {"int8": 0.98}
 """Required fraction of segments equal to PyTorch's, by precision; 1 for the others."""
@@ -66,15 +63,6 @@ def verify(
     agreement = measure_agreement(results, expected, info.metadata.labels)
     required = MIN_LABELS[info.precision], MIN_SEGMENTS.get(info.precision, 1.0)
     return Verification(agreement, *required, num_frames=len(frames))
-
-
-def load_verification_frames(size: tuple[int, int]) -> list[np.ndarray]:
-    """Load the rendered streets that ship for verification, resized to (height, width) `size`: (H, W, 3) uint8 RGB.
-
-    They are frame 20 of `StreetDrive(seed, size=(360, 480))` for the seeds 0 to 3, as JPEG files of quality 95.
-    """
-    paths = sorted((share_dir() / "config" / "verification").glob("*.jpg"))
-    return [cv2.resize(read_rgb(path), size[::-1], interpolation=cv2.INTER_AREA) for path in paths]
 
 
 def _percent(fraction: float) -> str:

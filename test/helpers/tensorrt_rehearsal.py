@@ -9,6 +9,7 @@ that our code handed to TensorRT. Prints what was seen as JSON.
 import contextlib
 import ctypes
 import json
+import logging.handlers
 import os
 import signal
 import sys
@@ -31,12 +32,16 @@ from tensorrt_stage import Stage
 from bisenetformer_ros.cli import build_engine
 from bisenetformer_ros.cli.__main__ import main as command_line
 from bisenetformer_ros.errors import EngineError
+from bisenetformer_ros.inference.engines.plan import graph_precision
 from bisenetformer_ros.inference.engines.tensorrt import build as export
 from bisenetformer_ros.inference.engines.tensorrt import engine as runtime
 from bisenetformer_ros.inference.engines.tensorrt.sidecar import Sidecar
 from bisenetformer_ros.inference.engines.tensorrt.tensors import numpy_type
+from bisenetformer_ros.inference.graph.contract import GraphInfo
 from bisenetformer_ros.results import UNLABELED
 
+PRECISION = "fp32" if tensorrt_bindings.__version__.startswith("8.") else "fp16"
+CAMERAS = 3
 ELEMENT_TYPES = {TensorProto.UINT8: "UINT8", TensorProto.FLOAT: "FLOAT"}
 
 
@@ -49,6 +54,7 @@ class Play:
         self.monitor: Any = None
         self.addresses: dict[str, int] = {}
         self.shapes: dict[str, tuple[int, ...]] = {}
+        self.profile: tuple[tuple[int, ...], ...] = ()
         self.stage = Stage(tensorrt_bindings, self.answers())
 
     def answers(self) -> dict[str, Any]:
@@ -83,6 +89,7 @@ class Play:
             "ITensor.shape": lambda tensor: shape(played[id(tensor)][1]),
             "IBuilderConfig.progress_monitor": self.hear_monitor,
             "IBuilderConfig.add_optimization_profile": 0,
+            "IOptimizationProfile.set_shape": self.set_profile,
             "Builder.build_serialized_network": self.build,
             "ITimingCache.serialize": b"measurements",
             "ICudaEngine.num_io_tensors": len(tensors),
@@ -96,6 +103,9 @@ class Play:
             "IExecutionContext.set_input_shape": self.set_shape,
             "IExecutionContext.execute_async_v3": self.execute,
         }
+
+    def set_profile(self, profile: Any, name: str, *shapes: tuple[int, ...]) -> None:
+        self.profile = shapes
 
     def hear_monitor(self, config: Any, monitor: Any) -> None:
         self.monitor = monitor
@@ -168,7 +178,9 @@ class Progress:
 
 def pretend_a_gpu() -> None:
     """The places where our code asks PyTorch for the GPU, its memory and its name."""
-    properties = types.SimpleNamespace(name="stage", major=8, minor=7)
+    properties = types.SimpleNamespace(
+        name="stage", major=8, minor=7, multi_processor_count=16, total_memory=62 * 2**30
+    )
     torch.cuda.get_device_properties = lambda device: properties
     torch.cuda.device = lambda device: contextlib.nullcontext()
     runtime.cuda_device = export.cuda_device = lambda device: torch.device("cpu")
@@ -194,11 +206,14 @@ class Scene:
         try:
             engine_path, timings = self.graph.with_suffix(".engine"), self.graph.with_suffix(".timings")
             timings.unlink(missing_ok=True)
-            sidecar = export.build_engine(self.graph, engine_path, progress, workspace_mib=64, timing_cache=timings)
+            max_batch = CAMERAS if GraphInfo.load(self.graph).dynamic_batch else None
+            sidecar = export.build_engine(
+                self.graph, engine_path, progress, workspace_mib=64, timing_cache=timings, max_batch=max_batch
+            )
             assert timings.read_bytes() == b"measurements"
             engine = runtime.TensorRTEngine(engine_path, sidecar.graph.task)
             assert (engine.precision, engine.device) == (sidecar.graph.precision, "cpu")
-            segment_random_frames(engine, batch=3 if sidecar.graph.dynamic_batch else 1)
+            segment_random_frames(engine, batch=max_batch or 1)
         except Exception as error:
             error.used = play.stage.used
             raise
@@ -241,7 +256,7 @@ def segment_random_frames(engine: runtime.TensorRTEngine, batch: int) -> None:
 
 def scenes(directory: Path) -> tuple[list[Scene], dict[str, Scene]]:
     """Those that end well, and those that TensorRT refuses."""
-    half = write_graph(directory / "half.onnx", "fp16", dynamic_batch=False)
+    single = write_graph(directory / "single.onnx", PRECISION, dynamic_batch=False)
     batch = write_graph(directory / "batch.onnx", "fp32", dynamic_batch=True)
     reasons = ["In node 3: no importer for Foo", "In node 5: INT64 is not supported"]
     parser_errors = {
@@ -260,7 +275,8 @@ def scenes(directory: Path) -> tuple[list[Scene], dict[str, Scene]]:
         "tensors": {"ICudaEngine.get_tensor_shape": tensorrt_bindings.Dims((1, 2, 3))},
     }
     panoptic = write_graph(directory / "panoptic.onnx", "fp32", dynamic_batch=False, task="panoptic")
-    return [Scene(half), Scene(batch), Scene(panoptic)], {name: Scene(half, lines) for name, lines in refused.items()}
+    good = [Scene(single), Scene(batch), Scene(panoptic)]
+    return good, {name: Scene(single, lines) for name, lines in refused.items()}
 
 
 def element_types() -> dict[str, str | None]:
@@ -274,12 +290,38 @@ def element_types() -> dict[str, str | None]:
     return types
 
 
-def logged_errors() -> list[str]:
-    """What our logger keeps of one message of every severity, said through the bindings' way from C++ to Python."""
-    log = runtime.error_log(tensorrt_bindings)
-    for severity in tensorrt_bindings.ILogger.Severity.__members__.values():
-        tensorrt_bindings.ILogger.log(log, severity, f"said as {severity.name}")
-    return log.errors
+def logged() -> dict[str, list[str]]:
+    """What our logger keeps and logs of messages of every severity, said through the bindings' way from C++ to Python:
+    one message of each twice, and then more errors than are kept."""
+    log, handler = runtime.error_log(tensorrt_bindings), logging.handlers.BufferingHandler(1000)
+    logging.getLogger("bisenetformer_ros").addHandler(handler)
+
+    def say(severity: str, message: str) -> None:
+        tensorrt_bindings.ILogger.log(log, tensorrt_bindings.ILogger.Severity.__members__[severity], message)
+
+    for severity in [*tensorrt_bindings.ILogger.Severity.__members__] * 2:
+        say(severity, f"said as {severity}")
+    first = list(log.errors)
+    for number in range(100):
+        say("ERROR", f"error {number}")
+    logging.getLogger("bisenetformer_ros").removeHandler(handler)
+    return {"first": first, "last": list(log.errors), "logged": [record.getMessage() for record in handler.buffer]}
+
+
+def fp16_refusals(directory: Path) -> list[str]:
+    """What building an fp16 graph, and planning one, ends with; empty if nothing is refused."""
+    said = []
+    graph = write_graph(directory / "half.onnx", "fp16", dynamic_batch=False)
+    sys.modules["tensorrt"] = Play(graph).stage
+    for action in (
+        lambda: export.build_engine(graph, graph.with_suffix(".engine"), None),
+        lambda: graph_precision("tensorrt", "cuda:0", "auto"),
+    ):
+        try:
+            action()
+        except EngineError as error:
+            said.append(str(error))
+    return said
 
 
 def golden_checks(graph: Path) -> list[str]:
@@ -306,6 +348,7 @@ def main(directory: Path) -> None:
     seen = [scene.rehearse() for scene in good]
     files = sorted(path.name for path in directory.iterdir())
     golden = golden_checks(good[0].graph)
+    half = fp16_refusals(directory)
     refusals = {name: scene.refusal() for name, scene in refused.items()}
     used = set().union(*(play.stage.used for play, _ in seen), *(error.used for error in refusals.values()))
     everything = [*good, refused["parse"]]
@@ -316,7 +359,9 @@ def main(directory: Path) -> None:
         "refusals": {name: str(error) for name, error in refusals.items()},
         "progress": seen[0][1].heard,
         "types": element_types(),
-        "log": logged_errors(),
+        "log": logged(),
+        "profile": seen[1][0].profile,
+        "fp16_refusals": half,
         "errors_print_themselves": "__str__" in vars(tensorrt_bindings.ParserError),
         "files": files,
         "golden": golden,
@@ -326,7 +371,7 @@ def main(directory: Path) -> None:
 
 def interrupt(directory: Path) -> None:
     """`bisenetformer build-engine`, and Ctrl-C in the middle of the build; ends with the command's exit code."""
-    graph = write_graph(directory / "half.onnx", "fp16", dynamic_batch=False)
+    graph = write_graph(directory / "single.onnx", PRECISION, dynamic_batch=False)
     play = Play(graph)
 
     def build_for_ever(builder: Any, network: Any, config: Any) -> None:
@@ -343,7 +388,7 @@ def interrupt(directory: Path) -> None:
     if not hasattr(tensorrt_bindings, "IProgressMonitor"):
         build_engine.CANCEL_WITHIN_S = 0.1  # nothing comes of waiting
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    sys.exit(command_line(["build-engine", str(graph), str(directory / "half.engine")]))
+    sys.exit(command_line(["build-engine", str(graph), str(directory / "single.engine")]))
 
 
 if __name__ == "__main__":

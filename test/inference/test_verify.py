@@ -15,7 +15,8 @@ from bisenetformer_ros.cli import export
 from bisenetformer_ros.cli.__main__ import main
 from bisenetformer_ros.images.sources import FrameSource, SourceFrame, open_source
 from bisenetformer_ros.inference.agreement import Agreement
-from bisenetformer_ros.inference.verify import Verification, load_verification_frames, verify
+from bisenetformer_ros.inference.verification_frames import load_verification_frames
+from bisenetformer_ros.inference.verify import Verification, verify
 from bisenetformer_ros.resources import find_model
 from bisenetformer_ros.streets import StreetDrive
 

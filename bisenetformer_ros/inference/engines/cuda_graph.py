@@ -77,7 +77,7 @@ class CudaGraphs:
         run = partial(self._run, size)
         try:
             return segment_frames(run, info, self._max_batch, frames, score_threshold, overlap_threshold)
-        except torch.OutOfMemoryError:
+        except torch.cuda.OutOfMemoryError:
             self._sizes.clear()
             self._max_batch = 1
         return segment_frames(run, info, self._max_batch, frames, score_threshold, overlap_threshold)
@@ -166,7 +166,7 @@ class Replay:
             current.wait_stream(stream)
             try:
                 self._capture(compute, stream, pool)
-            except torch.OutOfMemoryError:
+            except torch.cuda.OutOfMemoryError:
                 raise
             except RuntimeError:  # another thread of the process did something that a recording forbids
                 self._capture(compute, stream, pool)

@@ -6,10 +6,18 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
-from bisenetformer_ros.commands import quoted
+from bisenetformer_ros.commands import pip_install, quoted
+from bisenetformer_ros.errors import EngineError
 from bisenetformer_ros.inference.engines.capabilities import check_precision, supports_precision
 from bisenetformer_ros.inference.engines.ranking import faster_than_torch
 from bisenetformer_ros.inference.graph.cache import find_file, graph_name
+from bisenetformer_ros.libraries import OLDEST_EXPORTING_TORCH, check_torch
+from bisenetformer_ros.machine import available_memory_mib
+
+NEEDED_PACKAGES = {"export": ("onnx", "onnxscript", "onnxruntime"), "build-engine": ("onnx", "onnxruntime")}
+"""Command → packages that it imports."""
+NEEDED_MIB = 1500
+"""Memory that must be available for a command. An export of the shipped network for 480x640 takes 950 MiB."""
 
 
 @dataclass(frozen=True)
@@ -24,6 +32,27 @@ class BuildStep:
     @property
     def arguments(self) -> tuple[str, ...]:
         return (self.command, str(self.source), str(self.path), *self.options)
+
+    def problem(self) -> str:
+        """Why the command cannot run on this machine, and the other way to get its file; empty if it can."""
+        problems = []
+        packages = [name for name in NEEDED_PACKAGES.get(self.command, ()) if find_spec(name) is None]
+        if packages:
+            problems.append(f"the packages {', '.join(packages)} are missing ({pip_install(*packages)})")
+        if self.command == "export":
+            try:
+                check_torch(OLDEST_EXPORTING_TORCH, "export", "do not replace that of a Jetson")
+            except EngineError as error:
+                problems.append(str(error))
+        available = available_memory_mib()
+        if available is not None and available < NEEDED_MIB:
+            problems.append(f"{available} MiB of memory are available, expected {NEEDED_MIB}")
+        if not problems:
+            return ""
+        other = "run it while the node is stopped; the node opens the file"
+        if self.command == "export":
+            other = f"run it on a workstation and copy its file to {self.path}; the node goes on from there"
+        return f"{build_command([self])} cannot run here: {'; '.join(problems)}. Or {other}"
 
 
 @dataclass(frozen=True)
@@ -59,7 +88,13 @@ def build_command(steps: Iterable[BuildStep]) -> str:
 
 
 def plan_engine(
-    engine: str, weights: Path, task: str, device: str, precision: str, frame_size: tuple[int, int]
+    engine: str,
+    weights: Path,
+    task: str,
+    device: str,
+    precision: str,
+    frame_size: tuple[int, int],
+    num_cameras: int = 1,
 ) -> EnginePlan:
     """Plan a graph engine for frames of (height, width) `frame_size`.
 
@@ -68,28 +103,41 @@ def plan_engine(
         weights: Weights file.
         device: "cpu" or "cuda[:N]".
         precision: One of PRECISIONS.
+        num_cameras: Number of frames that may come together, which TensorRT runs as one batch.
 
     Raises:
         EngineError: If the engine does not support the precision on the device.
     """
     of_graph = graph_precision(engine, device, precision)
-    graph = find_file(weights, graph_name(weights, task, frame_size, of_graph))
     options: tuple[str, ...] = ("--size", "{}x{}".format(*frame_size), "--task", task, "--precision", of_graph)
     if of_graph == "int8":
         options += ("--calibrate", "IMAGES")  # only the user knows which
+    name = graph_name(weights, task, frame_size, of_graph)
+    of_engine: tuple[str, ...] = ()
+    if engine == "tensorrt" and num_cameras > 1:
+        name = f"{name.removesuffix('.onnx')}-batch.onnx"
+        options += ("--dynamic-batch",)
+        of_engine = ("--max-batch", str(num_cameras))
+    graph = find_file(weights, name)
     steps = [BuildStep("export", weights, graph, options)]
     if engine == "tensorrt":
-        steps.append(BuildStep("build-engine", graph, find_file(weights, graph.with_suffix(".engine").name)))
+        name = f"{graph.stem}{num_cameras if num_cameras > 1 else ''}.engine"
+        if device not in ("cuda", "cuda:0"):
+            of_engine += ("--device", device)
+        steps.append(BuildStep("build-engine", graph, find_file(weights, name), of_engine))
     return EnginePlan(engine, task, device, precision, tuple(steps))
 
 
 def plan_faster(
-    weights: Path, task: str, device: str, precision: str, frame_size: tuple[int, int]
+    weights: Path, task: str, device: str, precision: str, frame_size: tuple[int, int], num_cameras: int = 1
 ) -> EnginePlan | None:
-    """Plan the fastest installed engine that beats PyTorch on `device`; None if there is none for the precision."""
+    """Plan the fastest installed engine that beats PyTorch on `device`; None if there is none for the precision.
+
+    See `plan_engine` for the arguments and errors.
+    """
     for engine in faster_than_torch(task, device):
         if find_spec(engine) and supports_precision(engine, device, precision):
-            return plan_engine(engine, weights, task, device, precision, frame_size)
+            return plan_engine(engine, weights, task, device, precision, frame_size, num_cameras)
     return None
 
 
@@ -101,5 +149,17 @@ def graph_precision(engine: str, device: str, precision: str) -> str:
     """
     check_precision(engine, device, precision)
     if precision == "auto":
-        return "fp32" if device == "cpu" else "fp16"
+        precision = "fp32" if device == "cpu" else "fp16"
+    if engine == "tensorrt" and precision == "fp16":
+        _check_tensorrt_fp16()
     return "fp32" if precision == "bf16" else precision  # OpenVINO computes in bf16 from a graph in fp32
+
+
+def _check_tensorrt_fp16() -> None:
+    from bisenetformer_ros.inference.engines.tensorrt.engine import check_fp16, load_tensorrt
+
+    try:
+        trt = load_tensorrt()
+    except EngineError:  # files may be planned for a machine that has it
+        return
+    check_fp16(trt)

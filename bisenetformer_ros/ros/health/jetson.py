@@ -1,7 +1,8 @@
 """Temperatures, throttling and power mode of a Jetson, from the files of its kernel and nvpmodel."""
 
-import re
 from pathlib import Path
+
+from bisenetformer_ros.machine import power_mode
 
 
 def read_jetson(root: Path = Path("/")) -> dict[str, str]:
@@ -24,20 +25,9 @@ def read_jetson(root: Path = Path("/")) -> dict[str, str]:
     if alerts:
         on = sorted(name for name, state in alerts.items() if state not in ("", "0"))
         values["throttling"] = ", ".join(on) or "none"
-    power_mode = _read_power_mode(root)
-    if power_mode:
-        values["power_mode"] = power_mode
+    if mode := power_mode(root):
+        values["power_mode"] = mode
     return values
-
-
-def _read_power_mode(root: Path) -> str:
-    """The name of the mode that nvpmodel set last, its number if it is not listed, or an empty string."""
-    current = re.search(r"pmode:(\d+)", _read(root / "var/lib/nvpmodel/status"))
-    if current is None:
-        return ""
-    number = int(current[1])
-    name = re.search(rf"POWER_MODEL\s+ID={number}\s+NAME=(\S+)", _read(root / "etc/nvpmodel.conf"))
-    return name[1] if name else str(number)
 
 
 def _read(path: Path) -> str:

@@ -133,7 +133,7 @@ def test_without_memory_for_a_batch_frames_run_one_by_one(small: CudaGraphs, mon
     class OnASmallGpu(RecordedGraph):
         def __init__(self, module: object, task: str, shape: tuple[int, ...], *others: object) -> None:
             if shape[0] > 1:
-                raise torch.OutOfMemoryError("CUDA out of memory")
+                raise torch.cuda.OutOfMemoryError("CUDA out of memory")
             super().__init__(module, task, shape, *others)
 
     monkeypatch.setattr(cuda_graph, "RecordedGraph", OnASmallGpu)
@@ -145,8 +145,8 @@ def test_without_memory_for_a_batch_frames_run_one_by_one(small: CudaGraphs, mon
 
 def test_memory_that_is_missing_for_one_frame_is_an_error(small: CudaGraphs, monkeypatch: pytest.MonkeyPatch) -> None:
     def out_of_memory(*arguments: object) -> None:
-        raise torch.OutOfMemoryError("CUDA out of memory")
+        raise torch.cuda.OutOfMemoryError("CUDA out of memory")
 
     monkeypatch.setattr(cuda_graph, "RecordedGraph", out_of_memory)
-    with pytest.raises(torch.OutOfMemoryError):
+    with pytest.raises(torch.cuda.OutOfMemoryError):
         small.segment(grey(1), *THRESHOLDS)

@@ -9,18 +9,27 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, Protocol
 
+import torch
+
 from bisenetformer_ros.atomic_write import write_atomically, write_together
 from bisenetformer_ros.commands import quoted
 from bisenetformer_ros.errors import ConfigError, EngineError
 from bisenetformer_ros.inference.engines.capabilities import ENGINE_PRECISIONS
-from bisenetformer_ros.inference.engines.tensorrt.engine import cuda_device, error_log, load_tensorrt, this_platform
+from bisenetformer_ros.inference.engines.tensorrt.engine import (
+    check_fp16,
+    cuda_device,
+    error_log,
+    has_typed_networks,
+    load_tensorrt,
+    this_platform,
+)
 from bisenetformer_ros.inference.engines.tensorrt.sidecar import Sidecar, digest, sidecar_path
 from bisenetformer_ros.inference.engines.tensorrt.tensors import TensorSpec, numpy_type
 from bisenetformer_ros.inference.graph.contract import FRAMES, GraphInfo
 
 PRECISIONS = ("auto", *ENGINE_PRECISIONS["tensorrt"]["cuda"])
 MAX_BATCH = 4
-"""Most frames per run of a graph with a dynamic batch."""
+"""Default of the most frames per run, for graphs with a dynamic batch."""
 
 
 class BuildProgress(Protocol):
@@ -48,8 +57,10 @@ def build_engine(
     precision: str = "auto",
     workspace_mib: int | None = None,
     timing_cache: Path | None = None,
+    device: str = "auto",
+    max_batch: int | None = None,
 ) -> Sidecar:
-    """Build an engine for the first GPU of this machine; write the engine file and its sidecar atomically.
+    """Build an engine for a GPU of this machine; write the engine file and its sidecar atomically.
 
     Args:
         onnx_path: Graph of `bisenetformer export`.
@@ -58,22 +69,55 @@ def build_engine(
         precision: "auto" or that of the graph.
         workspace_mib: Limit of the scratch memory in MiB; None for that of the GPU.
         timing_cache: File of measurements that speed up the next build on this GPU; created if missing.
+        device: "auto" (the first GPU), "cuda" or "cuda:N".
+        max_batch: Most frames per run, for which the engine is optimized; by default 1, or MAX_BATCH for a graph with a
+            dynamic batch.
 
     Raises:
         ModelError: For the graph.
-        ConfigError: For the precision.
+        ConfigError: For the precision, or a batch that the graph cannot have.
         EngineError: If TensorRT or a GPU is missing, or TensorRT rejects the graph; lists its reasons.
     """
     graph = GraphInfo.load(onnx_path)
     _check_precision(graph, onnx_path, precision)
+    max_batch = _check_batch(graph, onnx_path, max_batch)
     trt = load_tensorrt()
-    platform = this_platform(trt, cuda_device("auto"))
+    if graph.precision == "fp16":
+        check_fp16(trt)
+    onnx_sha256 = digest(onnx_path.read_bytes())
+    gpu = cuda_device(device)
+    platform = this_platform(trt, gpu)
+    with torch.cuda.device(gpu):
+        serialized, tensors = _build(trt, onnx_path, graph, max_batch, progress, workspace_mib, timing_cache)
+    sidecar = Sidecar(
+        engine_sha256=digest(serialized),
+        onnx=os.path.relpath(onnx_path, engine_path.parent),
+        onnx_sha256=onnx_sha256,
+        graph=graph,
+        platform=platform,
+        max_batch=max_batch,
+        tensors=tensors,
+    )
+    # The sidecar first, so that a node that polls for the engine file finds both.
+    write_together({sidecar_path(engine_path): sidecar.content(), engine_path: serialized})
+    return sidecar
+
+
+def _build(
+    trt: ModuleType,
+    onnx_path: Path,
+    graph: GraphInfo,
+    max_batch: int,
+    progress: BuildProgress | None,
+    workspace_mib: int | None,
+    timing_cache: Path | None,
+) -> tuple[memoryview, tuple[TensorSpec, ...]]:
+    """Return the engine, and its inputs and outputs."""
     log = error_log(trt)
     trt.init_libnvinfer_plugins(log, "")
     builder = trt.Builder(log)
-    onnx = onnx_path.read_bytes()
-    network = _parse(trt, builder, log, onnx, onnx_path)
-    config = _configure(trt, builder, graph, workspace_mib, progress)
+    network = _parse(trt, builder, log, onnx_path)
+    config = _configure(trt, builder, graph, max_batch, workspace_mib, progress)
     if timing_cache:
         _load_timing_cache(config, timing_cache)
     serialized = builder.build_serialized_network(network, config)
@@ -82,18 +126,7 @@ def build_engine(
     if timing_cache:
         cache = config.get_timing_cache()
         write_atomically(timing_cache, memoryview(cache.serialize()))
-    sidecar = Sidecar(
-        engine_sha256=digest(memoryview(serialized)),
-        onnx=os.path.relpath(onnx_path, engine_path.parent),
-        onnx_sha256=digest(onnx),
-        graph=graph,
-        platform=platform,
-        max_batch=MAX_BATCH if graph.dynamic_batch else 1,
-        tensors=_tensors(network),
-    )
-    # The sidecar first, so that a node that polls for the engine file finds both.
-    write_together({sidecar_path(engine_path): sidecar.content(), engine_path: memoryview(serialized)})
-    return sidecar
+    return memoryview(serialized), _tensors(network)
 
 
 def _check_precision(graph: GraphInfo, onnx_path: Path, precision: str) -> None:
@@ -108,36 +141,45 @@ def _check_precision(graph: GraphInfo, onnx_path: Path, precision: str) -> None:
         )
 
 
-def _has_typed_networks(trt: ModuleType) -> bool:
-    """Whether the types in the graph decide the precision, as from 10.0 on; before, builder flags allow lower ones."""
-    return hasattr(trt.NetworkDefinitionCreationFlag, "STRONGLY_TYPED")
+def _check_batch(graph: GraphInfo, onnx_path: Path, max_batch: int | None) -> int:
+    if max_batch is None:
+        return MAX_BATCH if graph.dynamic_batch else 1
+    if max_batch > graph.max_batch:
+        command = quoted(replace(graph, dynamic_batch=True).export_command(onnx_path))
+        advice = f"export the graph again: {command}" if not graph.dynamic_batch else "choose a smaller one"
+        raise ConfigError(f"{onnx_path} takes {graph.max_batch} frames per run at most, expected {max_batch}; {advice}")
+    return max_batch
 
 
-def _parse(trt: ModuleType, builder: Any, log: Any, onnx: bytes, onnx_path: Path) -> Any:
+def _parse(trt: ModuleType, builder: Any, log: Any, onnx_path: Path) -> Any:
     """Parse the graph into a network."""
-    if _has_typed_networks(trt):
+    if has_typed_networks(trt):
         flag = trt.NetworkDefinitionCreationFlag.STRONGLY_TYPED
     else:
         flag = trt.NetworkDefinitionCreationFlag.EXPLICIT_BATCH
     network = builder.create_network(1 << int(flag))
     parser = trt.OnnxParser(network, log)
-    if not parser.parse(onnx):
+    if not parser.parse(onnx_path.read_bytes()):
         reasons = [f"\n  {parser.get_error(index)}" for index in range(parser.num_errors)]
         raise EngineError(f"TensorRT {trt.__version__} cannot read {onnx_path}: {''.join(reasons) or log}")
     return network
 
 
 def _configure(
-    trt: ModuleType, builder: Any, graph: GraphInfo, workspace_mib: int | None, progress: BuildProgress | None
+    trt: ModuleType,
+    builder: Any,
+    graph: GraphInfo,
+    max_batch: int,
+    workspace_mib: int | None,
+    progress: BuildProgress | None,
 ) -> Any:
     config = builder.create_builder_config()
+    config.clear_flag(trt.BuilderFlag.TF32)  # what is float32 in the graph needs more than the 10 bits of TF32
     if workspace_mib is not None:
         config.set_memory_pool_limit(trt.MemoryPoolType.WORKSPACE, workspace_mib * 2**20)
-    if graph.precision == "fp16" and not _has_typed_networks(trt):
-        config.set_flag(trt.BuilderFlag.FP16)
     if graph.dynamic_batch:
         profile = builder.create_optimization_profile()
-        profile.set_shape(FRAMES, *((batch, *graph.frame_size, 3) for batch in (1, MAX_BATCH, MAX_BATCH)))
+        profile.set_shape(FRAMES, *((batch, *graph.frame_size, 3) for batch in (1, max_batch, max_batch)))
         config.add_optimization_profile(profile)
     if progress and hasattr(trt, "IProgressMonitor"):
         config.progress_monitor = _monitor(trt, progress)

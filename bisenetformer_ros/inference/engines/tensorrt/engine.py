@@ -5,6 +5,8 @@ TensorRT is only imported when an engine is opened or built.
 """
 
 import contextlib
+import logging
+from collections import deque
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
@@ -15,19 +17,24 @@ import torch
 
 from bisenetformer_ros.commands import pip_install
 from bisenetformer_ros.errors import EngineError
+from bisenetformer_ros.inference.engines.cuda_graph import GPU_LOCK
 from bisenetformer_ros.inference.engines.tensorrt.golden import GoldenCheck, compare_with_onnxruntime
 from bisenetformer_ros.inference.engines.tensorrt.sidecar import Platform, Sidecar
 from bisenetformer_ros.inference.engines.tensorrt.tensors import TensorSpec, check_tensors, numpy_type
 from bisenetformer_ros.inference.graph.contract import FRAMES
 from bisenetformer_ros.inference.graph.runs import segment_frames
+from bisenetformer_ros.machine import power_mode
 from bisenetformer_ros.results import SegmentationResult
+
+MAX_ERRORS = 10
+"""Most errors of TensorRT kept for a message."""
 
 
 class TensorRTEngine:
     """Runs an engine file, with its sidecar, on frames of the size that its graph was exported for.
 
-    When a file is opened for the first time, its results on one frame are compared with ONNX Runtime's; the sidecar
-    keeps the outcome.
+    When a file is opened for the first time, its results are compared with ONNX Runtime's; the sidecar keeps the
+    outcome.
     """
 
     name = "tensorrt"
@@ -53,9 +60,13 @@ class TensorRTEngine:
         self.task, self.precision, self.metadata = task, self.graph.precision, self.graph.metadata
         self.frame_size = self.graph.frame_size
         self._max_batch, self._tensors = sidecar.max_batch, sidecar.tensors
-        content = sidecar.check(path, this_platform(trt, self._device))
+        here = this_platform(trt, self._device)
+        content = sidecar.check(path, here)
+        self.warning = ""
+        if mode := sidecar.platform.power_mode_warning(here):
+            self.warning = f"{path.name} was {mode}; build it in the mode of operation: {sidecar.rebuild_command(path)}"
         self._log = error_log(trt)
-        with torch.cuda.device(self._device):
+        with GPU_LOCK, torch.cuda.device(self._device):
             self._context = self._open(trt, content, path)
             self._memory = GpuMemory(self._tensors, self._max_batch, self._device)
         for spec in self._tensors:
@@ -68,7 +79,7 @@ class TensorRTEngine:
 
     def _compare(self, path: Path, sidecar: Sidecar) -> GoldenCheck:
         """Compare the results with ONNX Runtime's and keep the outcome in the sidecar."""
-        golden = compare_with_onnxruntime(self, sidecar.onnx_path(path), self.graph.frame_size)
+        golden = compare_with_onnxruntime(self, sidecar.onnx_path(path), self.graph.frame_size, self._max_batch)
         with contextlib.suppress(OSError):  # in a read-only folder it is compared again next time
             sidecar.with_golden(golden).save(path)
         return golden
@@ -92,8 +103,15 @@ class TensorRTEngine:
         """See `Engine.segment`."""
         return segment_frames(self.run, self.graph, self._max_batch, frames, score_threshold, overlap_threshold)
 
+    def release(self, frame_size: tuple[int, int]) -> None:
+        """A no-op, see `Engine.release`."""
+
     def run(self, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         """Return every output by its name for one batch. The host waits for the GPU once."""
+        with torch.cuda.device(self._device):  # TensorRT runs on the current one
+            return self._run(inputs)
+
+    def _run(self, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         batch, memory = len(inputs[FRAMES]), self._memory
         for spec in self._tensors:
             if spec.is_input:
@@ -170,31 +188,57 @@ def cuda_device(device: str) -> torch.device:
             "nvidia-smi (on a Jetson: tegrastats) and install a PyTorch for its CUDA, or run this on the machine with "
             "the GPU: engine files are built on the kind of GPU that they run on"
         )
-    resolved = torch.device("cuda:0" if device in ("auto", "cuda") else device)
-    if resolved.type != "cuda" or (resolved.index or 0) >= torch.cuda.device_count():
-        last = torch.cuda.device_count() - 1
-        raise EngineError(f"TensorRT cannot run on device '{device}', expected auto or cuda:0 to cuda:{last}")
-    return resolved
+    count = torch.cuda.device_count()
+    if device not in ("auto", "cuda", *(f"cuda:{index}" for index in range(count))):
+        raise EngineError(f"TensorRT cannot run on device '{device}', expected auto or cuda:0 to cuda:{count - 1}")
+    return torch.device("cuda:0" if device in ("auto", "cuda") else device)
+
+
+def has_typed_networks(trt: ModuleType) -> bool:
+    """Whether the types in the graph decide the precision, as from 10.0 on.
+
+    Before, a builder flag allows fp16 for any part of a network, also for those that a graph has in float32.
+    """
+    return hasattr(trt.NetworkDefinitionCreationFlag, "STRONGLY_TYPED")
+
+
+def check_fp16(trt: ModuleType) -> None:
+    """Raise EngineError unless TensorRT keeps the parts of an fp16 graph that are in float32."""
+    if not has_typed_networks(trt):
+        raise EngineError(
+            f"TensorRT {trt.__version__} may run any part of an fp16 graph in fp16, in which counts of pixels overflow "
+            "beyond 65504; use TensorRT 10 or later (from JetPack 6.1 on), or set precision to fp32"
+        )
 
 
 def this_platform(trt: ModuleType, device: torch.device) -> Platform:
     properties = torch.cuda.get_device_properties(device)
     return Platform(
-        trt.__version__, torch.version.cuda or "none", properties.name, f"{properties.major}.{properties.minor}"
+        tensorrt=trt.__version__,
+        cuda=torch.version.cuda or "none",
+        gpu=properties.name,
+        compute_capability=f"{properties.major}.{properties.minor}",
+        multiprocessors=properties.multi_processor_count,
+        memory_mib=properties.total_memory // 2**20,
+        power_mode=power_mode(),
     )
 
 
 def error_log(trt: Any) -> Any:
-    """Make a logger for TensorRT that keeps the reported errors; str() joins them."""
+    """Make a logger for TensorRT that logs its warnings and keeps the latest errors; str() joins them."""
 
     class ErrorLog(trt.ILogger):
         def __init__(self) -> None:
             super().__init__()
-            self.errors: list[str] = []
+            self.errors: deque[str] = deque(maxlen=MAX_ERRORS)
+            self._warned: set[str] = set()
 
         def log(self, severity: Any, message: str) -> None:
             if severity.name in ("ERROR", "INTERNAL_ERROR"):
                 self.errors.append(message)
+            elif severity.name == "WARNING" and message not in self._warned:
+                self._warned.add(message)
+                logging.getLogger(__name__).warning("TensorRT: %s", message)
 
         def __str__(self) -> str:
             return "; ".join(self.errors) or "no reason given"

@@ -19,36 +19,57 @@ from bisenetformer_ros.inference.engines.tensorrt.golden import GoldenCheck
 from bisenetformer_ros.inference.engines.tensorrt.tensors import TensorSpec
 from bisenetformer_ros.inference.graph.contract import GraphInfo
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
+MAX_MEMORY_RATIO = 1.25
+"""Of two GPUs of one model, whose memory may differ a little by what the system reserves."""
 
 
 @dataclass(frozen=True)
 class Platform:
     """What an engine file is valid for.
 
+    Every Orin is called "Orin" and has compute capability 8.7. Multiprocessors and memory tell their models apart.
+
     Attributes:
         tensorrt: Version of TensorRT.
         cuda: Version that PyTorch was built for; only the major number counts.
         gpu: Name of the GPU.
         compute_capability: Such as "8.7".
+        multiprocessors: Their number, which a Jetson's power mode may reduce.
+        memory_mib: Of the GPU; on a Jetson, of the system.
+        power_mode: Of a Jetson; empty elsewhere. The engine is valid in another one, but slower than it could be.
     """
 
     tensorrt: str
     cuda: str
     gpu: str
     compute_capability: str
+    multiprocessors: int
+    memory_mib: int
+    power_mode: str
 
     def differences(self, here: "Platform") -> list[str]:
         """Describe each difference between the platform of the build and `here`."""
-        pairs = {
+        pairs: dict[str, tuple[object, object]] = {
             "TensorRT": (self.tensorrt, here.tensorrt),
             "CUDA": (self.cuda.split(".")[0], here.cuda.split(".")[0]),
             "GPU": (self.gpu, here.gpu),
             "compute capability": (self.compute_capability, here.compute_capability),
+            "GPU with": (f"{self.multiprocessors} multiprocessors", f"{here.multiprocessors} multiprocessors"),
         }
-        return [
-            f"built for {name} {built}, here is {found}" for name, (built, found) in pairs.items() if built != found
+        less, more = sorted((self.memory_mib, here.memory_mib))
+        if more > MAX_MEMORY_RATIO * less:
+            pairs["GPU memory of"] = (f"{self.memory_mib} MiB", f"{here.memory_mib} MiB")
+        problems = [
+            f"built for {what} {ours}, here is {found}" for what, (ours, found) in pairs.items() if ours != found
         ]
+        return [*problems, *filter(None, [self.power_mode_warning(here)])] if problems else []
+
+    def power_mode_warning(self, here: "Platform") -> str:
+        """Return that `here` has another power mode, or an empty string; in a container it may be unknown."""
+        if not self.power_mode or not here.power_mode or self.power_mode == here.power_mode:
+            return ""
+        return f"built in power mode {self.power_mode}, here is {here.power_mode}"
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,15 @@ from bisenetformer_ros.inference.graph.contract import GraphInfo
 from bisenetformer_ros.labels import LabelMap
 from bisenetformer_ros.metadata import ModelMetadata
 
-ORIN = Platform(tensorrt="10.3.0", cuda="12.6", gpu="Orin", compute_capability="8.7")
+ORIN = Platform(
+    tensorrt="10.3.0",
+    cuda="12.6",
+    gpu="Orin",
+    compute_capability="8.7",
+    multiprocessors=16,
+    memory_mib=62840,
+    power_mode="MAXN",
+)
 
 
 @pytest.fixture
@@ -70,7 +78,15 @@ def test_it_has_the_task_of_its_engine_file(engine_path: Path, sidecar: Sidecar,
 def test_the_file_can_be_read_without_this_package(engine_path: Path, sidecar: Sidecar) -> None:
     sidecar.save(engine_path)
     content = json.loads((engine_path.parent / "yard.engine.json").read_text())
-    assert content["platform"] == {"tensorrt": "10.3.0", "cuda": "12.6", "gpu": "Orin", "compute_capability": "8.7"}
+    assert content["platform"] == {
+        "tensorrt": "10.3.0",
+        "cuda": "12.6",
+        "gpu": "Orin",
+        "compute_capability": "8.7",
+        "multiprocessors": 16,
+        "memory_mib": 62840,
+        "power_mode": "MAXN",
+    }
     assert content["tensors"][0] == {"name": "frames", "is_input": True, "dtype": "uint8", "shape": [-1, 480, 640, 3]}
     assert json.loads(content["graph"]["pixel_mean"]) == [1.0, 2.0, 3.0]
     assert len(json.loads(content["graph"]["labels"])["labels"]) == 11
@@ -78,7 +94,8 @@ def test_the_file_can_be_read_without_this_package(engine_path: Path, sidecar: S
 
 def test_what_fits_is_handed_out(engine_path: Path, sidecar: Sidecar) -> None:
     assert sidecar.check(engine_path, ORIN) == b"the engine"
-    assert sidecar.check(engine_path, replace(ORIN, cuda="12.2")) == b"the engine"
+    for same in ({"cuda": "12.2"}, {"memory_mib": 61000}, {"power_mode": ""}, {"power_mode": "MODE_30W"}):
+        assert sidecar.check(engine_path, replace(ORIN, **same)) == b"the engine"
 
 
 @pytest.mark.parametrize(
@@ -87,6 +104,11 @@ def test_what_fits_is_handed_out(engine_path: Path, sidecar: Sidecar) -> None:
         ({"tensorrt": "10.13.3.9"}, "built for TensorRT 10.3.0, here is 10.13.3.9"),
         ({"cuda": "13.0"}, "built for CUDA 12, here is 13"),
         ({"gpu": "NVIDIA L4", "compute_capability": "8.9"}, "built for GPU Orin, here is NVIDIA L4; built for compute"),
+        (
+            {"multiprocessors": 8, "power_mode": "MODE_15W"},  # the same board, with half of its GPU switched off
+            "built for GPU with 16 multiprocessors, here is 8 multiprocessors; built in power mode MAXN, here is MODE_15W",
+        ),
+        ({"memory_mib": 30700}, "built for GPU memory of 62840 MiB, here is 30700 MiB"),
     ],
 )
 def test_another_platform_is_named_on_both_sides(
@@ -97,6 +119,19 @@ def test_another_platform_is_named_on_both_sides(
     assert message in str(error.value)
     graph = engine_path.parents[1] / "graphs" / "yard.onnx"
     assert str(error.value).endswith(f"; rebuild it: `bisenetformer build-engine {graph} {engine_path}`")
+
+
+@pytest.mark.parametrize(
+    ("built", "here", "warning"),
+    [
+        ("MAXN", "MAXN", ""),
+        ("MAXN", "MODE_30W", "built in power mode MAXN, here is MODE_30W"),
+        ("MAXN", "", ""),  # in a container
+        ("", "MAXN", ""),
+    ],
+)
+def test_another_power_mode_is_a_warning(built: str, here: str, warning: str) -> None:
+    assert replace(ORIN, power_mode=built).power_mode_warning(replace(ORIN, power_mode=here)) == warning
 
 
 def test_a_graph_that_was_exported_anew_makes_the_engine_stale(engine_path: Path, sidecar: Sidecar) -> None:
@@ -127,8 +162,8 @@ def test_an_engine_runs_without_its_graph_but_needs_it_to_be_built_again(engine_
     [
         (None, r"expected a description of the engine in yard\.engine\.json beside it, but there is none"),
         ("{", "cannot be read"),
-        ('{"format": 7}', "format 7, this version of the package reads format 1"),
-        ('{"format": 1}', "cannot be read"),
+        ('{"format": 7}', "format 7, this version of the package reads format 2"),
+        ('{"format": 2}', "cannot be read"),
         ("[]", "cannot be read"),
     ],
 )
