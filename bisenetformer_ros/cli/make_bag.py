@@ -4,6 +4,7 @@ import argparse
 import tempfile
 import time
 from collections.abc import Iterable, Iterator
+from contextlib import ExitStack
 from itertools import islice
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from bisenetformer_ros.bags.recorder import ENCODINGS, BagFormat, DriveRecorder
 from bisenetformer_ros.bags.topics import list_topics
 from bisenetformer_ros.bags.writer import COMPRESSIONS, STORAGES
 from bisenetformer_ros.cli.arguments import positive_float, positive_int
+from bisenetformer_ros.cli.interruption import INTERRUPTED, Interruption
 from bisenetformer_ros.cli.progress import progress
 from bisenetformer_ros.data.custom import LabelImageFormat
 from bisenetformer_ros.errors import DataError, InputError
@@ -66,8 +68,14 @@ def run(args: argparse.Namespace) -> int:
         total = frames.num_frames if args.frames is None else min(args.frames, frames.num_frames or args.frames)
         task = bar.add_task("recording", total=total)
         labels = form.labels if footage.truth else None
-        with DriveRecorder(args.bag, storage, labels, has_instances=_has_instances(footage)) as recorder:
-            for sample in _samples(footage, labels, islice(frames.frames, args.frames), args.rate):
+        interruption = Interruption()
+        with ExitStack() as stack:
+            if frames.num_frames is None:  # a stream ends by Ctrl-C; another source that is interrupted leaves no bag
+                stack.enter_context(interruption)
+            recorder = DriveRecorder(args.bag, storage, labels, has_instances=_has_instances(footage))
+            stack.enter_context(recorder)
+            images = interruption.until_requested(islice(frames.frames, args.frames))
+            for sample in _samples(footage, labels, images, args.rate):
                 recorder.add(*sample)
                 bar.advance(task)
             if footage.truth and not recorder.num_labelled:
@@ -77,7 +85,7 @@ def run(args: argparse.Namespace) -> int:
         print(f"not taken as images: {frames.skipped}")
     with Bag(args.bag) as bag:
         print(list_topics(bag.topics, f"{args.bag} holds"))
-    return 0
+    return INTERRUPTED if interruption.requested else 0
 
 
 def _prepare(args: argparse.Namespace, form: LabelImageFormat, scratch: Path, bar: Progress) -> Footage:

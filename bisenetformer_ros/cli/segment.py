@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from bisenetformer_ros.cli.arguments import add_json_argument, add_model_arguments, open_segmenter, write_json
+from bisenetformer_ros.cli.interruption import INTERRUPTED, Interruption
 from bisenetformer_ros.cli.progress import progress
 from bisenetformer_ros.errors import InputError
 from bisenetformer_ros.images.coco_panoptic import CocoPanopticWriter
@@ -31,7 +32,7 @@ DESCRIPTION = (
     "Segment images, folders of images and videos. For each image, write NAME_label.png (class id per pixel, 255 = "
     "unlabeled), NAME_overlay.png (colours over the image, with a legend) and, for the panoptic task, "
     "NAME_panoptic.png; one panoptic.json in the COCO format describes the segments of all images. The overlays of a "
-    "video are one video, NAME_overlay.mp4."
+    "video are one video, NAME_overlay.mp4. Ctrl-C ends it after the current image; what is written is complete."
 )
 EXAMPLE = """bisenetformer segment street.jpg --out segmented --names
 bisenetformer segment drive.mp4 --task semantic --json times.json"""
@@ -56,18 +57,24 @@ def run(args: argparse.Namespace) -> int:
     args.out.mkdir(parents=True, exist_ok=True)
     counts = [source.num_frames for source in sources if source.num_frames is not None]
     total = sum(counts) if len(counts) == len(sources) else None
-    with progress() as bar:
+    with progress() as bar, Interruption() as interruption:
         frames = chain.from_iterable(source.frames for source in sources)
         report = segment_frames(
-            bar.track(frames, total=total, description="segmenting"), segmenter, args.out, with_names=args.names
+            bar.track(interruption.until_requested(frames), total=total, description="segmenting"),
+            segmenter,
+            args.out,
+            with_names=args.names,
         )
     for name, source in zip(args.inputs, sources, strict=True):
         if source.skipped:
             print(f"skipped in {name}: {source.skipped}")
     segmented = counted(report.num_segmented, "image")
-    print(f"{segmented} segmented, {len(report.failures)} failed; results are in {args.out}")
+    stopped = "interrupted: " if interruption.requested else ""
+    print(f"{stopped}{segmented} segmented, {len(report.failures)} failed; results are in {args.out}")
     print(f"engine: {explain_choice(segmenter.engine)}")
     write_json(args.json, report.to_dict(segmenter))
+    if interruption.requested:
+        return INTERRUPTED
     return 1 if report.failures else 0
 
 
