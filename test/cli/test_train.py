@@ -8,12 +8,14 @@ import time
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 import yaml
 
 from bisenetformer_ros.cli.__main__ import main
-from bisenetformer_ros.model.checkpoint import load_checkpoint
+from bisenetformer_ros.model.checkpoint import load_checkpoint, read_metadata
+from bisenetformer_ros.segmenter import Segmenter
 
 DRIVES = {"kind": "synthetic", "first_seed": 20000, "num_drives": 1, "frames_per_drive": 2, "size": [72, 96]}
 SMALL = {"channels": 8, "dim": 16, "num_heads": 2, "feedforward_dim": 16, "num_queries": 6, "num_blocks": 2}
@@ -56,6 +58,19 @@ def test_a_recipe_becomes_a_weights_file(tmp_path: Path, capsys: pytest.CaptureF
     assert len((out / "log.jsonl").read_text(encoding="utf-8").splitlines()) == 2
     assert train(recipe, out, "--restart") == 0
     assert "continuing" not in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("task", "panoptic"), [("semantic", False), ("panoptic", True)])
+def test_the_weights_open_with_the_task_of_the_recipe(tmp_path: Path, task: str, panoptic: bool) -> None:
+    out = tmp_path / "run"
+    assert train(write_recipe(tmp_path / "short.yaml", task=task, validation=DRIVES), out) == 0
+    for name in ("short", "latest", "best"):
+        metadata = read_metadata(out / f"{name}.safetensors")
+        assert metadata.task == metadata.provenance["task"] == task
+    result = Segmenter(out / "short.safetensors", device="cpu")(np.zeros((72, 96, 3), np.uint8))
+    assert (result.panoptic_map is not None) == panoptic
+    figures = [json.loads(line) for line in (out / "log.jsonl").read_text(encoding="utf-8").splitlines()]
+    assert [("pq" in line["validation"]) for line in figures if "validation" in line] == [panoptic]
 
 
 def test_a_run_is_measured_and_drawn_on_the_way(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
