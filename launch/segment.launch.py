@@ -3,15 +3,34 @@
 An omitted argument is not passed to the node, so `params_file` and the node's defaults apply.
 """
 
-from launch.actions import DeclareLaunchArgument, OpaqueFunction, SetEnvironmentVariable
+import signal
+from collections.abc import Callable, Iterator
+from difflib import get_close_matches
+from pathlib import Path
+
+from ament_index_python.packages import PackageNotFoundError
+from launch.actions import (
+    DeclareLaunchArgument,
+    EmitEvent,
+    IncludeLaunchDescription,
+    OpaqueFunction,
+    SetEnvironmentVariable,
+)
 from launch.conditions import IfCondition
-from launch.substitutions import LaunchConfiguration, PathJoinSubstitution
+from launch.events import matches_action
+from launch.events.process import ProcessExited, ShutdownProcess
+from launch.logging import get_logger
+from launch.substitutions import LaunchConfiguration, PathJoinSubstitution, SubstitutionFailure
+from launch.utilities import normalize_to_list_of_substitutions, perform_substitutions
 from launch_ros.actions import LifecycleNode, Node
 from launch_ros.parameter_descriptions import ParameterValue
-from launch_ros.substitutions import FindPackageShare
+from launch_ros.substitutions import ExecutableInPackage, FindPackageShare
+from launch_ros.utilities import make_namespace_absolute, prefix_namespace
 
+from bisenetformer_ros.errors import ConfigError
 from bisenetformer_ros.inference.engines.capabilities import ENGINES, PRECISIONS
-from launch import LaunchContext, LaunchDescription
+from bisenetformer_ros.ros.params_file import check_params_file
+from launch import Action, LaunchContext, LaunchDescription, LaunchDescriptionEntity
 
 PACKAGE = "bisenetformer_ros"
 RVIZ_NODE = "/bisenetformer"  # the node name in config/rviz/segment.rviz
@@ -23,7 +42,7 @@ PARAMETERS = {
     "engine": f"inference engine: {', '.join(ENGINES)}",
     "device": "device of the network: auto, cpu, cuda or cuda:N",
     "precision": f"number format of the network: {', '.join(PRECISIONS)}",
-    "task": "panoptic (classes and instances) or semantic (classes only)",
+    "task": "panoptic (classes and instances), semantic (classes only) or auto (that of the weights)",
     "image_transport": "raw, or compressed (JPEG or PNG on TOPIC/compressed)",
 }
 
@@ -49,6 +68,18 @@ ARGUMENTS = {
     ),
 }
 
+# Launch arguments of launch itself, which any launch file accepts.
+OF_LAUNCH = {
+    "emulate_tty",
+    "launch-prefix",
+    "launch-prefix-filter",
+    "ros_namespace",
+    "sigkill_timeout",
+    "sigterm_timeout",
+}
+
+LOGGER = get_logger("segment.launch.py")
+
 
 def generate_launch_description() -> LaunchDescription:
     arguments = {name: ("", description) for name, description in PARAMETERS.items()} | ARGUMENTS
@@ -62,10 +93,11 @@ def generate_launch_description() -> LaunchDescription:
     return LaunchDescription([*declarations, transport, OpaqueFunction(function=_start)])
 
 
-def _start(context: LaunchContext) -> list[Node]:
+def _start(context: LaunchContext) -> list[Action]:
     def value(name: str) -> str:
         return LaunchConfiguration(name).perform(context)
 
+    _check_argument_names(context)
     use_sim_time = {"use_sim_time": ParameterValue(LaunchConfiguration("use_sim_time"), value_type=bool)}
     parameters = {name: ParameterValue(value(name), value_type=str) for name in PARAMETERS if value(name)}
     if value("build_engine"):
@@ -75,22 +107,94 @@ def _start(context: LaunchContext) -> list[Node]:
         parameters["cameras"] = list(cameras)
     else:
         cameras = {"": value("image_topic")}
+    pushed_namespace = context.launch_configurations.get("ros_namespace")  # by PushRosNamespace
+    namespace = make_namespace_absolute(prefix_namespace(pushed_namespace, value("namespace"))).rstrip("/")
+    full_name = f"{namespace}/{value('node_name')}"
+    params_file = value("params_file")
+    if params_file and (warning := check_params_file(Path(params_file), full_name)):
+        LOGGER.warning(f"params_file: {warning}")
+    rviz_nodes = [
+        _rviz(f"{full_name}/{name}".rstrip("/"), topic, use_sim_time)
+        for name, topic in cameras.items()
+        if _wants_rviz(context)
+    ]
     node = LifecycleNode(
         package=PACKAGE,
         executable="segmentation_node",
         name=value("node_name"),
         namespace=LaunchConfiguration("namespace"),
-        parameters=[*([value("params_file")] if value("params_file") else []), use_sim_time | parameters],
+        parameters=[*([params_file] if params_file else []), use_sim_time | parameters],
         remappings=[
             remapping
             for name, topic in cameras.items()
             for remapping in _inputs(name, topic, value("camera_info_topic"))
         ],
         output="screen",
+        on_exit=_when_node_exits(full_name, rviz_nodes),
     )
-    full_name = "/".join(["", *value("namespace").split("/"), value("node_name")]).replace("//", "/")
-    rviz_nodes = [_rviz(f"{full_name}/{name}".rstrip("/"), topic, use_sim_time) for name, topic in cameras.items()]
-    return [node, *rviz_nodes]
+    return [action for process in (node, *rviz_nodes) for action in (process, _awaited(process))]
+
+
+def _check_argument_names(context: LaunchContext) -> None:
+    """Reject what the user misspelled, and warn of what another launch file passes in vain.
+
+    Launch itself ignores both. Only arguments that are passed to this file count, as launch configurations of other
+    files are visible here, too.
+
+    Raises:
+        ConfigError: Unknown argument of `ros2 launch`.
+    """
+    included = getattr(context.get_locals_as_dict().get("event"), "launch_description", None)
+    if included is None:  # included later than at the start of the launch
+        return
+    known = {*PARAMETERS, *ARGUMENTS}
+    for include in _includes_of_this_file(included):
+        for name, _ in include.launch_arguments:
+            name = perform_substitutions(context, normalize_to_list_of_substitutions(name))
+            if name in known | OF_LAUNCH:
+                continue
+            nearest = get_close_matches(name, known, n=1)
+            hint = f"did you mean {nearest[0]}?" if nearest else f"expected one of {', '.join(sorted(known))}"
+            message = f"unknown launch argument {name}: {hint}"
+            if include in included.entities:  # by `ros2 launch`
+                raise ConfigError(message)
+            LOGGER.warning(message)
+
+
+def _includes_of_this_file(entity: LaunchDescriptionEntity) -> Iterator[IncludeLaunchDescription]:
+    this_file = Path(__file__).resolve()
+    for part in entity.describe_sub_entities():
+        if (
+            isinstance(part, IncludeLaunchDescription)
+            and Path(part.launch_description_source.location).resolve() == this_file
+        ):
+            yield part
+        yield from _includes_of_this_file(part)
+
+
+def _awaited(process: Node) -> OpaqueFunction:
+    """Let launch wait for the process: without that, a later error in any launch file leaves it behind."""
+
+    def wait(context: LaunchContext) -> None:
+        if future := process.get_asyncio_future():
+            context.add_completion_future(future)
+
+    return OpaqueFunction(function=wait)
+
+
+def _when_node_exits(
+    full_name: str, rviz_nodes: list[Node]
+) -> Callable[[ProcessExited, LaunchContext], list[EmitEvent]]:
+    """Close RViz, and let the launch fail if the node did. Other processes of a larger launch carry on."""
+
+    def handle(event: ProcessExited, context: LaunchContext) -> list[EmitEvent]:
+        stopped = context.is_shutdown and event.returncode in (-signal.SIGINT, -signal.SIGTERM)
+        if event.returncode != 0 and not stopped:
+            message = f"{LOGGER.name}: {full_name} ended with exit code {event.returncode}"
+            context.asyncio_loop.call_exception_handler({"message": message})  # sets the exit code of the launch
+        return [EmitEvent(event=ShutdownProcess(process_matcher=matches_action(rviz))) for rviz in rviz_nodes]
+
+    return handle
 
 
 def _cameras(argument: str) -> dict[str, str]:
@@ -100,11 +204,22 @@ def _cameras(argument: str) -> dict[str, str]:
 
 
 def _inputs(name: str, image_topic: str, camera_info_topic: str) -> list[tuple[str, str]]:
-    """The remappings of one camera."""
-    prefix = f"{name}/" if name else ""
-    beside = "/".join([*image_topic.split("/")[:-1], "camera_info"])
-    info_topic = beside if name else camera_info_topic or beside
-    return [(f"{prefix}image_raw", image_topic), (f"{prefix}camera_info", info_topic)]
+    """The remappings of one camera; by default the node looks for camera_info beside the images."""
+    if name:
+        return [(f"{name}/image_raw", image_topic)]
+    return [("image_raw", image_topic), *([("camera_info", camera_info_topic)] if camera_info_topic else [])]
+
+
+def _wants_rviz(context: LaunchContext) -> bool:
+    if not IfCondition(LaunchConfiguration("rviz")).evaluate(context):
+        return False
+    try:
+        ExecutableInPackage("rviz2", "rviz2").perform(context)
+    except (PackageNotFoundError, SubstitutionFailure):
+        distribution = context.environment.get("ROS_DISTRO", "$ROS_DISTRO")
+        LOGGER.warning(f"rviz:=true has no effect: rviz2 is missing; install ros-{distribution}-rviz2")
+        return False
+    return True
 
 
 def _rviz(outputs: str, image_topic: str, use_sim_time: dict[str, ParameterValue]) -> Node:
@@ -119,5 +234,4 @@ def _rviz(outputs: str, image_topic: str, use_sim_time: dict[str, ParameterValue
             *((f"{RVIZ_NODE}/{topic}", f"{outputs}/{topic}") for topic in RVIZ_TOPICS),
         ],
         parameters=[use_sim_time],
-        condition=IfCondition(LaunchConfiguration("rviz")),
     )

@@ -1,9 +1,11 @@
 """launch/segment.launch.py with the real launch_ros, if it is installed (it is not available from PyPI)."""
 
+import os
 import signal
 from pathlib import Path
 
 import pytest
+from patience import until
 from sensor_msgs.msg import CameraInfo, Image
 
 pytest.importorskip("launch_ros", reason="launch and launch_ros come with a ROS installation, not with the wheels")
@@ -22,12 +24,95 @@ from launch.actions import IncludeLaunchDescription
 from launch.launch_description_sources import PythonLaunchDescriptionSource
 
 arguments = [tuple(argument.split(":=", 1)) for argument in sys.argv[2:]]
-service = LaunchService()
+service = LaunchService(argv=sys.argv[2:])
 source = PythonLaunchDescriptionSource(sys.argv[1])
 service.include_launch_description(LaunchDescription([IncludeLaunchDescription(source, launch_arguments=arguments)]))
 sys.exit(service.run())
 """
 """What `ros2 launch FILE name:=value …` does."""
+
+PARENT = f"""
+from launch import LaunchDescription
+from launch.actions import DeclareLaunchArgument, ExecuteProcess, IncludeLaunchDescription, OpaqueFunction
+from launch.launch_description_sources import PythonLaunchDescriptionSource
+from launch_ros.actions import PushRosNamespace
+
+def fail(context):
+    if context.launch_configurations["fail"] == "true":
+        raise RuntimeError("the robot's launch file fails")
+
+def generate_launch_description():
+    source = PythonLaunchDescriptionSource({str(FILE)!r})
+    arguments = {{"namespace": "front", "node_name": "eyes", "modell": "x"}}
+    return LaunchDescription([
+        DeclareLaunchArgument("fail"),
+        DeclareLaunchArgument("camera", default_value="of the robot"),
+        ExecuteProcess(cmd=["sleep", "inf"]),
+        PushRosNamespace("robot"),
+        IncludeLaunchDescription(source, launch_arguments=arguments.items()),
+        OpaqueFunction(function=fail),
+    ])
+"""
+"""A launch file that includes the one of the package, with an argument that it does not have."""
+
+
+@pytest.fixture
+def launch(start):
+    """Start `ros2 launch FILE ARGUMENTS…`; in the end, no process that it started may be left."""
+    launches = []
+
+    def launch(*arguments, file=FILE, **variables):
+        launches.append(start("-c", LAUNCH, str(file), *arguments, **variables))
+        return launches[-1]
+
+    yield launch
+    for process in launches:
+        if process.alive():
+            assert process.stop() == 0, process.output()
+        orphans = processes_of(process)
+        for orphan in orphans:
+            os.kill(orphan, signal.SIGKILL)
+        assert not orphans, process.output()
+
+
+def processes_of(process) -> list[int]:
+    """Running processes of its session, by the fields state and session of /proc/PID/stat."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            state, _, _, session = path.read_text().rpartition(")")[2].split()[:4]
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+        if int(session) == process.pid and state != "Z":
+            found.append(int(path.parent.name))
+    return found
+
+
+def wait_for_output(process, *words: str) -> None:
+    until(
+        lambda: all(word in process.output() for word in words) or not process.alive(),
+        lambda: f"expected {words} in:\n{process.output()}",
+    )
+    assert all(word in process.output() for word in words), process.output()
+
+
+def exit_code(process) -> int:
+    """Wait until the launch ends by itself."""
+    until(lambda: not process.alive(), process.output)
+    return process.stop()
+
+
+def rviz_prefix(folder: Path, script: str | None) -> dict[str, str]:
+    """The environment with a package rviz2, whose program is a shell script or missing, before all others."""
+    marker = folder / "share" / "ament_index" / "resource_index" / "packages" / "rviz2"
+    marker.parent.mkdir(parents=True)
+    marker.touch()
+    program = folder / "lib" / "rviz2" / "rviz2"
+    program.parent.mkdir(parents=True)
+    if script is not None:
+        program.write_text(f"#!/bin/sh\n{script}\n")
+        program.chmod(0o755)
+    return {"AMENT_PREFIX_PATH": f"{folder}:{os.environ['AMENT_PREFIX_PATH']}"}
 
 
 def test_every_argument_has_a_description():
@@ -105,3 +190,71 @@ def test_several_cameras_with_topics_of_their_own(graph, start, weights):
     assert {(mask.height, mask.width) for mask in masks["right"]} == {(40, 64)}
     assert infos[0].width == 64
     assert process.stop(signal.SIGINT) == 0
+
+
+def test_missing_rviz_is_a_warning(graph, launch, weights, tmp_path):
+    process = launch(f"model:={weights}", "rviz:=true", **rviz_prefix(tmp_path, None), ROS_DISTRO="kilted")
+    masks = graph.collect(Image, "/bisenetformer/mask")
+    with graph.camera() as camera:
+        graph.wait_for(lambda: masks or not process.alive(), "a mask of the launched node", camera.send)
+    assert masks, process.output()
+    (warning,) = (line for line in process.output().splitlines() if "WARNING" in line)
+    assert "ros-kilted-rviz2" in warning
+    assert process.stop() == 0
+
+
+def test_error_of_another_launch_file_stops_the_node(launch, tmp_path):
+    parent = tmp_path / "robot.launch.py"
+    parent.write_text(PARENT)
+    process = launch("fail:=true", file=parent)
+    assert exit_code(process) == 1
+    assert "the robot's launch file fails" in process.output()
+    assert processes_of(process) == []
+
+
+def test_death_of_the_node_fails_the_launch_and_closes_rviz(launch, tmp_path):
+    process = launch("engine:=steam", "rviz:=true", **rviz_prefix(tmp_path, "exec sleep inf"))
+    assert exit_code(process) == 1
+    assert process.output().count("/bisenetformer ended with exit code 2") == 1
+    assert processes_of(process) == []
+
+
+def test_included_by_another_launch_file(launch, tmp_path):
+    parent = tmp_path / "robot.launch.py"
+    parent.write_text(PARENT)
+    of_another_node = tmp_path / "parameters.yaml"
+    of_another_node.write_text("/bisenetformer: {ros__parameters: {overlay_alpha: 0.25}}")
+    process = launch(
+        "fail:=false",
+        "engine:=steam",
+        "rviz:=true",
+        f"params_file:={of_another_node}",
+        file=parent,
+        **rviz_prefix(tmp_path, 'echo "$@" >&2; exec sleep inf'),
+    )
+    wait_for_output(process, "/robot/front/eyes ended with exit code 2", "/bisenetformer/overlay:=")
+    output = process.output()
+    assert "/bisenetformer/overlay:=/robot/front/eyes/overlay" in output
+    assert "no parameters for /robot/front/eyes, only for /bisenetformer" in output
+    (warning,) = (line for line in output.splitlines() if "unknown launch argument" in line)
+    assert "modell: did you mean model?" in warning
+    assert process.alive()  # as do the other processes of the robot
+    assert process.stop() == 1
+    assert processes_of(process) == []
+
+
+@pytest.mark.parametrize(
+    ("argument", "message"),
+    [
+        ("modell:=x", "unknown launch argument modell: did you mean model?"),
+        ("voltage:=5", "unknown launch argument voltage: expected one of build_engine, "),
+        ("params_file:=/missing.yaml", "/missing.yaml cannot be read: No such file or directory"),
+        ("params_file:=/", "/ cannot be read: Is a directory"),
+        ("rviz:=maybe", "expected one of [true, 1, false, 0] but got 'maybe'"),
+    ],
+)
+def test_refuses_wrong_arguments_before_anything_starts(launch, argument, message):
+    process = launch(argument, "emulate_tty:=false")
+    assert exit_code(process) == 1
+    assert message in process.output()
+    assert "process started" not in process.output()
