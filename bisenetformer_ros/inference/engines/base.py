@@ -19,6 +19,7 @@ class Engine(Protocol):
         task: One of `tasks.TASKS`, fixed when the engine was opened.
         frame_size: (height, width) of the only frames it accepts; None for any size.
         metadata: Of the model.
+        warning: Why it is slower than this machine could be, and what to do; empty if it is not.
     """
 
     @property
@@ -33,6 +34,8 @@ class Engine(Protocol):
     def frame_size(self) -> tuple[int, int] | None: ...
     @property
     def metadata(self) -> ModelMetadata: ...
+    @property
+    def warning(self) -> str: ...
 
     def segment(
         self, frames: Sequence[np.ndarray], score_threshold: float, overlap_threshold: float

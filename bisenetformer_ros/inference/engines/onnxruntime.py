@@ -12,6 +12,7 @@ from bisenetformer_ros.commands import pip_install
 from bisenetformer_ros.errors import EngineError, ModelError
 from bisenetformer_ros.file_names import utf8_path
 from bisenetformer_ros.inference.engines.denormals import flush_denormals
+from bisenetformer_ros.inference.engines.unused_gpu import explain_unused_gpu
 from bisenetformer_ros.inference.graph.contract import OUTPUTS, GraphInfo
 from bisenetformer_ros.inference.graph.runs import segment_frames
 from bisenetformer_ros.results import SegmentationResult
@@ -51,6 +52,8 @@ class OnnxRuntimeEngine:
         ort = load_onnxruntime()
         kind, index = choose_device(ort, device)
         self.device = "cpu" if kind == "cpu" else f"cuda:{index}"
+        reason = f"this ONNX Runtime {ort.__version__} does not support CUDA: {pip_install('onnxruntime-gpu')}"
+        self.warning = explain_unused_gpu(device, reason) if kind == "cpu" else ""
         self._session = _open(ort, path, kind, index)
 
     def segment(

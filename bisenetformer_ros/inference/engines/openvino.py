@@ -14,6 +14,7 @@ import torch
 from bisenetformer_ros.commands import pip_install
 from bisenetformer_ros.errors import EngineError, ModelError
 from bisenetformer_ros.inference.engines.capabilities import check_precision
+from bisenetformer_ros.inference.engines.unused_gpu import explain_unused_gpu
 from bisenetformer_ros.inference.graph.contract import FRAMES, OUTPUTS, GraphInfo
 from bisenetformer_ros.inference.graph.runs import segment_frames
 from bisenetformer_ros.machine import computes_bf16
@@ -51,6 +52,7 @@ class OpenVinoEngine:
         self.graph.check(path, task)
         self.frame_size = self.graph.frame_size
         self.task, self.metadata, self.device = task, self.graph.metadata, "cpu"
+        self.warning = explain_unused_gpu(device, "OpenVINO computes on CPUs only; set engine to auto")
         floats = _choose_floats(precision, self.graph, path)
         self.precision = "int8" if self.graph.precision == "int8" else floats
         self._model = _compile(load_openvino(), path, floats)

@@ -59,6 +59,10 @@ class SwitchingEngine:
     def precision(self) -> str:
         return self.choice.engine.precision
 
+    @property
+    def warning(self) -> str:
+        return self.choice.engine.warning
+
     def serve(self, frame_size: tuple[int, int], engine: Engine) -> None:
         """Give the next frames of this size to `engine`. Thread-safe."""
         self._choices[frame_size] = EngineChoice(engine)

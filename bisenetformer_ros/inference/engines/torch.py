@@ -14,6 +14,7 @@ from bisenetformer_ros.inference.engines.allocator import keep_freed_memory
 from bisenetformer_ros.inference.engines.capabilities import check_precision
 from bisenetformer_ros.inference.engines.cuda_graph import CudaGraphs
 from bisenetformer_ros.inference.engines.denormals import flush_denormals
+from bisenetformer_ros.inference.engines.unused_gpu import explain_unused_gpu
 from bisenetformer_ros.inference.postprocess import SemanticOrder, postprocess_panoptic, postprocess_semantic
 from bisenetformer_ros.inference.preprocess import check_frames, plan_geometry, preprocess
 from bisenetformer_ros.libraries import OLDEST_TORCH, check_torch
@@ -61,6 +62,7 @@ class TorchEngine:
         self._device = resolve_device(device)
         self.device = str(self._device)
         self.precision = _resolve_precision(precision, self._device)
+        self.warning = explain_unused_gpu(device) if self._device.type == "cpu" else ""
         if self._device.type == "cpu":
             keep_freed_memory()
         model, self.metadata = load_checkpoint(path)

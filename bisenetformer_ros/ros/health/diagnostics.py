@@ -149,7 +149,7 @@ def _model_finding(state: NodeState) -> Finding:
     if state.segmenter is None:
         return Finding(OK, state.lifecycle)
     upgrade = f"{state.segmenter.engine.name} serves; {state.missing_upgrade}" if state.missing_upgrade else ""
-    warnings = [text for text in (state.segmenter.task_warning, upgrade) if text]
+    warnings = [text for text in (state.segmenter.task_warning, state.segmenter.engine.warning, upgrade) if text]
     return Finding(WARN, "; ".join(warnings)) if warnings else Finding(OK, state.lifecycle)
 
 

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from bisenetformer_ros.errors import BiSeNetFormerError
+from bisenetformer_ros.errors import BiSeNetFormerError, EngineError
 from bisenetformer_ros.in_thread import in_thread
 from bisenetformer_ros.inference.engines.base import Engine
 from bisenetformer_ros.inference.engines.opening import open_plan
@@ -133,6 +133,9 @@ class EngineSwitch:
                 self.state, self._reason = EngineState.REFUSED, f"{command} did not help: {self._reason}"
             return
         self._built[step] = modified
+        if problem := step.problem():
+            self.state, self._reason = EngineState.REFUSED, problem
+            return
         try:
             self._builder = EngineBuilder(step.arguments, self._logger.info)
         except OSError as error:  # no room for another process
@@ -171,18 +174,25 @@ class EngineSwitcher:
     """Gives the segmenter faster engines as they become ready, one per frame size."""
 
     def __init__(
-        self, segmenter: Segmenter, weights: Path, precision: str, may_build: Callable[[], bool], logger: Logger
+        self,
+        segmenter: Segmenter,
+        weights: Path,
+        precision: str,
+        num_cameras: int,
+        may_build: Callable[[], bool],
+        logger: Logger,
     ) -> None:
         """
         Args:
             segmenter: Its engine, which takes frames of any size, is wrapped.
             weights: File that the segmenter runs.
             precision: As the node was asked for.
+            num_cameras: Most frames that arrive together.
             may_build, logger: See `EngineSwitch`.
         """
         self._general = segmenter.engine
         segmenter.engine = self._engine = SwitchingEngine(segmenter.engine)
-        self._weights, self._precision = weights, precision
+        self._weights, self._precision, self._num_cameras = weights, precision, num_cameras
         self._may_build, self._logger = may_build, logger
         self._switches: dict[tuple[int, int], EngineSwitch | None] = {}
         """None for a size that no engine serves faster."""
@@ -210,9 +220,10 @@ class EngineSwitcher:
                 switch.close()
 
     def _plan(self, frame_size: tuple[int, int]) -> EngineSwitch | None:
+        general, cameras = self._general, self._num_cameras
         try:
-            plan = plan_faster(self._weights, self._general.task, self._general.device, self._precision, frame_size)
-        except OSError as error:
+            plan = plan_faster(self._weights, general.task, general.device, self._precision, frame_size, cameras)
+        except (EngineError, OSError) as error:
             self._logger.warning(f"no faster engine can be looked for: {error}")
             return None
         return EngineSwitch(plan, frame_size, self._may_build, self._logger) if plan else None

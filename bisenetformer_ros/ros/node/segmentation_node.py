@@ -137,7 +137,9 @@ class SegmentationNode(GuardedNode):
         if upgradable:
             weights = find_model(settings["model"])
             may_build = partial(settings.__getitem__, "build_engine")
-            self._switcher = EngineSwitcher(segmenter, weights, settings["precision"], may_build, self.get_logger())
+            self._switcher = EngineSwitcher(
+                segmenter, weights, settings["precision"], len(self._cameras), may_build, self.get_logger()
+            )
 
     def _make_cameras(self) -> list[Camera]:
         """The cameras of the current parameters; unchanged ones are kept with their statistics."""

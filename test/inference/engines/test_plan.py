@@ -4,11 +4,12 @@ from importlib.machinery import ModuleSpec
 from pathlib import Path
 
 import pytest
+import torch
 
 from bisenetformer_ros.errors import EngineError
 from bisenetformer_ros.inference.engines import plan
 from bisenetformer_ros.inference.engines.capabilities import ENGINE_PRECISIONS, PRECISIONS
-from bisenetformer_ros.inference.engines.plan import graph_precision, plan_engine, plan_faster
+from bisenetformer_ros.inference.engines.plan import BuildStep, graph_precision, plan_engine, plan_faster
 from bisenetformer_ros.inference.graph.contract import GRAPH_PRECISIONS
 
 SIZE = (480, 640)
@@ -85,3 +86,63 @@ def test_a_file_beside_the_weights_comes_first(weights: Path, cache: Path) -> No
     beside = weights.parent / in_cache.name
     beside.touch()
     assert plan_engine("openvino", weights, "semantic", "cpu", "bf16", SIZE).path == beside
+
+
+@pytest.mark.usefixtures("everything_installed")
+def test_tensorrt_runs_the_frames_of_several_cameras_as_one_batch(weights: Path, cache: Path) -> None:
+    planned = plan_faster(weights, "semantic", "cuda:0", "fp16", SIZE, num_cameras=3)
+    stem = "street-9a129038d9a0-semantic-480x640-fp16-batch"
+    export, build = planned.steps
+    assert (export.path, build.path) == (cache / f"{stem}.onnx", cache / f"{stem}3.engine")
+    assert export.options[-1] == "--dynamic-batch"
+    assert build.options == ("--max-batch", "3")
+    other = plan_faster(weights, "semantic", "cuda:0", "fp16", SIZE, num_cameras=2)
+    assert other.steps[0] == export
+    assert other.path != planned.path
+    on_cpu = [plan_engine("openvino", weights, "semantic", "cpu", "auto", SIZE, number) for number in (1, 3)]
+    assert on_cpu[0] == on_cpu[1]
+
+
+@pytest.mark.parametrize(("device", "options"), [("cuda", ()), ("cuda:0", ()), ("cuda:1", ("--device", "cuda:1"))])
+def test_an_engine_is_built_for_the_gpu_that_runs_it(weights: Path, device: str, options: tuple[str, ...]) -> None:
+    assert plan_engine("tensorrt", weights, "semantic", device, "fp16", SIZE).steps[1].options == options
+
+
+@pytest.fixture
+def steps(weights: Path) -> tuple[BuildStep, ...]:
+    return plan_engine("tensorrt", weights, "semantic", "cuda", "fp16", SIZE).steps
+
+
+@pytest.mark.usefixtures("everything_installed")
+def test_a_machine_with_packages_and_memory_runs_every_step(
+    steps: tuple[BuildStep, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(plan, "available_memory_mib", lambda: plan.NEEDED_MIB)
+    assert [step.problem() for step in steps] == ["", ""]
+    monkeypatch.setattr(plan, "available_memory_mib", lambda: None)  # unknown
+    assert [step.problem() for step in steps] == ["", ""]
+
+
+def test_missing_packages_are_named_with_the_other_way(
+    steps: tuple[BuildStep, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(plan, "available_memory_mib", lambda: None)
+    monkeypatch.setattr(plan, "find_spec", lambda name: None)
+    export, build = (step.problem() for step in steps)
+    assert "the packages onnx, onnxscript, onnxruntime are missing" in export
+    assert export.endswith(f"run it on a workstation and copy its file to {steps[0].path}; the node goes on from there")
+    assert "the packages onnx, onnxruntime are missing" in build
+    assert "workstation" not in build  # an engine is built where it runs
+
+
+@pytest.mark.usefixtures("everything_installed")
+def test_missing_memory_and_an_old_pytorch_are_problems(
+    steps: tuple[BuildStep, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(plan, "available_memory_mib", lambda: 800)
+    monkeypatch.setattr(torch, "__version__", "2.5.0a0+872d972e41.nv24.08")  # of JetPack 6
+    export, build = (step.problem() for step in steps)
+    for problem in (export, build):
+        assert f"800 MiB of memory are available, expected {plan.NEEDED_MIB}" in problem
+    assert "export needs PyTorch 2.8 or newer, this is 2.5.0a0" in export
+    assert "PyTorch" not in build

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from bisenetformer_ros.inference.engines import plan
 from bisenetformer_ros.inference.engines.opening import open_engine
 from bisenetformer_ros.inference.engines.plan import BuildStep, EnginePlan
 from bisenetformer_ros.ros.node import engine_switcher
@@ -53,8 +54,8 @@ def switch_to(source: Path, built: Path) -> Iterator[Callable[..., EngineSwitch]
     switches: list[EngineSwitch] = []
 
     def switch_to(may_build: bool, logger: logging.Logger = LOGGER) -> EngineSwitch:
-        plan = EnginePlan("torch", "semantic", "cpu", "fp32", (BuildStep("convert", source, built),))
-        switches.append(EngineSwitch(plan, SIZE, lambda: may_build, logger))
+        planned = EnginePlan("torch", "semantic", "cpu", "fp32", (BuildStep("convert", source, built),))
+        switches.append(EngineSwitch(planned, SIZE, lambda: may_build, logger))
         return switches[-1]
 
     yield switch_to
@@ -176,6 +177,17 @@ def test_an_unusable_cache_is_a_warning(
     assert [record.levelname for record in caplog.records if words in record.getMessage()] == ["WARNING"]
 
 
+def test_a_command_that_cannot_run_here_is_not_started(
+    source: Path, built: Path, switch_to: Callable[..., EngineSwitch], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(plan, "NEEDED_MIB", 10**9)
+    switch = switch_to(may_build=True)
+    assert states(switch, REFUSED) == [MISSING, REFUSED]
+    assert "MiB of memory are available, expected 1000000000" in switch.problem
+    shutil.copy(source, built)  # built elsewhere
+    assert states(switch, SERVING) == [REFUSED, OPENING, SERVING]
+
+
 def test_closing_stops_the_command(switch_to: Callable[..., EngineSwitch]) -> None:
     switch = switch_to(may_build=True)
     states(switch, BUILDING)
@@ -195,7 +207,7 @@ def test_the_switcher_survives_a_cache_that_cannot_be_created(
 ) -> None:
     pytest.importorskip("openvino", reason="nothing else is faster than PyTorch on a CPU")
     monkeypatch.setenv("XDG_CACHE_HOME", os.devnull)
-    switcher = EngineSwitcher(segmenter, random_weights, precision, lambda: False, LOGGER)
+    switcher = EngineSwitcher(segmenter, random_weights, precision, 1, lambda: False, LOGGER)
     for _ in range(MIN_FRAMES):
         segmenter(np.zeros((*SIZE, 3), np.uint8))
     switcher.update()
@@ -208,7 +220,7 @@ def test_weights_that_are_gone_are_a_warning(
     segmenter: Segmenter, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     pytest.importorskip("openvino", reason="nothing else is faster than PyTorch on a CPU")
-    switcher = EngineSwitcher(segmenter, tmp_path / "gone", "auto", lambda: False, LOGGER)
+    switcher = EngineSwitcher(segmenter, tmp_path / "gone", "auto", 1, lambda: False, LOGGER)
     for _ in range(MIN_FRAMES):
         segmenter(np.zeros((*SIZE, 3), np.uint8))
     switcher.update()

