@@ -4,6 +4,7 @@ import ast
 import http.server
 import os
 import re
+import runpy
 import shutil
 import socket
 import subprocess
@@ -11,6 +12,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from unittest.mock import patch
 
 import pytest
 import pytorch
@@ -19,6 +21,8 @@ from checks import SetupError, check_build_tools, check_python_is_new_enough, ch
 from patience import LIMIT_S
 from ros import Ros, find_ros
 from state import State, digest
+
+from bisenetformer_ros.libraries import OLDEST_EXPORTING_TORCH, OLDEST_TORCH
 
 ROOT = Path(__file__).resolve().parents[1]
 VENV = ROOT / ".venv"
@@ -201,12 +205,38 @@ def test_what_the_system_was_built_for_stays(
     assert workspace.write_constraints(system).read_text(encoding="utf-8") == constraints
 
 
+@pytest.mark.parametrize(
+    ("torch", "exports"),
+    [(None, True), ("2.8.0", True), ("2.10.0", True), ("2.5.0a0+872d972e41.nv24.8", False), ("2.6.0a0", False)],
+)
+def test_beside_a_pytorch_that_cannot_export_no_other_one_is_asked_for(torch: str | None, exports: bool) -> None:
+    """JetPack 6 has builds that export cannot use; one from PyPI would not see its GPU."""
+    assert ("export" in workspace.choose_extras(torch)) == exports
+    assert set(workspace.EXTRAS) <= set(workspace.choose_extras(torch))
+    assert workspace.OLDEST_EXPORTING_TORCH == OLDEST_EXPORTING_TORCH
+    with patch("setuptools.setup"):
+        required = runpy.run_path(str(ROOT / "setup.py"))["EXTRAS"]
+    assert [name for name in ["dev", *workspace.EXTRAS] if "torch>=2.8" in required[name]] == []
+
+
 def test_every_lower_bound_has_the_version_that_it_is_tested_with() -> None:
-    bounds = re.findall(r'"([\w-]+)>=([\d.]+)"', (ROOT / "setup.py").read_text(encoding="utf-8"))
-    pinned = (ROOT / "tools" / "requirements" / "oldest.txt").read_text(encoding="utf-8")
-    pins = dict(re.findall(r"^([\w-]+)==([\d.]+)", pinned, re.MULTILINE))
-    assert {name for name, _ in bounds} == pins.keys()
-    assert [(name, bound) for name, bound in bounds if not f"{pins[name]}.".startswith(f"{bound}.")] == []
+    bounds = set(re.findall(r'"([\w-]+)>=([\d.]+)"', (ROOT / "setup.py").read_text(encoding="utf-8")))
+    files = [ROOT / "tools" / "requirements" / name for name in ("oldest.txt", "oldest-torch.txt")]
+    text = "\n".join(file.read_text(encoding="utf-8") for file in files)
+    pins = set(re.findall(r"^([\w-]+)==([\d.]+)", text, re.MULTILINE))
+    pinned = {
+        (name, bound) for name, bound in bounds for pin, version in pins if pin == name and is_within(version, bound)
+    }
+    assert pinned == bounds
+    assert len(pins) == len(bounds)
+    assert {bound for name, bound in bounds if name == "torch"} == {
+        "{}.{}".format(*version) for version in (OLDEST_TORCH, OLDEST_EXPORTING_TORCH)
+    }
+
+
+def is_within(version: str, bound: str) -> bool:
+    """Whether a version is the lower bound or a patch of it."""
+    return f"{version}.".startswith(f"{bound}.")
 
 
 class TestState:

@@ -6,6 +6,7 @@ Each step runs only when its inputs changed since it last finished.
 import contextlib
 import importlib.metadata
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -21,7 +22,8 @@ ROOT = Path(__file__).resolve().parents[2]
 VENV = ROOT / ".venv"
 PYTHON = VENV / "bin" / "python"
 UNDERLAY = ROOT / "tools" / "vision_msgs_underlay"
-EXTRAS = "torch,training,demo,export,openvino"
+EXTRAS = ["torch", "training", "demo", "onnx", "openvino"]
+OLDEST_EXPORTING_TORCH = (2, 8)
 REFERENCES = REQUIREMENTS / "references.txt"
 OLDEST_VENV = ROOT / ".venv-oldest"
 
@@ -67,11 +69,15 @@ def install_packages(state: State, ros: Ros) -> None:
         return
     say("installing the Python packages; the first time takes a few minutes")
     arguments = [argument for file in requirements for argument in ("-r", str(file))]
+    extras = choose_extras(system.get("torch"))
     if "torch" in system:
-        say(f"keeping the PyTorch {system['torch']} of this machine")
+        say(
+            f"keeping the PyTorch {system['torch']} of this machine"
+            + ("" if "export" in extras else ", which is too old to export graphs: export on a workstation")
+        )
     else:
         arguments += pytorch_options()
-    run_pip(VENV, *arguments, "-c", constraints, "-e", f"{ROOT}[dev,{EXTRAS}]")
+    run_pip(VENV, *arguments, "-c", constraints, "-e", f"{ROOT}[{','.join(['dev', *extras])}]")
     run_pip(VENV, "--no-deps", "-r", REFERENCES)
     if ros.prefix is None:
         point_wheels_at_this_python(VENV)
@@ -82,16 +88,26 @@ def install_oldest() -> None:
     """.venv-oldest/ without ROS 2: everything in the oldest version that setup.py allows."""
     constraints = REQUIREMENTS / "oldest.txt"
     state = State(OLDEST_VENV / "setup.json")
-    inputs = digest(ROOT, [constraints, REFERENCES, ROOT / "setup.py"])
+    oldest_torch = REQUIREMENTS / "oldest-torch.txt"
+    inputs = digest(ROOT, [constraints, oldest_torch, REFERENCES, ROOT / "setup.py"])
     if state.inputs("packages") == inputs:
         return
     if sys.version_info[:2] != OLDEST_PYTHON:
         raise SetupError(f"oldest.txt is for Python 3.10, this is {sys.version.split()[0]}; set OLDEST_PYTHON")
     say(f"installing the oldest packages into {OLDEST_VENV.name}")
     subprocess.run([sys.executable, "-m", "venv", "--clear", OLDEST_VENV], check=True)
-    run_pip(OLDEST_VENV, *pytorch_options(), "-c", constraints, "-e", f"{ROOT}[test,{EXTRAS}]")
+    options, extras = pytorch_options(), ",".join(["test", *choose_extras(None)])
+    run_pip(OLDEST_VENV, *options, "-c", constraints, "-e", f"{ROOT}[{extras}]")
     run_pip(OLDEST_VENV, "--no-deps", "-r", REFERENCES)
+    run_pip(OLDEST_VENV, *options, "--target", OLDEST_VENV / "oldest-torch", "-r", oldest_torch)
     state.finish("packages", inputs)
+
+
+def choose_extras(system_torch: str | None) -> list[str]:
+    """Return the extras to install: without `export` beside a PyTorch of the system that is too old for it."""
+    if system_torch and tuple(map(int, re.findall(r"\d+", system_torch)[:2])) < OLDEST_EXPORTING_TORCH:
+        return EXTRAS
+    return [*EXTRAS, "export"]
 
 
 def pytorch_options() -> list[str]:
