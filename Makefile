@@ -6,7 +6,8 @@
 # test    all tests but the slow ones
 # test-quick     the tests without ROS, engines, trainings, reports and whole commands: less than a minute
 # test-slow      trainings of half an hour
-# test-oldest    the tests without ROS in .venv-oldest/, with the oldest allowed packages; OLDEST_PYTHON=python3.10
+# test-oldest    the tests without ROS in .venv-oldest/, with the oldest allowed packages, and inference with its oldest
+#                PyTorch; OLDEST_PYTHON=python3.10
 # test-upstream  the tests against upstream's sources, in the folders launch, launch_ros, rcl_interfaces, vision_opencv
 #                and focoos of CHECKOUTS=folder
 # lint    style and types
@@ -30,6 +31,8 @@ override SOURCE := $(value SOURCE)
 export SOURCE
 
 IN_WORKSPACE := source tools/env.sh;
+IN_OLDEST := env -u PYTHONPATH -u AMENT_PREFIX_PATH PATH='$(CURDIR)/.venv-oldest/bin':"$$PATH"
+INFERENCE := model test_segmenter.py inference/engines/test_torch.py inference/engines/test_cuda_graph.py
 NOT_QUICK := benchmark cli evaluation inference/engines inference/graph inference/test_verify.py reports ros streets \
   training data/test_catalog.py model/test_authors.py model/test_counts.py test_resources.py
 
@@ -47,7 +50,8 @@ test-quick: setup
 
 test-oldest:
 	@'$(OLDEST_PYTHON)' tools/setup_workspace --oldest
-	@env -u PYTHONPATH -u AMENT_PREFIX_PATH .venv-oldest/bin/python -m pytest test
+	@$(IN_OLDEST) .venv-oldest/bin/python -m pytest test
+	@$(IN_OLDEST) PYTHONPATH=.venv-oldest/oldest-torch .venv-oldest/bin/python -m pytest $(addprefix test/,$(INFERENCE))
 
 test-upstream: setup
 	@$(IN_WORKSPACE) tools/test_upstream.sh '$(abspath $(CHECKOUTS))'
@@ -73,7 +77,7 @@ docs: setup .venv-docs/installed
 
 bench: setup
 	@mkdir -p out/bench; $(IN_WORKSPACE) for task in semantic panoptic; do \
-	  python -m bisenetformer_ros.cli benchmark --size 512x1024 --size 1024x2048 --task $$task \
+	  python -m bisenetformer_ros.cli benchmark --model bisenetformer-stdc1 --size 512x1024 --size 1024x2048 --task $$task \
 	    --rounds $(or $(ROUNDS),10) --json out/bench/$$task.json --markdown out/bench/$$task.md \
 	    || (( $$? == 1 )); \
 	done  # 1: an engine does not agree with PyTorch, which it says

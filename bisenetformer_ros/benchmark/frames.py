@@ -1,7 +1,6 @@
 """Frames of a benchmark: those that are measured, and others to calibrate int8 on."""
 
 from itertools import islice
-from pathlib import Path
 
 import cv2
 import numpy as np
@@ -17,12 +16,12 @@ DRIVE, CALIBRATION_DRIVE = 3, 4
 """Seeds of the generated streets."""
 
 
-def load_frames(source: Path | None, size: tuple[int, int]) -> list[np.ndarray]:
+def load_frames(source: str | None, size: tuple[int, int]) -> list[np.ndarray]:
     """Load NUM_FRAMES frames (*size, 3) uint8 RGB: the first of the source, resized, or generated streets."""
     return _drive(DRIVE, size, NUM_FRAMES) if source is None else _pictures(source, size, 0, NUM_FRAMES)
 
 
-def load_calibration(source: Path | None, size: tuple[int, int]) -> list[np.ndarray]:
+def load_calibration(source: str | None, size: tuple[int, int]) -> list[np.ndarray]:
     """Load up to NUM_CALIBRATION other frames of the same kind. Raises EngineError if the source has no others."""
     if source is None:
         return _drive(CALIBRATION_DRIVE, size, NUM_CALIBRATION)
@@ -39,6 +38,6 @@ def _drive(seed: int, size: tuple[int, int], count: int) -> list[np.ndarray]:
     return [drive[60 * index // count].rgb for index in range(count)]
 
 
-def _pictures(source: Path, size: tuple[int, int], first: int, end: int) -> list[np.ndarray]:
+def _pictures(source: str, size: tuple[int, int], first: int, end: int) -> list[np.ndarray]:
     pictures = (frame.read() for frame in islice(open_source(source).frames, first, end))
     return [cv2.resize(picture, size[::-1], interpolation=cv2.INTER_CUBIC) for picture in pictures]

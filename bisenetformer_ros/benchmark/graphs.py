@@ -26,7 +26,7 @@ class GraphFiles:
 
     folder: Path
     frame_size: tuple[int, int]
-    frames: Path | None
+    frames: str | None
     status: Callable[[str], None]
 
     def prepare(self, contestant: Contestant) -> Contestant:

@@ -43,7 +43,7 @@ class Plan:
     Attributes:
         engines: Keys of PRECISIONS.
         sizes: (height, width) of the frames.
-        frames: Image, folder or video; None for generated streets.
+        frames: What `open_source` reads; None for generated streets.
         num_rounds: Frames per contestant.
         against: Checkout of the authors' SDK, which then comes first, or None.
     """
@@ -52,7 +52,7 @@ class Plan:
     engines: tuple[str, ...]
     device: str
     sizes: tuple[tuple[int, int], ...]
-    frames: Path | None
+    frames: str | None
     num_rounds: int
     against: Path | None
 

@@ -24,6 +24,7 @@ from bisenetformer_ros.cli.progress import progress
 from bisenetformer_ros.errors import ConfigError
 from bisenetformer_ros.inference.agreement import MIN_LABELS
 from bisenetformer_ros.inference.engines.opening import resolve_task
+from bisenetformer_ros.resources import SHIPPED_MODEL
 
 DESCRIPTION = (
     "Measure engines from the camera's uint8 frame to label map or segments: total time and time by stage, memory, "
@@ -41,7 +42,7 @@ bisenetformer benchmark --model bisenetformer-stdc1 --size 1024x2048 --task sema
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--model",
-        default="bisenetformer-stdc1",
+        default=SHIPPED_MODEL,
         help="weights file, shipped model, or architecture, which gets generated weights (default: %(default)s)",
     )
     parser.add_argument(
@@ -55,7 +56,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="HxW",
         help="height x width of the frames, pixels; repeatable (default: 1024x2048)",
     )
-    parser.add_argument("--frames", type=Path, help="image, folder of images or video (default: generated streets)")
+    parser.add_argument("--frames", help="image, folder of images, video or its address (default: generated streets)")
     parser.add_argument("--rounds", type=positive_int, default=20, help="frames per engine (default: %(default)s)")
     parser.add_argument("--device", default="auto", help="auto, cpu or cuda (default: %(default)s)")
     parser.add_argument(

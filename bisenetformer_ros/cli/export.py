@@ -12,7 +12,7 @@ from bisenetformer_ros.atomic_write import write_atomically
 from bisenetformer_ros.cli.arguments import add_json_argument, add_task_argument, frame_size, warn, write_json
 from bisenetformer_ros.cli.progress import progress
 from bisenetformer_ros.errors import ConfigError
-from bisenetformer_ros.images.sources import open_source
+from bisenetformer_ros.images.sources import sample_images
 from bisenetformer_ros.inference.engines.opening import resolve_task
 from bisenetformer_ros.inference.graph.cache import check_output
 from bisenetformer_ros.inference.graph.contract import GRAPH_PRECISIONS
@@ -50,19 +50,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--calibrate",
-        type=Path,
         metavar="IMAGES",
-        help="required for int8, which is for CPUs: images like the camera's, as a folder, pattern or video; up to "
-        f"{MAX_CALIBRATION} are used",
+        help="required for int8, which is for CPUs: images like the camera's, as a folder, pattern, video or address; "
+        f"up to {MAX_CALIBRATION} are used",
     )
     parser.add_argument("--bgr", action="store_true", help="take frames as B, G, R instead of R, G, B")
     parser.add_argument("--dynamic-batch", action="store_true", help="take any number of frames per run instead of one")
     parser.add_argument(
         "--verify-with",
-        type=Path,
         metavar="IMAGES",
-        help=f"compare with PyTorch on these images, as a folder, pattern or video; up to {MAX_FRAMES} are used "
-        "(default: four rendered streets)",
+        help="compare with PyTorch on these images, as a folder, pattern, video or address; up to "
+        f"{MAX_FRAMES} are used (default: four rendered streets)",
     )
     add_json_argument(parser)
 
@@ -101,15 +99,10 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def read_frames(path: Path, size: tuple[int, int], most: int) -> list[np.ndarray]:
-    """Read up to `most` images, spread evenly over all of `path`, and resize them to (height, width) `size`.
-
-    A video is decoded twice, to count its frames and to pick some, so that only those are in memory.
-    """
-    count = sum(1 for _ in open_source(path).frames)
-    picked = set(np.linspace(0, count - 1, min(count, most)).astype(int))
-    frames = (frame.read() for index, frame in enumerate(open_source(path).frames) if index in picked)
-    return [cv2.resize(frame, size[::-1], interpolation=cv2.INTER_AREA) for frame in frames]
+def read_frames(source: str, size: tuple[int, int], most: int) -> list[np.ndarray]:
+    """Read up to `most` images of a source, resized to (height, width) `size`."""
+    images = sample_images(source, most)
+    return [cv2.resize(image, size[::-1], interpolation=cv2.INTER_AREA) for image in images]
 
 
 def _figures(args: argparse.Namespace, verification: Verification) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
+from itertools import islice
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -90,6 +91,23 @@ def open_source(source: str | Path) -> FrameSource:
     num_frames = int(video.get(cv2.CAP_PROP_FRAME_COUNT))
     refusal = f"{path} cannot be read: it is corrupt, or neither an image nor a video"
     return FrameSource(num_frames if num_frames > 0 else None, _video_frames(path.stem, video, refusal))
+
+
+def sample_images(source: str | Path, most: int) -> Iterator[np.ndarray]:
+    """Yield up to `most` images, (H, W, 3) uint8 RGB, spread evenly over a source, or the next ones of a live stream.
+
+    A video is decoded twice, to count its frames and to pick some, so that only one is in memory.
+
+    Raises:
+        InputError: As `open_source` and `SourceFrame.read`.
+    """
+    opened = open_source(source)
+    if opened.num_frames is None and is_address(str(source)):
+        yield from (frame.read() for frame in islice(opened.frames, most))
+        return
+    count = sum(1 for _ in opened.frames)
+    picked = set(np.linspace(0, count - 1, min(count, most)).astype(int))
+    yield from (frame.read() for index, frame in enumerate(open_source(source).frames) if index in picked)
 
 
 def scan_folder(path: Path) -> tuple[list[Path], str]:

@@ -22,14 +22,14 @@ def grays(frames: list[np.ndarray]) -> list[int]:
 
 def test_measured_frames_are_not_calibrated_on(tmp_path: Path) -> None:
     write_grays(tmp_path, 20)
-    assert grays(load_frames(tmp_path, SIZE)) == list(range(NUM_FRAMES))
-    assert grays(load_calibration(tmp_path, SIZE)) == list(range(NUM_FRAMES, NUM_FRAMES + NUM_CALIBRATION))
+    assert grays(load_frames(str(tmp_path), SIZE)) == list(range(NUM_FRAMES))
+    assert grays(load_calibration(str(tmp_path), SIZE)) == list(range(NUM_FRAMES, NUM_FRAMES + NUM_CALIBRATION))
 
 
 def test_too_few_frames_to_calibrate_are_an_error(tmp_path: Path) -> None:
     write_grays(tmp_path, NUM_FRAMES)
     with pytest.raises(EngineError, match=f"has no more than {NUM_FRAMES}"):
-        load_calibration(tmp_path, SIZE)
+        load_calibration(str(tmp_path), SIZE)
 
 
 def test_generated_streets_differ_and_are_reproducible() -> None:

@@ -1,11 +1,14 @@
 import json
 from pathlib import Path
 
+import cv2
 import pytest
+from live_stream import live_stream
 
 pytest.importorskip("onnxscript", reason="the exporter is not installed")
 
 from bisenetformer_ros.cli.__main__ import main
+from bisenetformer_ros.cli.export import MAX_FRAMES
 from bisenetformer_ros.inference.graph.contract import GraphInfo
 from bisenetformer_ros.segmenter import Segmenter
 
@@ -24,3 +27,15 @@ def test_a_graph_has_the_task_of_its_weights_and_warns_of_another(
         warnings = (content["task_warning"], captured.err, segmenter.task_warning)
         assert [text.count("trained for the semantic task") for text in warnings] == [num_warnings] * 3
         assert f"wrote {graph}: {task}, fp32" in captured.out
+
+
+@pytest.mark.skipif(cv2.CAP_FFMPEG not in cv2.videoio_registry.getBackends(), reason="this OpenCV has no FFmpeg")
+def test_a_graph_is_calibrated_and_verified_with_images_of_a_camera(
+    semantic_weights: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    figures = tmp_path / "figures.json"
+    with live_stream(48, 64) as address:
+        options = ["--precision", "int8", "--calibrate", address, "--verify-with", address, "--json", str(figures)]
+        command = ["export", str(semantic_weights), str(tmp_path / "meadow.onnx"), "--size", "48x64", *options]
+        assert main(command) in (0, 1)
+    assert json.loads(figures.read_text())["frames_compared"] == MAX_FRAMES

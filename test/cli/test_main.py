@@ -6,7 +6,8 @@ import pytest
 from printed_commands import distributions
 
 from bisenetformer_ros import cli
-from bisenetformer_ros.cli.__main__ import COMMANDS, PACKAGES, main
+from bisenetformer_ros.cli.__main__ import COMMANDS, PACKAGES, build_parser, main
+from bisenetformer_ros.resources import SHIPPED_MODEL
 
 EXAMPLE_COMMAND = """
 import importlib
@@ -61,6 +62,15 @@ def test_help_lists_the_commands(capsys: pytest.CaptureFixture[str]) -> None:
 def test_every_command_explains_itself_with_an_example(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert run_to_exit(name, "--help") == 0
     assert f"bisenetformer {name} " in capsys.readouterr().out.split("example:\n")[1]
+
+
+def test_commands_have_the_same_model_by_default() -> None:
+    required = {"node": [], "doctor": [], "demo": [], "benchmark": [], "evaluate-bag": ["b"], "segment": ["a"]}
+    defaults = {
+        name: vars(build_parser(name).parse_args([name, *args])).get("model") for name, args in required.items()
+    }
+    assert {name for name, model in defaults.items() if model} >= {"demo", "benchmark", "evaluate-bag", "segment"}
+    assert set(defaults.values()) <= {SHIPPED_MODEL, None}
 
 
 @pytest.mark.parametrize("argv", [[], ["sail"], ["--sail"]])

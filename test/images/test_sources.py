@@ -7,9 +7,10 @@ from threading import Thread
 import cv2
 import numpy as np
 import pytest
+from live_stream import live_stream
 
 from bisenetformer_ros.errors import InputError
-from bisenetformer_ros.images.sources import open_source
+from bisenetformer_ros.images.sources import open_source, sample_images
 
 RED = (255, 0, 0)
 
@@ -135,3 +136,17 @@ def test_videos_are_played_from_addresses(tmp_path: Path, server: str) -> None:
     for address in (f"{server}/none.avi", "rtsp://127.0.0.1:9/stream"):
         with pytest.raises(InputError, match=f"{address} cannot be opened: it is unreachable, or"):
             open_source(address)
+    assert [image.mean() for image in sample_images(f"{server}/drive.avi", 1)] == pytest.approx([20], abs=5)
+
+
+@pytest.mark.skipif(cv2.CAP_FFMPEG not in cv2.videoio_registry.getBackends(), reason="this OpenCV has no FFmpeg")
+def test_the_next_images_of_a_live_stream_are_sampled() -> None:
+    with live_stream(6, 8) as address:
+        assert [image.shape for image in sample_images(address, 3)] == [(6, 8, 3)] * 3
+
+
+def test_samples_are_spread_over_a_folder(tmp_path: Path) -> None:
+    for level in range(10):
+        write_image(tmp_path / f"{level}.png", (10 * level,) * 3)
+    assert [image[0, 0, 0] for image in sample_images(tmp_path, 4)] == [0, 30, 60, 90]
+    assert len(list(sample_images(tmp_path, 20))) == 10

@@ -13,6 +13,7 @@ import pytest
 
 from bisenetformer_ros.cli import export
 from bisenetformer_ros.cli.__main__ import main
+from bisenetformer_ros.images import sources
 from bisenetformer_ros.images.sources import FrameSource, SourceFrame, open_source
 from bisenetformer_ros.inference.agreement import Agreement
 from bisenetformer_ros.inference.verification_frames import load_verification_frames
@@ -111,8 +112,8 @@ def test_images_are_spread_over_a_video_of_which_one_frame_is_in_memory(
 
         return FrameSource(None, counted())
 
-    monkeypatch.setattr(export, "open_source", open_counted)
-    frames = export.read_frames(video, (24, 32), most=4)
+    monkeypatch.setattr(sources, "open_source", open_counted)
+    frames = export.read_frames(str(video), (24, 32), most=4)
     assert [frame.shape for frame in frames] == [(24, 32, 3)] * 4
     np.testing.assert_allclose([frame.mean() for frame in frames], [0, 33, 66, 99], atol=3)
     assert most <= 3  # the current one, and those that loops still name
