@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from bisenetformer_ros.commands import quoted
 from bisenetformer_ros.errors import BiSeNetFormerError
 
 LOCK = "lock"
@@ -50,8 +51,10 @@ def _explain(folder: Path, holder: str) -> str:
     """holder: "PID HOST", or "" if it was just about to write that."""
     pid, _, host = holder.partition(" ")
     where = "" if host == socket.gethostname() else f" on {host}"
-    process, stop = (f"process {pid}{where}", f"`kill {pid}`{where}") if holder else ("another process", "SIGTERM")
+    process, stop = "another process", "stop it"
+    if holder:
+        process, stop = f"process {pid}{where}", f"stop it by {quoted(('kill', pid))}{where}"
     return (
-        f"{folder} is in use: {process} trains there. Wait for it, stop it by {stop} (it saves its state, and the same "
-        "command resumes it), or choose another --out"
+        f"{folder} is in use: {process} trains there. Wait for it, {stop} (it saves its state, and the same command "
+        "resumes it), or choose another --out"
     )

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 
 from bisenetformer_ros.atomic_write import write_atomically
+from bisenetformer_ros.commands import quoted
 from bisenetformer_ros.errors import BiSeNetFormerError, ConfigError
 from bisenetformer_ros.training.config import TrainingConfig
 
@@ -79,4 +80,6 @@ class RunState:
         """Advise how a new run begins with the weights of this one, once there are any."""
         files = (self.path.with_name(f"{stem}.safetensors") for stem in (name, "best", "latest"))
         written = next((file for file in files if file.is_file()), None)
-        return f"add --initial-weights {written}" if written else "start it with the weights that this run ends with"
+        if written is None:
+            return "start it with the weights that this run ends with"
+        return f"add {quoted(('--initial-weights', written))}"

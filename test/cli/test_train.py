@@ -1,6 +1,7 @@
 import json
 import os
 import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -146,14 +147,14 @@ def test_a_second_training_in_the_folder_is_refused(tmp_path: Path, capsys: pyte
 
 
 def test_more_iterations_go_the_way_that_the_message_says(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    first, out = write_recipe(tmp_path / "short.yaml"), tmp_path / "run"
+    first, out = write_recipe(tmp_path / "short.yaml"), tmp_path / "my run"
     assert train(first, out) == 0
     longer = write_recipe(tmp_path / "longer.yaml", iterations=3)
     assert train(longer, out) == 2
     message = capsys.readouterr().err.split("error: ")[1]
     assert "belongs to a run with iterations 2 (now 3)" in message
-    (options,) = re.findall(r"add (--initial-weights \S+)\. ", message)
-    assert train(longer, tmp_path / "more", *options.split()) == 0
+    (options,) = re.findall(r"add `(--initial-weights .+)`\. ", message)
+    assert train(longer, tmp_path / "more", *shlex.split(options)) == 0
     assert f"all weights from {out / 'short.safetensors'}" in " ".join(capsys.readouterr().err.split())
     assert len((tmp_path / "more" / "log.jsonl").read_text(encoding="utf-8").splitlines()) == 3
 
