@@ -92,7 +92,7 @@ def _train(args: argparse.Namespace, config: TrainingConfig, world: World) -> in
             (args.out / LOG).unlink(missing_ok=True)
         wait_for_all()
         if config.initial_weights is not None and not run_state.exists():
-            _initialize(model, config.initial_weights, labels, console)
+            _initialize(model, config, labels, console)
         trainer = Trainer(config, model, datasets, run_state, world, validation)
         if trainer.resume():
             console.print(f"  continuing after iteration {trainer.iteration} of {config.iterations}")
@@ -122,15 +122,15 @@ def _open(
     return datasets
 
 
-def _initialize(model: BiSeNetFormer, name: str, labels: LabelMap, console: Console) -> None:
+def _initialize(model: BiSeNetFormer, config: TrainingConfig, labels: LabelMap, console: Console) -> None:
     try:
-        path = find_model(name)
+        path = find_model(str(config.initial_weights))
     except ModelError as error:
         raise ConfigError(
             f"initial_weights: {error}. Pass the file with --initial-weights FILE; docs/training.md lists "
             "sources of ImageNet backbones"
         ) from None
-    console.print(f"  {initialize(model, path, labels)}")
+    console.print(f"  {initialize(model, path, labels, config.strict)}", markup=False, highlight=False)
 
 
 def _observers(args: argparse.Namespace, trainer: Trainer, console: Console) -> list[TrainingObserver]:

@@ -3,10 +3,9 @@
 No code from a file is run: safetensors hold only numbers, and .pth files are read with weights_only.
 """
 
-import pickle
-import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +23,7 @@ from bisenetformer_ros.model.authors import AUTHORS_TASK, from_authors, is_autho
 from bisenetformer_ros.model.bisenetformer import BiSeNetFormer
 from bisenetformer_ros.model.builders import build_model
 from bisenetformer_ros.model.imagenet import is_backbone_checkpoint
+from bisenetformer_ros.model.pickled_tensors import read_pickled_tensors, without_ddp_prefix
 from bisenetformer_ros.resources import find_model
 
 _NOT_WEIGHTS = ("num_batches_tracked", "pixel_mean", "pixel_std")
@@ -78,7 +78,7 @@ def load_checkpoint(path: str | Path) -> tuple[BiSeNetFormer, ModelMetadata]:
     if path.suffix.lower() == ".safetensors":
         metadata, tensors = read_metadata(path), _read_safetensors(path)
     else:
-        tensors = read_pth(path)
+        tensors = read_pickled_tensors(path)
         _expect_network(tensors, path)
         with naming(path):
             architecture, tensors = from_authors(tensors)
@@ -102,33 +102,11 @@ def trained_task(path: Path) -> str:
     return read_metadata(path).task if path.suffix.lower() == ".safetensors" else AUTHORS_TASK
 
 
-def read_pth(path: Path) -> dict[str, Tensor]:
-    """Read the tensors of a PyTorch checkpoint, unwrapped from a "model" or "state_dict" entry. Raises ModelError."""
-    try:
-        content: Any = torch.load(path, map_location="cpu", weights_only=True)
-    except OSError as error:
-        raise ModelError(f"{path}: cannot be read ({error.strerror})") from error
-    except Exception as error:  # on foreign bytes the unpickler may raise anything
-        raise ModelError(
-            f"{path}: expected a PyTorch checkpoint with only tensors; the file is corrupt, of another kind, or holds "
-            f"other objects, which are not loaded since they could run code ({_reason(error)})"
-        ) from error
-    for wrapper in ("model", "state_dict"):
-        if isinstance(content, dict) and isinstance(content.get(wrapper), dict):
-            content = content[wrapper]
-    if not isinstance(content, dict) or not content:
-        raise ModelError(f"{path}: expected a mapping of names to tensors, got {type(content).__name__}")
-    return {str(name): tensor for name, tensor in content.items() if isinstance(tensor, Tensor)}
-
-
-def _reason(error: Exception) -> str:
-    """Summarize an error of torch.load, without its advice to load the file anyway."""
-    foreign = re.search(r"GLOBAL ([\w.]+)", str(error))
-    if foreign:
-        return f"it requires {foreign[1]}"
-    if isinstance(error, pickle.UnpicklingError) or not str(error):
-        return type(error).__name__
-    return str(error).splitlines()[0].partition(". ")[0]
+def read_tensors(path: Path) -> dict[str, Tensor]:
+    """Read the tensors of any checkpoint, by name. Raises ModelError."""
+    if path.suffix.lower() == ".safetensors":
+        return without_ddp_prefix(_read_safetensors(path))
+    return read_pickled_tensors(path)
 
 
 def _read_safetensors(path: Path) -> dict[str, Tensor]:
@@ -171,6 +149,27 @@ def _build(metadata: ModelMetadata, path: Path) -> BiSeNetFormer:
         return build_model(**{**metadata.architecture, **normalization})
     except (ConfigError, TypeError, ValueError, RuntimeError) as error:
         raise ModelError(f"{path}: the header does not describe a network this version can build: {error}") from error
+
+
+@dataclass(frozen=True)
+class Misfit:
+    """A tensor that `load_fitting` left alone; a shape is None where it does not exist."""
+
+    name: str
+    in_file: torch.Size | None
+    in_module: torch.Size | None
+
+
+def load_fitting(module: torch.nn.Module, tensors: Mapping[str, Tensor], path: Path) -> list[Misfit]:
+    """Load the tensors whose names and shapes fit a module, and return the others of both. ModelError if none fits."""
+    expected = {name: tensor.shape for name, tensor in _weights(module.state_dict()).items()}
+    given = {name: tensor.shape for name, tensor in _weights(tensors).items()}
+    fitting = {name: tensors[name].float() for name in expected if given.get(name) == expected[name]}
+    if not fitting:
+        raise ModelError(f"{path}: no tensor fits the network")
+    module.load_state_dict(fitting, strict=False)
+    names = dict.fromkeys([*expected, *given])
+    return [Misfit(name, given.get(name), expected.get(name)) for name in names if name not in fitting]
 
 
 def load_tensors(module: torch.nn.Module, tensors: Mapping[str, Tensor], path: Path) -> None:

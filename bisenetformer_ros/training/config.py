@@ -22,6 +22,7 @@ class TrainingConfig:
     task: str = "panoptic"
     input_size: int | None = None
     initial_weights: str | None = None
+    strict: bool = True
     batch_size: int = 32
     precision: str = "fp32"
     shorter_side: int | None = None
@@ -124,6 +125,7 @@ _RULES: dict[str, tuple[Callable[[Any], bool], str]] = {
         lambda v: v is None or (isinstance(v, str) and bool(v)),
         "a weights file or model name, or null",
     ),
+    "strict": (lambda v: isinstance(v, bool), "true or false"),
     "precision": (lambda v: v in ("fp32", "bf16", "fp16"), "fp32, bf16 or fp16"),
     "validation": (lambda v: v is None or _source(v), "a mapping with a 'kind', or null"),
     "validate_every": (_whole, "a whole number of at least 1"),

@@ -2,7 +2,7 @@
 
 import io
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import MISSING, asdict, fields
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,9 @@ from bisenetformer_ros.atomic_write import write_atomically
 from bisenetformer_ros.commands import quoted
 from bisenetformer_ros.errors import BiSeNetFormerError, ConfigError
 from bisenetformer_ros.training.config import TrainingConfig
+
+_DEFAULTS = {key.name: key.default for key in fields(TrainingConfig) if key.default is not MISSING}
+"""Of the keys that a recipe lacks because they are newer than its run."""
 
 
 class RunStateError(BiSeNetFormerError):
@@ -61,7 +64,7 @@ class RunState:
         self._remove_unfinished()
         try:
             state = torch.load(self.path, map_location=device, weights_only=True)
-            had = state["config"]
+            had = {**_DEFAULTS, **state["config"]}
         except Exception as error:  # corrupt bytes make the unpickler raise any kind of exception
             reason = (str(error).splitlines() or [type(error).__name__])[0]
             raise RunStateError(

@@ -111,6 +111,25 @@ def test_a_run_begins_with_the_weights_of_another(tmp_path: Path, capsys: pytest
     assert "--initial-weights FILE" in told
 
 
+def test_a_run_begins_with_what_fits_of_another_network(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert train(write_recipe(tmp_path / "first.yaml"), tmp_path / "one") == 0
+    start = {
+        "architecture": {"name": "bisenetformer-nano", **SMALL, "num_queries": 8},
+        "initial_weights": str(tmp_path / "one" / "short.safetensors"),
+        "learning_rate": 1e-12,
+    }
+    assert train(write_recipe(tmp_path / "exact.yaml", **start), tmp_path / "two") == 2
+    assert "set strict: false in the recipe" in " ".join(capsys.readouterr().err.split())
+    assert train(write_recipe(tmp_path / "forgiving.yaml", **start, strict=False), tmp_path / "two") == 0
+    told = capsys.readouterr().err
+    assert re.search(
+        r"^ +decoder.query_feat +1 +decoder.query_feat.weight: \[6, 16\], the network has \[8, 16\]", told, re.M
+    )
+    given, found = (load_checkpoint(tmp_path / run / "short.safetensors")[0] for run in ("one", "two"))
+    assert found.decoder.query_feat.weight.shape == (8, 16)
+    torch.testing.assert_close(found.backbone.stem[0].conv.weight, given.backbone.stem[0].conv.weight)
+
+
 def test_ctrl_c_finishes_the_step_and_saves(tmp_path: Path) -> None:
     """A terminal sends it to the whole process group, including the loader processes."""
     recipe, out = write_recipe(tmp_path / "short.yaml", iterations=1_000_000), tmp_path / "run"

@@ -1,11 +1,13 @@
 """torchvision's ResNet-50: generated tensors under its names, and a network that runs on these directly."""
 
+import pickle
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import torch
 import torch.nn.functional as F
+from safetensors.torch import save_file
 from torch import Tensor
 
 from bisenetformer_ros.errors import ModelError
@@ -80,6 +82,47 @@ def test_resnet50_loads_as_a_backbone(tmp_path: Path) -> None:
         found, expected = model.backbone.double()(images), Reference(tensors)(images)
         for ours, theirs in zip(found, expected, strict=True):
             torch.testing.assert_close(ours, theirs, rtol=1e-6, atol=1e-6)
+
+
+def detectron_names(tensors: Tensors) -> Tensors:
+    """As detectron2's script convert-torchvision-to-d2.py renames them."""
+    renamed = {}
+    for name, tensor in tensors.items():
+        name = name if "layer" in name else f"stem.{name}"
+        for layer in (1, 2, 3, 4):
+            name = name.replace(f"layer{layer}", f"res{layer + 1}")
+        for conv in (1, 2, 3):
+            name = name.replace(f"bn{conv}", f"conv{conv}.norm")
+        renamed[name.replace("downsample.0", "shortcut").replace("downsample.1", "shortcut.norm")] = tensor
+    return renamed
+
+
+def test_other_files_of_the_same_tensors_give_the_same_backbone(tmp_path: Path) -> None:
+    tensors = resnet50_tensors()
+    torch.save(tensors, tmp_path / "torchvision.pth")
+    save_file(tensors, str(tmp_path / "timm.safetensors"), {"format": "pt"})  # timm has torchvision's names
+    save_file({f"module.{name}": tensor for name, tensor in tensors.items()}, str(tmp_path / "ddp.safetensors"))
+    arrays = {name: tensor.numpy() for name, tensor in detectron_names(tensors).items()}
+    content = {"model": arrays, "__author__": "torchvision", "matching_heuristics": True}
+    (tmp_path / "R-50.pkl").write_bytes(pickle.dumps(content))
+    expected = None
+    for name in ("torchvision.pth", "timm.safetensors", "ddp.safetensors", "R-50.pkl"):
+        torch.manual_seed(0)
+        model = build_model("bisenetformer-r50", 19)
+        assert initialize(model, tmp_path / name, LABELS).startswith("backbone from")
+        state = model.state_dict()
+        expected = expected or state
+        assert all(torch.equal(state[key], tensor) for key, tensor in expected.items() if "num_batches" not in key)
+
+
+def test_a_deeper_backbone_gives_what_fits_if_asked_for(tmp_path: Path) -> None:
+    tensors = resnet50_tensors()
+    deeper = tensors | {name.replace("layer3.5", "layer3.6"): t for name, t in tensors.items() if "layer3.5" in name}
+    torch.save(deeper, tmp_path / "deeper.pth")
+    model = build_model("bisenetformer-r50", 19)
+    message = initialize(model, tmp_path / "deeper.pth", LABELS, strict=False)
+    assert message.splitlines()[1:] == ["    stages  15  stages.2.6.reduce.conv.weight: not in the network"]
+    assert torch.equal(model.backbone.stages[2][5].expand[0].weight, tensors["layer3.5.conv3.weight"])
 
 
 def test_a_backbone_of_another_model_is_rejected(tmp_path: Path) -> None:

@@ -52,6 +52,7 @@ def test_all_problems_are_reported_at_once(tmp_path: Path) -> None:
         "input_size": "640",
         "seed": -1,
         "labels": 11,
+        "strict": "no",
         "epochs": 3,
     }
     path = write(tmp_path, **wrong)

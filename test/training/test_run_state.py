@@ -72,6 +72,15 @@ def test_a_run_state_of_another_recipe_is_rejected(short_run: ModuleType, tmp_pa
             other.load(CPU)
 
 
+def test_keys_that_are_newer_than_the_run_have_their_default(short_run: ModuleType, tmp_path: Path) -> None:
+    run_state = RunState(tmp_path / "checkpoint.pt", short_run.config())
+    run_state.config.pop("strict")
+    run_state.save({"weights": torch.ones(1)})
+    assert RunState(tmp_path / "checkpoint.pt", short_run.config()).load(CPU)["weights"] == 1
+    with pytest.raises(ConfigError, match=r"belongs to a run with strict True \(now False\)"):
+        RunState(tmp_path / "checkpoint.pt", short_run.config(strict=False)).load(CPU)
+
+
 @pytest.mark.parametrize("share", [0.0, 0.3, 0.99])
 def test_a_corrupt_file_is_reported(short_run: ModuleType, tmp_path: Path, share: float) -> None:
     run_state = RunState(tmp_path / "checkpoint.pt", short_run.config())
