@@ -8,8 +8,10 @@ from pathlib import Path
 
 from bisenetformer_ros.resources import share_dir
 
+IS_FAST_DDS_2 = int(metadata.version("rclpy").split(".")[0]) < 9
+"""Up to Jazzy."""
 VARIABLE, OTHER_VARIABLE = "FASTDDS_DEFAULT_PROFILES_FILE", "FASTRTPS_DEFAULT_PROFILES_FILE"
-if int(metadata.version("rclpy").split(".")[0]) < 9:  # up to Jazzy, which has Fast DDS 2
+if IS_FAST_DDS_2:
     VARIABLE, OTHER_VARIABLE = OTHER_VARIABLE, VARIABLE
 """The variable that the Fast DDS of this distribution reads, and that of others."""
 LARGE_IMAGES = Path("config/fastdds/large_images.xml")
@@ -35,7 +37,11 @@ def profile_for(environment: Mapping[str, str]) -> Path | None:
     """Return the profile for the environment of a process; None if the environment names one itself."""
     if environment.get(VARIABLE):
         return None
-    range_limit, localhost_only = "ROS_AUTOMATIC_DISCOVERY_RANGE", "ROS_LOCALHOST_ONLY"
-    is_local = environment.get(range_limit) == "LOCALHOST" or environment.get(localhost_only) == "1"
-    profile = LARGE_IMAGES.with_stem(f"{LARGE_IMAGES.stem}_localhost") if is_local else LARGE_IMAGES
-    return share_dir() / profile
+    suffix = "_localhost" if is_localhost_only(environment) else ""
+    return share_dir() / LARGE_IMAGES.with_stem(LARGE_IMAGES.stem + suffix)
+
+
+def is_localhost_only(environment: Mapping[str, str]) -> bool:
+    """Return whether ROS is limited to this machine, for which it replaces Fast DDS's transports by its own."""
+    is_localhost = environment.get("ROS_AUTOMATIC_DISCOVERY_RANGE") == "LOCALHOST"
+    return is_localhost or environment.get("ROS_LOCALHOST_ONLY") == "1"

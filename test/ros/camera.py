@@ -1,17 +1,22 @@
-"""A camera as a process: `python camera.py RATE_HZ` publishes small images on image_raw until it is interrupted."""
+"""A camera as a process: `python camera.py RATE_HZ` publishes small images on image_raw until it is interrupted.
+
+A second argument `best_effort` sets the reliability.
+"""
 
 import contextlib
 import sys
 
 import rclpy
 from rclpy.executors import ExternalShutdownException
+from rclpy.qos import QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import Image
 
 
 def main() -> None:
     rclpy.init()
     node = rclpy.create_node("camera")
-    publisher = node.create_publisher(Image, "image_raw", 1)
+    reliability = ReliabilityPolicy.BEST_EFFORT if "best_effort" in sys.argv else ReliabilityPolicy.RELIABLE
+    publisher = node.create_publisher(Image, "image_raw", QoSProfile(depth=1, reliability=reliability))
     pixels = bytes(48 * 80 * 3)
 
     def publish() -> None:

@@ -1,7 +1,7 @@
 """Why images do not arrive, as text for diagnostics."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher
 
@@ -10,12 +10,16 @@ from rclpy.qos import DurabilityPolicy, QoSCompatibility, QoSProfile, Reliabilit
 from rclpy.topic_endpoint_info import TopicEndpointInfo
 from rclpy.utilities import get_rmw_implementation_identifier
 
+from bisenetformer_ros.commands import quoted
 from bisenetformer_ros.resources import share_dir
-from bisenetformer_ros.ros.shared_memory import LARGE_IMAGES, VARIABLE
+from bisenetformer_ros.ros.health.peers import Segment, is_local, other_users, segment_of, user_name
+from bisenetformer_ros.ros.shared_memory import LARGE_IMAGES, SEGMENT_BYTES, VARIABLE, is_localhost_only
 from bisenetformer_ros.ros.transports import TRANSPORTS, Transport
 
 CAMERA_INFO = "sensor_msgs/msg/CameraInfo"
 TRANSPORT_VARIABLE = "FASTDDS_BUILTIN_TRANSPORTS"
+UNKNOWN = "_NODE_NAME_UNKNOWN_"
+"""Name that rclpy gives to nodes whose own messages do not arrive."""
 
 
 @dataclass(frozen=True)
@@ -26,7 +30,13 @@ class ImageSubscription:
     topic: str  # full name
     transport: Transport
     qos: QoSProfile
+    forced_by: str  # parameter by which users chose the reliability; empty if the node did
     publishers: Sequence[TopicEndpointInfo]  # on `topic`, of any type
+
+    @property
+    def base_topic(self) -> str:
+        """Full name of the topic without the transport's suffix."""
+        return self.topic.removesuffix(self.transport.suffix)
 
 
 @dataclass(frozen=True)
@@ -58,35 +68,67 @@ def explain_no_images(node: Node, subscription: ImageSubscription) -> str:
     topic, publishers = subscription.topic, subscription.publishers
     if not publishers:
         return _no_publisher(node, subscription)
-    mismatches = [_mismatch(info, subscription) for info in publishers]
+    mismatches = [_mismatch(node, info, subscription) for info in publishers]
     if all(mismatches):
         return f"no compatible publisher on {topic}: " + "; ".join(mismatches)
     compatible = [info for info, mismatch in zip(publishers, mismatches, strict=True) if not mismatch]
     names = ", ".join(node_name(info) for info in compatible)
-    cause = _shared_memory_loss(compatible, subscription.qos)
+    cause = _transport_loss(node, compatible, subscription)
     cause = cause or ", or ".join(["the camera has stopped", *_other_transport()])
     return f"{names} publishes on {topic}, but nothing arrives: {cause}"
 
 
-def explain_lost_images(subscription: ImageSubscription) -> str:
-    """Explain why some of the published images do not arrive, and how to fix it."""
-    cause = _shared_memory_loss(subscription.publishers, subscription.qos)
-    return cause or "the camera, the network or this machine cannot keep up"
+def explain_lost_images(node: Node, subscription: ImageSubscription, image_bytes: int) -> str:
+    """Explain why transport loses some of the published images, of `image_bytes` each, and how to fix it.
+
+    Returns:
+        An empty string if nothing speaks for a loss in transport but the gaps themselves.
+    """
+    return _transport_loss(node, subscription.publishers, subscription, image_bytes)
 
 
-def _shared_memory_loss(publishers: Sequence[TopicEndpointInfo], qos: QoSProfile) -> str:
-    """Fast DDS loses images larger than its shared memory, best-effort ones first; empty if that is ruled out."""
-    if not _is_fast_dds() or _transport().startswith("LARGE_DATA"):
+def _transport_loss(
+    node: Node, publishers: Sequence[TopicEndpointInfo], subscription: ImageSubscription, image_bytes: int = 0
+) -> str:
+    """What loses images in Fast DDS; empty if nothing is known to. `image_bytes` is 0 if unknown."""
+    if not _is_fast_dds() or _transport().startswith("UDP"):
         return ""
-    if any(info.qos_profile.reliability != ReliabilityPolicy.RELIABLE for info in publishers):
-        return (
-            "the publisher is best effort, and images larger than its shared memory segment are lost: "
-            f"start it with {VARIABLE}={share_dir() / LARGE_IMAGES}, "
-            f"or make it reliable, or set {TRANSPORT_VARIABLE}=LARGE_DATA for every process of the graph"
-        )
-    if qos.reliability != ReliabilityPolicy.RELIABLE:
-        return "the publisher is reliable but this subscription is not; set the parameter `reliability` to auto"
+    if users := other_users(node, publishers):
+        return explain_users(users, "this node", os.geteuid())
+    if _transport().startswith("LARGE_DATA"):
+        return ""
+    release = _release_reliability(node, subscription)
+    best_effort = [info for info in publishers if info.qos_profile.reliability != ReliabilityPolicy.RELIABLE]
+    if not best_effort and subscription.qos.reliability != ReliabilityPolicy.RELIABLE and release:
+        return f"the publisher is reliable but this subscription is not: {release}"
+    for info in best_effort:
+        if is_local(node, info) and (problem := _room_problem(segment_of(info), image_bytes)):
+            reliable = f"make it reliable and {release}" if release else "make it reliable"
+            return (
+                f"the publisher is best effort, and {problem}: "
+                f"start it with {VARIABLE}={share_dir() / LARGE_IMAGES}, "
+                f"or {reliable}, or set {TRANSPORT_VARIABLE}=LARGE_DATA for every process of the graph"
+            )
     return ""
+
+
+def _room_problem(segment: Segment | None, image_bytes: int) -> str:
+    """Why the shared memory of a publisher loses images; empty if it has room for two, one to send and one to read."""
+    if segment is None:
+        return "images larger than its shared memory segment are lost"
+    if segment.size >= (2 * image_bytes or SEGMENT_BYTES):
+        return ""
+    size = f"its shared memory segment of {segment.size / 1e6:.1f} MB"
+    if not image_bytes:
+        return f"images larger than {size} are lost"
+    return f"{size} has no room for two images of {image_bytes / 1e6:.1f} MB"
+
+
+def _release_reliability(node: Node, subscription: ImageSubscription) -> str:
+    """How to have the node choose the reliability; empty if it does."""
+    if subscription.forced_by == "reliability":
+        return f"run `ros2 param set {node.get_fully_qualified_name()} reliability auto`"
+    return f"start this node without `{subscription.forced_by}`" if subscription.forced_by else ""
 
 
 def _other_transport() -> list[str]:
@@ -107,22 +149,19 @@ def _transport() -> str:
     return os.environ.get(TRANSPORT_VARIABLE, "")
 
 
-def _mismatch(info: TopicEndpointInfo, subscription: ImageSubscription) -> str:
+def _mismatch(node: Node, info: TopicEndpointInfo, subscription: ImageSubscription) -> str:
     """Why a publisher is incompatible; empty if it is compatible."""
     expected = subscription.transport.type_name
     if info.topic_type != expected:
         other = next((name for name, transport in TRANSPORTS.items() if transport.type_name == info.topic_type), None)
-        advice = f"; set the parameter image_transport to {other}" if other else ""
+        advice = f"; {_start_advice(subscription, other, subscription.topic)}" if other else ""
         return f"{node_name(info)} publishes {info.topic_type}, expected {expected}{advice}"
     compatibility, reason = qos_check_compatible(info.qos_profile, subscription.qos)
     if compatibility != QoSCompatibility.ERROR:
         return ""
-    overrides = " ".join(
-        f"-p qos_overrides.{subscription.topic}.subscription.{policy}:={value}"
-        for policy, value in compatible_policies(info.qos_profile, subscription.qos).items()
-    )
-    advice = f"start this node with `--ros-args {overrides}`" if overrides else "change the QoS of one of them"
-    return f"{node_name(info)} offers an incompatible QoS ({qos_reason(reason)}); {advice}"
+    causes = _overridden_policies(node, info.qos_profile, subscription)
+    advice = ", and ".join(causes) or "change the QoS of one of them"
+    return f"{node_name(info)} offers an incompatible QoS ({qos_reason(reason)}): {advice}"
 
 
 def qos_reason(reason: str) -> str:
@@ -130,17 +169,14 @@ def qos_reason(reason: str) -> str:
     return reason.replace("ERROR: ", "").strip().rstrip(";").lower()
 
 
-def compatible_policies(offered: QoSProfile, requested: QoSProfile) -> dict[str, str]:
-    """Return the QoS overrides that make a subscription compatible with a publisher: policy → value.
-
-    Only policies that the image subscription lets users override.
-    """
-    policies = {}
+def _overridden_policies(node: Node, offered: QoSProfile, subscription: ImageSubscription) -> list[str]:
+    """How to undo each setting of the user that makes the subscription incompatible with a publisher."""
+    requested, advice = subscription.qos, []
     if requested.reliability == ReliabilityPolicy.RELIABLE and offered.reliability == ReliabilityPolicy.BEST_EFFORT:
-        policies["reliability"] = "best_effort"
+        advice.append(_release_reliability(node, subscription))
     if requested.durability == DurabilityPolicy.TRANSIENT_LOCAL and offered.durability == DurabilityPolicy.VOLATILE:
-        policies["durability"] = "volatile"
-    return policies
+        advice.append(f"start this node without `qos_overrides.{subscription.topic}.subscription.durability`")
+    return advice
 
 
 def _other_topics(node: Node, type_name: str, topic: str) -> list[str]:
@@ -155,19 +191,53 @@ def _other_topics(node: Node, type_name: str, topic: str) -> list[str]:
 
 
 def _no_publisher(node: Node, subscription: ImageSubscription) -> str:
-    topic = subscription.topic
-    images = _other_topics(node, subscription.transport.type_name, topic)
-    if not images:
+    topic, base = subscription.topic, subscription.base_topic
+
+    def similarity(candidate: tuple[str, str]) -> tuple[float, bool]:
+        name, transport = candidate[0], TRANSPORTS[candidate[1]]
+        similarity = SequenceMatcher(None, name.removesuffix(transport.suffix), base).ratio()
+        return similarity, transport is subscription.transport
+
+    candidates = [
+        (name, key) for key, transport in TRANSPORTS.items() for name in _other_topics(node, transport.type_name, base)
+    ]
+    if not candidates:
         domain = os.environ.get("ROS_DOMAIN_ID", "0")
         causes = ["the camera is not running", f"its ROS_DOMAIN_ID differs from this node's ({domain})"]
         return f"no publisher on {topic}, and no images on any other topic: {', or '.join(causes + _other_transport())}"
-    wanted = images[0].removesuffix(subscription.transport.suffix)
+    candidates.sort(key=similarity, reverse=True)
+    best, transport = candidates[0]
+    images = ", ".join(f"{name} ({key})" for name, key in candidates[:5])
+    advice = _start_advice(subscription, transport, best)
+    return f"no publisher on {topic}; images are published on {images}: {advice}"
+
+
+def _start_advice(subscription: ImageSubscription, transport: str, topic: str) -> str:
+    """How to subscribe to `topic` by one of TRANSPORTS instead."""
+    suffix, arguments = TRANSPORTS[transport].suffix, []
+    if TRANSPORTS[transport] is not subscription.transport:
+        arguments += ["-p", f"image_transport:={transport}"]
+    if not topic.endswith(suffix):
+        arguments += ["-r", f"{subscription.base_topic}{suffix}:={topic}"]
+    elif topic.removesuffix(suffix) != subscription.base_topic:
+        arguments += ["-r", f"{subscription.name}:={topic.removesuffix(suffix)}"]
+    return f"start the node with {quoted(('--ros-args', *arguments))}"
+
+
+def explain_users(users: Iterable[int], other: str, uid: int) -> str:
+    """Explain that a process of one of `users` and the process `other` of `uid` cannot share memory, and the fix."""
+    remedies = ["run both as the same user"]
+    if not is_localhost_only(os.environ):
+        remedies.append(f"start {other} with {TRANSPORT_VARIABLE}=UDPv4")
+    names = " or ".join(map(user_name, sorted(users)))
     return (
-        f"no publisher on {topic}; images are published on {', '.join(images[:5])}: "
-        f"start the node with `--ros-args -r {subscription.name}:={wanted}`"
+        f"it is run by {names} but {other} by {user_name(uid)}, and Fast DDS keeps shared memory from other users: "
+        f"{', or '.join(remedies)}"
     )
 
 
 def node_name(info: TopicEndpointInfo) -> str:
     """Return the full name of an endpoint's node."""
+    if info.node_name == UNKNOWN:
+        return "a node whose name has not arrived"
     return f"{info.node_namespace.rstrip('/')}/{info.node_name}"

@@ -2,7 +2,8 @@
 
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from math import inf
 
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from rclpy.node import Node
@@ -10,6 +11,7 @@ from std_msgs.msg import Header
 
 from bisenetformer_ros.images.raw import DecodingReport
 from bisenetformer_ros.ros.cv_bridge_decoder import open_bridge
+from bisenetformer_ros.ros.health.clock import NodeClock, clock_of
 from bisenetformer_ros.ros.health.connectivity import (
     CameraInfoSubscription,
     ImageSubscription,
@@ -29,7 +31,7 @@ from bisenetformer_ros.ros.health.findings import (
     frames_overdue,
 )
 from bisenetformer_ros.ros.health.jetson import read_jetson
-from bisenetformer_ros.ros.health.statistics import FrameReport
+from bisenetformer_ros.ros.health.statistics import MAX_PERIOD_WINDOW_S, FrameReport
 from bisenetformer_ros.segmenter import Segmenter
 
 
@@ -65,6 +67,7 @@ class Diagnostics:
         self._node = node
         self._publisher = node.create_publisher(DiagnosticArray, "/diagnostics", 1)
         self._logged_levels: dict[str, int] = {}
+        self._mixed_at: dict[str, float] = {}  # topic → time.monotonic() when it had several publishers
 
     def publish(self, state: NodeState) -> None:
         statuses = [self._camera_status(state, camera) for camera in state.cameras]
@@ -76,6 +79,8 @@ class Diagnostics:
         self._publisher.publish(DiagnosticArray(header=Header(stamp=stamp), status=statuses))
 
     def _camera_status(self, state: NodeState, camera: CameraState) -> DiagnosticStatus:
+        if self._is_mixed(camera.subscription):  # their stamps interleave
+            camera = replace(camera, report=replace(camera.report, missing=0, camera_rate=0.0))
         finding = self._camera_finding(state, camera)
         self._log(camera.subscription.topic, finding)
         info = camera.camera_info
@@ -94,10 +99,15 @@ class Diagnostics:
             return Finding(OK, "disabled: all images are dropped; call ~/enable to resume")
         if not camera.has_subscribers:
             return Finding(OK, "idle: no subscribers")
-        advice = explain_lost_images(camera.subscription)
+        clock = self._clock()
+        clock_findings = [Finding(WARN, clock.problem)] if clock.problem else []
+        transport_loss = ""
+        if report.missing:
+            transport_loss = explain_lost_images(self._node, camera.subscription, report.image_bytes)
         findings = [
-            *frame_findings(report, advice),
             *_publisher_findings(camera.subscription),
+            *clock_findings,
+            *frame_findings(report, transport_loss, "" if clock_findings else clock.advice),
             *decoding_findings(camera.decoding, camera.bit_depth),
             *self._camera_info_findings(camera.camera_info, time.monotonic() - state.active_since),
         ]
@@ -107,6 +117,17 @@ class Diagnostics:
         if not report.output_rate:
             return Finding(OK, "waiting for results")
         return Finding(OK, f"segmenting at {report.output_rate:.1f} Hz")
+
+    def _clock(self) -> NodeClock:
+        is_simulated = self._node.get_parameter("use_sim_time").value
+        return clock_of(self._node, self._node.get_fully_qualified_name(), is_simulated)
+
+    def _is_mixed(self, subscription: ImageSubscription) -> bool:
+        """Whether the stamps of the latest frames may come from several publishers."""
+        now = time.monotonic()
+        if len(subscription.publishers) > 1:
+            self._mixed_at[subscription.topic] = now
+        return now - self._mixed_at.get(subscription.topic, -inf) < MAX_PERIOD_WINDOW_S
 
     def _camera_info_findings(self, info: CameraInfoSubscription, seconds_active: float) -> Iterator[Finding]:
         if info.is_wanted and not info.arrived and seconds_active > FIRST_FRAME_S:
@@ -164,6 +185,7 @@ def _camera_values(camera: CameraState) -> dict[str, object]:
     values: dict[str, object] = {
         "frame_rate_node": f"{report.arrival_rate:.2f}",
         "frame_rate_msg": f"{report.stamp_rate:.2f}",
+        "frame_rate_camera": f"{report.camera_rate:.2f}",
         "frame_rate_output": f"{report.output_rate:.2f}",
         "num_publishers": len(camera.subscription.publishers),
         "num_non_increasing_msg": report.non_increasing,

@@ -1,5 +1,6 @@
 """Why a segmentation node gives no output: its own diagnostics, and what only another process can see."""
 
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -7,11 +8,14 @@ import rclpy
 from rclpy.node import Node
 from rclpy.qos import QoSCompatibility, qos_check_compatible
 
-from bisenetformer_ros.ros.health.connectivity import TRANSPORT_VARIABLE, node_name, qos_reason
+from bisenetformer_ros.ros.health.clock import clock_of
+from bisenetformer_ros.ros.health.connectivity import TRANSPORT_VARIABLE, explain_users, node_name, qos_reason
 from bisenetformer_ros.ros.health.findings import ERROR, OK, WARN
 from bisenetformer_ros.ros.health.observer import OBSERVER, NodeObserver, Observation
+from bisenetformer_ros.ros.health.peers import closed_between, other_users, users_of_domain
 from bisenetformer_ros.ros.initialization import initialize_ros
 
+DOCTOR = "the doctor"
 MAX_CLOCK_OFFSET_S = 5.0
 
 
@@ -54,7 +58,7 @@ def examine(observer: NodeObserver, name: str, seconds: float) -> list[Diagnosis
     """Observe one node for `seconds`; return its diagnoses, most severe first."""
     seen = observer.observe(name, seconds)
     diagnoses = [
-        *_presence(seen),
+        *_presence(seen, observer.node),
         *_lifecycle(seen),
         *_diagnostics(seen),
         *_time(seen, observer.node),
@@ -70,29 +74,31 @@ def examine(observer: NodeObserver, name: str, seconds: float) -> list[Diagnosis
 
 def _not_found(observer: NodeObserver, wanted: str) -> Diagnosis:
     others = ", ".join(observer.other_nodes()) or "none"
-    return Diagnosis(
-        "node",
-        ERROR,
+    text = (
         f"no segmentation node{f' {wanted}' if wanted else ''} found; nodes in the graph: {others}. Start it with "
         "`ros2 launch bisenetformer_ros segment.launch.py`, or compare its ROS_DOMAIN_ID, ROS_LOCALHOST_ONLY, "
-        f"ROS_AUTOMATIC_DISCOVERY_RANGE and {TRANSPORT_VARIABLE} with those of this shell",
+        f"ROS_AUTOMATIC_DISCOVERY_RANGE and {TRANSPORT_VARIABLE} with those of this shell"
     )
+    if users := users_of_domain(observer.node.context.get_domain_id()) - {os.geteuid()}:
+        text += f". If it runs already: {explain_users(users, DOCTOR, os.geteuid())}"
+    return Diagnosis("node", ERROR, text)
 
 
-def _presence(seen: Observation) -> Iterator[Diagnosis]:
+def _presence(seen: Observation, node: Node) -> Iterator[Diagnosis]:
     if seen.num_nodes > 1:
         text = f"{seen.num_nodes} nodes are named {seen.name}: give each a unique name with `-r __node:=NAME`"
         yield Diagnosis("node", ERROR, text)
+    if seen.state is not None and seen.statuses:
+        return
     if seen.state is None:
-        text = "the node is in the graph, but its services do not respond: it hangs or was just killed"
-        yield Diagnosis("node", ERROR, text)
-    elif not seen.statuses:
-        yield Diagnosis(
-            "node",
-            ERROR,
-            "the node's services respond, but its /diagnostics do not arrive: "
-            f"{TRANSPORT_VARIABLE} differs between the node and this shell, or the machine is overloaded",
-        )
+        text, cause = "the node is in the graph, but its services do not respond", "it hangs or was just killed"
+    else:
+        text = "the node's services respond, but its /diagnostics do not arrive"
+        cause = f"{TRANSPORT_VARIABLE} differs between the node and this shell, or the machine is overloaded"
+    own = [info for info in node.get_publishers_info_by_topic("/diagnostics") if node_name(info) == seen.name]
+    if users := other_users(node, own):
+        cause = explain_users(users, DOCTOR, os.geteuid())
+    yield Diagnosis("node", ERROR, f"{text}: {cause}")
 
 
 def _lifecycle(seen: Observation) -> Iterator[Diagnosis]:
@@ -116,27 +122,21 @@ def _diagnostics(seen: Observation) -> Iterator[Diagnosis]:
 
 
 def _time(seen: Observation, node: Node) -> Iterator[Diagnosis]:
-    clocks = ", ".join(sorted(node_name(info) for info in node.get_publishers_info_by_topic("/clock")))
-    simulated = seen.parameters.get("use_sim_time")
-    if simulated and not clocks:
-        text = (
-            "use_sim_time is set, but /clock has no publisher, so time stands still: start the simulator, play the "
-            f"recording with --clock, or run `ros2 param set {seen.name} use_sim_time false`"
-        )
-        yield Diagnosis("time", ERROR, text)
-    elif simulated is False and clocks:
-        text = (
-            f"{clocks} publishes /clock, but the node uses the system clock: if its images come from a simulation or a "
-            f"recording, run `ros2 param set {seen.name} use_sim_time true`"
-        )
-        yield Diagnosis("time", WARN, text)
-    elif simulated is False and seen.clock_ahead_s is not None and abs(seen.clock_ahead_s) > MAX_CLOCK_OFFSET_S:
+    is_simulated = seen.parameters.get("use_sim_time")
+    if is_simulated is None:
+        return
+    clock = clock_of(node, seen.name, is_simulated)
+    if clock.problem:
+        yield Diagnosis("time", ERROR, clock.problem)
+    elif clock.sources and not is_simulated:
+        yield Diagnosis("time", WARN, clock.advice)
+    elif not is_simulated and seen.clock_ahead_s is not None and abs(seen.clock_ahead_s) > MAX_CLOCK_OFFSET_S:
         text = f"the node's clock is {seen.clock_ahead_s:+.0f} s off this machine's: synchronize the clocks"
         yield Diagnosis("time", WARN, text)
 
 
 def _outputs(seen: Observation, node: Node) -> Iterator[Diagnosis]:
-    """Subscribers with an incompatible QoS, and whether there is any subscriber."""
+    """Subscribers that receive nothing, and whether there is any subscriber."""
     subscribers = 0
     for topic in seen.outputs:
         for publisher in node.get_publishers_info_by_topic(topic):
@@ -146,5 +146,8 @@ def _outputs(seen: Observation, node: Node) -> Iterator[Diagnosis]:
                 if compatibility == QoSCompatibility.ERROR:
                     text = f"{node_name(info)} receives nothing: it requests an incompatible QoS ({qos_reason(reason)})"
                     yield Diagnosis(topic, ERROR, f"{text}; outputs are reliable, volatile, keep last 1")
+                elif uids := closed_between(publisher, info):
+                    cause = explain_users([uids[1]], "the node", uids[0])
+                    yield Diagnosis(topic, ERROR, f"{node_name(info)} receives nothing: {cause}")
     if seen.state == "active" and seen.outputs and not subscribers:
         yield Diagnosis("outputs", OK, "idle: no subscribers, so nothing is segmented")

@@ -31,20 +31,23 @@ def frames_overdue(report: FrameReport, seconds_active: float) -> bool:
     return report.seconds_since_frame > WINDOW_S
 
 
-def frame_findings(report: FrameReport, transport_advice: str) -> list[Finding]:
+def frame_findings(report: FrameReport, transport_loss: str, clock_advice: str) -> list[Finding]:
     """Return every problem with the frames that arrive, most severe first.
 
     Args:
         report: Statistics of one camera.
-        transport_advice: How to fix frames lost in transport. Not used under overload, when a busy machine loses frames
-            in many places.
+        transport_loss: Why transport loses frames, and how to fix it; empty if nothing is known. Then losses count as
+            part of an overload, if there is one: a busy machine loses frames in many places.
+        clock_advice: Why stamps differ from the node's clock, and how to fix it; empty if that is reported elsewhere.
     """
+    overload = _overload(report)
     findings = [
         *_failures(report),
         *_bad_input(report),
-        *_too_old(report),
-        *(_overload(report) or _lost(report, transport_advice)),
-        *_clock(report),
+        *_too_old(report, clock_advice),
+        *(_lost(report, transport_loss) if transport_loss or not overload else []),
+        *overload,
+        *(_clock(report, clock_advice) if clock_advice else []),
     ]
     return sorted(findings, key=lambda finding: -finding.level)
 
@@ -85,7 +88,7 @@ def _bad_input(report: FrameReport) -> list[Finding]:
     ]
 
 
-def _too_old(report: FrameReport) -> list[Finding]:
+def _too_old(report: FrameReport, clock_advice: str) -> list[Finding]:
     count = report.recent_dropped.get("too_old", 0)
     if not count:
         return []
@@ -93,17 +96,31 @@ def _too_old(report: FrameReport) -> list[Finding]:
         Finding(
             WARN if report.output_rate else ERROR,
             f"{count} of {report.recent_received} frames in {WINDOW_S:g} s were too old: {report.details['too_old']}; "
-            "raise max_age_ms, or synchronize the camera's clock with this machine's",
+            "raise max_age_ms, or synchronize the camera's clock with this machine's"
+            + (f"; {clock_advice}" if clock_advice else ""),
         )
     ]
 
 
-def _lost(report: FrameReport, transport_advice: str) -> list[Finding]:
+def _lost(report: FrameReport, transport_loss: str) -> list[Finding]:
     sent = report.recent_received + report.missing
     if report.missing < 2 or report.missing < MIN_LOST_FRACTION * sent:
         return []
-    text = f"about {report.missing} of {sent} frames in {WINDOW_S:g} s were lost in transport (gaps in their stamps)"
-    return [Finding(WARN, f"{text}: {transport_advice}")]
+    return [
+        Finding(
+            WARN,
+            f"about {report.missing} of {sent} frames in {WINDOW_S:g} s were lost in transport (gaps in their stamps): "
+            f"{_rates(report)}; {transport_loss or 'the camera, the network or this machine cannot keep up'}",
+        )
+    ]
+
+
+def _rates(report: FrameReport) -> str:
+    """The camera's rate by its stamps, if known, and the rate at which images arrive, if it is lower."""
+    if not report.camera_rate:
+        return f"images arrive at {report.arrival_rate:.1f} Hz"
+    published = f"the camera publishes at {report.camera_rate:.1f} Hz"
+    return f"{published}, images arrive at {report.arrival_rate:.1f} Hz" if report.missing else published
 
 
 def _overload(report: FrameReport) -> list[Finding]:
@@ -113,22 +130,16 @@ def _overload(report: FrameReport) -> list[Finding]:
     return [
         Finding(
             WARN,
-            f"overload: the camera publishes at {report.arrival_rate:.1f} Hz, the node segments at "
+            f"overload: {_rates(report)}, the node segments at "
             f"{report.output_rate:.1f} Hz; it always takes the newest frame, so latency stays bounded; lower the "
             "camera's rate or resolution, or use a smaller model or a faster device",
         )
     ]
 
 
-def _clock(report: FrameReport) -> list[Finding]:
+def _clock(report: FrameReport, clock_advice: str) -> list[Finding]:
     if report.delay_ms is None or not report.latency_ms or MIN_DELAY_MS < report.delay_ms < MAX_DELAY_MS:
         return []
     where = "behind" if report.delay_ms > 0 else "ahead of"
-    return [
-        Finding(
-            WARN,
-            f"the stamps are {abs(report.delay_ms) / 1000:.1f} s {where} this node's clock: the camera does not stamp "
-            "its images, the clocks of two machines differ, or a recording is being played (play it with --clock and "
-            "set use_sim_time)",
-        )
-    ]
+    text = f"the stamps are {abs(report.delay_ms) / 1000:.1f} s {where} this node's clock: {clock_advice}"
+    return [Finding(WARN, text)]

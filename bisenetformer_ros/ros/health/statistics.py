@@ -8,10 +8,13 @@ from dataclasses import dataclass, fields
 
 import numpy as np
 
-from bisenetformer_ros.images.stamps import Order, StampOrder, count_missing
+from bisenetformer_ros.images.stamps import Order, StampOrder, count_missing, frame_period
 
 WINDOW_S = 5.0
 """Window of rates, percentiles and `recent` counts."""
+PERIOD_FRAMES = 20
+"""Minimum number of stamps to find the camera's period by, as far as the last MAX_PERIOD_WINDOW_S have as many."""
+MAX_PERIOD_WINDOW_S = 30.0
 
 
 @dataclass(frozen=True)
@@ -43,9 +46,11 @@ class FrameReport:
     non_increasing: int  # stamps that did not increase
     arrival_rate: float  # Hz by the node's clock, within the window; 0 if unknown
     stamp_rate: float  # Hz by the stamps, within the window; 0 if unknown
+    camera_rate: float  # Hz by the period of the stamps, lost frames included; 0 if unknown
     output_rate: float  # Hz of the results, within the window; 0 if unknown
     missing: int  # frames that gaps in the stamps reveal, within the window
     recent_received: int  # frames within the window
+    image_bytes: int  # of the pixel data of the latest frame
     recent_dropped: Mapping[str, int]  # reason → frames within the window
     delay_ms: float | None  # age of the latest result when published, by its stamp; None before the first
     seconds_since_frame: float | None  # None before the first frame
@@ -68,6 +73,7 @@ class FrameStatistics:
         self._drops: deque[tuple[float, str]] = deque()
         self._results: deque[tuple[float, FrameLatency]] = deque()
         self._last_arrival: float | None = None
+        self._image_bytes = 0
         self._stamp_order = StampOrder()
         self._delay_ms: float | None = None
 
@@ -76,11 +82,20 @@ class FrameStatistics:
         with self._lock:
             return self._dropped.total()
 
-    def frame_received(self, stamp_s: float | None) -> Order:
-        """Count a frame; return the order of its stamp, which is None if it is invalid."""
+    def frame_received(self, stamp_s: float | None, image_bytes: int = 0) -> Order:
+        """Count a frame.
+
+        Args:
+            stamp_s: Its stamp in seconds; None if invalid.
+            image_bytes: Size of its pixel data.
+
+        Returns:
+            The order of its stamp.
+        """
         with self._lock:
             self._last_arrival = self._clock()
             self._received += 1
+            self._image_bytes = image_bytes
             if stamp_s is not None:
                 self._arrivals.append((self._last_arrival, stamp_s))
             order = self._stamp_order.judge(stamp_s, self._last_arrival)
@@ -115,10 +130,16 @@ class FrameStatistics:
     def report(self) -> FrameReport:
         with self._lock:
             now = self._clock()
-            for events in (self._arrivals, self._drops, self._results):
-                while events and events[0][0] < now - WINDOW_S:
+            for events, window_s in (
+                (self._arrivals, MAX_PERIOD_WINDOW_S),
+                (self._drops, WINDOW_S),
+                (self._results, WINDOW_S),
+            ):
+                while events and events[0][0] < now - window_s:
                     events.popleft()
-            stamps = [stamp for _, stamp in self._arrivals]
+            recent = [(arrival, stamp) for arrival, stamp in self._arrivals if arrival >= now - WINDOW_S]
+            stamps = [stamp for _, stamp in recent]
+            period_s = frame_period([stamp for _, stamp in self._arrivals][-max(len(recent), PERIOD_FRAMES) :])
             return FrameReport(
                 received=self._received,
                 segmented=self._segmented,
@@ -127,11 +148,13 @@ class FrameStatistics:
                 noted=dict(self._noted),
                 published=dict(self._published),
                 non_increasing=self._non_increasing,
-                arrival_rate=_rate([arrival for arrival, _ in self._arrivals]),
+                arrival_rate=_rate([arrival for arrival, _ in recent]),
                 stamp_rate=_rate(stamps),
+                camera_rate=1 / period_s if period_s else 0.0,
                 output_rate=_rate([end for end, _ in self._results]),
-                missing=count_missing(stamps),
-                recent_received=len(self._arrivals),
+                missing=count_missing(stamps, period_s) if period_s else 0,
+                recent_received=len(recent),
+                image_bytes=self._image_bytes,
                 recent_dropped=Counter(reason for _, reason in self._drops),
                 delay_ms=self._delay_ms,
                 seconds_since_frame=None if self._last_arrival is None else now - self._last_arrival,

@@ -52,6 +52,7 @@ class ImageInput:
         self.name = name
         self.transport = TRANSPORTS[transport]
         self.topic = node.resolve_topic_name(node.resolve_topic_name(name) + self.transport.suffix)
+        self._override_name = f"qos_overrides.{self.topic}.subscription.reliability"
         self._override = self._read_override()
 
     @property
@@ -62,7 +63,7 @@ class ImageInput:
     def state(self) -> ImageSubscription:
         """Return what /diagnostics needs to explain missing images."""
         publishers = self._node.get_publishers_info_by_topic(self.topic)
-        return ImageSubscription(self.name, self.topic, self.transport, self._qos, publishers)
+        return ImageSubscription(self.name, self.topic, self.transport, self._qos, self._forced_by(), publishers)
 
     def update(self) -> None:
         """Open the subscription, or reopen it if the reliability has to change."""
@@ -86,13 +87,19 @@ class ImageInput:
             self._node.destroy_subscription(self._subscription)
             self._subscription = None
 
+    def _forced_by(self) -> str:
+        """Name of the parameter by which users chose the reliability; empty if the publishers decide."""
+        if self._override != "auto":
+            return self._override_name
+        return "reliability" if self._wanted_reliability() != "auto" else ""
+
     def _read_override(self) -> str:
         """The standard QoS override of the reliability; `auto` if there is none.
 
         rclpy handles the overrides of the other policies. This one it would fix at its first value, so that `auto`
         could not change it any more.
         """
-        name = f"qos_overrides.{self.topic}.subscription.reliability"
+        name = self._override_name
         if not self._node.has_parameter(name):  # declared before if the camera was removed and added again
             self._node.declare_parameter(name, "auto", ParameterDescriptor(read_only=True))
         override = self._node.get_parameter(name).value

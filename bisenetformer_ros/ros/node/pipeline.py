@@ -69,7 +69,8 @@ class FramePipeline:
         """Queue an image, or drop it if its stamp is unusable."""
         stamp = message.header.stamp
         is_valid = stamp.nanosec < 10**9
-        order = camera.statistics.frame_received(stamp.sec + stamp.nanosec * 1e-9 if is_valid else None)
+        stamp_s = stamp.sec + stamp.nanosec * 1e-9 if is_valid else None
+        order = camera.statistics.frame_received(stamp_s, len(message.data))
         if order in (Order.WENT_BACK, Order.INVALID):
             wrong = "is before the previous one" if is_valid else "is invalid: nanosec is 10^9 or more"
             kind = "time_went_back" if is_valid else "invalid_stamp"

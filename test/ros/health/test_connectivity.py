@@ -1,33 +1,195 @@
-"""Explanations by transport and reliability; test_node_in_trouble covers a real graph."""
+"""Explanations of missing images, by real publishers; the advice is taken and has to help."""
+
+import re
+import shlex
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
+import rclpy
+from patience import until
+from rclpy.executors import SingleThreadedExecutor
 from rclpy.qos import QoSProfile, ReliabilityPolicy
-from rclpy.topic_endpoint_info import TopicEndpointInfo
+from sensor_msgs.msg import CompressedImage, Image
 
-from bisenetformer_ros.ros.health.connectivity import TRANSPORT_VARIABLE, ImageSubscription, explain_lost_images
-from bisenetformer_ros.ros.transports import TRANSPORTS
+from bisenetformer_ros.ros.health.connectivity import TRANSPORT_VARIABLE, explain_lost_images, explain_no_images
+from bisenetformer_ros.ros.health.peers import is_local, segment_of
+from bisenetformer_ros.ros.node.input import ImageInput
+from bisenetformer_ros.ros.shared_memory import SEGMENT_BYTES, VARIABLE, profile_for
 
-RELIABLE = QoSProfile(depth=1, reliability=ReliabilityPolicy.RELIABLE)
-BEST_EFFORT = QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
+CAMERA = Path(__file__).parents[1] / "camera.py"
+SMALL, LARGE = 48 * 80 * 3, 480 * 640 * 3
+"""Bytes of images that fit into Fast DDS's default segment twice, and not once."""
+
+
+class Listener:
+    """A node with the input of a camera, and the images that arrive."""
+
+    def __init__(self, domain: int, *arguments: str, reliability: str = "auto") -> None:
+        """arguments: after `--ros-args`."""
+        self._context = rclpy.Context()
+        rclpy.init(context=self._context, domain_id=domain)
+        self.node = rclpy.create_node(
+            "listener",
+            context=self._context,
+            cli_args=["--ros-args", *arguments],
+            automatically_declare_parameters_from_overrides=True,
+        )
+        self.arrived: list = []
+        self.input = ImageInput(
+            self.node,
+            "image_raw",
+            self.node.get_parameter_or("image_transport").value or "raw",
+            self.arrived.append,
+            wanted_reliability=lambda: reliability,
+        )
+        self._executor = SingleThreadedExecutor(context=self._context)
+        self._executor.add_node(self.node)
+
+    def spin(self) -> None:
+        self.input.update()
+        self._executor.spin_once(timeout_sec=0.1)
+
+    def why_none(self) -> str:
+        self.spin()
+        return explain_no_images(self.node, self.input.state())
+
+    def why_lost(self, image_bytes: int) -> str:
+        self.spin()
+        return explain_lost_images(self.node, self.input.state(), image_bytes)
+
+    def close(self) -> None:
+        self.input.close()
+        self._executor.shutdown()
+        self.node.destroy_node()
+        rclpy.shutdown(context=self._context)
+
+
+@pytest.fixture
+def listen(domain, monkeypatch) -> Iterator[Callable[..., Listener]]:
+    monkeypatch.delenv(TRANSPORT_VARIABLE, raising=False)
+    listeners: list[Listener] = []
+
+    def listen(*arguments: str, reliability: str = "auto") -> Listener:
+        listeners.append(Listener(domain, *arguments, reliability=reliability))
+        return listeners[-1]
+
+    yield listen
+    for listener in listeners:
+        listener.close()
+
+
+def wait_for(explain: Callable[[], str], *words: str) -> str:
+    """Ask again until the explanation has all the words; return it."""
+    text = ""
+
+    def explained() -> bool:
+        nonlocal text
+        text = explain()
+        return all(word in text for word in words)
+
+    until(explained, lambda: f"expected {words}, got {text}")
+    return text
 
 
 @pytest.mark.parametrize(
-    ("transport", "publisher", "subscription", "words"),
+    ("transport", "kind", "topic", "advice"),
     [
-        (
-            "",
-            BEST_EFFORT,
-            BEST_EFFORT,
-            "config/fastdds/large_images.xml, or make it reliable, or set FASTDDS_BUILTIN_TRANSPORTS=LARGE_DATA",
-        ),
-        ("", RELIABLE, BEST_EFFORT, "set the parameter `reliability` to auto"),
-        ("", RELIABLE, RELIABLE, "cannot keep up"),
-        ("LARGE_DATA", BEST_EFFORT, BEST_EFFORT, "cannot keep up"),
-        ("LARGE_DATA?max_msg_size=1MB", BEST_EFFORT, BEST_EFFORT, "cannot keep up"),
+        ("compressed", Image, "/image_raw", "-p image_transport:=raw"),
+        ("raw", CompressedImage, "/image_raw/compressed", "-p image_transport:=compressed"),
+        ("compressed", Image, "/front/image", "-p image_transport:=raw -r image_raw:=/front/image"),
+        ("raw", Image, "/front/image", "-r image_raw:=/front/image"),
+        ("raw", CompressedImage, "/image_raw", "-p image_transport:=compressed -r /image_raw/compressed:=/image_raw"),
     ],
 )
-def test_lost_images_are_explained_by_transport_and_reliability(monkeypatch, transport, publisher, subscription, words):
-    monkeypatch.setenv(TRANSPORT_VARIABLE, transport)
-    info = TopicEndpointInfo(node_name="camera", node_namespace="/", qos_profile=publisher)
-    images = ImageSubscription("image_raw", "/image_raw", TRANSPORTS["raw"], subscription, [info])
-    assert words in explain_lost_images(images)
+def test_images_on_another_topic_or_by_another_transport(graph, listen, transport, kind, topic, advice):
+    camera = graph.node.create_publisher(kind, topic, 1)
+    listener = listen("-p", f"image_transport:={transport}")
+    text = wait_for(listener.why_none, f"start the node with `--ros-args {advice}`")
+    assert topic in text
+    (arguments,) = re.findall("`--ros-args (.*?)`", text)
+    advised = listen(*shlex.split(arguments))
+
+    def received() -> bool:
+        camera.publish(kind())
+        advised.spin()
+        return bool(advised.arrived)
+
+    until(received, lambda: f"no images with {arguments}")
+    graph.node.destroy_publisher(camera)
+
+
+def test_the_same_camera_by_another_transport_is_preferred_to_another_camera(graph, listen):
+    cameras = [graph.node.create_publisher(Image, topic, 1) for topic in ("/image_raw", "/rear/image_raw")]
+    cameras.append(graph.node.create_publisher(CompressedImage, "/rear/image_raw/compressed", 1))
+    listener = listen("-p", "image_transport:=compressed")
+    images = "/image_raw (raw), /rear/image_raw/compressed (compressed), /rear/image_raw (raw)"
+    wait_for(listener.why_none, images, "`--ros-args -p image_transport:=raw`")
+    for camera in cameras:
+        graph.node.destroy_publisher(camera)
+
+
+def test_best_effort_images_without_room_in_shared_memory(start, listen, monkeypatch):
+    camera = start(str(CAMERA), "5", "best_effort", **{VARIABLE: "", TRANSPORT_VARIABLE: ""})
+    listener = listen()
+    room = "its shared memory segment of 0.5 MB has no room for two images of 0.9 MB: start it with"
+    wait_for(lambda: listener.why_lost(LARGE), room, "config/fastdds/large_images.xml, or make it reliable, or set")
+    assert listener.why_lost(SMALL) == ""
+    assert "images larger than its shared memory segment of 0.5 MB are lost" in listener.why_none()
+    monkeypatch.setenv(TRANSPORT_VARIABLE, "LARGE_DATA")
+    assert listener.why_lost(LARGE) == ""
+    monkeypatch.delenv(TRANSPORT_VARIABLE)
+    assert camera.stop() == 0
+
+
+def test_best_effort_images_with_room_in_shared_memory(start, listen):
+    camera = start(str(CAMERA), "5", "best_effort", **{VARIABLE: str(profile_for({})), TRANSPORT_VARIABLE: ""})
+    listener = listen()
+
+    def publisher() -> list:
+        listener.spin()
+        return list(listener.input.state().publishers)
+
+    until(lambda: bool(publisher()), lambda: "no publisher")
+    (info,) = publisher()
+    assert is_local(listener.node, info)
+    assert segment_of(info).size >= SEGMENT_BYTES
+    assert listener.why_lost(LARGE) == ""
+    wait_for(listener.why_none, "the camera has stopped")
+    assert camera.stop() == 0
+
+
+def test_a_forced_reliability_is_named_and_releasing_it_advised(start, listen):
+    camera = start(str(CAMERA), "5", **{VARIABLE: "", TRANSPORT_VARIABLE: ""})
+    text = "the publisher is reliable but this subscription is not: "
+    by_parameter = listen(reliability="best_effort")
+    wait_for(lambda: by_parameter.why_lost(LARGE), text + "run `ros2 param set /listener reliability auto`")
+    override = "qos_overrides./image_raw.subscription.reliability"
+    by_override = listen("-p", f"{override}:=best_effort")
+    wait_for(lambda: by_override.why_lost(LARGE), text + f"start this node without `{override}`")
+    released = listen()
+    until(lambda: released.spin() is None and bool(released.arrived), lambda: "no images")
+    assert released.why_lost(LARGE) == ""
+    assert camera.stop() == 0
+
+
+def test_a_best_effort_camera_that_becomes_reliable_needs_a_released_reliability(start, listen):
+    camera = start(str(CAMERA), "5", "best_effort", **{VARIABLE: "", TRANSPORT_VARIABLE: ""})
+    listener = listen(reliability="best_effort")
+    wait_for(
+        lambda: listener.why_lost(LARGE), "make it reliable and run `ros2 param set /listener reliability auto`, or set"
+    )
+    assert camera.stop() == 0
+
+
+def test_overrides_that_exclude_a_camera(graph, listen):
+    qos = QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
+    camera = graph.node.create_publisher(Image, "/image_raw", qos)
+    prefix = "qos_overrides./image_raw.subscription"
+    listener = listen("-p", f"{prefix}.reliability:=reliable", "-p", f"{prefix}.durability:=transient_local")
+    wait_for(
+        listener.why_none,
+        "/test offers an incompatible QoS",
+        f"start this node without `{prefix}.reliability`, and start this node without `{prefix}.durability`",
+    )
+    graph.node.destroy_publisher(camera)

@@ -11,7 +11,7 @@ import rclpy
 from builtin_interfaces.msg import Time
 from patience import until
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
-from rosgraph_msgs.msg import Clock
+from rosgraph_msgs.msg import Clock as ClockMessage
 from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import Header
 
@@ -43,20 +43,25 @@ def observer(domain, process) -> Iterator[NodeObserver]:
 
 
 @pytest.fixture
-def says(observer) -> Callable[..., None]:
-    """Examine the node until a diagnosis of the level has all the words in it."""
+def says(observer) -> Callable[..., str]:
+    """Examine the node until a diagnosis of the level has all the words in it; return its text."""
 
-    def says(level: int, subject: str, *words: str) -> None:
+    def says(level: int, subject: str, *words: str) -> str:
         diagnoses: list[Diagnosis] = []
 
-        def said() -> bool:
-            diagnoses[:] = examine(observer, NODE, seconds=0.6)
-            return any(
-                (diagnosis.level, diagnosis.subject) == (level, subject) and all(w in diagnosis.text for w in words)
+        def said() -> list[str]:
+            return [
+                diagnosis.text
                 for diagnosis in diagnoses
-            )
+                if (diagnosis.level, diagnosis.subject) == (level, subject) and all(w in diagnosis.text for w in words)
+            ]
 
-        until(said, lambda: f"nothing with {words} of {subject}, but {diagnoses}")
+        def says_so() -> bool:
+            diagnoses[:] = examine(observer, NODE, seconds=0.6)
+            return bool(said())
+
+        until(says_so, lambda: f"nothing with {words} of {subject}, but {diagnoses}")
+        return said()[0]
 
     return says
 
@@ -124,16 +129,39 @@ def test_an_unknown_node(process, prints):
 
 def test_a_publisher_of_another_type(graph, says):
     publisher = graph.node.create_publisher(CompressedImage, "/image_raw", 1)
-    says(ERROR, "/image_raw", "/test publishes sensor_msgs/msg/CompressedImage", "image_transport to compressed")
+    says(
+        ERROR,
+        "/image_raw",
+        "/test publishes sensor_msgs/msg/CompressedImage",
+        "-p image_transport:=compressed -r /image_raw/",
+    )
     graph.node.destroy_publisher(publisher)
 
 
-def test_incompatible_qos_and_the_override_that_fixes_it(graph, says, prints):
+def test_a_camera_with_the_other_transport(graph, says, prints):
+    publisher = graph.node.create_publisher(CompressedImage, "/image_raw/compressed", 1)
+    says(ERROR, "/image_raw", "/image_raw/compressed (compressed)", "`--ros-args -p image_transport:=compressed`")
+    prints(1)
+    graph.node.destroy_publisher(publisher)
+
+
+def test_a_reliability_that_excludes_the_camera_and_the_command_that_releases_it(graph, says, prints):
     assert graph.set_parameter("reliability", "reliable") == (True, "")
     with graph.camera(qos=BEST_EFFORT) as camera, steadily(lambda _: camera.send()):
-        override = "--ros-args -p qos_overrides./image_raw.subscription.reliability:=best_effort"
-        says(ERROR, "/image_raw", "/test offers an incompatible QoS", override)
+        command = f"run `ros2 param set {NODE} reliability auto`"
+        says(ERROR, "/image_raw", "/test offers an incompatible QoS", command)
         prints(1)
+        assert graph.set_parameter("reliability", "auto") == (True, "")
+        says(OK, "/image_raw", "segmenting")
+
+
+def test_a_reliability_that_loses_images(graph, says):
+    assert graph.set_parameter("reliability", "best_effort") == (True, "")
+    with graph.camera() as camera, steadily(send_two_of_three(graph, camera)):
+        command = (
+            f"the publisher is reliable but this subscription is not: run `ros2 param set {NODE} reliability auto`"
+        )
+        says(WARN, "/image_raw", "were lost in transport (gaps in their stamps)", command)
     assert graph.set_parameter("reliability", "auto") == (True, "")
 
 
@@ -143,42 +171,86 @@ def test_unknown_encoding(graph, says, prints):
         prints(1)
 
 
-def test_frames_lost_in_transport(graph, says, prints):
+def stamped(nanoseconds: int) -> Header:
+    return Header(stamp=Time(sec=nanoseconds // 10**9, nanosec=nanoseconds % 10**9), frame_id="camera")
+
+
+def send_two_of_three(graph, camera, **changes) -> Callable[[int], None]:
+    """Send images of a camera of 10 Hz by its stamps, of which every third is lost."""
     begin = graph.node.get_clock().now().nanoseconds
 
-    def send_two_of_three(number: int) -> None:
-        stamp = begin + number * 100_000_000
+    def send(number: int) -> None:
         if number % 3:
-            header = Header(stamp=Time(sec=stamp // 10**9, nanosec=stamp % 10**9), frame_id="camera")
-            camera.send(header=header)
+            camera.send(header=stamped(begin + number * 100_000_000), **changes)
 
-    with graph.camera() as camera, steadily(send_two_of_three):
-        says(WARN, "/image_raw", "were lost in transport (gaps in their stamps)")
+    return send
+
+
+def test_frames_lost_in_transport(graph, says, prints):
+    with graph.camera() as camera, steadily(send_two_of_three(graph, camera)):
+        says(WARN, "/image_raw", "were lost in transport (gaps in their stamps)", "the camera publishes at 10.0 Hz")
+        prints(1)
+
+
+def test_best_effort_images_that_exceed_the_shared_memory(graph, says, prints):
+    """The images come from this process, with the default of Fast DDS. Whether the node keeps up does not matter."""
+    large = {"size": (480, 640)}
+    with graph.camera(qos=BEST_EFFORT) as camera, steadily(send_two_of_three(graph, camera, **large)):
+        lost = "were lost in transport (gaps in their stamps): the camera publishes at 10.0 Hz, images arrive at"
+        room = "its shared memory segment of 0.5 MB has no room for two images of 0.9 MB"
+        says(WARN, "/image_raw", lost, room)
         prints(1)
 
 
 def test_two_publishers(graph, says):
-    with graph.camera() as one, graph.camera() as other, steadily(lambda number: (one, other)[number % 2].send()):
-        says(WARN, "/image_raw", "2 publishers on /image_raw", "the parameter `cameras`")
+    """Cameras of 10 Hz, a third of a period apart. The same stamps of one camera would be of 30 Hz, with losses."""
+    twin = rclpy.create_node("twin", context=graph.context)
+    begin = graph.node.get_clock().now().nanoseconds
+
+    def send(number: int) -> None:
+        one.send(header=stamped(begin + number * 100_000_000))
+        other(one.picture(header=stamped(begin + number * 100_000_000 + 33_000_000)))
+
+    with graph.camera() as one:
+        other = one.publish
+        with steadily(send):
+            says(WARN, "/image_raw", "were lost in transport (gaps in their stamps)")
+        images = twin.create_publisher(Image, "/image_raw", 10)
+        other = images.publish
+        with steadily(lambda number: send(100_000 + number)):
+            mixed = "2 publishers on /image_raw (/test, /twin), so their images are mixed"
+            text = says(WARN, "/image_raw", mixed, "the parameter `cameras`")
+            assert text.startswith(mixed)
+            assert "were lost" not in text
+    twin.destroy_publisher(images)
+    twin.destroy_node()
 
 
 def test_stamps_in_the_past(graph, says):
     def send_the_past(_: int) -> None:
-        now = graph.node.get_clock().now().nanoseconds - 3600 * 10**9
-        camera.send(header=Header(stamp=Time(sec=now // 10**9, nanosec=now % 10**9), frame_id="camera"))
+        camera.send(header=stamped(graph.node.get_clock().now().nanoseconds - 3600 * 10**9))
 
     with graph.camera() as camera, steadily(send_the_past):
-        says(WARN, "/image_raw", "the stamps are 36", "s behind this node's clock", "use_sim_time")
+        advice = f"play it with `ros2 bag play BAG --clock` and run `ros2 param set {NODE} use_sim_time true`"
+        says(WARN, "/image_raw", "the stamps are 36", "s behind this node's clock", advice)
 
 
 def test_clock_without_use_sim_time_and_the_reverse(graph, says, prints):
     with graph.camera() as camera, steadily(lambda _: camera.send()):
-        clock = graph.node.create_publisher(Clock, "/clock", 1)
-        says(WARN, "time", "/test publishes /clock", "ros2 param set /bisenetformer use_sim_time true")
+        clock = graph.node.create_publisher(ClockMessage, "/clock", 1)
+        says(WARN, "time", "/test publishes /clock", f"ros2 param set {NODE} use_sim_time true")
         prints(1)
-        graph.node.destroy_publisher(clock)
         assert graph.set_parameter("use_sim_time", True) == (True, "")
-        says(ERROR, "time", "use_sim_time is set, but /clock has no publisher", "use_sim_time false")
+        with steadily(lambda number: clock.publish(ClockMessage(clock=Time(sec=100, nanosec=number)))):
+            live = "the node uses /clock of /test, the camera another clock; for a live camera run"
+            says(WARN, "/image_raw", "s ahead of this node's clock", live, f"ros2 param set {NODE} use_sim_time false")
+        graph.node.destroy_publisher(clock)
+        nobody = "use_sim_time is set, but nobody publishes /clock, so time stands still"
+        remedies = "`ros2 bag play BAG --clock`", f"`ros2 param set {NODE} use_sim_time false`"
+        says(ERROR, "time", nobody, *remedies)
+        text = says(WARN, "/image_raw", nobody, *remedies)
+        assert "use_sim_time true" not in text
+        assert "the stamps are" not in text
         prints(1)
         assert graph.set_parameter("use_sim_time", False) == (True, "")
         says(OK, "outputs", "frames segmented")

@@ -1,3 +1,4 @@
+import numpy as np
 import pytest
 
 from bisenetformer_ros.images.stamps import Order
@@ -47,6 +48,43 @@ def test_rates_by_clock_stamp_and_result(statistics, clock):
     assert report.output_rate == pytest.approx(2.0)
     assert (report.received, report.segmented, report.recent_received) == (9, 5, 9)
     assert (report.delay_ms, report.seconds_since_frame) == (30.0, pytest.approx(0.25))
+
+
+def test_the_rate_of_the_camera_and_the_losses_are_told_by_the_stamps(statistics, clock):
+    """10 Hz, of which three out of ten arrive."""
+    for number in range(100):
+        if number % 10 in (0, 3, 4):
+            statistics.frame_received(stamp_s=5 + 0.1 * number, image_bytes=1000 + number)
+        clock.now += 0.1
+    report = statistics.report()
+    assert report.camera_rate == pytest.approx(10.0)
+    assert report.image_bytes == 1094
+    assert report.recent_received == 15
+    assert report.missing == 44 - 14  # between the frames of the window, numbers 50 to 94
+    assert report.arrival_rate == pytest.approx(14 / 4.4)
+
+
+def test_the_rate_of_a_camera_is_known_although_few_frames_arrive(statistics, clock):
+    """10 Hz, of which a seventh arrives: too few in a window for a period."""
+    random = np.random.default_rng(5)
+    for number in range(200):
+        if random.random() < 1 / 7:
+            statistics.frame_received(stamp_s=5 + 0.1 * number)
+        clock.now += 0.1
+    report = statistics.report()
+    assert report.recent_received < 9
+    assert report.camera_rate == pytest.approx(10.0)
+
+
+def test_a_camera_that_slows_down_is_believed(statistics, clock):
+    """10 Hz, then 5 Hz for a window: nothing is lost."""
+    for number in range(150):
+        if number < 100 or number % 2 == 0:
+            statistics.frame_received(stamp_s=5 + 0.1 * number)
+        clock.now += 0.1
+    report = statistics.report()
+    assert report.camera_rate == pytest.approx(5.0)
+    assert report.missing == 0
 
 
 def test_recent_counts_expire_and_totals_stay(statistics, clock):

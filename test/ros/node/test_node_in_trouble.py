@@ -77,16 +77,14 @@ def test_images_on_other_topics(graph, reluctant):
 
 def test_an_incompatible_publisher(graph, reluctant):
     with graph.camera(qos=BEST_EFFORT) as camera:
-        fitting = "-p qos_overrides./image_raw.subscription.reliability:=best_effort"
+        fitting = "start this node without `qos_overrides./image_raw.subscription.reliability`"
         wait_for_error(graph, "/test offers an incompatible QoS", fitting)
         camera.send()
 
 
 def test_a_publisher_of_another_type(graph, reluctant):
     publisher = graph.node.create_publisher(CompressedImage, IMAGE, 1)
-    wait_for_error(
-        graph, "/test publishes sensor_msgs/msg/CompressedImage, expected", "set the parameter image_transport to"
-    )
+    wait_for_error(graph, "/test publishes sensor_msgs/msg/CompressedImage, expected", "-p image_transport:=compressed")
     graph.node.destroy_publisher(publisher)
 
 

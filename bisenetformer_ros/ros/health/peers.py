@@ -1,0 +1,100 @@
+"""The other end of a topic as Fast DDS's files in /dev/shm show it: who runs it, and the memory that it sends through.
+
+Fast DDS creates these files with mode 0644 whatever the umask, and opens those of others for writing. So the processes
+of two users cannot share memory, with one exception: root may open the files of others.
+"""
+
+import contextlib
+import os
+import pwd
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from rclpy.node import Node
+from rclpy.topic_endpoint_info import TopicEndpointInfo
+
+from bisenetformer_ros.ros.shared_memory import IS_FAST_DDS_2, SHARED_MEMORY
+
+LOCKS = Path("/proc/locks")
+MAX_PARTICIPANTS = 120
+"""Participants of one ROS domain on one machine, by the port numbers of RTPS."""
+
+
+@dataclass(frozen=True)
+class Segment:
+    """The shared memory that a process sends through."""
+
+    uid: int  # of the user who runs the process
+    size: int  # bytes
+
+
+def segment_of(endpoint: TopicEndpointInfo) -> Segment | None:
+    """Return the segment of the endpoint's process.
+
+    The endpoint's id holds the lower half of the process id, and the process holds a lock beside its segment.
+
+    Returns:
+        None for a process without shared memory, on another machine, or in a container whose process ids differ.
+    """
+    locks = LOCKS.read_text() if LOCKS.exists() else ""
+    pids = {file: int(pid) for pid, file in re.findall(r"FLOCK +ADVISORY +WRITE (\d+) (\w+:\w+:\d+) ", locks)}
+    wanted = endpoint.endpoint_gid[4] | endpoint.endpoint_gid[5] << 8
+    for lock, status in _files("fast*_" + "[0-9a-f]" * 16 + "_el"):
+        device = f"{os.major(status.st_dev):02x}:{os.minor(status.st_dev):02x}"
+        pid = pids.get(f"{device}:{status.st_ino}")
+        if pid is not None and pid & 0xFFFF == wanted:
+            for _, segment in _files(lock.removesuffix("_el")):
+                return Segment(segment.st_uid, segment.st_size)
+    return None
+
+
+def is_local(node: Node, endpoint: TopicEndpointInfo) -> bool:
+    """Return whether an endpoint is on this machine, by the host's part of its id."""
+    own = node.get_publishers_info_by_topic("/parameter_events")
+    hosts = {tuple(info.endpoint_gid[:4]) for info in own if info.node_name == node.get_name()}
+    return tuple(endpoint.endpoint_gid[:4]) in hosts
+
+
+def users_of_domain(domain: int) -> set[int]:
+    """Return the uids that own ports of a ROS domain in shared memory on this machine."""
+    ports = {f"{7411 + 250 * domain + 2 * participant}" for participant in range(MAX_PARTICIPANTS)}
+    return {status.st_uid for name, status in _files("fast*_port*") if name.partition("_port")[2] in ports}
+
+
+def other_users(node: Node, endpoints: Iterable[TopicEndpointInfo]) -> set[int]:
+    """Return the uids of other users who run an endpoint on this machine, or may run it where that is unknown."""
+    uids = set()
+    for endpoint in endpoints:
+        if segment := segment_of(endpoint):
+            uids.add(segment.uid)
+        elif is_local(node, endpoint):
+            uids |= users_of_domain(node.context.get_domain_id())
+    return uids - {os.geteuid()}
+
+
+def closed_between(publisher: TopicEndpointInfo, subscription: TopicEndpointInfo) -> tuple[int, int] | None:
+    """Return the uids of publisher and subscription if messages are lost because they differ.
+
+    Fast DDS 3 sends by UDP if it may not open the subscriber's memory, but root may open it.
+    """
+    sender, receiver = segment_of(publisher), segment_of(subscription)
+    if sender is None or receiver is None or sender.uid == receiver.uid:
+        return None
+    return (sender.uid, receiver.uid) if sender.uid == 0 or IS_FAST_DDS_2 else None
+
+
+def user_name(uid: int) -> str:
+    """Return `NAME (uid NUMBER)`."""
+    try:
+        return f"{pwd.getpwuid(uid).pw_name} (uid {uid})"
+    except KeyError:  # a user of a container
+        return f"uid {uid}"
+
+
+def _files(pattern: str) -> Iterator[tuple[str, os.stat_result]]:
+    """Names and status of files in shared memory."""
+    for path in SHARED_MEMORY.glob(pattern):
+        with contextlib.suppress(FileNotFoundError):  # its process has just ended
+            yield path.name, path.stat()
