@@ -41,7 +41,7 @@ def explain_unused_gpu(device: str, reason: str = "", root: Path = Path("/")) ->
     elif not torch.cuda.is_available():
         reason = (
             f"PyTorch {torch.__version__}, built for CUDA {torch.version.cuda}, sees none: compare with nvidia-smi "
-            "(on a Jetson: the JetPack that this PyTorch is for); in a container, check its NVIDIA runtime and the groups "
-            "of the device files"
+            "(on a Jetson: the JetPack that this PyTorch is for); in a container, check its NVIDIA runtime and the "
+            "groups of the device files"
         )
     return f"this machine has an NVIDIA GPU ({sign}), but the network runs on the CPU: {reason}; or set device to cpu"

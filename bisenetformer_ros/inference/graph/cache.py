@@ -11,11 +11,21 @@ from pathlib import Path
 
 from bisenetformer_ros.errors import ConfigError
 
+CHOSEN_FOLDER = "BISENETFORMER_CACHE_DIR"
+"""Variable that carries the choice to the commands that a node starts."""
+
+
+def choose_cache_folder(folder: str) -> None:
+    """Use another cache folder in this process and in those that it starts; empty for the default."""
+    os.environ[CHOSEN_FOLDER] = folder
+
 
 def cache_folder() -> Path | None:
     """The folder for files that can be rebuilt, existing or not; None if the user has no home directory."""
-    base = os.environ.get("XDG_CACHE_HOME")
+    chosen, base = os.environ.get(CHOSEN_FOLDER), os.environ.get("XDG_CACHE_HOME")
     try:
+        if chosen:
+            return Path(chosen).expanduser().absolute()
         return (Path(base) if base else Path.home() / ".cache") / "bisenetformer_ros"
     except RuntimeError:  # HOME is unset, and the user id has no passwd entry
         return None
@@ -25,11 +35,11 @@ def cache_problem() -> str:
     """Why no file can be written to the cache folder, and how to fix it; empty if one can."""
     folder = cache_folder()
     if folder is None:
-        return f"there is no cache folder, as user {os.getuid()} has no home directory: set XDG_CACHE_HOME"
+        return f"there is no cache folder, as user {os.getuid()} has no home directory: set the parameter cache_dir"
     existing = next(path for path in (folder, *folder.absolute().parents) if os.path.lexists(path))
     if os.path.isdir(existing) and os.access(existing, os.W_OK | os.X_OK):
         return ""
-    return f"the cache folder {folder} cannot be written: set XDG_CACHE_HOME to a writable folder"
+    return f"the cache folder {folder} cannot be written: set the parameter cache_dir to a writable folder"
 
 
 def check_output(path: Path, suffix: str = "") -> None:

@@ -14,6 +14,7 @@ from sensor_msgs.msg import CompressedImage, Image
 from std_srvs.srv import SetBool
 
 from bisenetformer_ros.errors import BiSeNetFormerError
+from bisenetformer_ros.inference.graph.cache import choose_cache_folder
 from bisenetformer_ros.resources import find_model
 from bisenetformer_ros.ros.health.diagnostics import Diagnostics, NodeState
 from bisenetformer_ros.ros.node.camera import Camera
@@ -112,6 +113,7 @@ class SegmentationNode(GuardedNode):
 
     def _load(self) -> None:
         settings = self._settings
+        choose_cache_folder(settings["cache_dir"])
         # PyTorch starts at once; a faster engine is opened, and if wanted built, in the background.
         upgradable = settings["engine"] == "auto" and Path(settings["model"]).suffix not in (".onnx", ".engine")
         segmenter = self._open_segmenter(

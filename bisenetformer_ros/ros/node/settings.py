@@ -104,6 +104,13 @@ SETTINGS = (
         Changes.LIVE,
     ),
     Setting(
+        "cache_dir",
+        "",
+        "Folder for the files of faster engines. Empty for $XDG_CACHE_HOME/bisenetformer_ros, by default "
+        "~/.cache/bisenetformer_ros.",
+        Changes.UNCONFIGURED,
+    ),
+    Setting(
         "device",
         "auto",
         "Device of the network: auto (the first GPU, else the CPU), cpu, cuda or cuda:N.",

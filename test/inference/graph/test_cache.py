@@ -8,9 +8,11 @@ import pytest
 
 from bisenetformer_ros.errors import ConfigError
 from bisenetformer_ros.inference.graph.cache import (
+    CHOSEN_FOLDER,
     cache_folder,
     cache_problem,
     check_output,
+    choose_cache_folder,
     find_file,
     graph_name,
     newest_file,
@@ -78,7 +80,7 @@ def test_a_user_without_a_home_is_told_to_set_the_folder(monkeypatch: pytest.Mon
     monkeypatch.setattr(pwd, "getpwuid", {}.__getitem__)
     assert cache_folder() is None
     assert cache_problem() == (
-        f"there is no cache folder, as user {os.getuid()} has no home directory: set XDG_CACHE_HOME"
+        f"there is no cache folder, as user {os.getuid()} has no home directory: set the parameter cache_dir"
     )
 
 
@@ -86,4 +88,21 @@ def test_a_folder_that_cannot_be_created_is_a_problem(tmp_path: Path, monkeypatc
     (tmp_path / "file").touch()
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
     folder = tmp_path / "file" / "bisenetformer_ros"
-    assert cache_problem() == (f"the cache folder {folder} cannot be written: set XDG_CACHE_HOME to a writable folder")
+    assert cache_problem() == (
+        f"the cache folder {folder} cannot be written: set the parameter cache_dir to a writable folder"
+    )
+
+
+def test_a_chosen_folder_replaces_the_default(weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(CHOSEN_FOLDER, "")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "default"))
+    for folder in (tmp_path / "var" / "cache", tmp_path / "other"):
+        choose_cache_folder(str(folder))
+        check_output(cache_folder() / "street.onnx", ".onnx")
+        assert folder.is_dir()
+        assert search(weights)[0].parent == folder
+    monkeypatch.setenv("HOME", str(tmp_path))
+    choose_cache_folder("~/engines")
+    assert cache_folder() == tmp_path / "engines"
+    choose_cache_folder("")
+    assert cache_folder() == tmp_path / "default" / "bisenetformer_ros"

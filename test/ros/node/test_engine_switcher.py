@@ -172,7 +172,7 @@ def test_an_unusable_cache_is_a_warning(
     source.unlink()  # so that a build fails
     switch = switch_to(may_build)
     states(switch, REFUSED if may_build else MISSING)
-    words = "the cache folder /dev/null/bisenetformer_ros cannot be written: set XDG_CACHE_HOME to a writable folder"
+    words = "the cache folder /dev/null/bisenetformer_ros cannot be written: set the parameter cache_dir"
     assert words in switch.problem
     assert [record.levelname for record in caplog.records if words in record.getMessage()] == ["WARNING"]
 
@@ -212,7 +212,7 @@ def test_the_switcher_survives_a_cache_that_cannot_be_created(
         segmenter(np.zeros((*SIZE, 3), np.uint8))
     switcher.update()
     assert "openvino does not serve yet: " in switcher.problem
-    assert "cannot be written: set XDG_CACHE_HOME" in switcher.problem
+    assert "cannot be written: set the parameter cache_dir" in switcher.problem
     switcher.close()
 
 

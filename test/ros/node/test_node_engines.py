@@ -21,16 +21,13 @@ SIZE = (48, 80)
 
 @pytest.fixture(scope="module")
 def cache(tmp_path_factory: pytest.TempPathFactory):
-    """The cache folder; missing at first."""
-    folder = tmp_path_factory.mktemp("cache")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("XDG_CACHE_HOME", str(folder))
-        yield folder / "bisenetformer_ros"
+    """The node's cache_dir; missing at first."""
+    return tmp_path_factory.mktemp("cache") / "engines"
 
 
 @pytest.fixture(scope="module")
 def process(graph, start_node, cache):
-    process = start_node({"model": MODEL, "task": "semantic"})
+    process = start_node({"model": MODEL, "task": "semantic", "cache_dir": str(cache)})
     graph.wait_until_active(process)
     return process
 
@@ -111,7 +108,7 @@ def test_an_existing_graph_serves_without_being_rebuilt(graph, process, camera, 
     before = {path: path.stat().st_mtime_ns for path in cache.iterdir()}
     assert process.stop() == 0
     graph.forget_diagnostics()
-    graph.wait_until_active(start_node({"model": MODEL, "task": "semantic"}))
+    graph.wait_until_active(start_node({"model": MODEL, "task": "semantic", "cache_dir": str(cache)}))
     with graph.listening({"mask": Image}):
         graph.wait_for(lambda: graph.values("model")["engine"] == "openvino", "the engine of the graph", camera.send)
     assert {path: path.stat().st_mtime_ns for path in cache.iterdir()} == before

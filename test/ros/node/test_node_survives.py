@@ -123,7 +123,7 @@ def test_a_cache_that_cannot_be_created_is_a_warning(graph, start, weights):
     arguments = parameters(model=str(weights), task="semantic", build_engine="true")
     process = start("-m", "bisenetformer_ros.ros.node.segmentation_node", *arguments, XDG_CACHE_HOME="/dev/null")
     graph.wait_until_active(process)
-    words = "the cache folder /dev/null/bisenetformer_ros cannot be written: set XDG_CACHE_HOME"
+    words = "the cache folder /dev/null/bisenetformer_ros cannot be written: set the parameter cache_dir"
     with graph.camera() as camera, graph.listening({"mask": Image}) as messages:
         graph.wait_for_status("model", DiagnosticStatus.WARN, "openvino does not serve yet", words, every=camera.send)
         messages["mask"].clear()
