@@ -68,7 +68,9 @@ def test_a_run_state_of_another_recipe_is_rejected(short_run: ModuleType, tmp_pa
         other.load(CPU)
     for name in ("latest", "best", "short"):
         (tmp_path / f"{name}.safetensors").touch()
-        with pytest.raises(ConfigError, match=rf"another --out and add `--initial-weights {tmp_path}/{name}`\."):
+        with pytest.raises(
+            ConfigError, match=rf"another --out and add `--initial-weights {tmp_path}/{name}.safetensors`"
+        ):
             other.load(CPU)
 
 
