@@ -1,6 +1,7 @@
 """From camera images of any size to the input of the network."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import cv2
 import numpy as np
@@ -87,7 +88,7 @@ def check_frames(frames: Sequence[np.ndarray]) -> tuple[int, int]:
     return sizes.pop()
 
 
-def _check_rgb(rgb: np.ndarray) -> None:
+def _check_rgb(rgb: Any) -> None:
     is_list = isinstance(rgb, (list, tuple)) and len(rgb) > 0 and isinstance(rgb[0], np.ndarray)
     if is_list or getattr(rgb, "ndim", 3) == 4:
         raise InputError(

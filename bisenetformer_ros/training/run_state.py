@@ -75,7 +75,7 @@ class RunState:
             raise ConfigError(
                 f"{self.path} belongs to a run with {', '.join(changed)}. The learning rate is scheduled over a whole "
                 "run, so continue it with its own recipe. To train further with this one, choose another --out and "
-                f"{self._advise_weights(had.get('name'))}. --restart discards the run"
+                f"{self._advise_weights(had['name'])}. --restart discards the run"
             )
         return state
 
