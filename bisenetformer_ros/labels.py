@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from bisenetformer_ros.errors import ConfigError
+from bisenetformer_ros.numbers import first_of
 from bisenetformer_ros.resources import config_file
 from bisenetformer_ros.results import UNLABELED
 from bisenetformer_ros.text_files import read_json, read_yaml
@@ -119,14 +120,15 @@ class LabelMap:
 
     @classmethod
     def from_categories(cls, categories: Sequence[Mapping[str, Any]], name: str) -> "LabelMap":
-        """Build from the "categories" of the COCO panoptic format, in the order of their ids."""
+        """Build from the "categories" of the COCO panoptic format, in the order of their ids.
+
+        Raises:
+            ConfigError: Categories are invalid; the message names them.
+        """
         spare = cls.anonymous(len(categories))
         ordered = sorted(categories, key=lambda category: category["id"])
-        labels = (
-            Label(index, entry["name"], bool(entry["isthing"]), tuple(entry.get("color", spare[index].color)))
-            for index, entry in enumerate(ordered)
-        )
-        return cls(name, tuple(labels))
+        entries = [{"color": spare[index].color, **entry} for index, entry in enumerate(ordered)]
+        return cls(name, _labels(entries, [f"category {entry['id']}" for entry in ordered], name, "isthing"))
 
     @classmethod
     def from_dict(cls, content: Any, default_name: str = "labels") -> "LabelMap":
@@ -140,13 +142,8 @@ class LabelMap:
                 f"label map '{default_name}': expected a mapping with a list 'labels' of "
                 "{name: road, is_thing: false, color: [128, 64, 128]}"
             )
-        try:
-            labels = tuple(_label(index, entry) for index, entry in enumerate(content["labels"]))
-        except (KeyError, TypeError, ValueError, OverflowError) as error:
-            raise ConfigError(
-                f"label map '{default_name}': every label needs name, is_thing and color: [R, G, B] ({error!r})"
-            ) from error
-        return cls(str(content.get("name", default_name)), labels)
+        name, entries = str(content.get("name", default_name)), content["labels"]
+        return cls(name, _labels(entries, [f"label {index}" for index in range(len(entries))], name))
 
     @classmethod
     def anonymous(cls, num_classes: int) -> "LabelMap":
@@ -167,9 +164,38 @@ class LabelMap:
         return {"name": self.name, "labels": labels}
 
 
-def _label(class_id: int, entry: Mapping[str, Any]) -> Label:
-    red, green, blue = entry["color"]
-    return Label(class_id, str(entry["name"]), bool(entry["is_thing"]), (int(red), int(green), int(blue)))
+def _labels(
+    entries: Sequence[Any], origins: Sequence[str], name: str, thing_key: str = "is_thing"
+) -> tuple[Label, ...]:
+    """Convert {name, is_thing, color}; raise ConfigError that lists every problem with the entry's origin."""
+    found = (_entry_problems(entry, origin, thing_key) for entry, origin in zip(entries, origins, strict=True))
+    problems = [problem for of_entry in found for problem in of_entry]
+    if problems:
+        raise ConfigError(f"label map '{name}': " + first_of(problems))
+    return tuple(
+        Label(index, entry["name"], bool(entry[thing_key]), tuple(entry["color"]))
+        for index, entry in enumerate(entries)
+    )
+
+
+def _entry_problems(entry: Any, origin: str, thing_key: str) -> list[str]:
+    if not isinstance(entry, Mapping):
+        return [f"{origin} is {entry!r}, expected {{name: road, is_thing: false, color: [128, 64, 128]}}"]
+    checks = {
+        "name": (lambda value: isinstance(value, str), "text, in quotes if YAML takes it for something else"),
+        thing_key: (lambda value: value in (True, False), "true or false, without quotes"),
+        "color": (_is_color, "[R, G, B], whole numbers of 0 to 255 without quotes"),
+    }
+    called = f"{origin} ({entry['name']})" if "name" in entry else origin
+    return [
+        f"{called}: {key} is {entry[key]!r}, expected {expected}" if key in entry else f"{called} has no {key}"
+        for key, (holds, expected) in checks.items()
+        if key not in entry or not holds(entry[key])
+    ]
+
+
+def _is_color(value: Any) -> bool:
+    return isinstance(value, list | tuple) and len(value) == 3 and all(type(v) is int and 0 <= v <= 255 for v in value)
 
 
 def _problems(labels: tuple[Label, ...]) -> list[str]:

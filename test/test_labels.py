@@ -70,15 +70,45 @@ def test_the_number_of_classes_is_limited(count: int) -> None:
         None,
         [ROAD],
         {"labels": {"road": ROAD}},
-        {"labels": [{"name": "road", "is_thing": False}]},
-        {"labels": [{**ROAD, "color": "red"}]},
-        {"labels": [{**ROAD, "color": [0, 0, float("inf")]}]},
         {"labels": ["road"]},
     ],
 )
 def test_invalid_content_is_rejected(content: object) -> None:
     with pytest.raises(ConfigError, match=r"yard.*(name.*is_thing.*color)"):
         LabelMap.from_dict(content, default_name="yard")
+
+
+@pytest.mark.parametrize(
+    ("entry", "problem"),
+    [
+        ({"name": "road", "is_thing": False}, "label 1 (road) has no color"),
+        ({"is_thing": False, "color": [1, 2, 3]}, "label 1 has no name"),
+        ({**ROAD, "color": "red"}, "label 1 (road): color is 'red', expected [R, G, B]"),
+        ({**ROAD, "color": [1, 2]}, "label 1 (road): color is [1, 2], expected [R, G, B]"),
+        (
+            {**ROAD, "color": ["1", "2", "3"]},
+            "label 1 (road): color is ['1', '2', '3'], expected [R, G, B], whole numb",
+        ),
+        ({**ROAD, "color": [0, 0, float("inf")]}, "color is [0, 0, inf], expected"),
+        ({**ROAD, "color": [0, 0, 256]}, "color is [0, 0, 256], expected [R, G, B], whole numbers of 0 to 255"),
+        ({**ROAD, "is_thing": "no"}, "label 1 (road): is_thing is 'no', expected true or false, without quotes"),
+        ({**ROAD, "name": False}, "label 1 (False): name is False, expected text, in quotes if YAML takes it for"),
+    ],
+)
+def test_an_invalid_label_is_named(entry: object, problem: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        LabelMap.from_dict({"labels": [CAR, entry, entry]}, default_name="yard")
+    assert problem in str(caught.value)
+    assert problem.replace("label 1", "label 2") in str(caught.value)
+
+
+def test_an_invalid_category_is_named() -> None:
+    categories = [{"id": 7, "name": "road", "isthing": 0}, {"id": 30, "name": "car", "isthing": 1, "color": [1, 2]}]
+    with pytest.raises(ConfigError, match=r"category 30 \(car\): color is \[1, 2\], expected \[R, G, B\]"):
+        LabelMap.from_categories(categories, "coco")
+    del categories[0]["isthing"]
+    with pytest.raises(ConfigError, match=r"category 7 \(road\) has no isthing"):
+        LabelMap.from_categories(categories[:1], "coco")
 
 
 def test_a_missing_file_lists_what_ships() -> None:

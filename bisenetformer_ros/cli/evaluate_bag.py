@@ -164,9 +164,9 @@ def _evaluate(
 ) -> tuple[BagEvaluation, list[str]]:
     task = bar.add_task("evaluating", total=None)
 
-    def show(frame: FrameRecord, total: int) -> None:
+    def show(frame: FrameRecord, total: int, miou: float) -> None:
         status = frame.dropped or f"{sum(frame.times_ms.values()):.0f} ms"
-        status += "" if frame.miou is None else f", mIoU {percent(frame.miou)}"
+        status += "" if math.isnan(miou) else f", mIoU so far {percent(miou)}"
         bar.update(task, advance=1, total=total, status=status)
 
     on_result = comparison.add if comparison else lambda frame, result: None

@@ -185,7 +185,11 @@ def _value_problems(content: Mapping[str, Any], is_coco: bool) -> list[str]:
     problems = []
     values = content.get("values", {0: IGNORE})
     if not (isinstance(values, Mapping) and values and (_are_numbers(values) or (_are_colors(values) and not is_coco))):
-        problems.append('values: expected {7: road, 0: ignore}, or colours as in {"#804080": road}')
+        given = values if isinstance(values, Mapping) else {}
+        kinds = [(value, type(value).__name__) for value in given if not (type(value) is int and value >= 0)]
+        wrong = first_of([f"{value!r} ({kind})" for value, kind in kinds])
+        expected = 'expected {7: road, 0: ignore}, or colours as in {"#804080": road}'
+        problems.append(f"values: {expected}{f', got {wrong}' if wrong else ''}")
     if "values" in content and "labels" not in content:
         problems.append("values requires labels")
     return problems

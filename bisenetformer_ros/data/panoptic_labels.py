@@ -1,6 +1,7 @@
 """Data sets in the COCO panoptic format: one JSON file of segments, and a PNG of segment ids per image."""
 
 import math
+import reprlib
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
@@ -42,23 +43,26 @@ def open_coco_panoptic(
         ConfigError: A category has no class.
     """
     content = read_coco_json(json_path, ("images", "annotations", "categories"))
+    entry: Any = content["categories"]
     try:
         if isinstance(labels, str):
             labels = LabelMap.from_categories(content["categories"], labels)
         class_of = class_of or _classes_by_name(content["categories"], labels, json_path)
-        files = {entry["id"]: locate(entry) for entry in content["images"]}
+        files = {}
+        for entry in content["images"]:
+            files[entry["id"]] = locate(entry)
         problems = _find_contradictions(content, json_path)
         images, missing = [], []
-        for annotation in content["annotations"]:
-            png, segments = png_folder / annotation["file_name"], annotation["segments_info"]
+        for entry in content["annotations"]:
+            png, segments = png_folder / entry["file_name"], entry["segments_info"]
             if faults := find_segment_faults(segments):
                 problems.append(f"{png}: {json_path} gives it {first_of(faults)}")
                 continue
             strange = {segment["category_id"] for segment in segments} - class_of.keys()
             if strange:
                 problems.append(f"{png}: {json_path} gives it the unknown category ids {first_of(sorted(strange))}")
-            elif annotation["image_id"] in files:
-                name, path = files[annotation["image_id"]]
+            elif entry["image_id"] in files:
+                name, path = files[entry["image_id"]]
                 absent = [file for file in (path, png) if not file.is_file()]
                 missing += absent
                 read_labels = partial(read_segments, png, segments, class_of, labels.thing_ids)
@@ -67,7 +71,8 @@ def open_coco_panoptic(
     except ConfigError:
         raise
     except (KeyError, TypeError, AttributeError, ValueError) as error:
-        raise DataError(f"{json_path}: invalid entry ({error!r}); expected the COCO panoptic format") from error
+        at = f"invalid entry {reprlib.repr(entry)} ({error!r})"
+        raise DataError(f"{json_path}: {at}; expected the COCO panoptic format") from error
     if missing:
         problems.append(_describe_missing(missing, json_path))
     if not content["annotations"]:

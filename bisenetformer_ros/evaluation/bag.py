@@ -47,7 +47,7 @@ def evaluate_bag(
     segmenter: Segmenter,
     output: Path | None = None,
     on_result: Callable[[FrameRecord, SegmentationResult], None] = lambda frame, result: None,
-    on_frame: Callable[[FrameRecord, int], None] = lambda frame, total: None,
+    on_frame: Callable[[FrameRecord, int, float], None] = lambda frame, total, miou: None,
 ) -> tuple[BagEvaluation, list[str]]:
     """Segment the images of a bag and measure the results, in one pass.
 
@@ -57,7 +57,8 @@ def evaluate_bag(
         segmenter: Model.
         output: New bag to write, a copy of `path` with all results.
         on_result: Called with each segmented frame and its result.
-        on_frame: Called with each frame and the number of frames in the bag.
+        on_frame: Called with each frame, the number of frames in the bag, and the mean IoU of all frames so far, nan
+            without labels.
 
     Returns:
         The evaluation, and the topics that could not be copied to `output`.
@@ -79,7 +80,7 @@ def evaluate_bag(
         messages = bag.messages([topic.name] if annotated is None else None)
         images = bag_images(path, _images_only(messages, topic.name, annotated))
         for image in by_stamp(images, _stamp_ns):
-            on_frame(evaluator.add(image), topic.count or 0)
+            on_frame(evaluator.add(image), topic.count or 0, evaluator.miou)
         return evaluator.result(topic), annotated.left_out if annotated else []
 
 
@@ -134,6 +135,11 @@ class BagEvaluator:
             self._previous_stamp_ns = stamp_ns
         self._frames.append(frame)
         return frame
+
+    @property
+    def miou(self) -> float:
+        """Mean IoU of the frames so far; nan without labels."""
+        return self._quality.mean_iou.miou
 
     def _drop(self, image: BagImage, error: BadFrameError) -> FrameRecord:
         if self._annotated is not None:

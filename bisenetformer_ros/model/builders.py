@@ -44,7 +44,16 @@ def bisenetformer(
     Raises:
         ConfigError: A value is out of range.
     """
-    _check_ranges(num_classes=num_classes, num_queries=num_queries, num_blocks=num_blocks)
+    _check_counts(
+        num_classes=num_classes,
+        channels=channels,
+        dim=dim,
+        num_heads=num_heads,
+        feedforward_dim=feedforward_dim,
+        num_queries=num_queries,
+        num_blocks=num_blocks,
+        num_levels=num_levels,
+    )
     if num_levels not in (2, 3):
         raise ConfigError(f"num_levels is {num_levels}, expected 2 (1/32, 1/16) or 3 (also 1/8)")
     if num_blocks < num_levels:
@@ -110,7 +119,11 @@ def build_model(name: str, num_classes: int, **options: Any) -> BiSeNetFormer:
         raise ConfigError(f"model '{name}': {error}") from error
 
 
-def _check_ranges(**values: int) -> None:
-    wrong = [f"{name} is {value}" for name, value in values.items() if value < 1]
+def _check_counts(**values: int) -> None:
+    wrong = [
+        f"{name} is {value!r}" + ("" if type(value) is int else f" ({type(value).__name__})")
+        for name, value in values.items()
+        if type(value) is not int or value < 1
+    ]
     if wrong:
-        raise ConfigError(f"expected values of at least 1: {', '.join(wrong)}")
+        raise ConfigError(f"expected whole numbers of at least 1: {', '.join(wrong)}")

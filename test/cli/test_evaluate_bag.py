@@ -69,8 +69,9 @@ def test_a_labeled_bag_is_measured_and_reported(drive, evaluate, tmp_path, capsy
     assert [frame["miou"] == 1.0 for frame in measured["per_frame"]] == [True, True, False]
     assert measured["panoptic"] is None
     assert measured["play"] is None
-    output = capsys.readouterr().out
+    output, progress = capsys.readouterr()
     assert f"{100 * measured['miou']:.1f}" in output
+    assert progress.splitlines()[-1].rstrip().endswith(f"mIoU so far {100 * measured['miou']:.1f}")
     assert "Temporal consistency" in output
     assert "report.html" in output
     assert "Worst frames" in (tmp_path / "report" / "report.html").read_text()

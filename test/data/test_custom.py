@@ -191,6 +191,7 @@ def without(key: str, content: dict[str, Any] = YARD) -> dict[str, Any]:
         ({**PANOPTIC, "splits": {"val": "val.txt"}}, ["splits is {'val': 'val.txt'}, expected the values of {split}"]),
         ({**YARD, "values": {1: "grass", "#000000": "dog"}}, ["values: expected {7: road, 0: ignore}, or colours"]),
         ({**YARD, "values": {"#00000": "dog"}}, ["values: expected {7: road, 0: ignore}, or colours"]),
+        ({**YARD, "values": {"1": "grass", 2: "dog", True: "dog"}}, ["got '1' (str)"]),
         ({**YARD, "values": {1: "cat", 2: "dog"}}, ["values contains cat; expected ignore, grass, dog"]),
         ({**PANOPTIC, "values": {1: "dog"}}, ["values requires labels"]),
         ({**YARD, "root": 7}, ["root is 7, expected a path"]),

@@ -41,7 +41,7 @@ def iou_by_hand(label_maps, truths) -> list[float]:
 
 def test_miou_is_that_of_the_labeled_frames(drive, semantic, frames, label_maps) -> None:
     seen = []
-    evaluation, left_out = evaluate_bag(drive, TOPICS, semantic, on_frame=lambda frame, total: seen.append(total))
+    evaluation, left_out = evaluate_bag(drive, TOPICS, semantic, on_frame=lambda frame, total, _: seen.append(total))
     labeled = [number for number in range(6) if number != 2]
     expected = iou_by_hand([label_maps[n] for n in labeled], [frames[n][1] for n in labeled])
     np.testing.assert_allclose(evaluation.mean_iou.per_class_iou, expected)

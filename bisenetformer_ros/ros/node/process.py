@@ -12,6 +12,7 @@ from functools import wraps
 from typing import Any
 
 import rclpy
+from rcl_interfaces.msg import SetParametersResult
 from rclpy.exceptions import ParameterException
 from rclpy.lifecycle import LifecycleNode
 from rclpy.parameter import Parameter
@@ -54,6 +55,18 @@ class GuardedNode(LifecycleNode):
             else:
                 hint = f"`ros2 param list {self.get_fully_qualified_name()}` lists the known ones"
             self.get_logger().warning(f"parameter {name} is unknown and ignored: {hint}")
+
+    def set_parameters_atomically(self, parameter_list: list[Parameter]) -> SetParametersResult:
+        """Set parameters, all or none. The reason of a rejection names types, of which rclpy prints the numbers."""
+        result = super().set_parameters_atomically(parameter_list)
+        if result.reason.startswith("Wrong parameter type"):
+            types = {p.name: Parameter.Type(self.describe_parameter(p.name).type).name.lower() for p in parameter_list}
+            result.reason = "; ".join(
+                f"{p.name}: expected a value of type {types[p.name]}, got {p.value!r} of type {p.type_.name.lower()}"
+                for p in parameter_list
+                if p.type_.name.lower() != types[p.name]
+            )
+        return result
 
     def create_timer(self, timer_period_sec: float, callback: Any, *options: Any, **named_options: Any) -> Timer:
         """Create a timer whose callback is guarded."""

@@ -82,6 +82,25 @@ def test_an_integer_remains_one(node, parameters):
     assert change(node, bit_depth=16) == (True, "")
 
 
+@pytest.mark.parametrize(
+    ("name", "value", "expected", "given"),
+    [
+        ("enable", 1, "bool", "1 of type integer"),
+        ("enable", "true", "bool", "'true' of type string"),
+        ("score_threshold", "high", "double", "'high' of type string"),
+        ("overlay_alpha", True, "double", "True of type bool"),
+        ("model", 12, "string", "12 of type integer"),
+        ("cameras", "front", "string_array", "'front' of type string"),
+        ("use_sim_time", 1, "bool", "1 of type integer"),
+    ],
+)
+def test_a_value_of_another_type_is_rejected_with_both_types(node, parameters, name, value, expected, given):
+    accepted, reason = change(node, max_age_ms=60.0, **{name: value})
+    assert not accepted
+    assert reason == f"{name}: expected a value of type {expected}, got {given}"
+    assert parameters["max_age_ms"] != 60.0
+
+
 def test_all_problems_of_a_call_are_reported(node, parameters):
     _, reason = change(node, reliability="perhaps", image_transport="theora")
     assert "reliability: expected one of auto, reliable, best_effort, got 'perhaps'" in reason
