@@ -141,7 +141,7 @@ def test_tables_of_messages_quote_the_program(page: str, header: str) -> None:
 def constants() -> list[str]:
     """Return all strings in the source of the programs, with line breaks in place of replacement fields."""
     found = []
-    for file in [*(ROOT / "bisenetformer_ros").rglob("*.py"), *(ROOT / "tools").rglob("*.py")]:
+    for file in (file for folder in ("bisenetformer_ros", "launch", "tools") for file in (ROOT / folder).rglob("*.py")):
         for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
             if isinstance(node, ast.JoinedStr):
                 found.append("".join(v.value if isinstance(v, ast.Constant) else "\n" for v in node.values))

@@ -68,8 +68,13 @@ def test_window_state_puts_the_images_side_by_side():
 
 
 def test_nothing_depends_on_tf():
-    """Elsewise RViz reports `Global Status: Warn` unless somebody publishes frames, whatever the fixed frame."""
+    """Otherwise RViz reports `Global Status: Warn` unless somebody publishes frames, whatever the fixed frame."""
     assert LAYOUT["Visualization Manager"]["Transformation"] == {"Current": {"Class": "rviz_common/Identity"}}
+
+
+def test_the_mouse_turns_the_3d_view():
+    """RViz starts with the tools that the file lists, and with none if it lists none."""
+    assert {"Class": "rviz_default_plugins/MoveCamera"} in LAYOUT["Visualization Manager"]["Tools"]
 
 
 def test_docks_are_not_hidden():
