@@ -56,8 +56,8 @@ def run(args: argparse.Namespace) -> int:
     _print(evaluation, dataset)
     print(f"engine: {explain_choice(segmenter.engine)}")
     circumstances = _circumstances(args, segmenter)
-    task = {"task": segmenter.task, "task_warning": segmenter.task_warning}
-    write_json(args.json, circumstances | {"dataset": args.dataset} | task | evaluation.to_dict(dataset.labels))
+    content = {"dataset": args.dataset, "task": segmenter.task, "task_warning": segmenter.task_warning}
+    write_json(args.json, circumstances | content | evaluation.to_dict(dataset.labels))
     if args.report:
         args.report.mkdir(parents=True, exist_ok=True)
         report = DatasetReport(args.dataset, evaluation, dataset, segmenter, circumstances)

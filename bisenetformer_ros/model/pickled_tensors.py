@@ -44,7 +44,9 @@ _STAND_INS = {
 } | {"numpy.dtype", "numpy.ndarray"}
 
 
-class _Unpickler(pickle.Unpickler):
+class _Unpickler(pickle._Unpickler):
+    """In Python: the unpickler in C reserves memory for whatever memo index a file names."""
+
     def find_class(self, module: str, name: str) -> Any:
         if f"{module}.{name}" in _STAND_INS:
             return NumpyValue

@@ -1,6 +1,7 @@
 """Pickles by other hands: NumPy's scalars and arrays, names of DistributedDataParallel, and code."""
 
 import pickle
+import tracemalloc
 from pathlib import Path
 from typing import Any
 
@@ -89,6 +90,17 @@ def test_other_pickles_are_an_error(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "a.pkl").write_bytes(content)
     with pytest.raises(ModelError, match="expected a"):
         read_pickled_tensors(tmp_path / "a.pkl")
+
+
+def test_a_large_memo_index_takes_no_memory(tmp_path: Path) -> None:
+    (tmp_path / "a.pkl").write_bytes(pickle.PROTO + b"\x04" + pickle.EMPTY_DICT + pickle.LONG_BINPUT + b"\0\0\0\4.")
+    tracemalloc.start()
+    try:
+        with pytest.raises(ModelError, match="expected a mapping"):
+            read_pickled_tensors(tmp_path / "a.pkl")
+        assert tracemalloc.get_traced_memory()[1] < 2**20
+    finally:
+        tracemalloc.stop()
 
 
 def test_an_array_whose_data_are_cut_is_an_error(tmp_path: Path) -> None:
