@@ -1,5 +1,6 @@
 """docs/training.md against the code that it describes."""
 
+import re
 from dataclasses import MISSING, fields
 from pathlib import Path
 
@@ -28,6 +29,14 @@ def test_every_key_is_explained_with_its_default() -> None:
         else:
             default = list(item.default) if isinstance(item.default, tuple) else item.default
             assert yaml.safe_load(documented[item.name]) == default
+
+
+def test_fine_tuning_names_existing_keys() -> None:
+    page = (ROOT / "docs" / "fine-tuning.md").read_text(encoding="utf-8")
+    table = page[page.index("| key | why |") :].split("\n\n")[0]
+    keys = {key for row in table.splitlines()[2:] for key in re.findall(r"`(\w+)`", row.split("|")[1])}
+    assert len(keys) > 10
+    assert keys <= {item.name for item in fields(TrainingConfig)}
 
 
 def test_every_recipe_of_the_paper_is_listed() -> None:
