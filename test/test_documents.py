@@ -7,7 +7,10 @@ import argparse
 import ast
 import re
 import shlex
+import shutil
+import subprocess
 from itertools import pairwise
+from pathlib import Path
 
 import pytest
 from documents import PAGES, ROOT, Command, anchors, blocks, commands, links, paths, prose, text_of
@@ -148,3 +151,12 @@ def constants() -> list[str]:
             elif isinstance(node, ast.Constant) and isinstance(node.value, str):
                 found.append(node.value)
     return found
+
+
+@pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="systemd is not installed")
+def test_systemd_takes_the_unit(tmp_path: Path) -> None:
+    (unit,) = blocks("docs/deployment.md", "ini")
+    path = tmp_path / "segmentation.service"
+    path.write_text(unit, encoding="utf-8")
+    result = subprocess.run(["systemd-analyze", "verify", str(path)], capture_output=True, text=True)
+    assert (result.returncode, result.stdout + result.stderr) == (0, "")
