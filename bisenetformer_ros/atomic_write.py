@@ -1,8 +1,9 @@
 """Writes files completely or not at all."""
 
+import fcntl
 import os
-from collections.abc import Mapping
-from contextlib import ExitStack, suppress
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 Content = bytes | memoryview
@@ -23,7 +24,10 @@ def write_atomically(path: Path, content: Content, durable: bool = True) -> None
 
 
 def write_together(files: Mapping[Path, Content], durable: bool = True) -> None:
-    """Replace files that belong together, in this order, once all contents are on the disk; see `write_atomically`."""
+    """Replace files that belong together, in this order, once all contents are on the disk; see `write_atomically`.
+
+    Processes that write files of one folder take turns, so that those of one process remain, not some of each.
+    """
     with ExitStack() as stack:
         for path, content in files.items():
             stack.callback(_remove, _unfinished(path))
@@ -32,8 +36,21 @@ def write_together(files: Mapping[Path, Content], durable: bool = True) -> None:
                 stream.flush()
                 if durable:
                     os.fsync(stream.fileno())
+        if len(files) > 1:
+            stack.enter_context(_turn_in(next(iter(files)).parent))
         for path in files:
             os.replace(_unfinished(path), path)
+
+
+@contextmanager
+def _turn_in(folder: Path) -> Iterator[None]:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        with suppress(OSError):  # NFS does not lock folders
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def _unfinished(path: Path) -> Path:

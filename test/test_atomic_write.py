@@ -1,8 +1,12 @@
+import fcntl
 import os
 import resource
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
+from patience import until
 
 from bisenetformer_ros.atomic_write import write_atomically, write_together
 
@@ -57,6 +61,30 @@ def test_files_that_belong_together_are_replaced_together(tmp_path: Path) -> Non
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
     assert (sidecar.read_bytes(), engine.read_bytes()) == (b"old", b"old")
     assert sorted(os.listdir(tmp_path)) == ["a.engine", "a.json"]
+
+
+def test_processes_replace_files_that_belong_together_one_after_the_other(tmp_path: Path) -> None:
+    sidecar, engine = tmp_path / "a.json", tmp_path / "a.engine"
+    write_together({sidecar: b"old", engine: b"old"})
+    writer = f"""
+from pathlib import Path
+from bisenetformer_ros.atomic_write import write_together
+write_together({{Path({str(sidecar)!r}): b"new", Path({str(engine)!r}): b"new"}})
+"""
+    turn = os.open(tmp_path, os.O_RDONLY)
+    fcntl.flock(turn, fcntl.LOCK_EX)
+    with subprocess.Popen([sys.executable, "-c", writer]) as process:
+        until(lambda: process.poll() is not None or is_waiting(process.pid), lambda: "the writer is not waiting")
+        assert process.poll() is None
+        assert (sidecar.read_bytes(), engine.read_bytes()) == (b"old", b"old")
+        os.close(turn)
+    assert (sidecar.read_bytes(), engine.read_bytes()) == (b"new", b"new")
+
+
+def is_waiting(pid: int) -> bool:
+    """Whether a process waits for a lock, as the kernel says."""
+    locks = Path("/proc/locks").read_text(encoding="ascii").splitlines()
+    return any("-> FLOCK" in line and str(pid) in line.split() for line in locks)
 
 
 @pytest.mark.parametrize("name", ["a" * 255, "\N{SNOWMAN}" * 85])

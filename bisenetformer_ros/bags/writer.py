@@ -74,8 +74,16 @@ class BagWriter:
         with self._removing_what_fails():
             self._writer.__exit__(kind, error, trace)  # flushes, which fails on a full disk
             if error is None:
-                os.rename(self._unfinished / self.path.name, self.path)
+                self._publish()
         shutil.rmtree(self._unfinished, ignore_errors=True)
+
+    def _publish(self) -> None:
+        try:
+            os.rename(self._unfinished / self.path.name, self.path)
+        except OSError as error:
+            if self.path.exists():
+                raise InputError(f"{self.path} was written by another process meanwhile; it is kept") from error
+            raise
 
     @contextmanager
     def _removing_what_fails(self) -> Iterator[None]:

@@ -105,6 +105,14 @@ def test_existing_paths_and_invalid_formats_are_rejected(tmp_path: Path) -> None
         BagWriter(tmp_path / "other", "sqlite3", "chunk")
 
 
+def test_a_bag_that_was_written_meanwhile_is_kept(tmp_path: Path) -> None:
+    write(tmp_path / "other", "sqlite3", "none")
+    with pytest.raises(InputError, match="bag was written by another process meanwhile"), BagWriter(tmp_path / "bag"):
+        (tmp_path / "other").rename(tmp_path / "bag")
+    assert [path.name for path in tmp_path.iterdir()] == ["bag"]
+    assert sorted(path.suffix for path in (tmp_path / "bag").iterdir()) == [".db3", ".yaml"]
+
+
 @pytest.mark.parametrize(("storage", "compression"), [("mcap", "none"), ("sqlite3", "none")])
 def test_topics_are_copied_unchanged(tmp_path: Path, storage, compression) -> None:
     write(tmp_path / "first", storage, compression)
