@@ -96,6 +96,7 @@ def test_numbers_and_files_of_a_drive(footage: Path, random_weights: Path, tmp_p
     assert content["strays"] == []
     assert content["notes"] == ["not taken as images: 1 other (labels/)"]
     assert content["node"]["model"] == "random"
+    assert (content["node"]["task"], content["task_warning"]) == ("semantic", "")
     assert content["image_size"] == list(SIZE)
     latency = content["latency_ms"]
     assert 0 < latency["inference"]["p50_ms"] <= latency["total"]["p50_ms"] <= latency["total"]["p99_ms"]
@@ -135,6 +136,21 @@ def test_a_generated_drive_comes_with_instances(random_weights: Path, tmp_path: 
     assert set(content["scores"]["panoptic"]) == {"all", "things", "stuff", "per_class"}
     names = content["scores"]["frame_miou"]
     assert set(names) <= {"00000_drive3", "00001_drive8", "00002_drive8"}
+
+
+def test_panoptic_results_of_semantic_weights_come_with_a_warning(
+    footage: Path, semantic_weights: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    result = tmp_path / "result.json"
+    arguments = ["--source", str(footage), "--frames", "2", "--rate", "2", "--model", str(semantic_weights)]
+    assert main(["demo", *arguments, "--task", "panoptic", "--out", str(tmp_path), "--json", str(result)]) == 0
+    warnings = (
+        json.loads(result.read_text())["task_warning"],
+        capsys.readouterr().err,
+        (tmp_path / "logs" / "node.log").read_text(),
+        re.findall('<p class="warning">(.*?)</p>', (tmp_path / "report.html").read_text())[0],
+    )
+    assert [text.count("the weights were trained for the semantic task") for text in warnings] == [1] * 4
 
 
 def test_a_killed_node_is_reported_with_the_end_of_its_log_and_no_process_is_left(demo, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import pickle
 import tempfile
 from collections.abc import Callable
 from contextlib import suppress
@@ -248,6 +249,18 @@ def _pth(data: bytes) -> None:
         load_checkpoint(_file("a.pth", data))
 
 
+def _pkl_seeds() -> list[bytes]:
+    arrays = {"a.weight": np.zeros((2, 2), np.float32), "a.count": np.int64(3), "b": np.ones(2, ">f8")}
+    return [pickle.dumps({"model": arrays}, protocol) for protocol in (3, 4, 5)]
+
+
+def _pkl(data: bytes) -> None:
+    from bisenetformer_ros.model.pickled_tensors import read_pickled_tensors
+
+    with _rejected:
+        read_pickled_tensors(_file("a.pkl", data))
+
+
 def _bag(storage: str) -> bytes:
     from bisenetformer_ros.bags.message_types import message_types
     from bisenetformer_ros.bags.writer import BagWriter
@@ -330,6 +343,7 @@ TARGETS = {
     "data_yaml": Target(_data_seeds, _data_yaml),
     "safetensors": Target(lambda: [_whole_safetensors()[0]], _safetensors),
     "pth": Target(_pth_seeds, _pth),
+    "pkl": Target(_pkl_seeds, _pkl),
     "mcap": Target(lambda: [_bag("mcap")], _mcap),
     "sqlite3": Target(lambda: [_bag("sqlite3")], _sqlite3),
     "cdr": Target(_cdr_seeds, _cdr),
