@@ -21,6 +21,10 @@ if HAVE_ROS := find_spec("bisenetformer_ros.msg") is not None:
     from ros_graph import Graph, Process
 
 
+PARTICIPANTS = 20
+"""More than a test starts."""
+
+
 class NeedsRos(pytest.Module):
     def collect(self) -> list:
         pytest.skip("ROS 2 is not sourced: source tools/env.sh", allow_module_level=True)
@@ -31,13 +35,17 @@ def pytest_pycollect_makemodule(module_path: Path, parent: pytest.Collector) -> 
 
 
 def is_free(domain: int) -> bool:
-    """Whether no process of this machine has joined the domain: its first participant binds a fixed UDP port."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        try:
-            probe.bind(("", 7410 + 250 * domain))
-        except OSError:
-            return False
-        return True
+    """Whether no process of this machine is in the domain: every participant binds the first free one of its UDP ports.
+
+    Not only the first port counts, as a process that its test left behind may hold another one.
+    """
+    for port in range(7410, 7410 + 2 * PARTICIPANTS, 2):
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+            try:
+                probe.bind(("", port + 250 * domain))
+            except OSError:
+                return False
+    return True
 
 
 @pytest.fixture(scope="module")

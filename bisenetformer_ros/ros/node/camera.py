@@ -30,7 +30,6 @@ class Camera:
         input: Subscription to its images.
         outputs: None while the node is not configured.
         decoding: What decoding learned about the images of the current encoding.
-        info_topic: Full name of the topic of the calibration.
         camera_info: Latest finite calibration; None before the first one.
     """
 
@@ -48,6 +47,7 @@ class Camera:
         """
         self._node = node
         self._prefix = f"{name}/" if name else ""
+        self._info_name = f"{self._prefix}camera_info"
         self._info_subscription: Subscription | None = None
         self._info_arrived = False
         self._settings = settings
@@ -60,9 +60,9 @@ class Camera:
             callback=lambda message: on_image(self, message),
             wanted_reliability=lambda: settings["reliability"],
         )
+        self._info_topic = self._choose_info_topic()
         self.decoding = DecodingReport()
         self.outputs: OutputPublishers | None = None
-        self.info_topic = self._find_info_topic()
         self.camera_info: CameraInfo | None = None
 
     def state(self) -> CameraState:
@@ -75,8 +75,8 @@ class Camera:
             decoding=self.decoding,
             bit_depth=self._settings["bit_depth"],
             camera_info=CameraInfoSubscription(
-                name=f"{self._prefix}camera_info",
-                topic=self.info_topic,
+                name=self._info_name,
+                topic=self._info_topic,
                 arrived=self._info_arrived,
                 is_wanted=self.outputs is not None and self.outputs.is_subscribed("camera_info"),
             ),
@@ -90,32 +90,46 @@ class Camera:
             self.outputs.close()
         self.outputs = None
 
-    def subscribe(self) -> None:
-        self._info_subscription = self._node.create_subscription(
-            CameraInfo, self.info_topic, self._on_camera_info, INFO_QOS
-        )
+    def update(self) -> None:
+        """Open the subscriptions, or reopen those that have to follow the publishers."""
         self.input.update()
+        topic = self._choose_info_topic()
+        if self._info_subscription is None or topic != self._info_topic:
+            self._close_info()
+            self._info_topic = topic
+            self._info_subscription = self._node.create_subscription(CameraInfo, topic, self._on_camera_info, INFO_QOS)
 
     def unsubscribe(self) -> None:
         self.input.close()
-        if self._info_subscription is not None:
-            self._node.destroy_subscription(self._info_subscription)
-        self._info_subscription = self.camera_info = None
-        self._info_arrived = False
+        self._close_info()
         self.decoding = DecodingReport()
 
     def check_calibration(self, image_size: tuple[int, int]) -> None:
         """Count a calibration for another (height, width). It is republished all the same: either may be right."""
-        if self.camera_info is not None and not _has_size(self.camera_info, image_size):
+        info = self.camera_info  # which the executor's thread may change
+        if info is not None and not _has_size(info, image_size):
             self.statistics.note("other_camera_info")
 
-    def _find_info_topic(self) -> str:
-        """`camera_info` if that is remapped, else the topic beside the images', as of image_transport."""
-        name = f"{self._prefix}camera_info"
-        resolved = self._node.resolve_topic_name(name)
-        if resolved != self._node.resolve_topic_name(name, only_expand=True):
-            return resolved
-        return f"{self.input.base_topic.rpartition('/')[0]}/camera_info"
+    def _choose_info_topic(self) -> str:
+        """Return `camera_info` if it is remapped, else image_transport's choice, which is beside the images.
+
+        If only the former is published, it is that one: a name that is remapped to itself looks like one that is not.
+        """
+        named = self._node.resolve_topic_name(self._info_name)
+        if named != self._node.resolve_topic_name(self._info_name, only_expand=True):
+            return named
+        beside = f"{self.input.base_topic.rpartition('/')[0]}/camera_info"
+        if self._node.count_publishers(beside):
+            return beside
+        if self._info_arrived:
+            return self._info_topic  # whose camera may have stopped for a while
+        return named if self._node.count_publishers(named) else beside
+
+    def _close_info(self) -> None:
+        if self._info_subscription is not None:
+            self._node.destroy_subscription(self._info_subscription)
+        self._info_subscription = self.camera_info = None
+        self._info_arrived = False
 
     def _on_camera_info(self, message: CameraInfo) -> None:
         self._info_arrived = True

@@ -154,7 +154,7 @@ class SegmentationNode(GuardedNode):
         assert self._segmenter is not None
         self._pipeline = FramePipeline(self, self._segmenter, self._settings)
         for camera in self._cameras:
-            camera.subscribe()
+            camera.update()
         self._active_since = time.monotonic()
         self.get_logger().info(f"subscribed to {', '.join(camera.input.topic for camera in self._cameras)}")
 
@@ -187,7 +187,7 @@ class SegmentationNode(GuardedNode):
     def _watch_publishers(self) -> None:
         if self._pipeline is not None:
             for camera in self._cameras:
-                camera.input.update()
+                camera.update()
 
     def _update_switcher(self) -> None:
         if self._switcher is not None:

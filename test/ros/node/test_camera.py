@@ -6,6 +6,7 @@ from sensor_msgs.msg import CameraInfo, Image
 
 NODE = ("-m", "bisenetformer_ros.ros.node.segmentation_node", "--ros-args")
 TOPIC = "/front/image"
+WIDTHS = {"plain": 100, "beside": 200}
 
 
 def remapped(**remappings: str) -> list[str]:
@@ -63,12 +64,34 @@ def test_a_silent_publisher_of_the_calibration_is_named(graph, images):
     graph.node.destroy_publisher(calibration)
 
 
+def test_the_plain_name_is_the_second_choice(graph, images):
+    """It is used while it alone is published, and left when the topic beside the images is."""
+    plain = graph.node.create_publisher(CameraInfo, "/camera_info", 10)
+    with graph.listening({"camera_info": CameraInfo}) as messages:
+
+        def republishes(width: int) -> bool:
+            return any(message.width == width for message in messages["camera_info"])
+
+        def send(**publishers) -> None:
+            for name, publisher in publishers.items():
+                publisher.publish(CameraInfo(width=WIDTHS[name], height=48))
+            images()
+
+        graph.wait_for(lambda: republishes(WIDTHS["plain"]), "the calibration", lambda: send(plain=plain))
+        graph.wait_for(lambda: graph.values(TOPIC)["camera_info"] == "/camera_info", "its topic", images)
+        beside = graph.node.create_publisher(CameraInfo, "/front/camera_info", 10)
+        graph.wait_for(lambda: republishes(WIDTHS["beside"]), "the other one", lambda: send(plain=plain, beside=beside))
+        graph.wait_for(lambda: graph.node.count_subscribers("/camera_info") == 0, "the plain one is left")
+    graph.node.destroy_publisher(plain)
+    graph.node.destroy_publisher(beside)
+
+
 def test_the_calibration_beside_remapped_images_is_republished(graph, process):
     with graph.camera(TOPIC) as camera, graph.listening({"camera_info": CameraInfo}) as messages:
         graph.wait_for(lambda: messages["camera_info"], "the calibration", camera.send)
         assert messages["camera_info"][0].width == 80
         graph.wait_for_status(TOPIC, DiagnosticStatus.OK, "segmenting", every=camera.send)
-        assert graph.values(TOPIC)["camera_info"] == "/front/camera_info"
+        graph.wait_for(lambda: graph.values(TOPIC)["camera_info"] == "/front/camera_info", "its topic", camera.send)
 
 
 def test_every_camera_has_its_own_and_a_remapped_topic_is_kept(graph, start, weights):
