@@ -105,6 +105,9 @@ def _start(context: LaunchContext) -> list[Action]:
     cameras = _cameras(value("cameras"))
     if cameras:
         parameters["cameras"] = list(cameras)
+        for name in ("image_topic", "camera_info_topic"):
+            if value(name) != ARGUMENTS[name][0]:
+                LOGGER.warning(f"{name}:={value(name)} has no effect with cameras; give topics as NAME=TOPIC there")
     else:
         cameras = {"": value("image_topic")}
     pushed_namespace = context.launch_configurations.get("ros_namespace")  # by PushRosNamespace
@@ -113,11 +116,8 @@ def _start(context: LaunchContext) -> list[Action]:
     params_file = value("params_file")
     if params_file and (warning := check_params_file(Path(params_file), full_name)):
         LOGGER.warning(f"params_file: {warning}")
-    rviz_nodes = [
-        _rviz(f"{full_name}/{name}".rstrip("/"), topic, use_sim_time)
-        for name, topic in cameras.items()
-        if _wants_rviz(context)
-    ]
+    rviz_cameras = cameras if _wants_rviz(context) else {}
+    rviz_nodes = [_rviz(f"{full_name}/{name}".rstrip("/"), topic, use_sim_time) for name, topic in rviz_cameras.items()]
     node = LifecycleNode(
         package=PACKAGE,
         executable="segmentation_node",

@@ -171,6 +171,7 @@ def test_several_cameras_with_topics_of_their_own(graph, start, weights):
         f"model:={weights}",
         "task:=semantic",
         "cameras:=left, right=/cam1/image_color",
+        "image_topic:=/cam2/image_color",
     )
     masks = {name: graph.collect(Image, f"/bisenetformer/{name}/mask") for name in ("left", "right")}
     infos = graph.collect(CameraInfo, "/bisenetformer/right/camera_info")
@@ -189,6 +190,7 @@ def test_several_cameras_with_topics_of_their_own(graph, start, weights):
     assert {(mask.height, mask.width) for mask in masks["left"]} == {(48, 80)}
     assert {(mask.height, mask.width) for mask in masks["right"]} == {(40, 64)}
     assert infos[0].width == 64
+    assert "image_topic:=/cam2/image_color has no effect with cameras" in process.output()
     assert process.stop(signal.SIGINT) == 0
 
 
