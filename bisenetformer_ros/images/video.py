@@ -11,6 +11,8 @@ import numpy as np
 from bisenetformer_ros.errors import ConfigError
 from bisenetformer_ros.file_names import utf8_path
 
+_MPEG4 = int.from_bytes(b"mp4v", "little")
+
 
 class VideoFile(AbstractContextManager["VideoFile"]):
     """An .mp4 file in MPEG-4; a context manager.
@@ -46,7 +48,7 @@ class VideoFile(AbstractContextManager["VideoFile"]):
     def _open(self, size: tuple[int, int]) -> None:
         self._size = size
         with utf8_path(self.path.parent) as folder:
-            self._writer.open(f"{folder}/{self._unfinished.name}", cv2.VideoWriter.fourcc(*"mp4v"), self.rate_hz, size)
+            self._writer.open(f"{folder}/{self._unfinished.name}", _MPEG4, self.rate_hz, size)
         if not self._writer.isOpened():
             raise ConfigError(
                 f"OpenCV cannot write {self.path}: it was built without FFmpeg; install opencv-python-headless, or "
