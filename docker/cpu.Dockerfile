@@ -30,5 +30,7 @@ RUN . "/opt/ros/$ROS_DISTRO/setup.sh" \
     && install --directory --mode 1777 /cache
 
 USER 1000
+# `ros2 launch` handles SIGINT alone
+STOPSIGNAL SIGINT
 ENTRYPOINT ["/ws/src/bisenetformer_ros/docker/entrypoint.sh"]
 CMD ["ros2", "launch", "bisenetformer_ros", "segment.launch.py"]
