@@ -106,7 +106,7 @@ class Bag:
         for number, path in enumerate(paths):
             path.stat()  # SQLite's error would not name a missing file
             plain = path
-            if path.suffix == _PACKED:
+            if _is_packed(path):
                 plain = Path(scratch, f"{number}_{path.stem}")
                 _unpack(path, plain)
             file: StorageFile = McapFile(plain) if plain.suffix.lower() == ".mcap" else SqliteFile(plain)
@@ -199,8 +199,12 @@ def _decompressed(data: bytes) -> bytes:
     return ZstdDecompressor().decompressobj().decompress(data)
 
 
+def _is_packed(path: Path) -> bool:
+    return path.suffix.lower() == _PACKED
+
+
 def _is_storage(path: Path) -> bool:
-    return is_bag_file(path.with_suffix("") if path.suffix == _PACKED else path)
+    return is_bag_file(path.with_suffix("") if _is_packed(path) else path)
 
 
 def _is_ros1(path: Path) -> bool:
@@ -265,10 +269,10 @@ def _check_exists(path: Path) -> None:
         if not (path / _METADATA).is_file() and not _storage_files(path):
             raise InputError(f"{path}: the directory is not a bag: it has no metadata.yaml and no .mcap or .db3 file")
         return
+    if not path.exists():
+        raise InputError(f"{path}: no such file or directory")
     if not is_bag(path):
         raise InputError(f"{path}: not a rosbag2; expected a directory with metadata.yaml, or an .mcap or .db3 file")
-    if not path.exists():
-        raise InputError(f"{path}: no such file")
     if _is_ros1(path):
         command = quoted(("rosbags-convert", "--src", path, "--dst", path.with_suffix("")))
         raise InputError(f"{path}: a bag of ROS 1. Convert it: {command}")

@@ -21,6 +21,7 @@ from bisenetformer_ros.cli.arguments import (
 )
 from bisenetformer_ros.cli.progress import progress
 from bisenetformer_ros.cli.tables import class_table, latency_table, number_table
+from bisenetformer_ros.data.sample import describe_ignored
 from bisenetformer_ros.evaluation.demo import DemoSettings, Outcome, Scores, score
 from bisenetformer_ros.inference.engines.capabilities import ENGINES
 from bisenetformer_ros.replay import footage as sources
@@ -165,6 +166,9 @@ def _print(outcome: Outcome, console: Console) -> None:
         console.print(class_table(outcome.recording.labels, outcome.scores.mean_iou, outcome.scores.panoptic_quality))
         if not outcome.scores.exact_instances:
             console.print(NO_INSTANCES)
+        truth = outcome.footage.truth
+        if truth and (ignored := describe_ignored(truth.ignored, len(outcome.recording.labels))):
+            console.print(ignored)
     else:
         console.print(f"Not compared with labels: {escape(outcome.why_no_scores)}.")
 

@@ -23,6 +23,7 @@ from bisenetformer_ros.cli.arguments import (
 )
 from bisenetformer_ros.cli.progress import progress
 from bisenetformer_ros.cli.tables import class_table, latency_table, number_table
+from bisenetformer_ros.data.sample import describe_ignored
 from bisenetformer_ros.errors import ConfigError, InputError
 from bisenetformer_ros.evaluation.bag import BagTopics, evaluate_bag
 from bisenetformer_ros.evaluation.bag_frames import BagEvaluation, FrameRecord
@@ -221,6 +222,8 @@ def _print(evaluation: BagEvaluation, playback: RouteComparison | None, console:
         console.print(class_table(evaluation.labels, evaluation.mean_iou, evaluation.panoptic_quality))
         if evaluation.panoptic_quality is not None and not evaluation.has_instances:
             console.print(NO_INSTANCES)
+    if ignored := describe_ignored(evaluation.ignored_labels, len(evaluation.labels)):
+        console.print(ignored)
     console.print(_consistency_text(evaluation))
     if playback is not None:
         console.print(_playback_text(playback))

@@ -19,6 +19,7 @@ from bisenetformer_ros.cli.arguments import positive_float, positive_int
 from bisenetformer_ros.cli.interruption import INTERRUPTED, Interruption
 from bisenetformer_ros.cli.progress import progress
 from bisenetformer_ros.data.custom import LabelImageFormat
+from bisenetformer_ros.data.sample import describe_ignored
 from bisenetformer_ros.errors import DataError, InputError
 from bisenetformer_ros.images.sources import SourceFrame, open_source
 from bisenetformer_ros.labels import LabelMap
@@ -83,6 +84,8 @@ def run(args: argparse.Namespace) -> int:
     print(footage.description)
     if frames.skipped:
         print(f"not taken as images: {frames.skipped}")
+    if footage.truth and (ignored := describe_ignored(footage.truth.ignored, len(form.labels))):
+        print(ignored)
     with Bag(args.bag) as bag:
         print(list_topics(bag.topics, f"{args.bag} holds"))
     return INTERRUPTED if interruption.requested else 0

@@ -1,5 +1,6 @@
 """One labelled image, in the form that every data set delivers."""
 
+from collections import Counter
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -7,6 +8,7 @@ import cv2
 import numpy as np
 
 from bisenetformer_ros.labels import LabelMap
+from bisenetformer_ros.numbers import counted, first_of
 from bisenetformer_ros.results import UNLABELED
 
 MIN_INSTANCE_AREA = 25
@@ -45,6 +47,31 @@ class LabeledDataset(Protocol):
     def __len__(self) -> int: ...
 
     def __getitem__(self, index: int) -> Sample: ...
+
+
+def known_classes(values: np.ndarray, num_classes: int, ignored: Counter[int]) -> np.ndarray:
+    """Convert the values of a label image to class ids; count the others, which are ignored.
+
+    Args:
+        values: (H, W) integers.
+        num_classes: K.
+        ignored: Value → pixels, to add to; without UNLABELED, which is meant to be ignored.
+
+    Returns:
+        (H, W) uint8 class ids, 255 = ignore.
+    """
+    known = (values >= 0) & (values < num_classes)
+    others, counts = np.unique(values[~known & (values != UNLABELED)], return_counts=True)
+    ignored.update(dict(zip(others.tolist(), counts.tolist(), strict=True)))
+    return np.where(known, values, UNLABELED).astype(np.uint8)
+
+
+def describe_ignored(ignored: Counter[int], num_classes: int) -> str:
+    """Describe what `known_classes` has counted; "" for nothing."""
+    if not ignored:
+        return ""
+    values = first_of([f"{value} ({counted(count, 'pixel')})" for value, count in ignored.most_common()])
+    return f"label values that are not among the class ids 0 to {num_classes - 1} are ignored: {values}"
 
 
 def connected_instances(label_map: np.ndarray, thing_ids: tuple[int, ...]) -> np.ndarray:

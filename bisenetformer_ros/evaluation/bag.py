@@ -1,5 +1,6 @@
 """Evaluation of a model on a bag: quality against labels, temporal consistency, latency, dropped frames."""
 
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -210,4 +211,5 @@ class BagEvaluator:
             self._consistency.result(),
             num_labeled=truth.num_found if truth else 0,
             has_instances=truth is not None and truth.has_instances,
+            ignored_labels=truth.ignored if truth else Counter(),
         )

@@ -63,6 +63,7 @@ class BagEvaluation:
         consistency: Temporal consistency.
         num_labeled: Number of frames that have labels.
         has_instances: Whether the bag has instance ids; otherwise connected components are used as instances.
+        ignored_labels: Value → pixels of the labels that are ignored as they are no class ids.
     """
 
     topic: Topic
@@ -73,6 +74,7 @@ class BagEvaluation:
     consistency: ConsistencyResult
     num_labeled: int
     has_instances: bool
+    ignored_labels: Counter[int] = field(default_factory=Counter)
 
     @property
     def segmented(self) -> list[FrameRecord]:
@@ -121,6 +123,7 @@ class BagEvaluation:
                 "missing_by_stamps": self.missing,
                 "labeled": self.num_labeled,
             },
+            "ignored_label_values": dict(self.ignored_labels),
             **quality,
             "consistency": vars(self.consistency),
             "class_shares": self._mean_shares(),

@@ -1,6 +1,6 @@
 """Labels of a bag, matched to its images by stamp."""
 
-from collections import deque
+from collections import Counter, deque
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -9,7 +9,7 @@ import numpy as np
 from bisenetformer_ros.bags.images import LABEL_DECODERS, BagImage, bag_images, neighbour
 from bisenetformer_ros.bags.message_types import message_types
 from bisenetformer_ros.bags.reader import Bag
-from bisenetformer_ros.data.sample import connected_instances
+from bisenetformer_ros.data.sample import connected_instances, known_classes
 from bisenetformer_ros.errors import ConfigError, DataError
 from bisenetformer_ros.images.raw import BadFrameError
 from bisenetformer_ros.labels import LabelMap
@@ -26,6 +26,7 @@ class BagTruth:
     Attributes:
         topic: Label topic.
         num_found: Number of images whose labels were found.
+        ignored: Value → pixels of their labels that are ignored as they are no class ids.
 
     Raises:
         InputError: A topic cannot be read.
@@ -35,6 +36,7 @@ class BagTruth:
     def __init__(self, path: Path, label_topic: str, instance_topic: str | None, labels: LabelMap) -> None:
         self.topic = label_topic
         self.num_found = 0
+        self.ignored: Counter[int] = Counter()
         self._labels = labels
         self._instance_images = None
         with ExitStack() as stack:  # closes the bag if a step below fails
@@ -75,8 +77,7 @@ class BagTruth:
         values = self._label_images.at(stamp_ns, image_size)
         if values is None:
             return None
-        known = (values >= 0) & (values < len(self._labels))
-        label_map = np.where(known, values, UNLABELED).astype(np.uint8)
+        label_map = known_classes(values, len(self._labels), self.ignored)
         self.num_found += 1
         if self._instance_images is None:
             return label_map, connected_instances(label_map, self._labels.thing_ids)

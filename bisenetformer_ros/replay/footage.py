@@ -1,21 +1,21 @@
 """The footage that a demo plays or a bag records, with its ground truth."""
 
+from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
 from bisenetformer_ros.data.custom import LabelImageFormat
 from bisenetformer_ros.data.png_labels import ValueTable
-from bisenetformer_ros.data.sample import connected_instances
+from bisenetformer_ros.data.sample import connected_instances, known_classes
 from bisenetformer_ros.errors import DataError, InputError
 from bisenetformer_ros.images.file_types import find_label_image, has_label_images, is_address, label_images_among
 from bisenetformer_ros.images.files import explain_orientation, instance_numbers, read_label_images, without_color
 from bisenetformer_ros.images.sources import scan_folder
 from bisenetformer_ros.labels import LabelMap
 from bisenetformer_ros.numbers import counted
-from bisenetformer_ros.results import UNLABELED
 from bisenetformer_ros.streets import LABEL_MAP, render_drives
 
 DRIVE = "drive"
@@ -32,12 +32,14 @@ class LabelFolder:
         instances: Folder with NAME.png of instance numbers, 0 on stuff, or None.
         class_names: Meaning of the ids, or None if they are the model's own.
         table: Meaning of the values; None if they are class ids, and others are ignored.
+        ignored: Value → pixels of the loaded label images that are ignored for that.
     """
 
     labels: Path
     instances: Path | None = None
     class_names: tuple[str, ...] | None = None
     table: ValueTable | None = None
+    ignored: Counter[int] = field(default_factory=Counter, compare=False)
 
     def load(self, name: str, labels: LabelMap) -> tuple[np.ndarray, np.ndarray] | None:
         """Return the label map and the instance map of a frame, or None if it is not labelled.
@@ -57,20 +59,23 @@ class LabelFolder:
         if self.instances is not None:
             paths.append(find_label_image(self.instances, name) or self.instances / f"{name}.png")
         values, *instances = read_label_images(*paths)
-        label_map = self.table.to_classes(values, paths[0]) if self.table else _class_ids(values, paths[0], labels)
+        if self.table is not None:
+            label_map = self.table.to_classes(values, paths[0])
+        else:
+            label_map = known_classes(_numbers(values, paths[0]), len(labels), self.ignored)
         if instances:
             return label_map, instance_numbers(instances[0], paths[1])
         return label_map, connected_instances(label_map, labels.thing_ids)
 
 
-def _class_ids(values: np.ndarray, path: Path, labels: LabelMap) -> np.ndarray:
+def _numbers(values: np.ndarray, path: Path) -> np.ndarray:
     values = without_color(values)
     if values.ndim != 2:
         raise DataError(
             f"label image {path} has colours, expected one channel that holds the model's class ids; other values are "
             "ignored (as in CamVid's label images)"
         )
-    return np.where(values < len(labels), values, UNLABELED).astype(np.uint8)
+    return values
 
 
 @dataclass(frozen=True)

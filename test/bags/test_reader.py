@@ -408,7 +408,7 @@ def test_a_split_bag_compressed_by_file_is_read(write_bag, image, listed, metada
         images = [read.read() for read in bag_images(bag, opened.messages(["/camera"]))]
         assert opened.find("/camera", IMAGE_DECODERS, "--topic").count == 3
     np.testing.assert_array_equal(images, NOISE[:3])
-    assert read_all(bag / "drive_1.db3.zstd") == 1
+    assert read_all((bag / "drive_1.db3.zstd").rename(bag.parent / "PART.DB3.ZSTD")) == 1
 
 
 @pytest.mark.parametrize("storage", StoragePlugin)
@@ -448,11 +448,12 @@ def test_an_empty_image_topic_is_no_choice(tmp_path: Path) -> None:
     ("name", "problem"),
     [
         ("missing.mcap", "no such file"),
-        ("missing", "not a rosbag2; expected a directory"),
-        ("film.mp4", "not a rosbag2"),
+        ("missing", "no such file or directory"),
+        ("film.mp4", "not a rosbag2; expected a directory"),
     ],
 )
 def test_other_files_are_rejected(tmp_path: Path, name, problem) -> None:
+    (tmp_path / "film.mp4").write_bytes(b"film")
     with pytest.raises(InputError, match=f"{name}: {problem}"):
         Bag(tmp_path / name)
     (tmp_path / "empty").mkdir()

@@ -77,6 +77,19 @@ def test_a_labeled_bag_is_measured_and_reported(drive, evaluate, tmp_path, capsy
     assert "Worst frames" in (tmp_path / "report" / "report.html").read_text()
 
 
+def test_labels_of_other_classes_are_named(evaluate, tmp_path, capsys) -> None:
+    """As raw ids that were never mapped to classes."""
+    values = np.full(SIZE, 30, np.uint8)
+    values[:4], values[4:8] = 255, 2
+    bag = tmp_path / "raw ids"
+    with DriveRecorder(bag, BagFormat(), LabelMap.load("camvid11"), has_instances=False) as recorder:
+        recorder.add(1_000_000_000, pictures(1)[0], values, None)
+    code, measured = evaluate(bag, *LABELED[:2], "--image-topic", "/camera/image_raw")
+    assert code == 0
+    assert measured["ignored_label_values"] == {"30": 56 * 96}
+    assert "class ids 0 to 10 are ignored: 30 (5376 pixels)" in " ".join(capsys.readouterr().out.split())
+
+
 def test_semantic_weights_need_no_task_and_warn_of_another(drive, evaluate, semantic_weights, tmp_path, capsys) -> None:
     arguments = ("--image-topic", "/camera/image_raw", "--model", str(semantic_weights), "--report", str(tmp_path))
     for options, model, num_warnings in (

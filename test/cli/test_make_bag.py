@@ -45,6 +45,7 @@ def test_a_folder_with_labels_beside_the_images(folder, tmp_path, capsys) -> Non
     assert labels[0, :12].tolist() == [*range(11), 255]
     output = capsys.readouterr().out
     assert "labels beside the images" in output
+    assert "not among the class ids 0 to 10 are ignored: 11 (240 pixels)" in output
     assert "/labels/mask         sensor_msgs/msg/Image       1 message\n" in output
 
 

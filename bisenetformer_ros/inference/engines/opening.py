@@ -45,7 +45,7 @@ def open_engine(
         raise EngineError(f"unknown engine '{engine}', expected one of {', '.join(ENGINES)}")
     path = find_model(model)
     task = resolve_task(path, task)
-    open_model = {".onnx": _open_graph, ".engine": _open_engine_file}.get(path.suffix, _open_weights)
+    open_model = {".onnx": _open_graph, ".engine": _open_engine_file}.get(path.suffix.lower(), _open_weights)
     return open_model(path, task, engine, device, precision)
 
 
@@ -65,9 +65,9 @@ def resolve_task(model: str | Path, task: str) -> str:
     if task != "auto":
         return task
     path = find_model(model)
-    if path.suffix == ".onnx":
+    if path.suffix.lower() == ".onnx":
         return GraphInfo.load(path).task
-    if path.suffix == ".engine":
+    if path.suffix.lower() == ".engine":
         return Sidecar.load(path).graph.task
     return trained_task(path)
 

@@ -115,7 +115,7 @@ class SegmentationNode(GuardedNode):
         settings = self._settings
         choose_cache_folder(settings["cache_dir"])
         # PyTorch starts at once; a faster engine is opened, and if wanted built, in the background.
-        upgradable = settings["engine"] == "auto" and Path(settings["model"]).suffix not in (".onnx", ".engine")
+        upgradable = settings["engine"] == "auto" and Path(settings["model"]).suffix.lower() not in (".onnx", ".engine")
         segmenter = self._open_segmenter(
             settings["model"],
             engine="torch" if upgradable else settings["engine"],

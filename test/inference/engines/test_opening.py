@@ -86,6 +86,11 @@ def test_a_named_engine_opens_the_graphs_of_the_weights(cache: Path, random_weig
         engine.segment([np.zeros((32, 32, 3), np.uint8)], 0.5, 0.5)
 
 
+def test_suffixes_may_be_in_upper_case(tmp_path: Path) -> None:
+    path = write_graph(tmp_path / "red.onnx", "fp32", dynamic_batch=False).rename(tmp_path / "RED.ONNX")
+    assert open_engine(path, device="cpu").frame_size == SIZE
+
+
 @pytest.mark.parametrize("task", ["semantic", "panoptic"])
 def test_the_task_of_a_graph_is_the_default(cache: Path, random_weights: Path, task: str) -> None:
     assert open_engine(put_graph(cache, random_weights, task=task), device="cpu").task == task
