@@ -36,7 +36,9 @@ class GraphFiles:
         if find_spec(contestant.engine) is None:
             raise EngineError(f"{contestant.engine} is not installed")
         graph = self._graph(contestant)
-        return replace(contestant, model=self._engine_file(graph) if contestant.engine == "tensorrt" else graph)
+        if contestant.engine == "tensorrt":
+            return replace(contestant, model=self._engine_file(graph, contestant.device))
+        return replace(contestant, model=graph)
 
     def _graph(self, contestant: EngineContestant) -> Path:
         precision = contestant.precision if contestant.precision in GRAPH_PRECISIONS else "fp32"
@@ -58,9 +60,9 @@ class GraphFiles:
         graph = build_onnx(contestant.model, options, calibration, contestant.semantic_order)
         write_atomically(path, graph.SerializeToString())
 
-    def _engine_file(self, graph: Path) -> Path:
+    def _engine_file(self, graph: Path, device: str) -> Path:
         path = graph.with_suffix(".engine")
         if not path.is_file():
             self.status(f"building {path.name}, which takes minutes")
-            build_engine(graph, path, progress=None)
+            build_engine(graph, path, progress=None, device=device)
         return path

@@ -16,6 +16,7 @@ import sys
 import threading
 import time
 import types
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -42,6 +43,9 @@ from bisenetformer_ros.results import UNLABELED
 
 PRECISION = "fp32" if tensorrt_bindings.__version__.startswith("8.") else "fp16"
 CAMERAS = 3
+GPU = torch.device("cpu")
+CURRENT_DEVICE: list[torch.device] = []
+"""Of PyTorch, on which TensorRT builds and runs."""
 ELEMENT_TYPES = {TensorProto.UINT8: "UINT8", TensorProto.FLOAT: "FLOAT"}
 
 
@@ -112,6 +116,7 @@ class Play:
 
     def build(self, builder: Any, network: Any, config: Any) -> bytes:
         """Tells the monitor of two phases, through the bindings' own way from C++ to Python."""
+        assert CURRENT_DEVICE == [GPU]
         if self.monitor is not None:
             interface = tensorrt_bindings.IProgressMonitor
             interface.phase_start(self.monitor, "building", None, 1)
@@ -130,6 +135,7 @@ class Play:
         return True
 
     def execute(self, context: Any, stream: int) -> bool:
+        assert CURRENT_DEVICE == [GPU]
         inputs = {}
         for tensor in self.session.get_inputs():
             dtype = np.uint8 if tensor.type == "tensor(uint8)" else np.float32
@@ -176,14 +182,23 @@ class Progress:
         self.heard.append(["finished", *arguments])
 
 
+@contextlib.contextmanager
+def current_device(device: torch.device) -> Iterator[None]:
+    CURRENT_DEVICE.append(device)
+    try:
+        yield
+    finally:
+        CURRENT_DEVICE.remove(device)
+
+
 def pretend_a_gpu() -> None:
     """The places where our code asks PyTorch for the GPU, its memory and its name."""
     properties = types.SimpleNamespace(
         name="stage", major=8, minor=7, multi_processor_count=16, total_memory=62 * 2**30
     )
     torch.cuda.get_device_properties = lambda device: properties
-    torch.cuda.device = lambda device: contextlib.nullcontext()
-    runtime.cuda_device = export.cuda_device = lambda device: torch.device("cpu")
+    torch.cuda.device = current_device
+    runtime.cuda_device = export.cuda_device = lambda device: GPU
     runtime.GpuMemory = HostMemory
 
 

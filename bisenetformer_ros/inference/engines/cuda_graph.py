@@ -164,12 +164,13 @@ class Replay:
                 for _ in range(WARM_UPS):
                     compute()
             current.wait_stream(stream)
-            try:
-                self._capture(compute, stream, pool)
-            except torch.cuda.OutOfMemoryError:
-                raise
-            except RuntimeError:  # another thread of the process did something that a recording forbids
-                self._capture(compute, stream, pool)
+            with torch.cuda.stream(current):  # which a failed recording does not restore
+                try:
+                    self._capture(compute, stream, pool)
+                except torch.cuda.OutOfMemoryError:
+                    raise
+                except RuntimeError:  # another thread of the process did something that a recording forbids
+                    self._capture(compute, stream, pool)
 
     @property
     def pool(self) -> Any:

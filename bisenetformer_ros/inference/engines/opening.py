@@ -113,7 +113,7 @@ def _open_files_of(weights: Path, task: str, engine: str, device: str, precision
     """The named graph engine with the files built from `weights`, one per frame size."""
     _check_device(engine, device)
     on_gpu = engine == "tensorrt" or (engine == "onnxruntime" and device != "cpu" and torch.cuda.is_available())
-    kind = "cuda" if on_gpu else "cpu"
+    kind = (device if device.startswith("cuda:") else "cuda") if on_gpu else "cpu"
     suffix = ".engine" if engine == "tensorrt" else ".onnx"
 
     def choose(frame_size: tuple[int, int]) -> EngineChoice:
