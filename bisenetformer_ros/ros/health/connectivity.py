@@ -18,6 +18,8 @@ from bisenetformer_ros.ros.transports import TRANSPORTS, Transport
 
 CAMERA_INFO = "sensor_msgs/msg/CameraInfo"
 TRANSPORT_VARIABLE = "FASTDDS_BUILTIN_TRANSPORTS"
+VIDEO = {"ffmpeg_image_transport_msgs/msg/FFMPEGPacket": "ffmpeg", "theora_image_transport/msg/Packet": "theora"}
+"""Types of messages with a packet of a video, and the image_transport that unpacks them."""
 UNKNOWN = "_NODE_NAME_UNKNOWN_"
 """Name that rclpy gives to nodes whose own messages do not arrive."""
 
@@ -59,7 +61,7 @@ def explain_no_camera_info(node: Node, subscription: CameraInfoSubscription) -> 
         return f"no publisher on {topic} nor on any other topic of camera_info"
     return (
         f"no publisher on {topic}; camera_info is published on {', '.join(others[:5])}: "
-        f"start the node with `--ros-args -r {subscription.name}:={others[0]}`"
+        f"start the node with {quoted(('--ros-args', '-r', f'{subscription.name}:={others[0]}'))}"
     )
 
 
@@ -155,6 +157,8 @@ def _mismatch(node: Node, info: TopicEndpointInfo, subscription: ImageSubscripti
     if info.topic_type != expected:
         other = next((name for name, transport in TRANSPORTS.items() if transport.type_name == info.topic_type), None)
         advice = f"; {_start_advice(subscription, other, subscription.topic)}" if other else ""
+        if info.topic_type in VIDEO:
+            advice = f", a packet of a video: {_republish(VIDEO[info.topic_type])}"
         return f"{node_name(info)} publishes {info.topic_type}, expected {expected}{advice}"
     compatibility, reason = qos_check_compatible(info.qos_profile, subscription.qos)
     if compatibility != QoSCompatibility.ERROR:
@@ -201,6 +205,10 @@ def _no_publisher(node: Node, subscription: ImageSubscription) -> str:
     candidates = [
         (name, key) for key, transport in TRANSPORTS.items() for name in _other_topics(node, transport.type_name, base)
     ]
+    videos = [(name, key) for type_name, key in VIDEO.items() for name in _other_topics(node, type_name, base)]
+    if videos and not candidates:
+        video, key = videos[0]
+        return f"no publisher on {topic}, but packets of a video on {video}: {_republish(key)}"
     if not candidates:
         domain = os.environ.get("ROS_DOMAIN_ID", "0")
         causes = ["the camera is not running", f"its ROS_DOMAIN_ID differs from this node's ({domain})"]
@@ -210,6 +218,10 @@ def _no_publisher(node: Node, subscription: ImageSubscription) -> str:
     images = ", ".join(f"{name} ({key})" for name, key in candidates[:5])
     advice = _start_advice(subscription, transport, best)
     return f"no publisher on {topic}; images are published on {images}: {advice}"
+
+
+def _republish(transport: str) -> str:
+    return f"run image_transport's `republish` from {transport} to raw and subscribe to its output"
 
 
 def _start_advice(subscription: ImageSubscription, transport: str, topic: str) -> str:

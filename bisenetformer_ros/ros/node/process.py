@@ -9,6 +9,8 @@ import traceback
 from collections.abc import Callable, Mapping, Sequence
 from difflib import get_close_matches
 from functools import wraps
+from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import rclpy
@@ -22,6 +24,7 @@ from rclpy.timer import Timer
 
 from bisenetformer_ros.errors import BiSeNetFormerError, EngineError
 from bisenetformer_ros.ros.initialization import initialize_ros
+from bisenetformer_ros.ros.params_file import check_params_file
 
 EXIT_WITHIN_S = 8
 """Limit from the end of the ROS context to the end of the process."""
@@ -41,8 +44,20 @@ class GuardedNode(LifecycleNode):
         """The parameters that the command line and parameter files set, by name, whether this node has them or not."""
         return self._parameter_overrides
 
-    def warn_of_unknown_parameters(self) -> None:
-        """Log the overrides that are not declared. Call it when the node's own parameters are."""
+    def warn_of_unknown_parameters(self, arguments: Sequence[str]) -> None:
+        """Log what ROS ignores in silence. Call it when the node's own parameters are declared.
+
+        Args:
+            arguments: Command line.
+
+        Raises:
+            ConfigError: A parameter file has no parameters.
+        """
+        for option, file in pairwise(arguments):
+            if option == "--params-file" and (
+                problem := check_params_file(Path(file), self.get_fully_qualified_name())
+            ):
+                self.get_logger().warning(problem)
         known = self.get_parameters_by_prefix("")
         for name in self.parameter_overrides:
             if name in known or name.startswith("qos_overrides."):  # rclpy declares these with their topic
@@ -120,7 +135,7 @@ def run_node(make_node: Callable[[], GuardedNode], program: str, argv: Sequence[
     try:
         initialize_ros(None if argv is None else [program, *argv])
         node = make_node()
-        node.warn_of_unknown_parameters()
+        node.warn_of_unknown_parameters(sys.argv if argv is None else argv)
         threading.Thread(target=_exit_in_time, args=(node.context, ended), name="exit in time", daemon=True).start()
         _spin(node)
     except (BiSeNetFormerError, ParameterException) as error:

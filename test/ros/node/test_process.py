@@ -22,15 +22,24 @@ bisenetformer:
 """
 
 
+OTHERS = """
+/robot/segmentation:
+  ros__parameters: {score_threshold: 0.5}
+"""
+
+
 @pytest.fixture(scope="module")
 def process(graph, start, weights, tmp_path_factory) -> Process:
-    file = tmp_path_factory.mktemp("parameters") / "parameters.yaml"
-    file.write_text(FILE)
+    folder = tmp_path_factory.mktemp("parameters")
+    files = []
+    for name, text in (("own.yaml", FILE), ("others.yaml", OTHERS)):
+        (folder / name).write_text(text)
+        files += ["--params-file", str(folder / name)]
     given = {"model": weights, "score_threshold": 1, "diagnostic_updater.period": 1, "overlay_alpha": 0}
     given |= {"scor_treshold": 0.5, "image_topic": "/image", "xyz": 1}
     parameters = [part for name, value in given.items() for part in ("-p", f"{name}:={value}")]
     node = "bisenetformer_ros.ros.node.segmentation_node"
-    process = start("-m", node, "--ros-args", "--params-file", str(file), *parameters)
+    process = start("-m", node, "--ros-args", *files, *parameters)
     graph.wait_until_active(process)
     return process
 
@@ -52,3 +61,11 @@ def test_each_unknown_parameter_is_warned_of_once_and_no_other(process):
     for name, hint in UNKNOWN.items():
         assert sum(line.endswith(f"parameter {name} is unknown and ignored: {hint}") for line in lines) == 1, lines
     assert all("[WARN]" in line for line in lines)
+
+
+def test_a_parameter_file_of_other_nodes_is_warned_of(process):
+    (line,) = (line for line in process.output().splitlines() if ".yaml" in line)
+    assert line.endswith(
+        "others.yaml has no parameters for /bisenetformer, only for /robot/segmentation; use that name or /**"
+    )
+    assert "[WARN]" in line
