@@ -60,7 +60,7 @@ class Parameters:
             return f"{setting.name} is read at start: restart the node with {quoted(('-p', changed))}"
         if setting.changes is Changes.UNCONFIGURED and self._is_configured():
             name = self._node.get_fully_qualified_name()
-            steps = [
+            steps: list[tuple[str, ...]] = [
                 ("ros2", "lifecycle", "set", name, step) for step in ("deactivate", "cleanup", "configure", "activate")
             ]
             steps.insert(2, ("ros2", "param", "set", name, *changed.split(":=", 1)))
