@@ -11,7 +11,7 @@ from PIL import Image
 from bisenetformer_ros.atomic_write import write_atomically
 from bisenetformer_ros.images.draw import colorize, overlay
 from bisenetformer_ros.images.files import write_image
-from bisenetformer_ros.images.panels import with_legend
+from bisenetformer_ros.images.panels import side_by_side, with_legend
 from bisenetformer_ros.replay.recording import Recording
 
 PICTURES = 6
@@ -51,17 +51,26 @@ def write_pictures(recording: Recording, directory: Path) -> list[Path]:
 def write_animation(recording: Recording, path: Path, on_frame: Callable[[], None]) -> None:
     """Write an animated WebP of at most ANIMATION_BYTES: camera on the left, overlay on the right."""
     frames: list[Image.Image] = []
+    size: tuple[int, int] | None = None
     for stamp in spread(recording.complete(), ANIMATION_FRAMES):
-        pair = np.hstack([recording.camera_rgb(stamp), overlay_of(recording, stamp)])
-        height = min(ANIMATION_HEIGHT, pair.shape[0])
-        size = frames[0].size if frames else (round(pair.shape[1] * height / pair.shape[0]), height)
-        frames.append(Image.fromarray(cv2.resize(pair, size, interpolation=cv2.INTER_AREA)))
+        pictures = {"camera": recording.camera_rgb(stamp), "overlay": overlay_of(recording, stamp)}
+        size = size or _fitted(pictures["camera"])
+        pair = side_by_side(
+            {name: cv2.resize(rgb, size, interpolation=cv2.INTER_AREA) for name, rgb in pictures.items()}
+        )
+        frames.append(Image.fromarray(with_legend(pair, recording.labels, recording.map("mask", stamp))))
         on_frame()
     content = _encode(frames)
     while len(content) > ANIMATION_BYTES:
         frames = frames[::2]
         content = _encode(frames)
     write_atomically(path, content)
+
+
+def _fitted(rgb: np.ndarray) -> tuple[int, int]:
+    """Return (width, height) for the animation."""
+    height = min(ANIMATION_HEIGHT, rgb.shape[0])
+    return round(rgb.shape[1] * height / rgb.shape[0]), height
 
 
 def _encode(frames: list[Image.Image]) -> bytes:
