@@ -13,6 +13,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from PIL import Image
 from patience import LIMIT_S
 
 from bisenetformer_ros.cli.__main__ import main
@@ -115,6 +116,9 @@ def test_numbers_and_files_of_a_drive(footage: Path, random_weights: Path, tmp_p
     assert printed.out.count(str(out / "report.html")) == 1
     assert content["notes"][0] in printed.err
     assert 0 < (out / "drive.webp").stat().st_size < 5_000_000
+    with Image.open(out / "drive.webp") as animation:  # with headings above, a gap between, and a legend below
+        assert animation.height > SIZE[0] + 20
+        assert 2 * SIZE[1] < animation.width < 2 * SIZE[1] + 10
     assert cv2.imread(str(out / "label_1.png")).shape == (*SIZE, 3)
     for picture in ("overlay_1.png", "colors_1.png"):  # with a legend below
         height, width, _ = cv2.imread(str(out / picture)).shape
