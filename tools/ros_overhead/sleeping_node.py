@@ -22,7 +22,7 @@ from bisenetformer_ros.streets import StreetDrive
 class SleepingEngine:
     """Takes `inference_ms` per frame without using the CPU."""
 
-    name, device, precision, task, frame_size = "sleep", "cpu", "none", "panoptic", None
+    name, device, precision, task, frame_size, warning = "sleep", "cpu", "none", "panoptic", None, ""
 
     def __init__(self, frame_size: tuple[int, int], inference_ms: float) -> None:
         self.metadata = ModelMetadata("street", {}, LabelMap.load("camvid11"))
@@ -34,6 +34,9 @@ class SleepingEngine:
         time.sleep(1e-3 * self._inference_ms * len(frames))
         slept_ms = 1e3 * (time.perf_counter() - begin) / len(frames)  # sleeping takes a little longer than requested
         return [replace(self._result, times_ms=StageTimes(0.0, slept_ms, 0.0))] * len(frames)
+
+    def release(self, frame_size: tuple[int, int]) -> None:
+        """Hold no memory."""
 
 
 class SleepingSegmenter:

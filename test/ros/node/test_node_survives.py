@@ -1,10 +1,12 @@
 """What must not end the node, and what must end it in time with exit code 0: real processes with odd engines."""
 
+import os
 import signal
 import time
 from pathlib import Path
 
 import pytest
+import torch
 from diagnostic_msgs.msg import DiagnosticStatus
 from sensor_msgs.msg import Image
 
@@ -142,3 +144,19 @@ def test_a_precision_that_the_engine_does_not_support_is_reported_with_the_engin
     assert graph.set_parameter("precision", "fp32") == (True, "")
     assert graph.change_state("configure")
     assert process.stop() == 0
+
+
+def test_a_gpu_that_is_not_used_is_a_warning_with_the_reason(graph, start, weights, tmp_path):
+    """The sign of a GPU is a module `tensorrt`, which is looked for and not imported."""
+    if torch.cuda.is_available():
+        pytest.skip("it would be used")
+    (tmp_path / "tensorrt.py").write_text("raise AssertionError")
+    path = os.pathsep.join([str(tmp_path), *filter(None, [os.environ.get("PYTHONPATH")])])
+    words = "this machine has an NVIDIA GPU (TensorRT is installed), but the network runs on the CPU: PyTorch"
+    for device, level in (("auto", DiagnosticStatus.WARN), ("cpu", DiagnosticStatus.OK)):
+        graph.forget_diagnostics()
+        arguments = parameters(model=str(weights), task="semantic", engine="torch", device=device)
+        process = start("-m", "bisenetformer_ros.ros.node.segmentation_node", *arguments, PYTHONPATH=path)
+        graph.wait_until_active(process)
+        graph.wait_for_status("model", level, *([words] if device == "auto" else []))
+        assert process.stop() == 0
