@@ -9,7 +9,7 @@ SHARE = Path("share/bisenetformer_ros")
 SHARED = ("config", "msg", "tools/vision_msgs_underlay/msg")  # the messages are written into bags
 
 # What a bound says is tested: tools/requirements/oldest.txt and oldest-torch.txt, `make test-oldest`.
-MODEL = ["torch>=2.3", "safetensors>=0.4"]
+MODEL = ["scipy>=1.8", "torch>=2.3", "safetensors>=0.4"]
 ONNX = ["onnx>=1.17", "onnxruntime>=1.21"]
 TENSORBOARD = ["tensorboard>=2.13", "pillow>=9.1"]
 BAGS = ["mcap>=1.1", "rosbags>=0.11.6", "zstandard>=0.18"]
@@ -19,7 +19,7 @@ EXTRAS = {
     "onnx": ONNX,
     "openvino": ["onnx>=1.17", "openvino>=2025.0"],
     "export": [*MODEL, *ONNX, "torch>=2.8", "onnxscript>=0.7.2"],  # for workstations: JetPack 6 has older builds
-    "training": [*MODEL, "pillow>=9.1", "scipy>=1.8"],
+    "training": [*MODEL, "pillow>=9.1"],
     "tensorboard": TENSORBOARD,
     "demo": [*MODEL, "pillow>=9.1", *BAGS],
     "bags": [*MODEL, *BAGS],

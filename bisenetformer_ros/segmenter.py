@@ -7,6 +7,7 @@ import numpy as np
 
 from bisenetformer_ros.errors import ConfigError
 from bisenetformer_ros.inference.engines.opening import open_engine
+from bisenetformer_ros.inference.tracking import Tracker
 from bisenetformer_ros.labels import LabelMap
 from bisenetformer_ros.numbers import fraction
 from bisenetformer_ros.results import SegmentationResult
@@ -94,3 +95,23 @@ class Segmenter:
             EngineError: For a frame size that the engine was not made for.
         """
         return self.engine.segment([rgb], self.score_threshold, self.overlap_threshold)[0]
+
+    def track(self, max_missing: int = 10) -> "TrackingSegmenter":
+        """Return a segmenter for the frames of one camera in which things keep their ids.
+
+        Args:
+            max_missing: Number of frames for which a lost track is kept, at least 0.
+        """
+        return TrackingSegmenter(self, Tracker(max_missing))
+
+
+class TrackingSegmenter:
+    """Segments the frames of one camera, in order, and tracks their things; see `Tracker`. Not thread-safe."""
+
+    def __init__(self, segmenter: Segmenter, tracker: Tracker) -> None:
+        self.segmenter = segmenter
+        self.tracker = tracker
+
+    def __call__(self, rgb: np.ndarray, stamp_s: float | None = None) -> SegmentationResult:
+        """Segment the next frame; arguments and errors as of `Segmenter` and `Tracker.update`."""
+        return self.tracker.update(self.segmenter(rgb), stamp_s)

@@ -7,6 +7,7 @@ import torch
 import torch.nn.functional as F
 
 from bisenetformer_ros.errors import ConfigError, EngineError, InputError, ModelError
+from bisenetformer_ros.inference.tracking import Tracker
 from bisenetformer_ros.model import load_model
 from bisenetformer_ros.model.checkpoint import load_checkpoint, save_model
 from bisenetformer_ros.segmenter import Segmenter
@@ -42,6 +43,17 @@ def test_panoptic_results_of_semantic_weights_come_with_a_warning(semantic_weigh
     assert segmenter(IMAGE).panoptic_map is not None
     assert "trained for the semantic task" in segmenter.task_warning
     assert Segmenter(random_weights, task="semantic", device="cpu").task_warning == ""
+
+
+def test_tracking_gives_the_ids_of_the_tracker(random_weights: Path) -> None:
+    segmenter = Segmenter(random_weights, device="cpu", score_threshold=0.0, overlap_threshold=0.0)
+    track, tracker = segmenter.track(max_missing=2), Tracker(max_missing=2)
+    for number in range(3):
+        image = np.roll(IMAGE, 2 * number, axis=1)
+        result, expected = track(image, 0.1 * number), tracker.update(segmenter(image), 0.1 * number)
+        np.testing.assert_array_equal(result.panoptic_map, expected.panoptic_map)
+        assert result.segments == expected.segments
+        assert len(result.segments) > 0
 
 
 def test_times_are_measured(random_weights: Path) -> None:

@@ -33,7 +33,7 @@ from bisenetformer_ros.numbers import counted, percent
 from bisenetformer_ros.replay.recording import Recording, ReplayError
 from bisenetformer_ros.reports.bag import BagReport, write_bag_report
 from bisenetformer_ros.reports.bag_examples import load_examples, worst_frames
-from bisenetformer_ros.reports.cards import NO_INSTANCES
+from bisenetformer_ros.reports.cards import NO_INSTANCES, tracking_text
 from bisenetformer_ros.reports.examples import NUM_EXAMPLES
 from bisenetformer_ros.segmenter import Segmenter
 
@@ -225,6 +225,8 @@ def _print(evaluation: BagEvaluation, playback: RouteComparison | None, console:
     if ignored := describe_ignored(evaluation.ignored_labels, len(evaluation.labels)):
         console.print(ignored)
     console.print(_consistency_text(evaluation))
+    if evaluation.tracking is not None:
+        console.print(tracking_text(evaluation.tracking))
     if playback is not None:
         console.print(_playback_text(playback))
 

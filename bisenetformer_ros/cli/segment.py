@@ -2,6 +2,7 @@
 
 import argparse
 import sys
+from collections import defaultdict
 from collections.abc import Iterable
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -22,6 +23,7 @@ from bisenetformer_ros.images.panels import with_legend
 from bisenetformer_ros.images.sources import SourceFrame, Video, open_source
 from bisenetformer_ros.images.video import VideoFile
 from bisenetformer_ros.inference.engines.switching import explain_choice
+from bisenetformer_ros.inference.tracking import Tracker
 from bisenetformer_ros.labels import LabelMap
 from bisenetformer_ros.metrics.latency import LatencyWindow
 from bisenetformer_ros.numbers import counted
@@ -32,7 +34,8 @@ DESCRIPTION = (
     "Segment images, folders of images and videos. For each image, write NAME_label.png (class id per pixel, 255 = "
     "unlabeled), NAME_overlay.png (colours over the image, with a legend) and, for the panoptic task, "
     "NAME_panoptic.png; one panoptic.json in the COCO format describes the segments of all images. The overlays of a "
-    "video are one video, NAME_overlay.mp4. Ctrl-C ends it after the current image; what is written is complete."
+    "video are one video, NAME_overlay.mp4, in which things keep their id and colour. Ctrl-C ends it after the current "
+    "image; what is written is complete."
 )
 EXAMPLE = """bisenetformer segment street.jpg --out segmented --names
 bisenetformer segment drive.mp4 --task semantic --json times.json"""
@@ -47,7 +50,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--out", type=Path, default=Path("segmented"), help="output folder (default: %(default)s)")
     add_model_arguments(parser)
-    parser.add_argument("--names", action="store_true", help="draw the class names of the segments into the overlays")
+    parser.add_argument("--names", action="store_true", help="draw class names into the overlays, in videos with ids")
     add_json_argument(parser)
 
 
@@ -121,6 +124,7 @@ def segment_frames(frames: Iterable[SourceFrame], segmenter: Segmenter, folder: 
     coco = CocoPanopticWriter(folder, segmenter.labels) if segmenter.task == "panoptic" else None
     taken: set[str] = set()
     videos: dict[Video, VideoFile] = {}
+    trackers: defaultdict[Video, Tracker] = defaultdict(Tracker)
     with ExitStack() as at_the_end:  # also if a frame fails: panoptic.json and videos describe the files that are there
         if coco is not None:
             at_the_end.callback(coco.finish)
@@ -133,8 +137,10 @@ def segment_frames(frames: Iterable[SourceFrame], segmenter: Segmenter, folder: 
                 continue
             name = _unused(frame.name, taken)
             result = segmenter(rgb)
+            if frame.video is not None:
+                result = trackers[frame.video].update(result)
             write_image(folder / f"{name}_label.png", result.label_map)
-            picture = _draw(rgb, result, segmenter.labels, with_names)
+            picture = _draw(rgb, result, segmenter.labels, with_names, with_ids=frame.video is not None)
             if frame.video is None:
                 write_image(folder / f"{name}_overlay.png", picture)
             else:
@@ -149,10 +155,12 @@ def segment_frames(frames: Iterable[SourceFrame], segmenter: Segmenter, folder: 
     return report
 
 
-def _draw(rgb: np.ndarray, result: SegmentationResult, labels: LabelMap, with_names: bool) -> np.ndarray:
+def _draw(
+    rgb: np.ndarray, result: SegmentationResult, labels: LabelMap, with_names: bool, with_ids: bool
+) -> np.ndarray:
     picture = overlay(rgb, result, labels)
     if with_names:
-        picture = draw_names(picture, result, labels)
+        picture = draw_names(picture, result, labels, with_ids)
     return with_legend(picture, labels, result.label_map)
 
 

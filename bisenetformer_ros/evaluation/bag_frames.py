@@ -16,6 +16,7 @@ from bisenetformer_ros.metrics.latency import LatencySummary, summarize
 from bisenetformer_ros.metrics.mean_iou import MeanIoUResult
 from bisenetformer_ros.metrics.panoptic_quality import PanopticQualityResult
 from bisenetformer_ros.metrics.temporal_consistency import ConsistencyResult
+from bisenetformer_ros.metrics.video_quality import VideoQualityResult
 from bisenetformer_ros.numbers import without_nan
 from bisenetformer_ros.results import STAGES
 
@@ -61,6 +62,7 @@ class BagEvaluation:
         mean_iou: None without labels.
         panoptic_quality: None without labels or for the semantic task.
         consistency: Temporal consistency.
+        tracking: Of the things; None without instance ids or for the semantic task.
         num_labeled: Number of frames that have labels.
         has_instances: Whether the bag has instance ids; otherwise connected components are used as instances.
         ignored_labels: Value → pixels of the labels that are ignored as they are no class ids.
@@ -72,6 +74,7 @@ class BagEvaluation:
     mean_iou: MeanIoUResult | None
     panoptic_quality: PanopticQualityResult | None
     consistency: ConsistencyResult
+    tracking: VideoQualityResult | None
     num_labeled: int
     has_instances: bool
     ignored_labels: Counter[int] = field(default_factory=Counter)
@@ -126,6 +129,7 @@ class BagEvaluation:
             "ignored_label_values": dict(self.ignored_labels),
             **quality,
             "consistency": vars(self.consistency),
+            "tracking": self.tracking.to_dict() if self.tracking else None,
             "class_shares": self._mean_shares(),
             "latency_ms": {stage: vars(summary) for stage, summary in self.latencies().items()},
             "per_frame": [self._frame(frame) for frame in self.frames],

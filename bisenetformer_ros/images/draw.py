@@ -54,10 +54,10 @@ def font_scale(rgb: np.ndarray) -> float:
     return max(0.35, min(rgb.shape[:2]) / 1000)
 
 
-def draw_names(rgb: np.ndarray, result: SegmentationResult, labels: LabelMap) -> np.ndarray:
+def draw_names(rgb: np.ndarray, result: SegmentationResult, labels: LabelMap, with_ids: bool = False) -> np.ndarray:
     """Return a copy of `rgb` with the class name on every segment that has room for it; no names for semantic results.
 
-    Larger segments come first; a name that would cover another one is omitted.
+    Larger segments come first; a name that would cover another one is omitted. `with_ids` adds the ids of things.
     """
     canvas = rgb.copy()
     if result.panoptic_map is None:
@@ -65,7 +65,8 @@ def draw_names(rgb: np.ndarray, result: SegmentationResult, labels: LabelMap) ->
     scale = font_scale(rgb)
     taken = np.zeros(rgb.shape[:2], bool)
     for segment in sorted(result.segments, key=lambda segment: -segment.area):
-        (width, height), baseline = cv2.getTextSize(segment.class_name, FONT, scale, 1)
+        name = f"{segment.class_name} {segment.id}" if with_ids and segment.is_thing else segment.class_name
+        (width, height), baseline = cv2.getTextSize(name, FONT, scale, 1)
         margin = max(2, round(6 * scale))
         size = np.array([width + 2 * margin, height + baseline + 2 * margin])
         inside = _innermost_pixel(result.panoptic_map == segment.id, segment.box_xyxy)
@@ -78,7 +79,7 @@ def draw_names(rgb: np.ndarray, result: SegmentationResult, labels: LabelMap) ->
         canvas[top:bottom, left:right] = canvas[top:bottom, left:right] // 4
         cv2.rectangle(canvas, (left, top), (left + max(1, margin // 2), bottom - 1), color, cv2.FILLED)
         position = (left + margin + 1, bottom - margin - baseline)
-        cv2.putText(canvas, segment.class_name, position, FONT, scale, (255, 255, 255), 1, cv2.LINE_AA)
+        cv2.putText(canvas, name, position, FONT, scale, (255, 255, 255), 1, cv2.LINE_AA)
     return canvas
 
 

@@ -15,7 +15,7 @@ from bisenetformer_ros.numbers import percent
 from bisenetformer_ros.reports import page
 from bisenetformer_ros.reports.bag_examples import BagExample
 from bisenetformer_ros.reports.bag_timeline import Timeline, condense
-from bisenetformer_ros.reports.cards import NO_INSTANCES, class_table
+from bisenetformer_ros.reports.cards import NO_INSTANCES, TRACKING_NOTE, class_table, tracking_text
 from bisenetformer_ros.reports.charts import line_chart, stacked_areas, stacked_columns
 from bisenetformer_ros.reports.latency import (
     BARS_NOTE,
@@ -120,6 +120,8 @@ def _quality_cards(evaluation: BagEvaluation, timeline: Timeline) -> Iterator[Ht
         yield page.card("Quality", table, note=note)
         chart = _line(timeline, "miou")
         yield page.card("mIoU over time", chart, note="Over the classes in each frame.")
+    if evaluation.tracking is not None:
+        yield page.card("Tracking", note=f"{tracking_text(evaluation.tracking)} {TRACKING_NOTE}")
     result = evaluation.consistency
     if not result.num_pairs:
         yield page.card("Consistency", note="Not measured: consecutive frames are too far apart in time.")

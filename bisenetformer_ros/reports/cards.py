@@ -9,6 +9,7 @@ import numpy as np
 from bisenetformer_ros.labels import Label
 from bisenetformer_ros.metrics.mean_iou import MeanIoUResult
 from bisenetformer_ros.metrics.panoptic_quality import PanopticQualityResult, Quality, SegmentMatches
+from bisenetformer_ros.metrics.video_quality import VideoQualityResult
 from bisenetformer_ros.numbers import percent
 from bisenetformer_ros.reports import page
 from bisenetformer_ros.reports.charts import Bar, bar_chart, line_chart
@@ -20,6 +21,18 @@ _STUFF, _THING = 3, 4
 _NO_CLASS = "no class"
 
 NO_INSTANCES = "Connected components of the labels serve as instances: touching objects count as one."
+
+TRACKING_NOTE = (
+    "STQ is the geometric mean of AQ, how well things keep their ids, and SQ, the mean IoU of the classes. VPQ is the "
+    "panoptic quality of the segments of several frames at a time."
+)
+
+
+def tracking_text(tracking: VideoQualityResult) -> str:
+    """Return the measures of tracked segments as a line, in percent."""
+    vpq = ", ".join(f"{percent(value)} over {length}" for length, value in tracking.vpq.items())
+    stq, aq, sq = (percent(value) for value in (tracking.stq, tracking.aq, tracking.sq))
+    return f"Tracking: STQ {stq} (AQ {aq}, SQ {sq}); VPQ {vpq} frames."
 
 
 def describe_matches(matches: SegmentMatches) -> str:

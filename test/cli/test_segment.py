@@ -7,6 +7,9 @@ import numpy as np
 import pytest
 
 from bisenetformer_ros.cli.__main__ import main
+from bisenetformer_ros.resources import SHIPPED_MODEL
+from bisenetformer_ros.segmenter import Segmenter
+from bisenetformer_ros.streets import StreetDrive
 
 SIZE = (40, 60)
 
@@ -103,6 +106,25 @@ def test_a_video_and_an_image_in_one_run(pictures: Path, tmp_path: Path, random_
         video = cv2.VideoCapture(str(out / f"{name}_overlay.mp4"))
         assert (video.get(cv2.CAP_PROP_FRAME_COUNT), video.get(cv2.CAP_PROP_FPS)) == (2, 10)
         assert video.get(cv2.CAP_PROP_FRAME_WIDTH) == 48
+
+
+def test_things_keep_their_ids_in_a_video(tmp_path: Path, random_weights: Path) -> None:
+    writer = cv2.VideoWriter(str(tmp_path / "drive.avi"), cv2.VideoWriter_fourcc(*"MJPG"), 10, (240, 180))
+    for frame in StreetDrive(3, 4, size=(180, 240)):
+        writer.write(frame.rgb[..., ::-1])
+    writer.release()
+    options = ("--score-threshold", "0.3", "--names")
+    assert segment(tmp_path / "drive.avi", out=tmp_path / "out", model=Path(SHIPPED_MODEL), options=options) == 0
+    track = Segmenter(SHIPPED_MODEL, device="cpu", score_threshold=0.3).track()
+    capture = cv2.VideoCapture(str(tmp_path / "drive.avi"))
+    content = json.loads((tmp_path / "out" / "panoptic.json").read_text())
+    things = []
+    for annotation in content["annotations"]:
+        result = track(capture.read()[1][..., ::-1])
+        assert {info["id"] for info in annotation["segments_info"]} == {segment.id for segment in result.segments}
+        things.append({segment.id for segment in result.segments if segment.is_thing})
+    assert len(things) == 4
+    assert things[0] & things[3], "some thing is seen from the first to the last frame"
 
 
 def test_overlays_have_a_legend_below_the_image(pictures: Path, tmp_path: Path, random_weights: Path) -> None:

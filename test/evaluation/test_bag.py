@@ -10,6 +10,7 @@ from bisenetformer_ros.data.sample import panoptic_ground_truth
 from bisenetformer_ros.errors import DataError, InputError
 from bisenetformer_ros.evaluation.bag import BagTopics, evaluate_bag
 from bisenetformer_ros.metrics.panoptic_quality import PanopticQuality
+from bisenetformer_ros.metrics.video_quality import VideoQuality
 from bisenetformer_ros.segmenter import Segmenter
 
 TOPICS = BagTopics("/camera/image_raw", "/labels/mask", "/labels/instances")
@@ -91,6 +92,23 @@ def test_panoptic_quality_is_that_of_the_labeled_frames(drive, panoptic, frames)
     assert any(result.segments for result in map(panoptic, (rgb for rgb, _, _ in frames)))
     assert evaluation.panoptic_quality == quality.result()
     assert "panoptic_consistency" in evaluation.measures
+
+
+def test_tracking_is_measured_where_the_bag_has_instance_ids(drive, panoptic, frames) -> None:
+    evaluation, _ = evaluate_bag(drive, TOPICS, panoptic)
+    quality, track = VideoQuality(panoptic.labels), panoptic.track()
+    for number, (rgb, labels, instances) in enumerate(frames):
+        result = track(rgb, 0.1 * number)
+        if number != 2:
+            classes = {segment.id: segment.class_id for segment in result.segments}
+            quality.update(result.panoptic_map, classes, labels, instances)
+    expected = quality.result()
+    tracking = evaluation.to_dict()["tracking"]
+    assert (tracking["stq"], tracking["aq"], tracking["sq"]) == (expected.stq, expected.aq, expected.sq)
+    assert tracking["vpq"]["1"] == expected.vpq[1]
+    assert tracking["vpq"]["15"] is None, "the drive has no 15 frames"
+    without_ids, _ = evaluate_bag(drive, BagTopics("/camera/image_raw", "/labels/mask"), panoptic)
+    assert without_ids.to_dict()["tracking"] is None
 
 
 @pytest.mark.parametrize("storage", ["mcap", "sqlite3"])
