@@ -114,8 +114,8 @@ def _start(context: LaunchContext) -> list[Action]:
     namespace = make_namespace_absolute(prefix_namespace(pushed_namespace, value("namespace"))).rstrip("/")
     full_name = f"{namespace}/{value('node_name')}"
     params_file = value("params_file")
-    if params_file and (warning := check_params_file(Path(params_file), full_name)):
-        LOGGER.warning(f"params_file: {warning}")
+    if params_file:
+        check_params_file(Path(params_file), full_name)  # the node logs the warning that this returns
     rviz_cameras = cameras if _wants_rviz(context) else {}
     rviz_nodes = [_rviz(f"{full_name}/{name}".rstrip("/"), topic, use_sim_time) for name, topic in rviz_cameras.items()]
     node = LifecycleNode(

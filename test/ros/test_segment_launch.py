@@ -224,20 +224,16 @@ def test_death_of_the_node_fails_the_launch_and_closes_rviz(launch, tmp_path):
 def test_included_by_another_launch_file(launch, tmp_path):
     parent = tmp_path / "robot.launch.py"
     parent.write_text(PARENT)
-    of_another_node = tmp_path / "parameters.yaml"
-    of_another_node.write_text("/bisenetformer: {ros__parameters: {overlay_alpha: 0.25}}")
     process = launch(
         "fail:=false",
         "engine:=steam",
         "rviz:=true",
-        f"params_file:={of_another_node}",
         file=parent,
         **rviz_prefix(tmp_path, 'echo "$@" >&2; exec sleep inf'),
     )
     wait_for_output(process, "/robot/front/eyes ended with exit code 2", "/bisenetformer/overlay:=")
     output = process.output()
     assert "/bisenetformer/overlay:=/robot/front/eyes/overlay" in output
-    assert "no parameters for /robot/front/eyes, only for /bisenetformer" in output
     (warning,) = (line for line in output.splitlines() if "unknown launch argument" in line)
     assert "modell: did you mean model?" in warning
     assert process.alive()  # as do the other processes of the robot
