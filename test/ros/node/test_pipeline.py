@@ -100,6 +100,8 @@ def test_bit_depth_scales_the_samples_and_is_suggested(graph, process, green):
     assert graph.set_parameter("bit_depth", 12) == (True, "")
     graph.wait_for_status(TOPIC, DiagnosticStatus.OK, "segmenting", every=lambda: green(**mono16(values)))
     np.testing.assert_array_equal(green(**mono16(values)), np.round(values * 255 / 4095))
+    white = mono16(np.full(SIZE, 4095)) | {"encoding": "bayer_rggb16"}
+    np.testing.assert_array_equal(green(**white), 255)
 
 
 def test_a_bit_depth_that_clips_is_reported(graph, process, green):
