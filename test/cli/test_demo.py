@@ -13,8 +13,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from PIL import Image
 from patience import LIMIT_S
+from PIL import Image
 
 from bisenetformer_ros.cli.__main__ import main
 from bisenetformer_ros.metrics.mean_iou import MeanIoU
