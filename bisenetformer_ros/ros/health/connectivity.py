@@ -89,6 +89,16 @@ def explain_lost_images(node: Node, subscription: ImageSubscription, image_bytes
     return _transport_loss(node, subscription.publishers, subscription, image_bytes)
 
 
+def loses_images(subscription: ImageSubscription, image_bytes: int) -> bool:
+    """Return whether images, of `image_bytes` each, are best effort and exceed the shared memory of a publisher."""
+    segments = [
+        segment_of(info)
+        for info in subscription.publishers
+        if ReliabilityPolicy.BEST_EFFORT in (info.qos_profile.reliability, subscription.qos.reliability)
+    ]
+    return _is_fast_dds() and any(segment is not None and segment.size < image_bytes for segment in segments)
+
+
 def _transport_loss(
     node: Node, publishers: Sequence[TopicEndpointInfo], subscription: ImageSubscription, image_bytes: int = 0
 ) -> str:
@@ -101,7 +111,8 @@ def _transport_loss(
         return ""
     release = _release_reliability(node, subscription)
     best_effort = [info for info in publishers if info.qos_profile.reliability != ReliabilityPolicy.RELIABLE]
-    if not best_effort and subscription.qos.reliability != ReliabilityPolicy.RELIABLE and release:
+    is_best_effort = subscription.qos.reliability != ReliabilityPolicy.RELIABLE
+    if publishers and not best_effort and is_best_effort and release:
         return f"the publisher is reliable but this subscription is not: {release}"
     for info in best_effort:
         if is_local(node, info) and (problem := _room_problem(segment_of(info), image_bytes)):

@@ -18,6 +18,7 @@ from bisenetformer_ros.ros.health.connectivity import (
     explain_lost_images,
     explain_no_camera_info,
     explain_no_images,
+    loses_images,
     node_name,
 )
 from bisenetformer_ros.ros.health.findings import (
@@ -102,7 +103,7 @@ class Diagnostics:
         clock = self._clock()
         clock_findings = [Finding(WARN, clock.problem)] if clock.problem else []
         transport_loss = ""
-        if report.missing:
+        if report.missing or (not report.camera_rate and loses_images(camera.subscription, report.image_bytes)):
             transport_loss = explain_lost_images(self._node, camera.subscription, report.image_bytes)
         findings = [
             *_publisher_findings(camera.subscription),

@@ -37,7 +37,8 @@ def frame_findings(report: FrameReport, transport_loss: str, clock_advice: str) 
     Args:
         report: Statistics of one camera.
         transport_loss: Why transport loses frames, and how to fix it; empty if nothing is known. Then losses count as
-            part of an overload, if there is one: a busy machine loses frames in many places.
+            part of an overload, if there is one: a busy machine loses frames in many places. Not empty for a camera of
+            unknown rate, it is reported without a count.
         clock_advice: Why stamps differ from the node's clock, and how to fix it; empty if that is reported elsewhere.
     """
     overload = _overload(report)
@@ -103,6 +104,8 @@ def _too_old(report: FrameReport, clock_advice: str) -> list[Finding]:
 
 
 def _lost(report: FrameReport, transport_loss: str) -> list[Finding]:
+    if transport_loss and not report.camera_rate:
+        return [Finding(WARN, f"frames are lost in transport: {_rates(report)}; {transport_loss}")]
     sent = report.recent_received + report.missing
     if report.missing < 2 or report.missing < MIN_LOST_FRACTION * sent:
         return []

@@ -12,7 +12,12 @@ from rclpy.executors import SingleThreadedExecutor
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import CompressedImage, Image
 
-from bisenetformer_ros.ros.health.connectivity import TRANSPORT_VARIABLE, explain_lost_images, explain_no_images
+from bisenetformer_ros.ros.health.connectivity import (
+    TRANSPORT_VARIABLE,
+    explain_lost_images,
+    explain_no_images,
+    loses_images,
+)
 from bisenetformer_ros.ros.health.peers import is_local, segment_of
 from bisenetformer_ros.ros.node.input import ImageInput
 from bisenetformer_ros.ros.shared_memory import SEGMENT_BYTES, VARIABLE, profile_for
@@ -135,6 +140,8 @@ def test_best_effort_images_without_room_in_shared_memory(start, listen, monkeyp
     room = "its shared memory segment of 0.5 MB has no room for two images of 0.9 MB: start it with"
     wait_for(lambda: listener.why_lost(LARGE), room, "config/fastdds/large_images.xml, or make it reliable, or set")
     assert listener.why_lost(SMALL) == ""
+    assert loses_images(listener.input.state(), LARGE)
+    assert not loses_images(listener.input.state(), SMALL)
     assert "images larger than its shared memory segment of 0.5 MB are lost" in listener.why_none()
     monkeypatch.setenv(TRANSPORT_VARIABLE, "LARGE_DATA")
     assert listener.why_lost(LARGE) == ""
@@ -155,6 +162,7 @@ def test_best_effort_images_with_room_in_shared_memory(start, listen):
     assert is_local(listener.node, info)
     assert segment_of(info).size >= SEGMENT_BYTES
     assert listener.why_lost(LARGE) == ""
+    assert not loses_images(listener.input.state(), LARGE)
     wait_for(listener.why_none, "the camera has stopped")
     assert camera.stop() == 0
 
@@ -167,9 +175,11 @@ def test_a_forced_reliability_is_named_and_releasing_it_advised(start, listen):
     override = "qos_overrides./image_raw.subscription.reliability"
     by_override = listen("-p", f"{override}:=best_effort")
     wait_for(lambda: by_override.why_lost(LARGE), text + f"start this node without `{override}`")
+    assert loses_images(by_override.input.state(), LARGE)
     released = listen()
     until(lambda: released.spin() is None and bool(released.arrived), lambda: "no images")
     assert released.why_lost(LARGE) == ""
+    assert not loses_images(released.input.state(), LARGE)
     assert camera.stop() == 0
 
 

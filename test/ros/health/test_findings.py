@@ -98,6 +98,12 @@ def test_the_rate_of_a_camera_without_a_period_is_not_claimed():
     assert finding.text.startswith("overload: images arrive at 3.6 Hz, the node segments at 2.5 Hz")
 
 
+def test_so_many_losses_that_the_rate_of_the_camera_is_unknown():
+    report = replace(HEALTHY, camera_rate=0.0, arrival_rate=0.8, recent_received=4)
+    (finding,) = frame_findings(report, LOSS, CLOCK)
+    assert finding.text == f"frames are lost in transport: images arrive at 0.8 Hz; {LOSS}"
+
+
 def test_a_clock_that_is_reported_elsewhere_is_not_blamed_twice():
     assert frame_findings(replace(HEALTHY, delay_ms=-1.7e12), "", "") == []
 
