@@ -87,7 +87,7 @@ def _demonstrate(args: argparse.Namespace) -> int:
         except ReplayError as failure:
             bar.stop()
             bar.console.print("failed:", style="bold red", end=" ")
-            bar.console.print(str(failure), markup=False, highlight=False)
+            bar.console.print(str(failure), markup=False, highlight=False, soft_wrap=True)
             return FAILED
         scores, why_none = _score(session.recording, footage, bar)
         outcome = Outcome(settings, footage, session.recording, scores, why_none, command_line())
@@ -137,7 +137,7 @@ def _play(session: ReplaySession, bar: Progress) -> None:
         session.run(show)
     finally:
         for note in session.recording.opened.get("notes", []):
-            bar.console.print(note, markup=False, highlight=False)
+            bar.console.print(note, markup=False, highlight=False, soft_wrap=True)  # keeps commands whole
 
 
 def _score(recording: Recording, footage: sources.Footage, bar: Progress) -> tuple[Scores | None, str]:

@@ -10,9 +10,10 @@ from urllib.parse import urlsplit
 import cv2
 import numpy as np
 
+from bisenetformer_ros.commands import ours
 from bisenetformer_ros.errors import DataError, InputError
 from bisenetformer_ros.file_names import utf8_path
-from bisenetformer_ros.images.file_types import IMAGE_SUFFIXES, is_address, is_image, label_images_among
+from bisenetformer_ros.images.file_types import IMAGE_SUFFIXES, is_address, is_bag_file, is_image, label_images_among
 from bisenetformer_ros.images.files import read_rgb
 from bisenetformer_ros.numbers import counted, first_of
 
@@ -79,6 +80,7 @@ def open_source(source: str | Path) -> FrameSource:
     if path.is_dir() or ("*" in path.name and not path.exists()):
         images, skipped = scan_folder(path)
         if not images:
+            _refuse_bag(path)
             found = f", only {skipped}" if skipped else ""
             raise InputError(f"{path}: no images there{found}; expected files ending in {', '.join(IMAGE_SUFFIXES)}")
         return FrameSource(len(images), map(_image_frame, images), skipped)
@@ -86,11 +88,20 @@ def open_source(source: str | Path) -> FrameSource:
         raise InputError(f"{path}: no such file or folder; expected an image, a folder of images or a video")
     if is_image(path):
         return FrameSource(1, map(_image_frame, [path]))
+    _refuse_bag(path)
     with utf8_path(path) as name:
         video = cv2.VideoCapture(name)
     num_frames = int(video.get(cv2.CAP_PROP_FRAME_COUNT))
     refusal = f"{path} cannot be read: it is corrupt, or neither an image nor a video"
     return FrameSource(num_frames if num_frames > 0 else None, _video_frames(path.stem, video, refusal))
+
+
+def _refuse_bag(path: Path) -> None:
+    files = path.iterdir() if path.is_dir() else [path]
+    if any(is_bag_file(file) or file.suffix.lower() == ".bag" for file in files):
+        results = path.absolute().with_name(f"{path.absolute().stem}_results").name
+        command = ours("evaluate-bag", path, "--write-bag", results)
+        raise InputError(f"{path}: a rosbag, expected images or a video; to segment the images of a bag: {command}")
 
 
 def sample_images(source: str | Path, most: int) -> Iterator[np.ndarray]:

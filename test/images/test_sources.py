@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 import pytest
 from live_stream import live_stream
+from printed_commands import commands_in
 
 from bisenetformer_ros.errors import InputError
 from bisenetformer_ros.images.sources import open_source, sample_images
@@ -105,6 +106,19 @@ def test_a_corrupt_video_is_one_unreadable_frame(tmp_path: Path) -> None:
     assert frame.name == "drive"
     with pytest.raises(InputError, match=r"drive\.mp4 cannot be read: it is corrupt, or neither"):
         frame.read()
+
+
+@pytest.mark.parametrize("name", ["drive.mcap", "drive.DB3", "drive.bag", "drive/drive_0.mcap"])
+def test_a_bag_is_named_with_the_command_for_it(tmp_path: Path, name: str) -> None:
+    file = tmp_path / name
+    file.parent.mkdir(exist_ok=True)
+    file.write_bytes(b"")
+    bag = tmp_path / Path(name).parts[0]
+    with pytest.raises(InputError, match=f"{bag}: a rosbag, expected images or a video; to segment") as error:
+        open_source(bag)
+    assert commands_in(str(error.value)) == [
+        ["bisenetformer", "evaluate-bag", str(bag), "--write-bag", "drive_results"]
+    ]
 
 
 def test_missing_and_empty_paths_are_rejected(tmp_path: Path) -> None:
