@@ -232,7 +232,7 @@ def distance(messages: dict) -> float:
         ("reliability", "perhaps", ["auto, reliable, best_effort", "perhaps"]),
         ("task", "semantic", ["configured", "ros2 lifecycle set /bisenetformer deactivate", "cleanup"]),
         ("model", "other", ["configured"]),
-        ("autostart", False, ["restart", "-p autostart:=False"]),
+        ("autostart", False, ["restart", "-p autostart:=false"]),
     ],
 )
 def test_an_invalid_parameter_is_rejected_with_a_reason(graph, process, name, value, words):
