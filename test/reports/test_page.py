@@ -37,6 +37,7 @@ class Structure(HTMLParser):
 def test_texts_are_escaped_everywhere() -> None:
     evil = "<script>alert('x')</script> & \"more\""
     blocks = [
+        page.warning(evil),
         page.tiles([(evil, evil)]),
         page.card(evil, page.table([evil], [[evil], [page.swatch((1, 2, 3), evil)]]), note=evil),
         page.card("facts", page.facts([(evil, evil)]), page.legend([(0, evil)]), page.row(evil, [])),
@@ -45,7 +46,7 @@ def test_texts_are_escaped_everywhere() -> None:
     ]
     document = Structure(page.page(evil, evil, blocks))
     assert "script" not in document.open_tags
-    assert document.texts.count(evil) == 16
+    assert document.texts.count(evil) == 17
 
 
 def test_a_page_refers_to_no_other_file() -> None:
