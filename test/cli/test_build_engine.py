@@ -50,6 +50,19 @@ def test_a_graph_of_another_precision_is_reported_with_the_export_command(
     assert f"bisenetformer export WEIGHTS {graph} --size 6x8 --task semantic --precision fp32" in message
 
 
+@pytest.mark.parametrize(
+    ("dynamic_batch", "most", "advice"),
+    [(False, 2, "--task semantic --precision fp16 --dynamic-batch"), (True, 65, "choose a smaller one")],
+)
+def test_a_batch_that_the_graph_does_not_take_is_reported(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], dynamic_batch: bool, most: int, advice: str
+) -> None:
+    graph = write_graph(tmp_path / "half.onnx", "fp16", dynamic_batch)
+    message = refused(capsys, graph, "--max-batch", most)
+    assert f"takes {most - 1} frames per run at most, expected {most}; " in message
+    assert advice in message
+
+
 def test_int8_is_for_cpus(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     message = refused(capsys, write_graph(tmp_path / "int8.onnx", "int8", dynamic_batch=False))
     assert "has precision int8, expected fp16" in message

@@ -81,11 +81,10 @@ def build_engine(
     graph = GraphInfo.load(onnx_path)
     _check_precision(graph, onnx_path, precision)
     max_batch = _check_batch(graph, onnx_path, max_batch)
-    trt = load_tensorrt()
+    trt, gpu = load_tensorrt(), cuda_device(device)
     if graph.precision == "fp16":
         check_fp16(trt)
     onnx_sha256 = digest(onnx_path.read_bytes())
-    gpu = cuda_device(device)
     platform = this_platform(trt, gpu)
     with torch.cuda.device(gpu):
         serialized, tensors = _build(trt, onnx_path, graph, max_batch, progress, workspace_mib, timing_cache)
