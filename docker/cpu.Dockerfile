@@ -22,7 +22,7 @@ RUN apt-get update \
     && rm -rf /var/lib/apt/lists/*
 COPY tools/requirements/constraints.txt /tmp/
 RUN python3 -m pip install --constraint /tmp/constraints.txt --extra-index-url https://download.pytorch.org/whl/cpu \
-        torch safetensors mcap 'rich>=12.6' onnx onnxruntime onnxscript openvino
+        torch 'numpy<2' safetensors mcap 'rich>=12.6' onnx onnxruntime onnxscript openvino
 
 COPY . src/bisenetformer_ros
 RUN . "/opt/ros/$ROS_DISTRO/setup.sh" \

@@ -1,6 +1,6 @@
 # The node on a Jetson Orin with JetPack 6.1 or 6.2 (Ubuntu 22.04, CUDA 12.6, TensorRT 10.3): Humble from packages.
 # Not yet built: checked with hadolint only.
-# PYTORCH is the wheel of PyTorch that was built for this JetPack, a URL; docs/deployment.md names where to find it.
+# PYTORCH is the wheel of PyTorch that was built for this JetPack, a URL; docs/installation.md names where to find it.
 #
 #   docker build --file docker/jetson.Dockerfile --build-arg PYTORCH=URL --tag bisenetformer:jetson .
 #   docker run --rm --runtime nvidia --network host --ipc host --user "$(id -u)" --group-add video \
@@ -34,7 +34,7 @@ RUN apt-get update \
     && rm -rf /var/lib/apt/lists/*
 ARG PYTORCH
 # hadolint ignore=DL3013
-RUN python3 -m pip install "${PYTORCH:?is missing: give --build-arg PYTORCH=URL}" safetensors mcap 'rich>=12.6' onnx onnxruntime
+RUN python3 -m pip install "${PYTORCH:?is missing: give --build-arg PYTORCH=URL}" 'numpy<2' safetensors mcap 'rich>=12.6' onnx onnxruntime
 
 COPY . src/bisenetformer_ros
 RUN . "/opt/ros/$ROS_DISTRO/setup.sh" \

@@ -24,7 +24,7 @@ RUN apt-get update \
     && rm -rf /var/lib/apt/lists/*
 COPY tools/requirements/constraints.txt /tmp/
 RUN python3 -m pip install --constraint /tmp/constraints.txt \
-        torch safetensors mcap 'rich>=12.6' onnx onnxruntime onnxscript tensorrt
+        torch 'numpy<2' safetensors mcap 'rich>=12.6' onnx onnxruntime onnxscript tensorrt
 
 COPY . src/bisenetformer_ros
 RUN . "/opt/ros/$ROS_DISTRO/setup.sh" \
