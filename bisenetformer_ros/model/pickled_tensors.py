@@ -6,6 +6,7 @@ No code from a file is run. NumPy's types are replaced by stand-ins that only ke
 import pickle
 import re
 import sys
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -92,12 +93,19 @@ def without_ddp_prefix(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
 
 def _load(path: Path) -> Any:
     if path.suffix.lower() != ".pkl":
-        with torch.serialization.safe_globals([(NumpyValue, name) for name in sorted(_STAND_INS)]):
+        with _allow_stand_ins():
             return torch.load(path, map_location="cpu", weights_only=True)
     with open(path, "rb") as file:
         content = _Unpickler(file).load()
     arrays = content.get("model", content) if isinstance(content, dict) else {}
     return {name: array.to_tensor() for name, array in arrays.items() if isinstance(array, NumpyValue)} or content
+
+
+def _allow_stand_ins() -> AbstractContextManager[Any]:
+    """Let torch.load build the stand-ins; before PyTorch 2.5, files that need them are refused."""
+    if not hasattr(torch.serialization, "safe_globals"):
+        return nullcontext()
+    return torch.serialization.safe_globals([(NumpyValue, name) for name in sorted(_STAND_INS)])
 
 
 def _reason(error: Exception) -> str:

@@ -27,6 +27,18 @@ def test_numpy_scalars_beside_the_tensors_do_not_matter(tmp_path: Path, scalar: 
     assert same(read_pickled_tensors(tmp_path / "a.tar"), TENSORS)
 
 
+def test_a_pytorch_without_stand_ins_reads_tensors_and_refuses_the_rest(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """PyTorch 2.3 and 2.4, of JetPack 6.0."""
+    monkeypatch.delattr(torch.serialization, "safe_globals")
+    torch.save({"state_dict": TENSORS}, tmp_path / "a.pth")
+    assert same(read_pickled_tensors(tmp_path / "a.pth"), TENSORS)
+    torch.save({"epoch": np.float64(1), "state_dict": TENSORS}, tmp_path / "a.pth")
+    with pytest.raises(ModelError, match="scalar"):
+        read_pickled_tensors(tmp_path / "a.pth")
+
+
 @pytest.mark.parametrize("module", [b"numpy.core.multiarray", b"numpy._core.multiarray"])
 def test_numpy_scalars_of_any_version(tmp_path: Path, module: bytes) -> None:
     """NumPy 2 has renamed the module."""
