@@ -26,16 +26,17 @@ def test_the_node_and_the_commands_offer_every_engine_and_precision() -> None:
     settings = {setting.name: setting.choices for setting in SETTINGS}
     assert (settings["engine"], settings["precision"]) == (ENGINES, PRECISIONS)
     parser = argparse.ArgumentParser()
-    add_model_arguments(parser, task="semantic")
+    add_model_arguments(parser)
     choices = {action.dest: action.choices for action in parser._actions}
     assert (choices["engine"], choices["precision"]) == (ENGINES, PRECISIONS)
 
 
 def test_the_launch_file_offers_what_the_node_takes(monkeypatch: pytest.MonkeyPatch) -> None:
     """Read with stand-ins for launch, which comes with a ROS installation only."""
-    for name in ("launch", "launch.actions", "launch.conditions", "launch.substitutions"):
-        monkeypatch.setitem(sys.modules, name, MagicMock())
-    for name in ("actions", "parameter_descriptions", "substitutions"):
+    parts = (".actions", ".conditions", ".events", ".events.process", ".logging", ".substitutions", ".utilities")
+    for name in ("", *parts):
+        monkeypatch.setitem(sys.modules, f"launch{name}", MagicMock())
+    for name in ("actions", "parameter_descriptions", "substitutions", "utilities"):
         monkeypatch.setitem(sys.modules, f"launch_ros.{name}", MagicMock())
     parameters = runpy.run_path(str(ROOT / "launch" / "segment.launch.py"))["PARAMETERS"]
     assert parameters["engine"].endswith(": " + ", ".join(ENGINES))
