@@ -38,11 +38,13 @@ class NumpyValue:
         return None
 
 
-_STAND_INS = {
-    f"{module}.{name}"
+_GLOBALS = [("numpy", "dtype"), ("numpy", "ndarray")] + [
+    (module, name)
     for module in ("numpy.core.multiarray", "numpy._core.multiarray")  # before and since NumPy 2
     for name in ("scalar", "_reconstruct")
-} | {"numpy.dtype", "numpy.ndarray"}
+]
+# Each under its own name, as PyTorch 2.5 takes no names beside the classes.
+_STAND_INS = {f"{module}.{name}": type(name, (NumpyValue,), {"__module__": module}) for module, name in _GLOBALS}
 
 
 class _Unpickler(pickle._Unpickler):
@@ -50,7 +52,7 @@ class _Unpickler(pickle._Unpickler):
 
     def find_class(self, module: str, name: str) -> Any:
         if f"{module}.{name}" in _STAND_INS:
-            return NumpyValue
+            return _STAND_INS[f"{module}.{name}"]
         raise pickle.UnpicklingError(f"GLOBAL {module}.{name}")  # as PyTorch says it
 
 
@@ -105,12 +107,12 @@ def _allow_stand_ins() -> AbstractContextManager[Any]:
     """Let torch.load build the stand-ins; before PyTorch 2.5, files that need them are refused."""
     if not hasattr(torch.serialization, "safe_globals"):
         return nullcontext()
-    return torch.serialization.safe_globals([(NumpyValue, name) for name in sorted(_STAND_INS)])
+    return torch.serialization.safe_globals([*_STAND_INS.values()])
 
 
 def _reason(error: Exception) -> str:
     """Summarize an error of torch.load, without its advice to load the file anyway."""
-    foreign = re.search(r"GLOBAL ([\w.]+)", str(error))
+    foreign = re.search(r"(?:GLOBAL|Unsupported class) ([\w.]+)", str(error))  # since PyTorch 2.4, before
     if foreign:
         return f"it requires {foreign[1]}"
     if isinstance(error, pickle.UnpicklingError) or not str(error):

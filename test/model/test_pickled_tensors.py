@@ -14,11 +14,15 @@ from bisenetformer_ros.model.pickled_tensors import read_pickled_tensors
 
 TENSORS = {"a.weight": torch.arange(6.0).reshape(2, 3), "a.bias": torch.tensor([1.5])}
 
+HAS_STAND_INS = hasattr(torch.serialization, "safe_globals")
+needs_stand_ins = pytest.mark.skipif(not HAS_STAND_INS, reason="PyTorch before 2.5 refuses NumPy's scalars")
+
 
 def same(found: dict[str, torch.Tensor], expected: dict[str, torch.Tensor]) -> bool:
     return found.keys() == expected.keys() and all(torch.equal(found[name], expected[name]) for name in expected)
 
 
+@needs_stand_ins
 @pytest.mark.parametrize("zipped", [True, False])
 @pytest.mark.parametrize("scalar", [np.float64(76.47), np.float32(0.5), np.int64(300), np.bool_(True)])
 def test_numpy_scalars_beside_the_tensors_do_not_matter(tmp_path: Path, scalar: Any, zipped: bool) -> None:
@@ -31,7 +35,7 @@ def test_a_pytorch_without_stand_ins_reads_tensors_and_refuses_the_rest(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """PyTorch 2.3 and 2.4, of JetPack 6.0."""
-    monkeypatch.delattr(torch.serialization, "safe_globals")
+    monkeypatch.delattr(torch.serialization, "safe_globals", raising=False)
     torch.save({"state_dict": TENSORS}, tmp_path / "a.pth")
     assert same(read_pickled_tensors(tmp_path / "a.pth"), TENSORS)
     torch.save({"epoch": np.float64(1), "state_dict": TENSORS}, tmp_path / "a.pth")
@@ -39,6 +43,7 @@ def test_a_pytorch_without_stand_ins_reads_tensors_and_refuses_the_rest(
         read_pickled_tensors(tmp_path / "a.pth")
 
 
+@needs_stand_ins
 @pytest.mark.parametrize("module", [b"numpy.core.multiarray", b"numpy._core.multiarray"])
 def test_numpy_scalars_of_any_version(tmp_path: Path, module: bytes) -> None:
     """NumPy 2 has renamed the module."""
@@ -92,7 +97,8 @@ def test_code_in_a_pickle_is_not_run(tmp_path: Path, name: str) -> None:
         path.write_bytes(pickle.dumps(content))
     else:
         torch.save(content, path)
-    with pytest.raises(ModelError, match=r"could run code \(it requires (_?io|builtins)\.open\)"):
+    foreign = "numpy" if path.suffix == ".tar" and not HAS_STAND_INS else "(_?io|builtins)"
+    with pytest.raises(ModelError, match=rf"could run code \(it requires {foreign}\."):
         read_pickled_tensors(path)
     assert not trace.exists()
 
