@@ -21,8 +21,12 @@ pytestmark = pytest.mark.slow  # minutes per machine, for pip asks for hundreds 
 
 
 def resolve(python: str, machine: str, requirements: list[str], constraints: Path, wheels: Path) -> dict[str, str]:
-    """Return package → version as pip resolves them for a machine, from wheels alone."""
-    platforms = [f"--platform=manylinux{generation}_{machine}" for generation in ("2014", "_2_28", "_2_35")]
+    """Return package → version as pip resolves them for a machine, from wheels alone.
+
+    Markers such as `python_version < "3.11"` are those of this Python, whatever `python` says.
+    """
+    platforms = [f"--platform=manylinux_2_{minor}_{machine}" for minor in range(5, 36)]  # glibc 2.35: Ubuntu 22.04
+    platforms.append(f"--platform=manylinux2014_{machine}")  # and the older names
     options = ["--dry-run", "--quiet", "--ignore-installed", "--only-binary=:all:", "--report=-", "--retries=1"]
     command = [sys.executable, "-m", "pip", "--disable-pip-version-check", "install", *options, *platforms]
     command += [
