@@ -28,11 +28,13 @@ class FrameOverhead:
         arrived: Topic → arrival of its image in the listener's middleware.
         read: Topic → arrival of its image in the listener's callback.
         stages: Stage → its share of the time to the last arrival.
+        completed_s: Time of the last arrival in a callback, in seconds since the epoch.
     """
 
     arrived: dict[str, float]
     read: dict[str, float]
     stages: dict[str, float]
+    completed_s: float
 
     @property
     def overhead(self) -> float:
@@ -51,6 +53,12 @@ class Measurement:
     @property
     def overhead_p95_ms(self) -> float:
         return float(np.percentile([frame.overhead for frame in self.frames], 95))
+
+    @property
+    def frames_per_second(self) -> float:
+        """Rate of the frames that are complete in the listener's callbacks."""
+        times = [frame.completed_s for frame in self.frames]
+        return (len(times) - 1) / (max(times) - min(times)) if len(times) > 1 else 0.0
 
     def as_json(self) -> dict[str, Any]:
         return asdict(self)
@@ -85,7 +93,7 @@ def measure(
     cpu_ms = {name: (_cpu_ms(processes.pid(name)) - ms) / frames for name, ms in begin.items()}
     run.listen("the last images", "finished", 1)
     complete = sorted(stamp for stamp in run.stages if run.images[stamp].keys() == set(IMAGES))
-    measured = [_frame(run.images[stamp], run.stages[stamp]) for stamp in complete if stamp > run.warm]
+    measured = [_frame(stamp, run.images[stamp], run.stages[stamp]) for stamp in complete if stamp > run.warm]
     if not measured:
         raise InputError(f"no frame arrived on every output; output of the processes:\n{run.logs()}")
     return Measurement(measured, run.pieces, cpu_ms)
@@ -101,19 +109,18 @@ class _Run:
         self.images: dict[int, dict[str, Event]] = defaultdict(dict)
         self.stages: dict[int, dict[str, float]] = {}
         self.warm = 0
+        self.camera_finished = False
 
     def listen(self, what: str, kind: str, count: int) -> None:
         """Collect events until `count` of that kind have arrived or the camera has finished."""
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
         with Progress(*columns, console=self._console, transient=True) as progress:
             task = progress.add_task(what, total=count)
-            while not progress.finished:
+            while not (progress.finished or self.camera_finished):
                 event = self._next()
                 self._take(event)
                 if event["event"] == kind:
                     progress.advance(task)
-                elif event["event"] == "finished":
-                    break
         if what == "warming up":
             self.warm = max(self.stages, default=0)
 
@@ -131,11 +138,13 @@ class _Run:
             self.pieces[event["topic"]] = event["steps"]
         elif event["event"] == "image":
             self.images[event["stamp"]][event["topic"]] = event
+        elif event["event"] == "finished":
+            self.camera_finished = True
         elif event["event"] == "latency":
             self.stages[event["stamp"]] = event["stages"]
 
 
-def _frame(images: dict[str, Event], stages: dict[str, float]) -> FrameOverhead:
+def _frame(stamp: int, images: dict[str, Event], stages: dict[str, float]) -> FrameOverhead:
     inference = stages["inference"]
     arrived = {topic: images[topic]["arrived_ms"] - inference for topic in IMAGES}
     published = stages["transport"] + stages["total"] - inference
@@ -146,7 +155,9 @@ def _frame(images: dict[str, Event], stages: dict[str, float]) -> FrameOverhead:
         "draw and publish": stages["publish"],
         "last output to listener": max(arrived.values()) - published,
     }
-    return FrameOverhead(arrived, {topic: images[topic]["read_ms"] - inference for topic in IMAGES}, parts)
+    ages_ms = {topic: images[topic]["read_ms"] for topic in IMAGES}
+    completed_s = 1e-9 * stamp + 1e-3 * max(ages_ms.values())
+    return FrameOverhead(arrived, {topic: age - inference for topic, age in ages_ms.items()}, parts, completed_s)
 
 
 def _cpu_ms(pid: int) -> float:

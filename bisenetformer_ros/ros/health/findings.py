@@ -127,7 +127,7 @@ def _rates(report: FrameReport) -> str:
 
 
 def _overload(report: FrameReport) -> list[Finding]:
-    count = report.recent_dropped.get("replaced_by_newer", 0)
+    count = sum(report.recent_dropped.get(f"replaced_by_newer{what}", 0) for what in ("", "_result"))
     if count < 2 or count < MIN_REPLACED_FRACTION * report.recent_received or not report.output_rate:
         return []
     return [

@@ -44,7 +44,8 @@ class LatestFramesWorker(Generic[Frame]):
         self._thread.join(within_s)
         if self._thread.is_alive():
             raise TimeoutError
-        return list(self._waiting.values())
+        waiting, self._waiting = list(self._waiting.values()), {}
+        return waiting
 
     def _run(self) -> None:
         while True:

@@ -6,6 +6,7 @@ import traceback
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
+from typing import Any
 
 import numpy as np
 from rclpy.node import Node
@@ -26,7 +27,7 @@ from bisenetformer_ros.segmenter import Segmenter
 LOG_PERIOD_S = 10.0
 """Minimum time between two logs of the same reason and camera; /diagnostics has the counts."""
 STOP_WITHIN_S = 4.0
-"""Limit for the frames in progress when the pipeline stops."""
+"""Limit for the frames in progress in each stage when the pipeline stops."""
 
 
 @dataclass(frozen=True)
@@ -48,22 +49,38 @@ class DecodedFrame:
     decode_ms: float
 
 
-class FramePipeline:
-    """Segments the frames of all cameras in one worker thread; `on_image` returns at once.
+@dataclass(frozen=True)
+class FinishedFrame:
+    """A segmented image that waits to be published."""
 
-    While the pipeline runs, only that thread uses the segmenter and publishes results. Each round takes the newest
-    frame of every camera; frames of the same size form a batch.
+    decoded: DecodedFrame
+    result: SegmentationResult
+
+    @property
+    def camera(self) -> Camera:
+        """Where the image came from."""
+        return self.decoded.frame.camera
+
+
+class FramePipeline:
+    """Segments the frames of all cameras in one worker thread and publishes them in another.
+
+    `on_image` returns at once. While the pipeline runs, only the first thread uses the segmenter, and only the second
+    publishes results. Each round of the first takes the newest frame of every camera; frames of the same size form a
+    batch. While it segments, the second publishes what the round before has left. Where that takes longer, the newest
+    result of a camera replaces the one that waits.
     """
 
     def __init__(self, node: Node, segmenter: Segmenter, parameters: Parameters) -> None:
-        """Start the worker thread."""
+        """Start the worker threads."""
         self._node = node
         self._segmenter = segmenter
         self._parameters = parameters
         self._formats: dict[Camera, tuple] = {}
         self._last_logged: dict[tuple[Camera, str], float] = {}
         self._logged_once: set[tuple[Camera, str]] = set()
-        self._worker = LatestFramesWorker(self._process, name="segmentation")
+        self._publishing = LatestFramesWorker(self._publish, name="publishing")
+        self._segmenting = LatestFramesWorker(self._process, name="segmentation")
 
     def on_image(self, camera: Camera, message: Image | CompressedImage) -> None:
         """Queue an image, or drop it if its stamp is unusable."""
@@ -78,24 +95,29 @@ class FramePipeline:
             return
         if order is Order.LEAPT:
             camera.statistics.note("stamp_leaps")
-        if self._worker.put(camera, PendingFrame(camera, message, time.monotonic(), self._age_ms(message))):
+        if self._segmenting.put(camera, PendingFrame(camera, message, time.monotonic(), self._age_ms(message))):
             camera.statistics.frame_dropped("replaced_by_newer")
 
     def stop(self) -> None:
         """Finish the frames in progress and drop those that wait.
 
         Raises:
-            EngineError: If the frames in progress are not finished within STOP_WITHIN_S.
+            EngineError: If a stage has not finished its frames within STOP_WITHIN_S.
         """
-        try:
-            waiting = self._worker.stop(STOP_WITHIN_S)
-        except TimeoutError:
-            raise EngineError(
-                f"engine {self._segmenter.engine.name} has not finished its frame for {STOP_WITHIN_S:g} s: try again, "
-                "or restart the node if the engine hangs"
-            ) from None
-        for frame in waiting:
-            frame.camera.statistics.frame_dropped("deactivated")
+        engine = self._segmenter.engine.name
+        stages: list[tuple[LatestFramesWorker[Any], str]] = [
+            (self._segmenting, f"engine {engine} has not finished its frame"),
+            (self._publishing, "the middleware has not taken a result"),
+        ]
+        for worker, problem in stages:
+            try:
+                waiting = worker.stop(STOP_WITHIN_S)
+            except TimeoutError:
+                raise EngineError(
+                    f"{problem} for {STOP_WITHIN_S:g} s: try again, or restart the node if it hangs"
+                ) from None
+            for frame in waiting:
+                frame.camera.statistics.frame_dropped("deactivated")
 
     def _process(self, frames: Sequence[PendingFrame]) -> None:
         """One round."""
@@ -145,10 +167,17 @@ class FramePipeline:
                 self._parameters["overlap_threshold"],
             )
             for decoded, result in zip(batch, results, strict=True):
-                with self._dropping([decoded.frame]):
-                    self._publish(decoded, result)
+                finished = FinishedFrame(decoded, result)
+                if self._publishing.put(finished.camera, finished):
+                    finished.camera.statistics.frame_dropped("replaced_by_newer_result")
 
-    def _publish(self, decoded: DecodedFrame, result: SegmentationResult) -> None:
+    def _publish(self, finished: Sequence[FinishedFrame]) -> None:
+        """One round of publishing."""
+        for each in finished:
+            with self._dropping([each.decoded.frame]):
+                self._publish_frame(each.decoded, each.result)
+
+    def _publish_frame(self, decoded: DecodedFrame, result: SegmentationResult) -> None:
         frame, camera = decoded.frame, decoded.frame.camera
         header, outputs, times_ms = frame.message.header, camera.outputs, result.times_ms
         assert outputs is not None

@@ -37,6 +37,11 @@ def test_healthy_frames_have_no_findings():
     ("change", "level", "words"),
     [
         ({"recent_dropped": {"replaced_by_newer": 30}, "output_rate": 4.0}, WARN, ["10.0 Hz", "4.0 Hz", "smaller"]),
+        (
+            {"recent_dropped": {"replaced_by_newer": 6, "replaced_by_newer_result": 6}, "output_rate": 4.0},
+            WARN,
+            ["overload", "4.0 Hz"],
+        ),
         ({"missing": 10}, WARN, ["10 of 60", "publishes at 10.0 Hz, images arrive at 10.0 Hz", LOSS]),
         (
             {"recent_dropped": {"bad_input.x": 3}, "details": {"bad_input.x": "got 0x4"}},
