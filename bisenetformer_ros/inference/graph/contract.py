@@ -162,7 +162,7 @@ class GraphInfo:
     def _find_weights(self, folder: Path) -> str:
         """Return the model by its name if this finds the weights, else a file beside the graph, else a placeholder."""
         named = []
-        with suppress(ModelError, ValueError):  # a name that is no path
+        with suppress(ModelError, ValueError):  # the name is not a path
             named = [(self.metadata.name, find_model(self.metadata.name))]
         folders = {folder, *([self.path.parent] if self.path else [])}
         beside = [(str(path), path) for place in sorted(folders) for path in sorted(place.glob("*.safetensors"))]
