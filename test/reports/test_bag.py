@@ -45,6 +45,7 @@ def test_a_labeled_drive(evaluation, drive, segmenter, tmp_path) -> None:
         "Latency and drops over time",
         "Quality",
         "mIoU over time",
+        "Tracking",
         "Consistency over time",
         "Class shares over time",
         "Worst frames",
@@ -86,7 +87,7 @@ def test_the_live_node_has_its_own_latency_and_drops(evaluation, drive, tmp_path
     comparison = RouteComparison(recording, "lockstep")
     write_bag_report(BagReport(drive, evaluation, [], comparison, CIRCUMSTANCES), tmp_path / "report.html")
     page = (tmp_path / "report.html").read_text(encoding="utf-8")
-    assert headings(page)[7:9] == ["The same bag through the node", "Latency and drops in the node"]
+    assert headings(page)[8:10] == ["The same bag through the node", "Latency and drops in the node"]
     assert "<b>different</b><span>results of the live node</span>" in page  # nothing was compared
     assert "<td>received from the node</td><td>1</td>" in page
     assert page.count('class="missing"') == 1

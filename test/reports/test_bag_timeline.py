@@ -23,7 +23,7 @@ def frame(number: int, total_ms: float = 10.0, **values) -> FrameRecord:
 
 def timeline(frames: list[FrameRecord]) -> Timeline:
     topic = Topic("/camera", "sensor_msgs/msg/Image", len(frames))
-    return Timeline(BagEvaluation(topic, LABELS, frames, None, None, NO_CONSISTENCY, 0, False))
+    return Timeline(BagEvaluation(topic, LABELS, frames, None, None, NO_CONSISTENCY, None, 0, False))
 
 
 def test_few_frames_are_a_moment_each() -> None:
