@@ -193,12 +193,14 @@ def test_frames_lost_in_transport(graph, says, prints):
 
 
 def test_best_effort_images_that_exceed_the_shared_memory(graph, says, prints):
-    """The images come from this process, with the default of Fast DDS. Whether the node keeps up does not matter."""
+    """The images come from this process, with the default of Fast DDS.
+
+    Neither whether the node keeps up matters, nor whether enough images arrive to find the camera's rate.
+    """
     large = {"size": (480, 640)}
     with graph.camera(qos=BEST_EFFORT) as camera, steadily(send_two_of_three(graph, camera, **large)):
-        lost = "were lost in transport (gaps in their stamps): the camera publishes at 10.0 Hz, images arrive at"
         room = "its shared memory segment of 0.5 MB has no room for two images of 0.9 MB"
-        says(WARN, "/image_raw", lost, room)
+        says(WARN, "/image_raw", "lost in transport", room)
         prints(1)
 
 
