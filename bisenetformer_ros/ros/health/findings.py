@@ -12,6 +12,8 @@ FIRST_FRAME_S = 2.0
 """Grace period after activation before missing frames are reported."""
 MIN_LOST_FRACTION = 0.05
 MIN_REPLACED_FRACTION = 0.1
+MAX_BAD_INPUTS = 3
+"""Reasons for unusable images that are explained at a time; others are named."""
 MIN_DELAY_MS = -1000.0
 MAX_DELAY_MS = 10_000.0
 
@@ -81,12 +83,18 @@ def _failures(report: FrameReport) -> list[Finding]:
 
 
 def _bad_input(report: FrameReport) -> list[Finding]:
+    """Report the most frequent reasons; a camera that sends anything may have all of them."""
     level = WARN if report.output_rate else ERROR
-    return [
-        Finding(level, f"{count} unusable images in {WINDOW_S:g} s: {report.details[reason]}")
-        for reason, count in report.recent_dropped.items()
-        if reason.startswith("bad_input.")
+    reasons = {reason: count for reason, count in report.recent_dropped.items() if reason.startswith("bad_input.")}
+    ranked = sorted(reasons, key=lambda reason: -reasons[reason])
+    findings = [
+        Finding(level, f"{reasons[reason]} unusable images in {WINDOW_S:g} s: {report.details[reason]}")
+        for reason in ranked[:MAX_BAD_INPUTS]
     ]
+    if others := ranked[MAX_BAD_INPUTS:]:
+        count = sum(reasons[reason] for reason in others)
+        findings.append(Finding(level, f"{count} more for other reasons: {', '.join(others)}"))
+    return findings
 
 
 def _too_old(report: FrameReport, clock_advice: str) -> list[Finding]:

@@ -70,6 +70,17 @@ def test_a_finding_has_the_figures_and_the_fix(change, level, words):
         assert word in finding.text
 
 
+def test_of_many_kinds_of_unusable_images_the_most_frequent_are_explained():
+    """So that the message stays short whatever a camera sends."""
+    kinds = {f"bad_input.kind_{number}": number for number in range(1, 8)}
+    details = {kind: f"detail of {kind} {'x' * 100}" for kind in kinds}
+    findings = frame_findings(replace(HEALTHY, recent_dropped=kinds, details=details), LOSS, CLOCK)
+    assert [finding.text.split(" unusable")[0] for finding in findings[:-1]] == ["7", "6", "5"]
+    assert all(details[f"bad_input.kind_{number}"] in findings[7 - number].text for number in (7, 6, 5))
+    named = ", ".join(f"bad_input.kind_{number}" for number in (4, 3, 2, 1))
+    assert findings[-1].text == f"10 more for other reasons: {named}"
+
+
 @pytest.mark.parametrize("change", [{"recent_dropped": {"replaced_by_newer": 4}}, {"missing": 1}, {"missing": 2}])
 def test_a_few_lost_frames_are_ignored(change):
     assert frame_findings(replace(HEALTHY, **change), LOSS, CLOCK) == []

@@ -88,8 +88,8 @@ def test_the_plain_name_is_the_second_choice(graph, images):
 
 def test_the_calibration_beside_remapped_images_is_republished(graph, process):
     with graph.camera(TOPIC) as camera, graph.listening({"camera_info": CameraInfo}) as messages:
-        graph.wait_for(lambda: messages["camera_info"], "the calibration", camera.send)
-        assert messages["camera_info"][0].width == 80
+        last = messages["camera_info"]  # the first ones may hold the calibration of an earlier camera
+        graph.wait_for(lambda: last and last[-1].width == 80, "the calibration", camera.send)
         graph.wait_for_status(TOPIC, DiagnosticStatus.OK, "segmenting", every=camera.send)
         graph.wait_for(lambda: graph.values(TOPIC)["camera_info"] == "/front/camera_info", "its topic", camera.send)
 
