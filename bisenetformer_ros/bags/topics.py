@@ -8,6 +8,9 @@ from pathlib import Path
 
 import yaml
 
+_DAMAGE = (sqlite3.Error, MemoryError)
+"""What SQLite raises for a damaged file; it may believe a size in it and find no memory."""
+
 
 @dataclass(frozen=True)
 class Topic:
@@ -48,7 +51,7 @@ def surviving_topics(path: Path) -> str:
         with suppress(OSError, ValueError, KeyError, TypeError, yaml.YAMLError):
             return list_topics(_topics_in_metadata(path / "metadata.yaml"), "Its metadata.yaml lists")
         return "Its metadata.yaml cannot be read."
-    with suppress(sqlite3.Error):
+    with suppress(*_DAMAGE):
         return list_topics(_topics_in_sqlite(path), "The readable part holds")
     return "No part of it is readable."
 
@@ -72,5 +75,5 @@ def _topics_in_sqlite(path: Path) -> list[Topic]:
 def _count(database: sqlite3.Connection, topic_id: int) -> int | None:
     try:
         return int(database.execute("SELECT count(*) FROM messages WHERE topic_id = ?", (topic_id,)).fetchone()[0])
-    except sqlite3.Error:
+    except _DAMAGE:
         return None

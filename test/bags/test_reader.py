@@ -7,6 +7,7 @@ import sqlite3
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -17,8 +18,10 @@ from mcap.writer import CompressionType, IndexType, Writer
 from mcap_ros2._dynamic import serialize_dynamic
 from rosbags.rosbag2 import CompressionMode, StoragePlugin
 
+from bisenetformer_ros.bags import topics
 from bisenetformer_ros.bags.images import IMAGE_DECODERS, bag_images, choose_image_topic
 from bisenetformer_ros.bags.reader import Bag, is_bag
+from bisenetformer_ros.bags.topics import surviving_topics
 from bisenetformer_ros.errors import InputError
 
 NOISE = np.random.default_rng(0).integers(0, 256, (20, 40, 60, 3), np.uint8)
@@ -297,6 +300,26 @@ def test_renamed_files_are_read(drive) -> None:
     with Bag(bag) as opened:
         listed = "lacks files that its metadata.yaml lists: drive.mcap"
         assert opened.notes == [f"{bag} {listed}; read its 1 file as one bag"]
+
+
+@pytest.mark.parametrize("statement", ["PRAGMA", "SELECT count"])
+def test_memory_that_sqlite_lacks_for_a_damaged_file_is_damage(tmp_path, monkeypatch, statement) -> None:
+    """SQLite may believe a size in a damaged file."""
+
+    class Database(sqlite3.Connection):
+        def execute(self, sql: str, *parameters):
+            if sql.startswith(statement):
+                raise MemoryError
+            return super().execute(sql, *parameters)
+
+    file = tmp_path / "drive.db3"
+    with closing(sqlite3.connect(file)) as database, database:
+        database.execute("CREATE TABLE topics (id, name, type)")
+        database.execute("INSERT INTO topics VALUES (1, '/image', 'sensor_msgs/msg/Image')")
+        database.execute("CREATE TABLE messages (topic_id)")
+    monkeypatch.setattr(topics.sqlite3, "connect", partial(sqlite3.connect, factory=Database))
+    expected = {"PRAGMA": "No part of it is readable.", "SELECT count": "/image"}
+    assert expected[statement] in surviving_topics(file)
 
 
 def test_damaged_metadata_alone_is_no_bag(drive) -> None:
