@@ -7,8 +7,9 @@ import pickle
 import re
 import sys
 from contextlib import AbstractContextManager, nullcontext
+from io import BytesIO
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -49,6 +50,11 @@ _STAND_INS = {f"{module}.{name}": type(name, (NumpyValue,), {"__module__": modul
 
 class _Unpickler(pickle._Unpickler):
     """In Python: the unpickler in C reserves memory for whatever memo index a file names."""
+
+    # Without bytearrays, which no checkpoint holds: memory is reserved for whatever length a file names.
+    dispatch: ClassVar[dict[int, Any]] = {
+        code: load for code, load in pickle._Unpickler.dispatch.items() if code != pickle.BYTEARRAY8[0]
+    }
 
     def find_class(self, module: str, name: str) -> Any:
         if f"{module}.{name}" in _STAND_INS:
@@ -97,8 +103,7 @@ def _load(path: Path) -> Any:
     if path.suffix.lower() != ".pkl":
         with _allow_stand_ins():
             return torch.load(path, map_location="cpu", weights_only=True)
-    with open(path, "rb") as file:
-        content = _Unpickler(file).load()
+    content = _Unpickler(BytesIO(path.read_bytes())).load()  # a file would reserve memory for lengths, too
     arrays = content.get("model", content) if isinstance(content, dict) else {}
     return {name: array.to_tensor() for name, array in arrays.items() if isinstance(array, NumpyValue)} or content
 
