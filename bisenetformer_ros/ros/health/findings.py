@@ -135,7 +135,7 @@ def _rates(report: FrameReport) -> str:
 
 
 def _overload(report: FrameReport) -> list[Finding]:
-    count = sum(report.recent_dropped.get(f"replaced_by_newer{what}", 0) for what in ("", "_result"))
+    count = sum(report.recent_dropped.get(reason, 0) for reason in ("replaced_by_newer", "replaced_by_newer_result"))
     if count < 2 or count < MIN_REPLACED_FRACTION * report.recent_received or not report.output_rate:
         return []
     return [
