@@ -35,6 +35,12 @@ def available_memory_mib(meminfo: Path = Path("/proc/meminfo")) -> int | None:
     return int(available[1]) // 2**10 if available else None
 
 
+def oversubscription() -> str:
+    """Return how far the processes of this machine exceed its cores, on average over a minute; empty if they do not."""
+    load, cores = os.getloadavg()[0], os.cpu_count() or 1
+    return f"the load average is {load:.1f} on {cores} cores" if load > 1.25 * cores else ""
+
+
 def power_mode(root: Path = Path("/")) -> str:
     """Return the name of the mode that a Jetson's nvpmodel set last, its number if it is not listed, else nothing."""
     current = re.search(r"pmode:(\d+)", _read(root / "var/lib/nvpmodel/status"))

@@ -1,5 +1,6 @@
 import os
 import signal
+from collections.abc import Iterator
 from pathlib import Path
 
 # Read by OpenMP when torch is imported, here and in the processes that tests start: a thread that waits for another one
@@ -7,6 +8,15 @@ from pathlib import Path
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 import pytest
+
+
+@pytest.fixture(autouse=True)
+def _the_environment_stays() -> Iterator[None]:
+    """What a test leaves in the environment would change later tests: ROS, for one, reads much of it."""
+    before = dict(os.environ)
+    yield
+    changed = {name for name, _ in before.items() ^ os.environ.items()} - {"PYTEST_CURRENT_TEST"}
+    assert not changed, f"environment variables that the test has left changed: {', '.join(sorted(changed))}"
 
 
 @pytest.fixture(scope="session")

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from bisenetformer_ros.machine import available_memory_mib, computes_bf16
+from bisenetformer_ros.machine import available_memory_mib, computes_bf16, oversubscription
 
 
 @pytest.mark.parametrize(
@@ -30,3 +30,11 @@ def test_available_memory_is_that_of_the_kernel(tmp_path: Path) -> None:
     meminfo.write_text("MemTotal:       16000000 kB\nMemFree:          500000 kB\nMemAvailable:    2097152 kB\n")
     assert available_memory_mib(meminfo) == 2048
     assert available_memory_mib() > 0
+
+
+def test_more_processes_than_cores_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("os.cpu_count", lambda: 4)
+    monkeypatch.setattr("os.getloadavg", lambda: (4.9, 9.0, 9.0))
+    assert oversubscription() == ""
+    monkeypatch.setattr("os.getloadavg", lambda: (5.1, 1.0, 1.0))
+    assert oversubscription() == "the load average is 5.1 on 4 cores"

@@ -16,13 +16,10 @@ from bisenetformer_ros.bags.topics import Topic
 from bisenetformer_ros.errors import DataError, InputError
 from bisenetformer_ros.evaluation.bag_frames import BagEvaluation, FrameRecord
 from bisenetformer_ros.evaluation.bag_truth import BagTruth
-from bisenetformer_ros.evaluation.quality import QualityMeter
+from bisenetformer_ros.evaluation.quality import QualityMeter, TrackingMeter
 from bisenetformer_ros.images.raw import BadFrameError
 from bisenetformer_ros.images.stamps import by_stamp
-from bisenetformer_ros.inference.tracking import MAX_GAP_S as MAX_TRACKING_GAP_S
-from bisenetformer_ros.inference.tracking import Tracker
 from bisenetformer_ros.metrics.temporal_consistency import TemporalConsistency
-from bisenetformer_ros.metrics.video_quality import VideoQuality
 from bisenetformer_ros.results import UNLABELED, SegmentationResult
 from bisenetformer_ros.segmenter import Segmenter
 
@@ -121,9 +118,8 @@ class BagEvaluator:
         self._frames: list[FrameRecord] = []
         self._quality = QualityMeter(segmenter.labels)
         self._consistency = TemporalConsistency(segmenter.labels)
-        self._tracker = Tracker()
-        measures_tracking = truth is not None and truth.has_instances and segmenter.task == "panoptic"
-        self._video_quality = VideoQuality(segmenter.labels) if measures_tracking else None
+        has_tracks = truth is not None and truth.has_instances and segmenter.task == "panoptic"
+        self._tracking = TrackingMeter(segmenter.labels) if has_tracks else None
         self._previous_stamp_ns: int | None = None
 
     def add(self, image: BagImage) -> FrameRecord:
@@ -178,22 +174,13 @@ class BagEvaluator:
         return np.append(counts[: len(self._segmenter.labels)], counts[UNLABELED]) / result.label_map.size
 
     def _compare_with_truth(self, name: str, stamp_ns: int, result: SegmentationResult) -> float | None:
-        tracked = self._track(stamp_ns, result) if self._video_quality else result
         truth = self._truth.at(stamp_ns, result.label_map.shape) if self._truth else None
+        if self._tracking is not None:
+            self._tracking.update(stamp_ns, result, truth)
         if truth is None:
             return None
-        if self._video_quality is not None and tracked.panoptic_map is not None:
-            classes = {segment.id: segment.class_id for segment in tracked.segments}
-            self._video_quality.update(tracked.panoptic_map, classes, *truth)
         miou = self._quality.update(name, result, *truth).miou
         return None if np.isnan(miou) else miou
-
-    def _track(self, stamp_ns: int, result: SegmentationResult) -> SegmentationResult:
-        """Track the things of the next frame; where tracks have to end, another video begins."""
-        previous_ns = self._previous_stamp_ns
-        if self._video_quality and previous_ns and not 0 <= stamp_ns - previous_ns <= 1e9 * MAX_TRACKING_GAP_S:
-            self._video_quality.begin_video()
-        return self._tracker.update(result, 1e-9 * stamp_ns)
 
     def _compare_with_previous(self, stamp_ns: int, rgb: np.ndarray, result: SegmentationResult) -> float | None:
         """Measure consistency, except across a gap or a dropped frame."""
@@ -226,7 +213,7 @@ class BagEvaluator:
             self._quality.mean_iou if truth else None,
             self._quality.panoptic_quality,
             self._consistency.result(),
-            self._video_quality.result() if self._video_quality else None,
+            self._tracking.result() if self._tracking else None,
             num_labeled=truth.num_found if truth else 0,
             has_instances=truth is not None and truth.has_instances,
             ignored_labels=truth.ignored if truth else Counter(),

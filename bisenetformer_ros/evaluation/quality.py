@@ -7,9 +7,11 @@ import numpy as np
 
 from bisenetformer_ros.data.sample import panoptic_ground_truth
 from bisenetformer_ros.errors import DataError
+from bisenetformer_ros.inference.tracking import MAX_GAP_S, Tracker
 from bisenetformer_ros.labels import LabelMap
 from bisenetformer_ros.metrics.mean_iou import MeanIoU, MeanIoUResult
 from bisenetformer_ros.metrics.panoptic_quality import PanopticQuality, PanopticQualityResult, SegmentMatches
+from bisenetformer_ros.metrics.video_quality import VideoQuality, VideoQualityResult
 from bisenetformer_ros.results import SegmentationResult
 
 
@@ -69,6 +71,33 @@ class QualityMeter:
     def panoptic_quality(self) -> PanopticQualityResult | None:
         """None without panoptic results."""
         return self._panoptic_quality.result() if self._has_panoptic else None
+
+
+class TrackingMeter:
+    """Tracks the things in panoptic results of consecutive frames, and compares the tracks with the ground truth."""
+
+    def __init__(self, labels: LabelMap) -> None:
+        self._tracker = Tracker()
+        self._quality = VideoQuality(labels)
+        self._previous_ns: int | None = None
+
+    def update(self, stamp_ns: int, result: SegmentationResult, truth: tuple[np.ndarray, np.ndarray] | None) -> None:
+        """Add the next frame; where tracks have to end, another video begins.
+
+        Args:
+            stamp_ns: Time of the frame.
+            result: Panoptic result of the segmentation.
+            truth: Label map and instance map as `VideoQuality` takes them; None if the frame has none.
+        """
+        if self._previous_ns is not None and not 0 <= stamp_ns - self._previous_ns <= 1e9 * MAX_GAP_S:
+            self._quality.begin_video()
+        self._previous_ns = stamp_ns
+        tracked = self._tracker.update(result, 1e-9 * stamp_ns)
+        if truth is not None and tracked.panoptic_map is not None:
+            self._quality.update(tracked.panoptic_map, {s.id: s.class_id for s in tracked.segments}, *truth)
+
+    def result(self) -> VideoQualityResult:
+        return self._quality.result()
 
 
 def mean_iou_figures(mean_iou: MeanIoUResult, labels: LabelMap) -> dict[str, Any]:

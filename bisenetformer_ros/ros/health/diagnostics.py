@@ -10,6 +10,7 @@ from rclpy.node import Node
 from std_msgs.msg import Header
 
 from bisenetformer_ros.images.raw import DecodingReport
+from bisenetformer_ros.machine import oversubscription
 from bisenetformer_ros.ros.cv_bridge_decoder import open_bridge
 from bisenetformer_ros.ros.health.clock import NodeClock, clock_of
 from bisenetformer_ros.ros.health.connectivity import (
@@ -108,7 +109,7 @@ class Diagnostics:
         findings = [
             *_publisher_findings(camera.subscription),
             *clock_findings,
-            *frame_findings(report, transport_loss, "" if clock_findings else clock.advice),
+            *frame_findings(report, transport_loss, "" if clock_findings else clock.advice, oversubscription()),
             *decoding_findings(camera.decoding, camera.bit_depth),
             *self._camera_info_findings(camera.camera_info, time.monotonic() - state.active_since),
         ]

@@ -33,7 +33,9 @@ def frames_overdue(report: FrameReport, seconds_active: float) -> bool:
     return report.seconds_since_frame > WINDOW_S
 
 
-def frame_findings(report: FrameReport, transport_loss: str, clock_advice: str) -> list[Finding]:
+def frame_findings(
+    report: FrameReport, transport_loss: str, clock_advice: str, oversubscription: str = ""
+) -> list[Finding]:
     """Return every problem with the frames that arrive, most severe first.
 
     Args:
@@ -42,8 +44,9 @@ def frame_findings(report: FrameReport, transport_loss: str, clock_advice: str) 
             part of an overload, if there is one: a busy machine loses frames in many places. Not empty for a camera of
             unknown rate, it is reported without a count.
         clock_advice: Why stamps differ from the node's clock, and how to fix it; empty if that is reported elsewhere.
+        oversubscription: How far the processes of the machine exceed its cores; empty if they do not.
     """
-    overload = _overload(report)
+    overload = _overload(report, oversubscription)
     findings = [
         *_failures(report),
         *_bad_input(report),
@@ -134,16 +137,17 @@ def _rates(report: FrameReport) -> str:
     return f"{published}, images arrive at {report.arrival_rate:.1f} Hz" if report.missing else published
 
 
-def _overload(report: FrameReport) -> list[Finding]:
+def _overload(report: FrameReport, oversubscription: str) -> list[Finding]:
     count = sum(report.recent_dropped.get(reason, 0) for reason in ("replaced_by_newer", "replaced_by_newer_result"))
     if count < 2 or count < MIN_REPLACED_FRACTION * report.recent_received or not report.output_rate:
         return []
+    competition = f"{oversubscription}: stop other processes, or " if oversubscription else ""
     return [
         Finding(
             WARN,
-            f"overload: {_rates(report)}, the node segments at "
-            f"{report.output_rate:.1f} Hz; it always takes the newest frame, so latency stays bounded; lower the "
-            "camera's rate or resolution, or use a smaller model or a faster device",
+            f"overload: {_rates(report)}, the node segments at {report.output_rate:.1f} Hz; "
+            f"it always takes the newest frame, so latency stays bounded; {competition}lower the camera's rate "
+            "or resolution, or use a smaller model or a faster device",
         )
     ]
 

@@ -99,6 +99,14 @@ def test_losses_on_the_way_come_before_overload():
     assert overload.text.startswith(f"overload: {rates}, the node segments at 2.5 Hz")
 
 
+def test_an_overload_names_processes_that_compete_for_the_cores():
+    load = "the load average is 9.0 on 2 cores"
+    (overload,) = frame_findings(BUSY, "", "", load)
+    assert f"stays bounded; {load}: stop other processes, or lower the camera's" in overload.text
+    (overload,) = frame_findings(BUSY, "", "")
+    assert "stays bounded; lower the camera's" in overload.text
+
+
 def test_losses_without_a_known_cause_are_part_of_an_overload():
     (finding,) = frame_findings(BUSY, "", CLOCK)
     assert finding.text.startswith("overload: the camera publishes at 10.0 Hz, images arrive at 3.6 Hz, the node")

@@ -71,12 +71,6 @@ def process(graph, start_node, weights):
 
 
 @pytest.fixture(scope="module")
-def camera(graph, process):
-    with graph.camera() as camera:
-        yield camera
-
-
-@pytest.fixture(scope="module")
 def raw(graph, process, camera) -> Iterator[Patient]:
     yield from treated(graph, process, TOPIC, camera.send)
 

@@ -22,12 +22,6 @@ def process(graph, start_node, tmp_path_factory):
     return process
 
 
-@pytest.fixture(scope="module")
-def camera(graph, process):
-    with graph.camera() as camera:
-        yield camera
-
-
 @pytest.fixture
 def green(graph, camera):
     """Return what the node decoded of an image, by its green channel: (H, W) uint8."""

@@ -52,12 +52,6 @@ def process(graph, start_node, weights):
     return process
 
 
-@pytest.fixture(scope="module")
-def camera(graph, process):
-    with graph.camera() as camera:
-        yield camera
-
-
 @pytest.fixture
 def outputs(graph, camera):
     """A message of every topic for the same camera image, and the images that were sent."""
