@@ -13,6 +13,7 @@ from bisenetformer_ros.data.sample import connected_instances, known_classes
 from bisenetformer_ros.errors import DataError, InputError
 from bisenetformer_ros.images.file_types import find_label_image, has_label_images, is_address, label_images_among
 from bisenetformer_ros.images.files import explain_orientation, instance_numbers, read_label_images, without_color
+from bisenetformer_ros.images.frame_geometry import FrameGeometry
 from bisenetformer_ros.images.sources import scan_folder
 from bisenetformer_ros.labels import LabelMap
 from bisenetformer_ros.numbers import counted
@@ -86,11 +87,17 @@ class Footage:
         path: What `open_source` reads.
         truth: None without labels.
         description: Text for reports.
+        geometry: Folder with the geometry NAME.npz of frame NAME, or None.
     """
 
     path: str
     truth: LabelFolder | None
     description: str
+    geometry: Path | None = None
+
+    def load_geometry(self, name: str) -> FrameGeometry | None:
+        """Return the camera matrix of a frame and, if it was rendered, its depth; None if they are unknown."""
+        return FrameGeometry.load(self.geometry / f"{name}.npz") if self.geometry else None
 
     def check_size(self, name: str, labels: tuple[int, ...], image: tuple[int, ...]) -> None:
         """Raise DataError if labels and image of a frame differ in (height, width); EXIF may be the reason."""
@@ -119,14 +126,20 @@ def drive_seeds(source: str) -> tuple[int, ...] | None:
 
 
 def render_footage(
-    seeds: tuple[int, ...], num_frames: int, rate_hz: float, directory: Path, on_frame: Callable[[], None]
+    seeds: tuple[int, ...],
+    num_frames: int,
+    rate_hz: float,
+    directory: Path,
+    on_frame: Callable[[], None],
+    with_depth: bool = False,
 ) -> Footage:
     """Render drives into an empty folder; arguments as in `render_drives`."""
-    render_drives(seeds, num_frames, rate_hz, directory, on_frame)
+    render_drives(seeds, num_frames, rate_hz, directory, on_frame, with_depth)
     names = tuple(label.name for label in LabelMap.load(LABEL_MAP))
     truth = LabelFolder(directory / "labels", directory / "instances", names)
     drives = f"{counted(len(seeds), 'generated drive')} (seed {', '.join(map(str, seeds))})"
-    return Footage(str(directory), truth, f"{drives}, exact labels and instances")
+    exact = f"exact labels and instances{', exact depth' if with_depth else ''}"
+    return Footage(str(directory), truth, f"{drives}, {exact}", directory / "geometry")
 
 
 def find_footage(source: str, labels: Path | None, form: LabelImageFormat | None = None) -> Footage:

@@ -39,6 +39,11 @@ class StreetCamera:
         scale = self.focal / points[:, 2:]
         return points[:, :2] * scale + (self.center_x, self.center_y)
 
+    @property
+    def matrix(self) -> np.ndarray:
+        """(3, 3) float64 camera matrix K; the centre of the top left pixel is at (0, 0), as in OpenCV and ROS."""
+        return np.array([[self.focal, 0, self.center_x], [0, self.focal, self.center_y], [0, 0, 1]])
+
     def ground_rows(self) -> tuple[int, np.ndarray]:
         """Return the first row below the horizon, and the distance z in metres of the ground in this and lower rows."""
         first = min(max(int(np.floor(self.center_y)) + 1, 0), self.size[0])

@@ -7,6 +7,7 @@ import numpy as np
 
 from bisenetformer_ros.streets.camera import NEAR_M, StreetCamera, clip_near
 from bisenetformer_ros.streets.light import Light
+from bisenetformer_ros.streets.relief import Relief
 from bisenetformer_ros.streets.textures import Texture
 
 LABEL_MAP = "camvid11"
@@ -25,10 +26,14 @@ def fixed_point(pixels: np.ndarray) -> np.ndarray:
 
 
 class Canvas:
-    """(H, W, 3) uint8 `rgb`, and (H, W) uint16 `codes`: class ids of stuff, codes of things (see street.py)."""
+    """(H, W, 3) uint8 `rgb`, and (H, W) uint16 `codes`: class ids of stuff, codes of things (see street.py).
 
-    def __init__(self, camera: StreetCamera, light: Light):
+    `relief` collects the depth of the same pixels; None leaves it out.
+    """
+
+    def __init__(self, camera: StreetCamera, light: Light, relief: Relief | None = None):
         self.camera = camera
+        self.relief = relief
         self.light = light
         self.rgb = np.zeros((*camera.size, 3), np.uint8)
         self.codes = np.zeros(camera.size, np.uint16)
@@ -56,11 +61,13 @@ class Canvas:
         corners = fixed_point(self.camera.to_pixels(points))
         start = 0
         for size, shade in zip(sizes, shades, strict=True):
-            polygon = corners[start : start + size]
+            polygon, outline = corners[start : start + size], points[start : start + size]
             start += size
             if size >= 3:
                 cv2.fillConvexPoly(self.rgb, polygon, shade, cv2.LINE_8, SHIFT)
                 cv2.fillConvexPoly(self.codes, polygon, code, cv2.LINE_8, SHIFT)
+                if self.relief is not None:
+                    cv2.fillConvexPoly(self.relief.strokes, polygon, self.relief.number(outline), cv2.LINE_8, SHIFT)
 
     def surface(
         self, texture: Texture, corner: np.ndarray, along: np.ndarray, down: np.ndarray, code: int, brightness: float
@@ -88,7 +95,8 @@ class Canvas:
         if alpha is not None:
             alpha = cv2.warpPerspective(alpha, homography, size, None, cv2.INTER_LINEAR, cv2.BORDER_REPLICATE)
             mask = cv2.min(mask, alpha)
-        self._put(patch, mask, box, code, self.light.table(brightness, float(outline[:, 2].mean())), texture.soft)
+        table = self.light.table(brightness, float(outline[:, 2].mean()))
+        self._put(patch, mask, box, outline, code, table, texture.soft)
 
     def billboard(
         self, texture: Texture, foot: np.ndarray, size_m: tuple[float, float], code: int, brightness: float = 1.0
@@ -110,13 +118,14 @@ class Canvas:
         size = (x1 - x0, y1 - y0)
         patch = cv2.warpAffine(color, matrix, size, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
         mask = cv2.warpAffine(alpha, matrix, size, flags=cv2.INTER_LINEAR)
-        self._put(patch, mask, box, code, self.light.table(brightness, float(foot[2])), texture.soft)
+        self._put(patch, mask, box, foot[None], code, self.light.table(brightness, float(foot[2])), texture.soft)
 
     def _put(
         self,
         patch: np.ndarray,
         alpha: np.ndarray,
         box: tuple[int, int, int, int],
+        outline: np.ndarray,
         code: int,
         table: np.ndarray,
         soft: bool,
@@ -131,6 +140,8 @@ class Canvas:
         else:
             cv2.copyTo(patch, labelled.view(np.uint8), region)
         np.copyto(self.codes[y0:y1, x0:x1], np.uint16(code), where=labelled)
+        if self.relief is not None:
+            self.relief.strokes[y0:y1, x0:x1][labelled] = self.relief.number(outline)
 
     def _homography(self, corner: np.ndarray, right: np.ndarray, down: np.ndarray, x0: int, y0: int) -> np.ndarray:
         camera = self.camera

@@ -12,12 +12,14 @@ import numpy as np
 
 from bisenetformer_ros.errors import InputError
 from bisenetformer_ros.images.files import write_image
+from bisenetformer_ros.images.frame_geometry import FrameGeometry
 from bisenetformer_ros.streets.camera import NEAR_M, StreetCamera
 from bisenetformer_ros.streets.canvas import Canvas
 from bisenetformer_ros.streets.ground import Ground
 from bisenetformer_ros.streets.items import Item
 from bisenetformer_ros.streets.layout import random_layout
 from bisenetformer_ros.streets.light import Lens, random_light
+from bisenetformer_ros.streets.relief import Relief
 from bisenetformer_ros.streets.shadows import Shadows
 from bisenetformer_ros.streets.sky import Sky
 from bisenetformer_ros.streets.street import Street, class_table, is_thing
@@ -40,6 +42,25 @@ class SyntheticFrame:
     rgb: np.ndarray
     label_map: np.ndarray
     instance_map: np.ndarray
+
+
+@dataclass(frozen=True, eq=False)
+class ThingBox:
+    """The box around a thing along the axes of the camera's optical frame: x right, y down, z forward, in metres.
+
+    A vehicle's bumpers and plates stand out by 5 cm. People are flat, halfway along z.
+
+    Attributes:
+        id: Its id in `SyntheticFrame.instance_map`.
+        class_id: Its id in the label map `LABEL_MAP`.
+        center: (3,) float64 middle.
+        size: (3,) float64 extent along x, y and z.
+    """
+
+    id: int
+    class_id: int
+    center: np.ndarray
+    size: np.ndarray
 
 
 class StreetDrive:
@@ -84,17 +105,57 @@ class StreetDrive:
         return (self[index] for index in range(len(self)))
 
     def __getitem__(self, index: int) -> SyntheticFrame:
-        camera, items = self.scene(index)
-        canvas = Canvas(camera, self._light)
-        self._sky.draw(canvas)
-        self._ground.draw(canvas, self._shadows.on_ground(items, camera.station))
-        for item in items:
-            item.model.draw(canvas, item)
+        canvas = self._paint(index)
         return SyntheticFrame(
             rgb=self._lens.expose(canvas.rgb, index % self._num_frames),
             label_map=_CLASSES[canvas.codes],
             instance_map=np.where(is_thing(canvas.codes), canvas.codes, np.uint16(0)),
         )
+
+    def _paint(self, index: int, with_depth: bool = False) -> Canvas:
+        camera, items = self.scene(index)
+        canvas = Canvas(camera, self._light, Relief(camera) if with_depth else None)
+        self._sky.draw(canvas)
+        self._ground.draw(canvas, self._shadows.on_ground(items, camera.station))
+        for item in items:
+            item.model.draw(canvas, item)
+        return canvas
+
+    def depth(self, index: int) -> np.ndarray:
+        """Return the depth map of frame `index`, as REP 118 defines it; paints the frame anew.
+
+        Returns:
+            (H, W) float32, metres along the optical axis to the surface that owns the pixel in the label map; infinity
+            for the sky. People, plants, signs and posts are flat and face the camera; the skyline is 160 m away.
+
+        Raises:
+            IndexError: `index` is outside the drive.
+        """
+        relief = self._paint(index, with_depth=True).relief
+        assert relief is not None
+        return relief.depth()
+
+    def camera_matrix(self, index: int) -> np.ndarray:
+        """Return the (3, 3) float64 camera matrix K of frame `index`, for pixel centres at whole coordinates.
+
+        The camera has no distortion. Its pitching moves the principal point from frame to frame. Raises IndexError
+        outside the drive.
+        """
+        return self.scene(index)[0].matrix
+
+    def things(self, index: int) -> list[ThingBox]:
+        """Return the boxes of all things ahead of the camera in frame `index`, visible or not.
+
+        Raises IndexError outside the drive.
+        """
+        camera, items = self.scene(index)
+        boxes = []
+        for item in items:
+            if item.code:
+                corners = camera.to_camera(item.corners)
+                least, most = corners.min(axis=0), corners.max(axis=0)
+                boxes.append(ThingBox(item.code, int(_CLASSES[item.code]), (least + most) / 2, most - least))
+        return boxes
 
     def scene(self, index: int) -> tuple[StreetCamera, list[Item]]:
         """Return the camera of frame `index` and the visible objects in painting order.
@@ -110,9 +171,14 @@ class StreetDrive:
 
 
 def render_drives(
-    seeds: Sequence[int], num_frames: int, rate_hz: float, directory: Path, on_frame: Callable[[], None]
+    seeds: Sequence[int],
+    num_frames: int,
+    rate_hz: float,
+    directory: Path,
+    on_frame: Callable[[], None],
+    with_depth: bool = False,
 ) -> None:
-    """Render one drive per seed to PNGs: NAME.png, labels/NAME.png and instances/NAME.png (16 bit).
+    """Render one drive per seed: NAME.png, labels/NAME.png, instances/NAME.png (16 bit) and geometry/NAME.npz.
 
     Args:
         seeds: Of the drives, which share the frames evenly.
@@ -120,15 +186,23 @@ def render_drives(
         rate_hz: Frames per second of the drives.
         directory: An existing, empty folder.
         on_frame: Called after each frame.
+        with_depth: Whether the geometry has the depth besides the camera matrix.
     """
     folders = (directory, directory / "labels", directory / "instances")
-    for folder in folders[1:]:
+    geometry = directory / "geometry"
+    for folder in (*folders[1:], geometry):
         folder.mkdir()
     ends = [num_frames * (i + 1) // len(seeds) for i in range(len(seeds))]
     number = 0
     for seed, end in zip(seeds, ends, strict=True):
-        for frame in StreetDrive(seed, end - number, frame_rate_hz=rate_hz) if end > number else ():
+        if end == number:
+            continue
+        drive = StreetDrive(seed, end - number, frame_rate_hz=rate_hz)
+        for index, frame in enumerate(drive):
+            name = f"{number:05d}_drive{seed}"
             for folder, image in zip(folders, (frame.rgb, frame.label_map, frame.instance_map), strict=True):
-                write_image(folder / f"{number:05d}_drive{seed}.png", image, _FAST_PNG)
+                write_image(folder / f"{name}.png", image, _FAST_PNG)
+            depth = drive.depth(index) if with_depth else None
+            FrameGeometry(drive.camera_matrix(index), depth).save(geometry / f"{name}.npz")
             number += 1
             on_frame()

@@ -41,6 +41,9 @@ class Ground:
         first, z = camera.ground_rows()
         if first >= camera.size[0]:
             return
+        if canvas.relief is not None:  # exact, unlike z, in the row at the horizon
+            below = np.arange(first, camera.size[0]) - camera.center_y
+            canvas.relief.background[first:] = below[:, None] / (camera.focal * camera.height)
         columns = (np.arange(camera.size[1]) - camera.center_x).astype(np.float32)
         lateral = (camera.lateral - 0.5 * camera.curvature * z * z).astype(np.float32)
         across = columns[None] * (z / camera.focal).astype(np.float32)[:, None] + lateral[:, None]

@@ -8,7 +8,7 @@ from bisenetformer_ros.streets.light import Light
 from bisenetformer_ros.streets.textures import generator, noise, rough, to_uint8
 
 SKYLINE_M = 160.0
-"""Distance of the skyline, for its haze."""
+"""Distance of the skyline, for its haze and depth."""
 
 
 class Sky:
@@ -35,6 +35,8 @@ class Sky:
         part = slice(self._size[0] - rows, self._size[0]), slice(left, left + camera.size[1])
         canvas.rgb[:rows] = self._color[part]
         canvas.codes[:rows] = self._codes[part]
+        if canvas.relief is not None:
+            canvas.relief.background[:rows] = np.where(self._codes[part] == SKY, 0, 1 / SKYLINE_M)
 
     def _air(self, rng: np.random.Generator, light: Light) -> np.ndarray:
         height, width = self._size

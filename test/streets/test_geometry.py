@@ -12,6 +12,7 @@ from bisenetformer_ros.streets.canvas import Canvas
 from bisenetformer_ros.streets.items import Item
 from bisenetformer_ros.streets.layout import PERIOD_M, random_layout
 from bisenetformer_ros.streets.light import random_light
+from bisenetformer_ros.streets.relief import Relief
 from bisenetformer_ros.streets.textures import Texture, generator
 from bisenetformer_ros.streets.vehicles import Vehicle
 
@@ -126,7 +127,7 @@ def test_the_sky_ends_at_the_horizon(drives):
         assert rows.max() <= camera.center_y
 
 
-def test_colours_and_labels_are_set_by_the_same_pixels(camera, light):
+def test_colours_labels_and_depth_are_set_by_the_same_pixels(camera, light):
     """Also where a shape is clipped by the camera plane or the border of the picture."""
     alpha = np.zeros((64, 64), np.uint8)
     alpha[8:56, 20:44] = 255
@@ -141,8 +142,9 @@ def test_colours_and_labels_are_set_by_the_same_pixels(camera, light):
     ):
         shares = []
         for corner in ([-1.0, -1.0, 4.0], [-2.0, -0.5, 0.2], [1.0, -2.0, 2.0]):
-            canvas = Canvas(camera, light)
+            canvas = Canvas(camera, light, Relief(camera))
             draw(canvas, np.array(corner))
             np.testing.assert_array_equal(canvas.rgb.any(axis=2), canvas.codes == 9)
+            np.testing.assert_array_equal(np.isfinite(canvas.relief.depth()), canvas.codes == 9)
             shares.append((canvas.codes == 9).mean())
         assert 0 < max(shares) < 1
