@@ -4,6 +4,7 @@ import re
 import struct
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -66,6 +67,11 @@ def _refuse_videos(bag: Bag, topics: Iterable[Topic]) -> None:
         )
 
 
+def image_decoders(bit_depth: int) -> _Decoders:
+    """Return IMAGE_DECODERS for 16-bit images of this many significant bits."""
+    return {kind: partial(decode, bit_depth=bit_depth) for kind, decode in IMAGE_DECODERS.items()}
+
+
 def neighbour(image_topic: str, name: str) -> str:
     """Return the sibling `name` of an image topic: /camera/`name` for /camera/image_raw[/compressed]."""
     return f"{image_topic.removesuffix('/compressed').rpartition('/')[0]}/{name}"
@@ -78,7 +84,7 @@ class BagImage:
     Attributes:
         name: Name of the bag and number of the message in its topic.
         message: The serialized message.
-        decoders: IMAGE_DECODERS or LABEL_DECODERS.
+        decoders: LABEL_DECODERS or those of `image_decoders`.
     """
 
     name: str

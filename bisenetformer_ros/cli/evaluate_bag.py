@@ -28,6 +28,7 @@ from bisenetformer_ros.errors import ConfigError, InputError
 from bisenetformer_ros.evaluation.bag import BagTopics, evaluate_bag
 from bisenetformer_ros.evaluation.bag_frames import BagEvaluation, FrameRecord
 from bisenetformer_ros.evaluation.bag_playback import RouteComparison, play_bag
+from bisenetformer_ros.images.raw import BIT_DEPTHS
 from bisenetformer_ros.inference.engines.opening import resolve_task
 from bisenetformer_ros.numbers import counted, percent
 from bisenetformer_ros.replay.recording import Recording, ReplayError
@@ -59,6 +60,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--label-topic", metavar="L", help="images of class ids, matched by stamp; other values are ignored"
     )
     parser.add_argument("--instance-topic", metavar="I", help="images of instance ids, 0 = none; needs --label-topic")
+    parser.add_argument(
+        "--bit-depth", type=int, choices=BIT_DEPTHS, default=16, help="significant bits of 16-bit images (default: 16)"
+    )
     add_model_arguments(parser)
     parser.add_argument(
         "--play", action="store_true", help="also play the bag through a live node and compare its results"
@@ -93,7 +97,7 @@ def _limit(text: str) -> tuple[str, float]:
 
 def run(args: argparse.Namespace) -> int:
     image_topic = _check(args)
-    topics = BagTopics(image_topic, args.label_topic, args.instance_topic)
+    topics = BagTopics(image_topic, args.label_topic, args.instance_topic, args.bit_depth)
     segmenter = open_segmenter(args)
     try:
         with progress() as bar, tempfile.TemporaryDirectory(prefix="bisenetformer_play_") as scratch:
@@ -143,7 +147,7 @@ def _play(args: argparse.Namespace, topic: str, scratch: Path, bar: Progress) ->
     parameters = {
         "model": str(model.resolve() if model.is_file() else args.model),
         **{name: getattr(args, name) for name in ("engine", "device", "precision", "task")},
-        **{name: getattr(args, name) for name in ("score_threshold", "overlap_threshold")},
+        **{name: getattr(args, name) for name in ("score_threshold", "overlap_threshold", "bit_depth")},
     }
 
     def show(recording: Recording) -> None:

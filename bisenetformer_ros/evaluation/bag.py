@@ -9,7 +9,7 @@ from time import perf_counter
 
 import numpy as np
 
-from bisenetformer_ros.bags.images import BagImage, bag_images, choose_image_topic
+from bisenetformer_ros.bags.images import BagImage, bag_images, choose_image_topic, image_decoders
 from bisenetformer_ros.bags.reader import Bag, BagMessage
 from bisenetformer_ros.bags.results import AnnotatedBag
 from bisenetformer_ros.bags.topics import Topic
@@ -29,17 +29,19 @@ MAX_GAP_S = 0.5
 
 @dataclass(frozen=True)
 class BagTopics:
-    """Topics of a bag.
+    """Topics of a bag, and how its images are read.
 
     Attributes:
         image: Camera images; None for the bag's only image topic.
         label: Images of class ids; None without labels.
         instance: Images of instance ids; None without instances.
+        bit_depth: Significant bits of 16-bit camera images, one of `images.raw.BIT_DEPTHS`.
     """
 
     image: str | None = None
     label: str | None = None
     instance: str | None = None
+    bit_depth: int = 16
 
 
 def evaluate_bag(
@@ -54,7 +56,7 @@ def evaluate_bag(
 
     Args:
         path: Bag.
-        topics: Topics to read.
+        topics: What to read.
         segmenter: Model.
         output: New bag to write, a copy of `path` with all results.
         on_result: Called with each segmented frame and its result.
@@ -79,7 +81,7 @@ def evaluate_bag(
             annotated = stack.enter_context(AnnotatedBag(output, bag, topic.name, segmenter.labels, segmenter.task))
         evaluator = BagEvaluator(segmenter, truth, annotated, on_result)
         messages = bag.messages([topic.name] if annotated is None else None)
-        images = bag_images(path, _images_only(messages, topic.name, annotated))
+        images = bag_images(path, _images_only(messages, topic.name, annotated), image_decoders(topics.bit_depth))
         for image in by_stamp(images, _stamp_ns):
             on_frame(evaluator.add(image), topic.count or 0, evaluator.miou)
         return evaluator.result(topic), annotated.left_out if annotated else []

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from bisenetformer_ros.bags.images import bag_images
+from bisenetformer_ros.bags.images import bag_images, image_decoders
 from bisenetformer_ros.bags.reader import Bag
 from bisenetformer_ros.errors import DataError
 from bisenetformer_ros.evaluation.bag import BagTopics
@@ -49,7 +49,7 @@ def load_examples(
 
     Args:
         path: Bag.
-        topics: Its topics.
+        topics: What was read of it.
         segmenter: Model of the evaluation.
         evaluation: Evaluation of the bag.
         frames: Frames of the evaluation.
@@ -64,18 +64,19 @@ def load_examples(
     examples = []
     with Bag(path) as bag:
         for frame in frames:
-            rgb, result = _segment(bag, evaluation, segmenter, frame)
+            rgb, result = _segment(bag, topics, evaluation, segmenter, frame)
             previous = None
             if frame.consistency is not None:
-                previous = _segment(bag, evaluation, segmenter, segmented[segmented.index(frame) - 1])
+                previous = _segment(bag, topics, evaluation, segmenter, segmented[segmented.index(frame) - 1])
             examples.append(BagExample(frame, rgb, result, None, previous))
     return examples if topics.label is None else _with_truth(path, topics.label, segmenter, examples)
 
 
 def _segment(
-    bag: Bag, evaluation: BagEvaluation, segmenter: Segmenter, frame: FrameRecord
+    bag: Bag, topics: BagTopics, evaluation: BagEvaluation, segmenter: Segmenter, frame: FrameRecord
 ) -> tuple[np.ndarray, SegmentationResult]:
-    images = bag_images(bag.path, bag.messages([evaluation.topic.name], at_ns=frame.time_ns))
+    messages = bag.messages([evaluation.topic.name], at_ns=frame.time_ns)
+    images = bag_images(bag.path, messages, image_decoders(topics.bit_depth))
     image = next((image for image in images if image.stamp_ns == frame.stamp_ns), None)
     if image is None:
         raise DataError(

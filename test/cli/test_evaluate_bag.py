@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from mcap.writer import Writer
 
+from bisenetformer_ros.bags.images import LABEL_DECODERS, bag_images
 from bisenetformer_ros.bags.message_types import message_types, messages
 from bisenetformer_ros.bags.reader import Bag
 from bisenetformer_ros.bags.recorder import BagFormat, DriveRecorder
@@ -190,6 +191,26 @@ def write(path: Path, topic: str, images: list[Any]) -> Path:
         for number, image in enumerate(images):
             writer.write(topic, number * 200_000_000, image)
     return path
+
+
+def test_the_significant_bits_of_16_bit_images_are_given(evaluate, random_weights, tmp_path) -> None:
+    grey = [rgb[..., 0] for rgb in pictures(2)]
+    samples = [np.round(image * (4095 / 255)).astype(np.uint16) for image in grey]
+    images = [messages.image(messages.header(n * 200_000_000), image) for n, image in enumerate(samples)]
+    bag = write(tmp_path / "grey", "/camera/image_raw", images)
+    segment = Segmenter(random_weights, task="semantic")
+
+    def masks(*arguments: str) -> list[np.ndarray]:
+        out = tmp_path / "_".join(["out", *arguments])
+        report = ("--report", str(tmp_path / "report"))
+        assert evaluate(bag, "--task", "semantic", "--write-bag", str(out), *report, *arguments)[0] == 0
+        with Bag(out) as results:
+            images = bag_images(out, results.messages(["/bisenetformer/mask"]), LABEL_DECODERS)
+            return [image.read() for image in images]
+
+    expected = [segment(np.dstack([image] * 3)).label_map for image in grey]
+    np.testing.assert_array_equal(masks("--bit-depth", "12"), expected)
+    assert (np.array(masks()) != expected).any()
 
 
 def play(evaluate, bag: Path, rate: str) -> dict[str, Any]:
