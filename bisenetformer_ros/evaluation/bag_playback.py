@@ -59,7 +59,11 @@ def play_bag(
     """
     with Bag(path) as bag:
         kind = bag.find(topic, IMAGE_DECODERS, "--image-topic").type
-    parameters = {**node_parameters, "image_transport": "compressed" if kind == COMPRESSED else "raw"}
+    parameters = {
+        **node_parameters,
+        "image_transport": "compressed" if kind == COMPRESSED else "raw",
+        "tracking": False,  # its ids depend on the frames before, some of which the node may drop
+    }
     player = Player("bisenetformer_ros.ros.replay.bag_player", [str(path), "--topic", topic, "--rate", str(rate)])
     return ReplaySession(player, parameters, directory, log_directory).run(on_news)
 

@@ -27,7 +27,8 @@ def main() -> None:
     size = int(sys.argv[1]), int(sys.argv[2])
     labels = LabelMap.load("camvid11")
     rgb = np.random.default_rng(0).integers(0, 256, (*size, 3), np.uint8)
-    frame = SegmentedFrame(Header(), rgb, street_result(size, labels, StageTimes(0.0, 0.0, 0.0)), labels, 0.5, None)
+    result = street_result(size, labels, StageTimes(0.0, 0.0, 0.0))
+    frame = SegmentedFrame(Header(), rgb, result, labels, 0.5, None, None)
     outputs = frame_outputs("panoptic")
     for topic in IMAGES:
         build = outputs[topic].build

@@ -2,18 +2,21 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 from rclpy.node import Node
 from rclpy.publisher import Publisher
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
-from sensor_msgs.msg import CameraInfo, Image
+from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from std_msgs.msg import Header
 from vision_msgs.msg import Detection2DArray, LabelInfo
 
 from bisenetformer_ros import msg
 from bisenetformer_ros.images.draw import colorize, overlay
+from bisenetformer_ros.images.files import encode_image
+from bisenetformer_ros.inference.tracking import Tracker
 from bisenetformer_ros.labels import LabelMap
 from bisenetformer_ros.results import SegmentationResult
 from bisenetformer_ros.ros.message_types import messages
@@ -29,10 +32,19 @@ class SegmentedFrame:
 
     header: Header  # of the camera image; every output carries it
     rgb: np.ndarray  # (H, W, 3) uint8
-    result: SegmentationResult
+    result: SegmentationResult  # with ids of its own
     labels: LabelMap
     overlay_alpha: float  # weight of the colors, 0 to 1
     camera_info: CameraInfo | None  # latest one; None before the first
+    tracker: Tracker | None  # of the camera; None without tracking
+
+    @cached_property
+    def tracked(self) -> SegmentationResult:
+        """The result with the ids of tracks, if there is a tracker; made for the first output that shows ids."""
+        if self.tracker is None:
+            return self.result
+        stamp = self.header.stamp
+        return self.tracker.update(self.result, stamp.sec + 1e-9 * stamp.nanosec)
 
 
 class Output:
@@ -80,23 +92,44 @@ def frame_outputs(task: str) -> dict[str, Output]:
     The semantic task has no panoptic topics at all.
     """
     panoptic = {
-        "segments": Output(msg.SegmentArray, lambda f: messages.segment_array(f.header, f.result)),
-        "detections": Output(Detection2DArray, lambda f: messages.detection_array(f.header, f.result)),
-        "panoptic": ImageOutput(_draw_panoptic_map, np.uint16),
+        "segments": Output(msg.SegmentArray, lambda f: messages.segment_array(f.header, f.tracked)),
+        "detections": Output(Detection2DArray, lambda f: messages.detection_array(f.header, f.tracked)),
+        "panoptic": ImageOutput(lambda f, out: np.copyto(out, _panoptic_map(f)), np.uint16),
     }
     semantic = {
         "camera_info": Output(CameraInfo, _restamped_camera_info),
         "mask": ImageOutput(lambda f, out: np.copyto(out, f.result.label_map)),
         "confidence": ImageOutput(lambda f, out: np.copyto(out, f.result.confidence)),
         "color_mask": ImageOutput(lambda f, out: colorize(f.result.label_map, f.labels, out), channels=(3,)),
-        "overlay": ImageOutput(lambda f, out: overlay(f.rgb, f.result, f.labels, f.overlay_alpha, out), channels=(3,)),
+        "overlay": ImageOutput(_overlay, channels=(3,)),
+        # With the names and formats of image_transport's plugin `compressed`, so that its subscribers find them:
+        "mask/compressed": _png("mono8", lambda f: f.result.label_map),
+        "overlay/compressed": Output(CompressedImage, _overlay_jpeg),
     }
-    return (panoptic if task == "panoptic" else {}) | semantic
+    if task != "panoptic":
+        return semantic
+    return panoptic | semantic | {"panoptic/compressed": _png("mono16", _panoptic_map)}
 
 
-def _draw_panoptic_map(frame: SegmentedFrame, pixels: np.ndarray) -> None:
-    assert frame.result.panoptic_map is not None
-    np.copyto(pixels, frame.result.panoptic_map)
+def _panoptic_map(frame: SegmentedFrame) -> np.ndarray:
+    assert frame.tracked.panoptic_map is not None
+    return frame.tracked.panoptic_map
+
+
+def _overlay(frame: SegmentedFrame, out: np.ndarray | None = None) -> np.ndarray:
+    with_ids = frame.tracker is not None
+    return overlay(frame.rgb, frame.tracked, frame.labels, frame.overlay_alpha, out, with_ids)
+
+
+def _png(encoding: str, pixels: Callable[[SegmentedFrame], np.ndarray]) -> Output:
+    """Output of ids, which JPEG would change. OpenCV's default level is the fastest by far."""
+    form = f"{encoding}; png compressed "
+    return Output(CompressedImage, lambda f: messages.compressed_image(f.header, form, encode_image(pixels(f), ".png")))
+
+
+def _overlay_jpeg(frame: SegmentedFrame) -> CompressedImage:
+    file = encode_image(_overlay(frame), ".jpg")
+    return messages.compressed_image(frame.header, "rgb8; jpeg compressed bgr8", file)
 
 
 def _restamped_camera_info(frame: SegmentedFrame) -> CameraInfo | None:

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
-from rcl_interfaces.msg import FloatingPointRange, ParameterDescriptor, SetParametersResult
+from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor, SetParametersResult
 from rclpy.parameter import Parameter
 
 from bisenetformer_ros.commands import assignment, quoted
@@ -80,12 +80,16 @@ def _as_declared(parameter: Parameter) -> Parameter:
 
 
 def _declare(node: GuardedNode, setting: Setting) -> None:
-    limits = [FloatingPointRange(from_value=setting.limits[0], to_value=setting.limits[1])] if setting.limits else []
     descriptor = ParameterDescriptor(
         description=f"{setting.description} Can be set {setting.changes.value}.",
         additional_constraints=f"one of: {setting.allowed}" if setting.choices else "",
-        floating_point_range=limits,
     )
+    if setting.limits and isinstance(setting.default, int):
+        lowest, highest = map(int, setting.limits)
+        descriptor.integer_range = [IntegerRange(from_value=lowest, to_value=highest)]
+    elif setting.limits:
+        low, high = setting.limits
+        descriptor.floating_point_range = [FloatingPointRange(from_value=low, to_value=high)]
     override = node.parameter_overrides.get(setting.name)
     if override is not None and (double := _as_declared(override)) is not override:
         node.declare_parameter(setting.name, double.value, descriptor, ignore_override=True)

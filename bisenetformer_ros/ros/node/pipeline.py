@@ -15,6 +15,7 @@ from sensor_msgs.msg import CompressedImage, Image
 from bisenetformer_ros.errors import BiSeNetFormerError, EngineError
 from bisenetformer_ros.images.raw import BadFrameError, DecodingReport
 from bisenetformer_ros.images.stamps import Order
+from bisenetformer_ros.inference.tracking import Tracker
 from bisenetformer_ros.results import SegmentationResult
 from bisenetformer_ros.ros.health.findings import assumption
 from bisenetformer_ros.ros.health.statistics import FrameLatency
@@ -77,6 +78,7 @@ class FramePipeline:
         self._segmenter = segmenter
         self._parameters = parameters
         self._formats: dict[Camera, tuple] = {}
+        self._trackers: defaultdict[Camera, Tracker] = defaultdict(Tracker)  # of the publishing thread
         self._last_logged: dict[tuple[Camera, str], float] = {}
         self._logged_once: set[tuple[Camera, str]] = set()
         self._publishing = LatestFramesWorker(self._publish, name="publishing")
@@ -184,8 +186,15 @@ class FramePipeline:
         assert times_ms is not None
         camera.check_calibration(decoded.rgb.shape[:2])
         begin = time.monotonic()
-        alpha = self._parameters["overlay_alpha"]
-        segmented = SegmentedFrame(header, decoded.rgb, result, self._segmenter.labels, alpha, camera.camera_info)
+        segmented = SegmentedFrame(
+            header,
+            decoded.rgb,
+            result,
+            self._segmenter.labels,
+            self._parameters["overlay_alpha"],
+            camera.camera_info,
+            self._tracker(camera),
+        )
         published = outputs.publish(segmented)
         end = time.monotonic()
         latency = FrameLatency(
@@ -199,6 +208,14 @@ class FramePipeline:
         )
         outputs.publish_latency(header, asdict(latency), camera.statistics.total_dropped)
         camera.statistics.frame_segmented(latency, self._age_ms(frame.message), published)
+
+    def _tracker(self, camera: Camera) -> Tracker | None:
+        """The tracker of a camera with the current parameters; None without tracking."""
+        if not self._parameters["tracking"]:
+            return None
+        tracker = self._trackers[camera]
+        tracker.max_missing = self._parameters["max_missing"]
+        return tracker
 
     def _age_ms(self, message: Image | CompressedImage) -> float:
         """Age by the stamp and the node's clock, which is simulated with use_sim_time."""

@@ -167,6 +167,20 @@ SETTINGS = (
         limits=(0.0, 1.0),
     ),
     Setting(
+        "tracking",
+        True,
+        "Panoptic only: things keep their ids from frame to frame, from 1 on; stuff keeps one id per class. false: the "
+        "ids of each frame are its own.",
+        Changes.LIVE,
+    ),
+    Setting(
+        "max_missing",
+        10,
+        "Tracking: number of frames for which a thing that is not seen is remembered.",
+        Changes.LIVE,
+        limits=(0, 1000),
+    ),
+    Setting(
         "overlay_alpha",
         0.5,
         "Weight of the class colors in ~/overlay: 0 shows only the camera image, 1 only the colors.",

@@ -21,7 +21,7 @@ def frame(number: int, value: int) -> SegmentedFrame:
     header = Header(frame_id="camera")
     header.stamp.sec = number
     result = SegmentationResult(*(np.full(SIZE, value, dtype) for dtype in (np.uint8, np.uint8, np.uint16)), ())
-    return SegmentedFrame(header, np.zeros((*SIZE, 3), np.uint8), result, LABELS, 0.5, None)
+    return SegmentedFrame(header, np.zeros((*SIZE, 3), np.uint8), result, LABELS, 0.5, None, None)
 
 
 @pytest.fixture

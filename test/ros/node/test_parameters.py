@@ -54,7 +54,8 @@ def test_descriptors_match_the_settings(node, parameters):
         assert descriptor.description.startswith(setting.description)
         assert setting.changes.value in descriptor.description
         assert all(str(choice) in descriptor.additional_constraints for choice in setting.choices)
-        limits = [(limit.from_value, limit.to_value) for limit in descriptor.floating_point_range]
+        ranges = descriptor.integer_range if isinstance(setting.default, int) else descriptor.floating_point_range
+        limits = [(limit.from_value, limit.to_value) for limit in ranges]
         assert limits == ([setting.limits] if setting.limits else [])
 
 
@@ -80,6 +81,10 @@ def test_an_integer_remains_one(node, parameters):
     for wrong in (12.0, "12"):
         assert not change(node, bit_depth=wrong)[0]
     assert change(node, bit_depth=16) == (True, "")
+    assert change(node, max_missing=0) == (True, "")
+    for wrong in (-1, 1001, 3.0):
+        assert not change(node, max_missing=wrong)[0]
+    assert change(node, max_missing=10) == (True, "")
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 import signal
 
+import cv2
 import numpy as np
 import pytest
 import yaml
@@ -10,7 +11,7 @@ from bisenetformer_ros.msg import Latency, SegmentArray
 from builtin_interfaces.msg import Time
 from diagnostic_msgs.msg import DiagnosticStatus
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
-from sensor_msgs.msg import CameraInfo, Image
+from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from std_msgs.msg import Header
 from std_srvs.srv import SetBool
 from vision_msgs.msg import Detection2DArray, LabelInfo
@@ -20,7 +21,8 @@ from bisenetformer_ros.resources import share_dir
 
 SEMANTIC = {"mask": Image, "confidence": Image, "color_mask": Image, "overlay": Image, "camera_info": CameraInfo}
 PANOPTIC = {"panoptic": Image, "segments": SegmentArray, "detections": Detection2DArray}
-ALL = SEMANTIC | PANOPTIC | {"latency": Latency}
+COMPRESSED = {f"{topic}/compressed": CompressedImage for topic in ("mask", "panoptic", "overlay")}
+ALL = SEMANTIC | PANOPTIC | COMPRESSED | {"latency": Latency}
 LATCHED = QoSProfile(depth=1, reliability=ReliabilityPolicy.RELIABLE, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 EVERYTHING = {"score_threshold": "0.0", "overlap_threshold": "0.0"}
 """Thresholds with which random weights yield segments."""
@@ -99,6 +101,50 @@ def test_panoptic_segments_and_mask_are_consistent(outputs):
 def test_color_mask_is_the_mask_in_the_colors_of_the_label_map(outputs):
     palette = LabelMap.load("camvid11").palette
     np.testing.assert_array_equal(pixels_of(outputs["color_mask"]), palette[pixels_of(outputs["mask"])[..., 0]])
+
+
+@pytest.mark.parametrize(("topic", "encoding"), [("mask", "mono8"), ("panoptic", "mono16")])
+def test_compressed_ids_are_equal_to_the_raw_ones(outputs, topic, encoding):
+    raw, compressed = outputs[topic], outputs[f"{topic}/compressed"]
+    assert compressed.format == f"{encoding}; png compressed "
+    decoded = cv2.imdecode(np.frombuffer(compressed.data, np.uint8), cv2.IMREAD_UNCHANGED)
+    assert (decoded.dtype.itemsize * 8, decoded.shape) == (int(encoding.removeprefix("mono")), (48, 80))
+    assert len(set(decoded.flat)) > 1
+    np.testing.assert_array_equal(decoded, pixels_of(raw)[..., 0])
+
+
+def test_the_compressed_overlay_looks_like_the_raw_one(outputs):
+    compressed = outputs["overlay/compressed"]
+    assert compressed.format == "rgb8; jpeg compressed bgr8"
+    bgr = cv2.imdecode(np.frombuffer(compressed.data, np.uint8), cv2.IMREAD_UNCHANGED)
+    raw, decoded = (  # JPEG keeps the means of blocks, not the colour of each pixel of noise
+        cv2.resize(image, (10, 6), interpolation=cv2.INTER_AREA).astype(int)
+        for image in (pixels_of(outputs["overlay"]), np.ascontiguousarray(bgr[..., ::-1]))
+    )
+    assert np.abs(decoded - raw).mean() < 4 < np.abs(decoded[..., ::-1] - raw).mean()
+
+
+def test_nothing_is_compressed_unless_somebody_subscribes(graph, camera):
+    def published() -> dict[str, int]:
+        values = graph.values("/image_raw")
+        return {name: int(values[name]) for name in values if name.startswith("published.")}
+
+    graph.settle()
+    before = published()
+    with graph.listening({"mask": Image}) as messages:
+        graph.wait_for(lambda: len(messages["mask"]) > 2, "masks", camera.send)
+        graph.settle()
+        between = published()
+    with graph.listening({"mask/compressed": CompressedImage}) as messages:
+        graph.wait_for(lambda: len(messages["mask/compressed"]) > 2, "compressed masks", camera.send)
+        graph.settle()
+    after = published()
+    assert {name for name in between if between[name] != before.get(name)} == {"published.mask"}
+    assert "published.mask/compressed" in {name for name in after if after[name] != between.get(name)}
+    assert {name for name in after if after[name] != between.get(name)} <= {
+        "published.mask",  # of a frame on its way while the subscriptions changed
+        "published.mask/compressed",
+    }
 
 
 def test_latency_adds_up(outputs):
@@ -222,6 +268,7 @@ def distance(messages: dict) -> float:
     [
         ("score_threshold", 1.5, ["score_threshold", "1.5"]),
         ("overlay_alpha", -0.1, ["overlay_alpha", "-0.1"]),
+        ("max_missing", -1, ["max_missing", "-1"]),
         ("score_threshold", "high", ["type"]),
         ("reliability", "perhaps", ["auto, reliable, best_effort", "perhaps"]),
         ("task", "semantic", ["configured", "ros2 lifecycle set /bisenetformer deactivate", "cleanup"]),
