@@ -12,7 +12,7 @@ from bisenetformer_ros.results import STAGES, UNLABELED, Segment, SegmentationRe
 FRAME_STAGES = ("transport", "decode", *STAGES, "publish")
 """The stages of a frame's latency, in order; a `Latency` message has a field `<stage>_ms` for each."""
 
-_ENCODINGS = {("uint8", 2): "mono8", ("uint16", 2): "mono16", ("uint8", 3): "rgb8"}
+_ENCODINGS = {("uint8", 2): "mono8", ("uint16", 2): "mono16", ("uint8", 3): "rgb8", ("float32", 2): "32FC1"}
 
 
 class MessageFactory:
@@ -39,7 +39,7 @@ class MessageFactory:
 
         Args:
             header: Of the message.
-            pixels: (H, W) uint8 → mono8, (H, W) uint16 → mono16, (H, W, 3) uint8 → rgb8.
+            pixels: (H, W) uint8 → mono8, (H, W) uint16 → mono16, (H, W, 3) uint8 → rgb8, (H, W) float32 → 32FC1.
         """
         height, width = pixels.shape[:2]
         message = self._new(
@@ -60,9 +60,29 @@ class MessageFactory:
         self._set_data(message, file)
         return message
 
-    def camera_info(self, header: Any, height: int, width: int) -> Any:
-        """Build the sensor_msgs/CameraInfo of an uncalibrated camera: all zeros, as its definition asks for."""
-        return self._new("sensor_msgs/msg/CameraInfo", header=header, height=height, width=width)
+    def camera_info(self, header: Any, height: int, width: int, matrix: np.ndarray | None = None) -> Any:
+        """Build a sensor_msgs/CameraInfo.
+
+        Args:
+            header: Of the image.
+            height: Of the image in pixels.
+            width: Of the image in pixels.
+            matrix: (3, 3) camera matrix of a camera without distortion. None for an uncalibrated camera, which has all
+                zeros, as the definition of the message asks for.
+        """
+        if matrix is None:
+            return self._new("sensor_msgs/msg/CameraInfo", header=header, height=height, width=width)
+        return self._new(
+            "sensor_msgs/msg/CameraInfo",
+            header=header,
+            height=height,
+            width=width,
+            distortion_model="plumb_bob",
+            d=np.zeros(5),
+            k=matrix.ravel(),
+            r=np.eye(3).ravel(),
+            p=np.pad(matrix, ((0, 0), (0, 1))).ravel(),
+        )
 
     def segment_array(self, header: Any, result: SegmentationResult) -> Any:
         """Build a bisenetformer_ros/SegmentArray."""

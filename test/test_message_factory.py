@@ -38,6 +38,7 @@ IMAGES = [
     (np.array([[1, 258]], np.uint16), "mono16", 4, [1, 0, 2, 1]),
     (np.array([[[1, 2, 3]], [[4, 5, 6]]], np.uint8), "rgb8", 3, [1, 2, 3, 4, 5, 6]),
     (np.array([[1, 9], [2, 9], [3, 9]], np.uint8)[:, :1], "mono8", 1, [1, 2, 3]),  # a view, not contiguous
+    (np.array([[1.5, np.inf]], np.float32), "32FC1", 8, [0, 0, 0xC0, 0x3F, 0, 0, 0x80, 0x7F]),
 ]
 
 
@@ -134,6 +135,17 @@ def test_camera_info_of_an_uncalibrated_camera():
     expected = CameraInfo(header=HEADER, height=480, width=640)
     assert node.camera_info(HEADER, 480, 640) == expected
     assert read_by_rclpy(bag.camera_info(BAG_HEADER, 480, 640), CameraInfo) == expected
+
+
+def test_camera_info_of_a_calibrated_camera_without_distortion():
+    matrix = np.array([[500.0, 0.0, 320.5], [0.0, 510.0, 240.25], [0.0, 0.0, 1.0]])
+    k = [500.0, 0.0, 320.5, 0.0, 510.0, 240.25, 0.0, 0.0, 1.0]
+    p = [500.0, 0.0, 320.5, 0.0, 0.0, 510.0, 240.25, 0.0, 0.0, 0.0, 1.0, 0.0]
+    r = [1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0]
+    calibration = {"distortion_model": "plumb_bob", "d": [0.0] * 5, "k": k, "r": r, "p": p}
+    expected = CameraInfo(header=HEADER, height=480, width=640, **calibration)
+    assert node.camera_info(HEADER, 480, 640, matrix) == expected
+    assert read_by_rclpy(bag.camera_info(BAG_HEADER, 480, 640, matrix), CameraInfo) == expected
 
 
 def test_compressed_image():

@@ -12,17 +12,21 @@ from bisenetformer_ros.bags.images import COMPRESSED, IMAGE
 from bisenetformer_ros.bags.message_types import messages
 from bisenetformer_ros.bags.writer import BagWriter
 from bisenetformer_ros.images.files import encode_image
+from bisenetformer_ros.images.frame_geometry import FrameGeometry
 from bisenetformer_ros.labels import LabelMap
 
 ENCODINGS = ("raw", "jpeg", "png")
 CAMERA_TOPIC = "/camera/image_raw"
 CAMERA_INFO_TOPIC = "/camera/camera_info"
+DEPTH_TOPIC = "/camera/depth/image"
+DEPTH_INFO_TOPIC = "/camera/depth/camera_info"
 LABEL_TOPIC = "/labels/mask"
 INSTANCE_TOPIC = "/labels/instances"
 LABEL_INFO_TOPIC = "/labels/label_info"
 
 FRAME_ID = "camera_optical_frame"
 JPEG_QUALITY = 95
+_CAMERA_INFO = "sensor_msgs/msg/CameraInfo"
 
 
 @dataclass(frozen=True)
@@ -32,7 +36,7 @@ class BagFormat:
     Attributes:
         storage: See `BagWriter`.
         compression: See `BagWriter`.
-        encoding: Encoding of the images, one of ENCODINGS. Labels are PNG unless it is "raw".
+        encoding: Encoding of the images, one of ENCODINGS. Labels are PNG unless it is "raw"; depth is always raw.
     """
 
     storage: str = "mcap"
@@ -47,7 +51,9 @@ class DriveRecorder:
         num_labelled: Number of frames with labels so far.
     """
 
-    def __init__(self, path: Path, form: BagFormat, labels: LabelMap | None, has_instances: bool) -> None:
+    def __init__(
+        self, path: Path, form: BagFormat, labels: LabelMap | None, has_instances: bool, has_depth: bool = False
+    ) -> None:
         """Prepare the bag.
 
         Args:
@@ -55,6 +61,7 @@ class DriveRecorder:
             form: Format.
             labels: Classes of the label images; None for a bag without labels.
             has_instances: Whether the bag gets a topic of instance ids.
+            has_depth: Whether the bag gets a topic of depth images.
 
         Raises:
             InputError: `path` exists.
@@ -64,6 +71,7 @@ class DriveRecorder:
         self._encoding = form.encoding
         self._labels = labels
         self._has_instances = has_instances
+        self._has_depth = has_depth
         self.num_labelled = 0
         suffix = "" if form.encoding == "raw" else "/compressed"
         self.camera_topic, self.label_topic, self.instance_topic = (
@@ -75,7 +83,10 @@ class DriveRecorder:
         with ExitStack() as stack:  # removes the bag if a step below fails
             stack.enter_context(self._writer)
             self._writer.add_topic(self.camera_topic, kind)
-            self._writer.add_topic(CAMERA_INFO_TOPIC, "sensor_msgs/msg/CameraInfo")
+            self._writer.add_topic(CAMERA_INFO_TOPIC, _CAMERA_INFO)
+            if self._has_depth:
+                self._writer.add_topic(DEPTH_TOPIC, IMAGE)
+                self._writer.add_topic(DEPTH_INFO_TOPIC, _CAMERA_INFO)
             if self._labels is not None:
                 self._writer.add_topic(self.label_topic, kind)
                 self._writer.add_topic(LABEL_INFO_TOPIC, "vision_msgs/msg/LabelInfo", latched=True)
@@ -87,7 +98,14 @@ class DriveRecorder:
     def __exit__(self, *exception: Any) -> None:
         self._writer.__exit__(*exception)
 
-    def add(self, stamp_ns: int, rgb: np.ndarray, label_map: np.ndarray | None, instances: np.ndarray | None) -> None:
+    def add(
+        self,
+        stamp_ns: int,
+        rgb: np.ndarray,
+        label_map: np.ndarray | None,
+        instances: np.ndarray | None,
+        geometry: FrameGeometry | None = None,
+    ) -> None:
         """Write one frame.
 
         Args:
@@ -96,16 +114,22 @@ class DriveRecorder:
             label_map: (H, W) uint8, 255 = ignored; None for a frame without labels.
             instances: (H, W) integers from 0, 0 = none; None or ignored if the bag has no instances. A frame with ids
                 above 65535 gets new ones.
+            geometry: Calibration and, if the bag has a topic for it, depth; None for an uncalibrated camera.
         """
         head = messages.header(stamp_ns, FRAME_ID)
+        height, width = rgb.shape[:2]
+        info = messages.camera_info(head, height, width, geometry.matrix if geometry else None)
         # Calibration first, so that sequential readers have it before the image.
-        self._writer.write(CAMERA_INFO_TOPIC, stamp_ns, messages.camera_info(head, *rgb.shape[:2]))
+        self._writer.write(CAMERA_INFO_TOPIC, stamp_ns, info)
         self._write_image(self.camera_topic, stamp_ns, head, rgb, self._encoding)
+        if self._has_depth and geometry and geometry.depth is not None:
+            self._writer.write(DEPTH_INFO_TOPIC, stamp_ns, info)
+            self._write_image(DEPTH_TOPIC, stamp_ns, head, geometry.depth, "raw")
         if self._labels is None or label_map is None:
             return
         if not self.num_labelled:
-            info = messages.label_info(messages.header(stamp_ns), self._labels)
-            self._writer.write(LABEL_INFO_TOPIC, stamp_ns, info)
+            names = messages.label_info(messages.header(stamp_ns), self._labels)
+            self._writer.write(LABEL_INFO_TOPIC, stamp_ns, names)
         self.num_labelled += 1
         lossless = "raw" if self._encoding == "raw" else "png"
         self._write_image(self.label_topic, stamp_ns, head, label_map, lossless)

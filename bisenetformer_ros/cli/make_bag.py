@@ -12,7 +12,7 @@ import numpy as np
 from rich.progress import Progress
 
 from bisenetformer_ros.bags.reader import Bag
-from bisenetformer_ros.bags.recorder import ENCODINGS, BagFormat, DriveRecorder
+from bisenetformer_ros.bags.recorder import DEPTH_TOPIC, ENCODINGS, BagFormat, DriveRecorder
 from bisenetformer_ros.bags.topics import list_topics
 from bisenetformer_ros.bags.writer import COMPRESSIONS, STORAGES
 from bisenetformer_ros.cli.arguments import positive_float, positive_int
@@ -21,6 +21,7 @@ from bisenetformer_ros.cli.progress import progress
 from bisenetformer_ros.data.custom import LabelImageFormat
 from bisenetformer_ros.data.sample import describe_ignored
 from bisenetformer_ros.errors import DataError, InputError
+from bisenetformer_ros.images.frame_geometry import FrameGeometry
 from bisenetformer_ros.images.sources import SourceFrame, open_source
 from bisenetformer_ros.labels import LabelMap
 from bisenetformer_ros.replay.footage import DRIVE, Footage, drive_seeds, find_footage, render_footage
@@ -28,9 +29,10 @@ from bisenetformer_ros.streets import LABEL_MAP
 
 DESCRIPTION = (
     "Write a rosbag2 with a camera topic and, if there are labels, label topics, from a folder of images, a video, or "
-    "a generated drive, which has exact labels and instances. See docs/bags.md."
+    "a generated drive, which has exact labels, instances and depth. See docs/bags.md."
 )
 EXAMPLE = """bisenetformer make-bag drive:7 out/drive7 --frames 60
+bisenetformer make-bag drive:7 out/depth7 --depth
 bisenetformer make-bag '~/camvid/val/*.jpg' out/val --rate 15 --storage sqlite3 --encoding jpeg --compression file"""
 
 DRIVE_FRAMES = 60
@@ -48,6 +50,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--label-map",
         default="camvid11",
         help="classes: name or YAML file; that of a data set also defines values and instances (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--depth",
+        action="store_true",
+        help=f"write the exact depth of a generated drive, too, as {DEPTH_TOPIC} (32FC1)",
     )
     parser.add_argument("--rate", type=positive_float, default=10.0, help="frames per second (default: %(default)s)")
     parser.add_argument(
@@ -73,7 +80,7 @@ def run(args: argparse.Namespace) -> int:
         with ExitStack() as stack:
             if frames.num_frames is None:  # a stream ends by Ctrl-C; another source that is interrupted leaves no bag
                 stack.enter_context(interruption)
-            recorder = DriveRecorder(args.bag, storage, labels, has_instances=_has_instances(footage))
+            recorder = DriveRecorder(args.bag, storage, labels, _has_instances(footage), has_depth=args.depth)
             stack.enter_context(recorder)
             images = interruption.until_requested(islice(frames.frames, args.frames))
             for sample in _samples(footage, labels, images, args.rate):
@@ -95,6 +102,8 @@ def _prepare(args: argparse.Namespace, form: LabelImageFormat, scratch: Path, ba
     """Find the source, or render a drive into `scratch`."""
     seeds = drive_seeds(args.source)
     if seeds is None:
+        if args.depth:
+            raise InputError(f"--depth: expected a generated drive, drive:SEED, got {args.source}; leave out --depth")
         return find_footage(args.source, args.labels, form)
     if len(seeds) > 1 and args.source != DRIVE:
         raise InputError(f"a bag holds one drive; expected drive:SEED, got '{args.source}'")
@@ -102,7 +111,7 @@ def _prepare(args: argparse.Namespace, form: LabelImageFormat, scratch: Path, ba
         raise InputError(f"a generated drive has the classes of {LABEL_MAP}, got --label-map {args.label_map}")
     count = args.frames or DRIVE_FRAMES
     task = bar.add_task("rendering", total=count)
-    return render_footage(seeds[:1], count, args.rate, scratch, lambda: bar.advance(task))
+    return render_footage(seeds[:1], count, args.rate, scratch, lambda: bar.advance(task), args.depth)
 
 
 def _has_instances(footage: Footage) -> bool:
@@ -111,12 +120,13 @@ def _has_instances(footage: Footage) -> bool:
 
 def _samples(
     footage: Footage, labels: LabelMap | None, frames: Iterable[SourceFrame], rate_hz: float
-) -> Iterator[tuple[int, np.ndarray, np.ndarray | None, np.ndarray | None]]:
-    """Yield stamp in ns, image, label map and instances of each frame, from the current time on."""
+) -> Iterator[tuple[int, np.ndarray, np.ndarray | None, np.ndarray | None, FrameGeometry | None]]:
+    """Yield stamp in ns, image, label map, instances and geometry of each frame, from the current time on."""
     begin_ns = time.time_ns()
     for number, frame in enumerate(frames):
         rgb = frame.read()
         truth = footage.truth.load(frame.name, labels) if footage.truth and labels else None
         if truth is not None:
             footage.check_size(frame.name, truth[0].shape, rgb.shape[:2])
-        yield begin_ns + round(number * 1e9 / rate_hz), rgb, *(truth or (None, None))
+        stamp_ns = begin_ns + round(number * 1e9 / rate_hz)
+        yield stamp_ns, rgb, *(truth or (None, None)), footage.load_geometry(frame.name)

@@ -138,8 +138,13 @@ def render_footage(
     names = tuple(label.name for label in LabelMap.load(LABEL_MAP))
     truth = LabelFolder(directory / "labels", directory / "instances", names)
     drives = f"{counted(len(seeds), 'generated drive')} (seed {', '.join(map(str, seeds))})"
-    exact = f"exact labels and instances{', exact depth' if with_depth else ''}"
-    return Footage(str(directory), truth, f"{drives}, {exact}", directory / "geometry")
+    known = "labels, instances and depth" if with_depth else "labels and instances"
+    return Footage(str(directory), truth, f"{drives}, exact {known}", directory / "geometry")
+
+
+def drive_of(name: str) -> str:
+    """Return the rendered drive to which a frame belongs; ids of instances last through a drive."""
+    return name.rpartition("_")[2]
 
 
 def find_footage(source: str, labels: Path | None, form: LabelImageFormat | None = None) -> Footage:

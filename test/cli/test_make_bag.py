@@ -8,6 +8,7 @@ import PIL.Image
 import pytest
 
 from bisenetformer_ros.bags.images import LABEL_DECODERS, bag_images
+from bisenetformer_ros.bags.message_types import message_types
 from bisenetformer_ros.bags.reader import Bag
 from bisenetformer_ros.cli.__main__ import main
 from bisenetformer_ros.streets import StreetDrive
@@ -71,9 +72,42 @@ def test_a_generated_drive_has_exact_labels_and_instances(tmp_path) -> None:
         np.testing.assert_array_equal(instances, frame.instance_map)
 
 
+def read_messages(bag: Path, topic: str) -> list:
+    with Bag(bag) as opened:
+        return [message_types().deserialize_cdr(m.data, m.type) for m in opened.messages([topic])]
+
+
+@pytest.mark.parametrize("encoding", ["raw", "jpeg"])
+def test_a_generated_drive_has_exact_depth(tmp_path, capsys, encoding) -> None:
+    bag = tmp_path / "bag"
+    arguments = ["--depth", "--frames", "2", "--rate", "5", "--encoding", encoding]
+    assert main(["make-bag", "drive:3", str(bag), *arguments]) == 0
+    assert "exact labels, instances and depth" in capsys.readouterr().out
+    drive = StreetDrive(3, 2, frame_rate_hz=5.0)
+    topics = ("/camera/depth/image", "/camera/depth/camera_info", "/camera/camera_info")
+    for index, (message, of_depth, info) in enumerate(zip(*(read_messages(bag, name) for name in topics), strict=True)):
+        assert (message.encoding, message.step, message.is_bigendian) == ("32FC1", 4 * 480, 0)
+        depth = message.data.view("<f4").reshape(message.height, message.width)
+        np.testing.assert_array_equal(depth, drive.depth(index))
+        assert message.header == info.header == of_depth.header
+        assert info.header.frame_id == "camera_optical_frame"
+        for calibration in (info, of_depth):
+            assert (calibration.height, calibration.width) == depth.shape
+            np.testing.assert_array_equal(calibration.k.reshape(3, 3), drive.camera_matrix(index))
+
+
+def test_a_generated_drive_is_calibrated_without_depth(tmp_path) -> None:
+    assert main(["make-bag", "drive:3", str(tmp_path / "bag"), "--frames", "1"]) == 0
+    (info,) = read_messages(tmp_path / "bag", "/camera/camera_info")
+    np.testing.assert_array_equal(info.k.reshape(3, 3), StreetDrive(3, 1).camera_matrix(0))
+    with Bag(tmp_path / "bag") as bag:
+        assert not [topic.name for topic in bag.topics if "depth" in topic.name]
+
+
 @pytest.mark.parametrize(
     ("arguments", "problem"),
     [
+        ([".", "--depth"], "--depth: expected a generated drive, drive:SEED, got .; leave out --depth"),
         (["drive:3,4"], "a bag holds one drive; expected drive:SEED, got 'drive:3,4'"),
         (["drive:3", "--label-map", "cityscapes19"], "a generated drive has the classes of camvid11"),
         (
