@@ -27,7 +27,7 @@ from bisenetformer_ros.inference.engines.capabilities import ENGINES
 from bisenetformer_ros.replay import footage as sources
 from bisenetformer_ros.replay.recording import Recording, ReplayError
 from bisenetformer_ros.replay.session import Player, ReplaySession
-from bisenetformer_ros.reports.cards import NO_INSTANCES
+from bisenetformer_ros.reports.cards import NO_INSTANCES, tracking_text
 from bisenetformer_ros.reports.demo import write_report
 from bisenetformer_ros.reports.demo_pictures import ANIMATION_FRAMES, write_animation, write_pictures
 from bisenetformer_ros.reports.latency import STAGE_TEXTS
@@ -118,7 +118,8 @@ def _prepare(settings: DemoSettings, labels: Path | None, directory: Path, bar: 
 def _player(settings: DemoSettings, footage: sources.Footage) -> Player:
     arguments = [footage.path, "--rate", str(settings.rate_hz), "--frames", str(settings.num_frames)]
     topic = ["--topic", settings.topic] if settings.topic else []
-    return Player("bisenetformer_ros.ros.replay.camera_player", arguments + topic)
+    geometry = ["--geometry", str(footage.geometry)] if footage.geometry else []
+    return Player("bisenetformer_ros.ros.replay.camera_player", arguments + topic + geometry)
 
 
 def _play(session: ReplaySession, bar: Progress) -> None:
@@ -164,6 +165,8 @@ def _print(outcome: Outcome, console: Console) -> None:
     console.print(_frame_table(outcome), latency_table(latencies), sep="\n")
     if outcome.scores:
         console.print(class_table(outcome.recording.labels, outcome.scores.mean_iou, outcome.scores.panoptic_quality))
+        if outcome.scores.tracking:
+            console.print(tracking_text(outcome.scores.tracking))
         if not outcome.scores.exact_instances:
             console.print(NO_INSTANCES)
         truth = outcome.footage.truth

@@ -4,14 +4,18 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any
 
+import numpy as np
+
 from bisenetformer_ros.evaluation.quality import QualityMeter, mean_iou_figures, panoptic_figures
 from bisenetformer_ros.labels import LabelMap
 from bisenetformer_ros.machine import describe_machine
 from bisenetformer_ros.metrics.mean_iou import MeanIoUResult
 from bisenetformer_ros.metrics.panoptic_quality import PanopticQualityResult
+from bisenetformer_ros.metrics.video_quality import VideoQuality, VideoQualityResult
 from bisenetformer_ros.numbers import without_nan
-from bisenetformer_ros.replay.footage import Footage
+from bisenetformer_ros.replay.footage import Footage, drive_of
 from bisenetformer_ros.replay.recording import INPUT_TOPIC, FrameCount, Recording
+from bisenetformer_ros.results import SegmentationResult
 from bisenetformer_ros.tasks import task_warning
 
 
@@ -24,12 +28,14 @@ class Scores:
         panoptic_quality: Of ~/panoptic and ~/segments; None if neither arrived for a labelled frame.
         frame_miou: Stamp → mean IoU over the classes in that frame.
         exact_instances: Whether the labels separate touching objects; connected components do not.
+        tracking: Of the ids in ~/panoptic; None unless instances are exact and some of these messages arrived.
     """
 
     mean_iou: MeanIoUResult
     panoptic_quality: PanopticQualityResult | None
     frame_miou: dict[int, float]
     exact_instances: bool
+    tracking: VideoQualityResult | None
 
     def to_dict(self, labels: LabelMap) -> dict[str, Any]:
         """Return plain JSON types; shares of 0..1."""
@@ -37,6 +43,8 @@ class Scores:
         content["exact_instances"] = self.exact_instances
         if self.panoptic_quality is not None:
             content["panoptic"] = panoptic_figures(self.panoptic_quality, labels)
+        if self.tracking is not None:
+            content["tracking"] = self.tracking.to_dict()
         return content
 
 
@@ -60,7 +68,7 @@ def score(recording: Recording, footage: Footage, on_frame: Callable[[], None]) 
     names = tuple(label.name for label in recording.labels)
     if truth.class_names is not None and truth.class_names != names:
         return None, f"the model has the classes {', '.join(names)}, the labels have {', '.join(truth.class_names)}"
-    meter, frame_miou = QualityMeter(recording.labels), {}
+    meter, tracks, frame_miou = QualityMeter(recording.labels), _Tracks(recording.labels), {}
     for stamp in sorted(recording.sent.keys() & recording.outputs["mask"].keys()):
         name = recording.sent[stamp]
         labels = truth.load(name, recording.labels)
@@ -68,10 +76,32 @@ def score(recording: Recording, footage: Footage, on_frame: Callable[[], None]) 
             result = recording.result(stamp)
             footage.check_size(name, labels[0].shape, result.label_map.shape)
             frame_miou[stamp] = meter.update(name, result, *labels).miou
+            if truth.instances is not None:
+                tracks.update(name, result, labels)
         on_frame()
     if not frame_miou:
         return None, "no frame that came back has a label image"
-    return Scores(meter.mean_iou, meter.panoptic_quality, frame_miou, truth.instances is not None), ""
+    exact_instances = truth.instances is not None
+    return Scores(meter.mean_iou, meter.panoptic_quality, frame_miou, exact_instances, tracks.result()), ""
+
+
+class _Tracks:
+    """Compares the ids that the node gives to things with those of the labels, drive by drive."""
+
+    def __init__(self, labels: LabelMap) -> None:
+        self._quality = VideoQuality(labels)
+        self._drive = ""
+
+    def update(self, name: str, result: SegmentationResult, truth: tuple[np.ndarray, np.ndarray]) -> None:
+        if result.panoptic_map is None:
+            return
+        if drive_of(name) != self._drive:
+            self._quality.begin_video()
+            self._drive = drive_of(name)
+        self._quality.update(result.panoptic_map, {s.id: s.class_id for s in result.segments}, *truth)
+
+    def result(self) -> VideoQualityResult | None:
+        return self._quality.result() if self._drive else None
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from bisenetformer_ros.images.draw import colorize
 from bisenetformer_ros.machine import describe_machine
 from bisenetformer_ros.numbers import percent
 from bisenetformer_ros.reports import page
-from bisenetformer_ros.reports.cards import NO_INSTANCES, class_table, scores_card
+from bisenetformer_ros.reports.cards import NO_INSTANCES, TRACKING_NOTE, class_table, scores_card, tracking_text
 from bisenetformer_ros.reports.charts import stacked_columns
 from bisenetformer_ros.reports.demo_pictures import overlay_of, spread
 from bisenetformer_ros.reports.examples import spread_out
@@ -62,6 +62,8 @@ def _key_figures(outcome: Outcome) -> Iterator[tuple[str, str]]:
         yield f"{100 * outcome.scores.mean_iou.miou:.1f}", "mIoU, percent"
         if outcome.scores.panoptic_quality:
             yield f"{100 * outcome.scores.panoptic_quality.all.pq:.1f}", "PQ, percent"
+        if outcome.scores.tracking:
+            yield percent(outcome.scores.tracking.stq), "STQ, percent"
 
 
 def _frames_card(outcome: Outcome) -> Html:
@@ -100,6 +102,8 @@ def _quality_cards(outcome: Outcome) -> Iterator[Html]:
     yield page.card(
         "Quality", class_table(outcome.recording.labels, scores.mean_iou, scores.panoptic_quality), note=note
     )
+    if scores.tracking:
+        yield page.card("Tracking", note=f"{tracking_text(scores.tracking)} {TRACKING_NOTE}")
     values = [scores.frame_miou.get(stamp) for stamp in sorted(outcome.recording.sent)]
     yield scores_card("mIoU frame by frame", values, note="Over the classes in that frame.")
 

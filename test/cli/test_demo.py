@@ -129,17 +129,26 @@ def test_numbers_and_files_of_a_drive(footage: Path, random_weights: Path, tmp_p
     assert f"{100 * content['scores']['miou']:.1f}" in report
 
 
-def test_a_generated_drive_comes_with_instances(random_weights: Path, tmp_path: Path) -> None:
+def test_a_generated_drive_comes_with_instances_that_are_tracked(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     result = tmp_path / "result.json"
-    arguments = ["--source", "drive:3,8", "--frames", "3", "--rate", "2", "--model", str(random_weights)]
-    assert main(["demo", *arguments, "--out", str(tmp_path), "--json", str(result)]) == 0
+    arguments = ["--source", "drive:3,8", "--frames", "6", "--rate", "2", "--out", str(tmp_path)]
+    assert main(["demo", *arguments, "--json", str(result)]) == 0
     content = json.loads(result.read_text())
-    assert content["frames"]["sent"] == 3
+    assert content["frames"]["sent"] == 6
     assert content["outputs"]["panoptic"] > 0
     assert content["scores"]["exact_instances"] is True
     assert set(content["scores"]["panoptic"]) == {"all", "things", "stuff", "per_class"}
     names = content["scores"]["frame_miou"]
-    assert set(names) <= {"00000_drive3", "00001_drive8", "00002_drive8"}
+    assert set(names) <= {f"{number:05d}_drive{3 if number < 3 else 8}" for number in range(6)}
+    tracking = content["scores"]["tracking"]
+    assert 0 < tracking["aq"] < 1
+    assert 0 < tracking["sq"] < 1
+    assert tracking["stq"] == pytest.approx((tracking["aq"] * tracking["sq"]) ** 0.5)
+    summary = f"Tracking: STQ {100 * tracking['stq']:.1f}"
+    assert summary in capsys.readouterr().out
+    assert summary in (tmp_path / "report.html").read_text()
 
 
 def test_panoptic_results_of_semantic_weights_come_with_a_warning(
