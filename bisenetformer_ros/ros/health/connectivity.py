@@ -12,16 +12,27 @@ from rclpy.utilities import get_rmw_implementation_identifier
 
 from bisenetformer_ros.commands import quoted
 from bisenetformer_ros.resources import share_dir
+from bisenetformer_ros.ros.health.middleware import (
+    CYCLONE_DDS,
+    FAST_DDS,
+    TRANSPORT_VARIABLE,
+    explain_no_router,
+    explain_other_vendor,
+    explain_receive_buffer,
+    receive_buffer,
+)
 from bisenetformer_ros.ros.health.peers import Segment, is_local, other_users, segment_of, user_name
 from bisenetformer_ros.ros.shared_memory import LARGE_IMAGES, SEGMENT_BYTES, VARIABLE, is_localhost_only
 from bisenetformer_ros.ros.transports import TRANSPORTS, Transport
 
 CAMERA_INFO = "sensor_msgs/msg/CameraInfo"
-TRANSPORT_VARIABLE = "FASTDDS_BUILTIN_TRANSPORTS"
 VIDEO = {"ffmpeg_image_transport_msgs/msg/FFMPEGPacket": "ffmpeg", "theora_image_transport/msg/Packet": "theora"}
 """Types of messages with a packet of a video, and the image_transport that unpacks them."""
-UNKNOWN = "_NODE_NAME_UNKNOWN_"
-"""Name that rclpy gives to nodes whose own messages do not arrive."""
+UNKNOWN = {
+    "_NODE_NAME_UNKNOWN_": "a node whose name has not arrived",
+    "_CREATED_BY_BARE_DDS_APP_": "a process without ROS or with another middleware",
+}
+"""Names that rclpy gives to what it cannot name, and what they mean."""
 
 
 @dataclass(frozen=True)
@@ -76,7 +87,7 @@ def explain_no_images(node: Node, subscription: ImageSubscription) -> str:
     compatible = [info for info, mismatch in zip(publishers, mismatches, strict=True) if not mismatch]
     names = ", ".join(node_name(info) for info in compatible)
     cause = _transport_loss(node, compatible, subscription)
-    cause = cause or ", or ".join(["the camera has stopped", *_other_transport()])
+    cause = cause or ", or ".join(["the camera has stopped", *_other_transport(), *_receive_buffer()])
     return f"{names} publishes on {topic}, but nothing arrives: {cause}"
 
 
@@ -90,20 +101,31 @@ def explain_lost_images(node: Node, subscription: ImageSubscription, image_bytes
 
 
 def loses_images(subscription: ImageSubscription, image_bytes: int) -> bool:
-    """Return whether images, of `image_bytes` each, are best effort and exceed the shared memory of a publisher."""
+    """Return whether the middleware loses images of `image_bytes` each, whatever their rate.
+
+    With Fast DDS, best effort ones that exceed the shared memory of a publisher; with Cyclone DDS, those that exceed
+    the receive buffer of this process twice, which is the room that Linux makes for it.
+    """
+    if _uses(CYCLONE_DDS):
+        return 2 * receive_buffer() < image_bytes
     segments = [
         segment_of(info)
         for info in subscription.publishers
         if ReliabilityPolicy.BEST_EFFORT in (info.qos_profile.reliability, subscription.qos.reliability)
     ]
-    return _is_fast_dds() and any(segment is not None and segment.size < image_bytes for segment in segments)
+    return any(segment is not None and segment.size < image_bytes for segment in segments)
 
 
 def _transport_loss(
     node: Node, publishers: Sequence[TopicEndpointInfo], subscription: ImageSubscription, image_bytes: int = 0
 ) -> str:
-    """What loses images in Fast DDS; empty if nothing is known to. `image_bytes` is 0 if unknown."""
-    if not _is_fast_dds() or _transport().startswith("UDP"):
+    """What loses images in the middleware; empty if nothing is known to. `image_bytes` is 0 if unknown."""
+    for info in publishers:
+        if problem := explain_other_vendor(get_rmw_implementation_identifier(), info.endpoint_gid, "this node"):
+            return problem
+    if _uses(CYCLONE_DDS) and image_bytes:
+        return explain_receive_buffer(image_bytes, receive_buffer())
+    if not _uses(FAST_DDS) or _transport().startswith("UDP"):
         return ""
     if users := other_users(node, publishers):
         return explain_users(users, "this node", os.geteuid())
@@ -146,7 +168,7 @@ def _release_reliability(node: Node, subscription: ImageSubscription) -> str:
 
 def _other_transport() -> list[str]:
     """The possible cause that Fast DDS uses different transports; empty for other middleware."""
-    if not _is_fast_dds():
+    if not _uses(FAST_DDS):
         return []
     return [
         f"{TRANSPORT_VARIABLE} differs between the camera and this node ('{_transport()}'): processes with and without "
@@ -154,8 +176,14 @@ def _other_transport() -> list[str]:
     ]
 
 
-def _is_fast_dds() -> bool:
-    return "fastrtps" in get_rmw_implementation_identifier()
+def _receive_buffer() -> list[str]:
+    """The possible cause that Cyclone DDS loses large images; empty for other middleware."""
+    problem = explain_receive_buffer(0, receive_buffer()) if _uses(CYCLONE_DDS) else ""
+    return [problem] if problem else []
+
+
+def _uses(middleware: str) -> bool:
+    return get_rmw_implementation_identifier().startswith(middleware)
 
 
 def _transport() -> str:
@@ -222,8 +250,15 @@ def _no_publisher(node: Node, subscription: ImageSubscription) -> str:
         return f"no publisher on {topic}, but packets of a video on {video}: {_republish(key)}"
     if not candidates:
         domain = os.environ.get("ROS_DOMAIN_ID", "0")
-        causes = ["the camera is not running", f"its ROS_DOMAIN_ID differs from this node's ({domain})"]
-        return f"no publisher on {topic}, and no images on any other topic: {', or '.join(causes + _other_transport())}"
+        rmw = get_rmw_implementation_identifier()
+        causes = [
+            "the camera is not running",
+            *([router] if (router := explain_no_router(rmw, len(node.get_node_names()) - 1)) else []),
+            f"its ROS_DOMAIN_ID differs from this node's ({domain})",
+            f"its RMW_IMPLEMENTATION differs from this node's ({rmw})",
+            *_other_transport(),
+        ]
+        return f"no publisher on {topic}, and no images on any other topic: {', or '.join(causes)}"
     candidates.sort(key=similarity, reverse=True)
     best, transport = candidates[0]
     images = ", ".join(f"{name} ({key})" for name, key in candidates[:5])
@@ -261,6 +296,6 @@ def explain_users(users: Iterable[int], other: str, uid: int) -> str:
 
 def node_name(info: TopicEndpointInfo) -> str:
     """Return the full name of an endpoint's node."""
-    if info.node_name == UNKNOWN:
-        return "a node whose name has not arrived"
+    if info.node_name in UNKNOWN:
+        return UNKNOWN[info.node_name]
     return f"{info.node_namespace.rstrip('/')}/{info.node_name}"

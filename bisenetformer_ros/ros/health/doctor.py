@@ -7,10 +7,18 @@ from dataclasses import dataclass
 import rclpy
 from rclpy.node import Node
 from rclpy.qos import QoSCompatibility, qos_check_compatible
+from rclpy.utilities import get_rmw_implementation_identifier
 
 from bisenetformer_ros.ros.health.clock import clock_of
-from bisenetformer_ros.ros.health.connectivity import TRANSPORT_VARIABLE, explain_users, node_name, qos_reason
+from bisenetformer_ros.ros.health.connectivity import explain_users, node_name, qos_reason
 from bisenetformer_ros.ros.health.findings import ERROR, OK, WARN
+from bisenetformer_ros.ros.health.middleware import (
+    FAST_DDS,
+    TRANSPORT_VARIABLE,
+    explain_no_router,
+    explain_other_vendor,
+    variables_of,
+)
 from bisenetformer_ros.ros.health.observer import OBSERVER, NodeObserver, Observation
 from bisenetformer_ros.ros.health.peers import closed_between, other_users, users_of_domain
 from bisenetformer_ros.ros.initialization import initialize_ros
@@ -73,13 +81,16 @@ def examine(observer: NodeObserver, name: str, seconds: float) -> list[Diagnosis
 
 
 def _not_found(observer: NodeObserver, wanted: str) -> Diagnosis:
-    others = ", ".join(observer.other_nodes()) or "none"
+    rmw, others = get_rmw_implementation_identifier(), observer.other_nodes()
     text = (
-        f"no segmentation node{f' {wanted}' if wanted else ''} found; nodes in the graph: {others}. Start it with "
-        "`ros2 launch bisenetformer_ros segment.launch.py`, or compare its ROS_DOMAIN_ID, ROS_LOCALHOST_ONLY, "
-        f"ROS_AUTOMATIC_DISCOVERY_RANGE and {TRANSPORT_VARIABLE} with those of this shell"
+        f"no segmentation node{f' {wanted}' if wanted else ''} found; "
+        f"nodes in the graph: {', '.join(others) or 'none'}. Start it with "
+        "`ros2 launch bisenetformer_ros segment.launch.py`, or compare its "
+        f"{variables_of(rmw)} with those of this shell"
     )
-    if users := users_of_domain(observer.node.context.get_domain_id()) - {os.geteuid()}:
+    if router := explain_no_router(rmw, len(others)):
+        text += f". If it runs already: {router}"
+    if rmw.startswith(FAST_DDS) and (users := users_of_domain(observer.node.context.get_domain_id()) - {os.geteuid()}):
         text += f". If it runs already: {explain_users(users, DOCTOR, os.geteuid())}"
     return Diagnosis("node", ERROR, text)
 
@@ -90,13 +101,17 @@ def _presence(seen: Observation, node: Node) -> Iterator[Diagnosis]:
         yield Diagnosis("node", ERROR, text)
     if seen.state is not None and seen.statuses:
         return
+    rmw = get_rmw_implementation_identifier()
     if seen.state is None:
         text, cause = "the node is in the graph, but its services do not respond", "it hangs or was just killed"
     else:
         text = "the node's services respond, but its /diagnostics do not arrive"
-        cause = f"{TRANSPORT_VARIABLE} differs between the node and this shell, or the machine is overloaded"
-    own = [info for info in node.get_publishers_info_by_topic("/diagnostics") if node_name(info) == seen.name]
-    if users := other_users(node, own):
+        differs = f"{TRANSPORT_VARIABLE} differs between the node and this shell, or "
+        cause = f"{differs if rmw.startswith(FAST_DDS) else ''}the machine is overloaded"
+    own = node.get_publishers_info_by_topic(f"{seen.name}/transition_event")
+    if vendors := {problem for info in own if (problem := explain_other_vendor(rmw, info.endpoint_gid, DOCTOR))}:
+        cause = ", or ".join(vendors)
+    elif users := other_users(node, own):
         cause = explain_users(users, DOCTOR, os.geteuid())
     yield Diagnosis("node", ERROR, f"{text}: {cause}")
 

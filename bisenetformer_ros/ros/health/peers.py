@@ -15,6 +15,7 @@ from pathlib import Path
 from rclpy.node import Node
 from rclpy.topic_endpoint_info import TopicEndpointInfo
 
+from bisenetformer_ros.ros.health.middleware import FAST_DDS, vendor_of
 from bisenetformer_ros.ros.shared_memory import IS_FAST_DDS_2, SHARED_MEMORY
 
 LOCKS = Path("/proc/locks")
@@ -36,8 +37,11 @@ def segment_of(endpoint: TopicEndpointInfo) -> Segment | None:
     The endpoint's id holds the lower half of the process id, and the process holds a lock beside its segment.
 
     Returns:
-        None for a process without shared memory, on another machine, or in a container whose process ids differ.
+        None for a process without shared memory or with another middleware, on another machine, or in a container
+        whose process ids differ.
     """
+    if vendor_of(endpoint.endpoint_gid) != FAST_DDS:
+        return None
     locks = LOCKS.read_text() if LOCKS.exists() else ""
     pids = {file: int(pid) for pid, file in re.findall(r"FLOCK +ADVISORY +WRITE (\d+) (\w+:\w+:\d+) ", locks)}
     wanted = endpoint.endpoint_gid[4] | endpoint.endpoint_gid[5] << 8

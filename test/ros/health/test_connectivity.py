@@ -12,12 +12,8 @@ from rclpy.executors import SingleThreadedExecutor
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import CompressedImage, Image
 
-from bisenetformer_ros.ros.health.connectivity import (
-    TRANSPORT_VARIABLE,
-    explain_lost_images,
-    explain_no_images,
-    loses_images,
-)
+from bisenetformer_ros.ros.health.connectivity import explain_lost_images, explain_no_images, loses_images
+from bisenetformer_ros.ros.health.middleware import TRANSPORT_VARIABLE
 from bisenetformer_ros.ros.health.peers import is_local, segment_of
 from bisenetformer_ros.ros.node.input import ImageInput
 from bisenetformer_ros.ros.shared_memory import SEGMENT_BYTES, VARIABLE, profile_for
