@@ -1,8 +1,9 @@
 """Plays images as a camera: `python -m bisenetformer_ros.ros.replay.camera_player SOURCE --rate 5 --frames 100`.
 
-Publishes /camera/image_raw and /camera/camera_info. Events on stdout: `opened` (size and number of frames, null for a
-live camera, and notes on the source), `sent` for every frame (its stamp and name), and `finished`, or `refused` with
-the reason.
+Publishes /camera/image_raw and /camera/camera_info. With --geometry the camera is calibrated, and depth, where there is
+any, goes to /camera/depth/image with /camera/depth/camera_info. Events on stdout: `opened` (size and number of frames,
+null for a live camera, and notes on the source), `sent` for every frame (its stamp and name), and `finished`, or
+`refused` with the reason.
 """
 
 import argparse
@@ -25,6 +26,7 @@ from bisenetformer_ros.bags.images import open_bag
 from bisenetformer_ros.bags.reader import is_bag
 from bisenetformer_ros.errors import BiSeNetFormerError, InputError
 from bisenetformer_ros.file_names import printable
+from bisenetformer_ros.images.frame_geometry import FrameGeometry
 from bisenetformer_ros.images.sources import FrameSource, SourceFrame, open_source
 from bisenetformer_ros.ros.initialization import initialize_ros
 from bisenetformer_ros.ros.message_types import messages
@@ -42,13 +44,17 @@ WEBCAM = "webcam:"
 
 
 class CameraPlayer(Node):
-    """An uncalibrated camera."""
+    """A camera, which is uncalibrated unless `geometry` is a folder with NAME.npz for every image NAME."""
 
-    def __init__(self) -> None:
+    def __init__(self, geometry: Path | None = None) -> None:
         super().__init__("player", namespace="camera")
+        self._geometry = geometry
         qos = QoSProfile(depth=5, reliability=ReliabilityPolicy.RELIABLE)
         self._images = self.create_publisher(Image, "image_raw", qos)
         self._infos = self.create_publisher(CameraInfo, "camera_info", qos)
+        if geometry:
+            self._depths = self.create_publisher(Image, "depth/image", qos)
+            self._depth_infos = self.create_publisher(CameraInfo, "depth/camera_info", qos)
         self._image_topics = [self._images.topic_name]
 
     def wait_for_subscribers(self, count: int) -> None:
@@ -74,11 +80,16 @@ class CameraPlayer(Node):
         self.finish()
 
     def publish(self, name: str, image: Image) -> int:
-        """Publish an image and its camera info with the current time; return that stamp in ns."""
+        """Publish an image, its camera info and its depth with the current time; return that stamp in ns."""
+        geometry = FrameGeometry.load(self._geometry / f"{name}.npz") if self._geometry else None
         header = image.header
         header.stamp = self.get_clock().now().to_msg()
         self._images.publish(image)
-        self._infos.publish(messages.camera_info(header, image.height, image.width))
+        info = messages.camera_info(header, image.height, image.width, geometry.matrix if geometry else None)
+        self._infos.publish(info)
+        if geometry and geometry.depth is not None:
+            self._depths.publish(messages.image(header, geometry.depth))
+            self._depth_infos.publish(info)
         return self._report_sent(name, image)
 
     def finish(self) -> None:
@@ -138,6 +149,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description="Play images as a camera topic.")
     parser.add_argument("source", help="folder, video, rosbag2 or webcam:N")
     parser.add_argument("--topic", help="image topic of a rosbag2 that has several")
+    parser.add_argument(
+        "--geometry", type=Path, help="folder with camera matrix and depth NAME.npz of every image NAME"
+    )
     parser.add_argument("--rate", type=float, default=5.0, help="frames per second (default: %(default)s)")
     parser.add_argument("--frames", type=int, default=180, help="maximum number of frames (default: %(default)s)")
     add_subscribers_argument(parser)
@@ -155,7 +169,7 @@ def _play(args: argparse.Namespace) -> None:
     notes = [*source.notes, *([f"not taken as images: {source.skipped}"] if source.skipped else [])]
     emit("opened", height=height, width=width, frames=num_frames, frame_id=FRAME_ID, notes=notes)
     start_ros()
-    camera = CameraPlayer()
+    camera = CameraPlayer(args.geometry)
     camera.wait_for_subscribers(args.subscribers)
     camera.play(islice(chain([first], source.frames), args.frames), args.rate)
 
