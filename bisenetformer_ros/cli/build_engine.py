@@ -24,7 +24,8 @@ DESCRIPTION = (
     "was built from, for and with; keep the two together."
 )
 EXAMPLE = """bisenetformer export bisenetformer-nano-camvid nano.onnx --size 480x640 --task panoptic --precision fp16
-bisenetformer build-engine nano.onnx nano.engine --precision fp16 --timing-cache timings.cache"""
+bisenetformer build-engine nano.onnx nano.engine --precision fp16 --timing-cache timings.cache
+bisenetformer build-engine nano.onnx nano-dla.engine --dla-core 0"""
 
 EXIT_INTERRUPTED = 130
 CANCEL_WITHIN_S = 10.0
@@ -56,6 +57,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="most frames per run, such as the number of cameras, of a graph exported with --dynamic-batch "
         f"(default: {MAX_BATCH}; 1 for other graphs)",
     )
+    parser.add_argument(
+        "--dla-core",
+        type=int,
+        choices=(0, 1),
+        help="deep learning accelerator of a Jetson Orin that runs what it can of an fp16 graph, and the GPU the rest "
+        "(default: the GPU runs everything)",
+    )
 
 
 def run(args: argparse.Namespace) -> int:
@@ -84,7 +92,7 @@ def _build(args: argparse.Namespace) -> Sidecar:
     """Build in a thread, so that Ctrl-C works meanwhile."""
     with progress() as bar:
         display = BuildDisplay(bar, f"building {args.engine.name}")
-        options = (args.precision, args.workspace_mib, args.timing_cache, args.device, args.max_batch)
+        options = (args.precision, args.workspace_mib, args.timing_cache, args.device, args.max_batch, args.dla_core)
         build = in_thread(lambda: build_engine(args.graph, args.engine, display, *options), "building")
         try:
             return build.result()

@@ -51,8 +51,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--calibrate",
         metavar="IMAGES",
-        help="required for int8, which is for CPUs: images like the camera's, as a folder, pattern, video or address; "
+        help="required for int8: images like the camera's, as a folder, pattern, video or address; "
         f"up to {MAX_CALIBRATION} are used",
+    )
+    parser.add_argument(
+        "--symmetric",
+        action="store_true",
+        help="with int8: signed activations without zero points, as TensorRT requires (default: unsigned, for CPUs)",
     )
     parser.add_argument("--bgr", action="store_true", help="take frames as B, G, R instead of R, G, B")
     parser.add_argument("--dynamic-batch", action="store_true", help="take any number of frames per run instead of one")
@@ -71,11 +76,14 @@ def run(args: argparse.Namespace) -> int:
         raise ConfigError("--calibrate IMAGES is required for --precision int8")
     if args.precision != "int8" and args.calibrate is not None:
         raise ConfigError(f"--calibrate is for --precision int8 only, got {args.precision}")
+    if args.precision != "int8" and args.symmetric:
+        raise ConfigError(f"--symmetric is for --precision int8 only, got {args.precision}")
     weights = find_model(args.model)
     task = resolve_task(weights, args.task)
     warning = task_warning(task, trained_task(weights))
     warn(args, warning)
-    options = ExportOptions(task, args.size, args.precision, "bgr" if args.bgr else "rgb", args.dynamic_batch)
+    colours = "bgr" if args.bgr else "rgb"
+    options = ExportOptions(task, args.size, args.precision, colours, args.dynamic_batch, args.symmetric)
     if args.verify_with:
         frames = read_frames(args.verify_with, args.size, MAX_FRAMES)
     else:

@@ -63,9 +63,40 @@ def test_a_batch_that_the_graph_does_not_take_is_reported(
     assert advice in message
 
 
-def test_int8_is_for_cpus(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_int8_for_cpus_is_refused_with_the_command_for_tensorrt(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     message = refused(capsys, write_graph(tmp_path / "int8.onnx", "int8", dynamic_batch=False))
-    assert "has precision int8, expected fp16" in message
+    assert "has unsigned activations with zero points, which are for CPUs; expected signed ones" in message
+    assert "--precision int8 --calibrate IMAGES --symmetric" in message
+
+
+def test_the_command_for_another_precision_than_int8_asks_for_no_images(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    graph = write_graph(tmp_path / "int8.onnx", "int8", dynamic_batch=False, symmetric=True)
+    message = refused(capsys, graph, "--precision", "fp16")
+    assert message.strip().endswith("--size 6x8 --task semantic --precision fp16` (WEIGHTS: the weights file)")
+
+
+@pytest.mark.parametrize(
+    ("precision", "dynamic_batch", "found"),
+    [("fp32", False, "fp32"), ("int8", False, "int8"), ("fp16", True, "fp16 with a dynamic batch")],
+)
+def test_a_dla_core_takes_fp16_and_one_frame(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], precision: str, dynamic_batch: bool, found: str
+) -> None:
+    graph = write_graph(tmp_path / "street.onnx", precision, dynamic_batch, symmetric=precision == "int8")
+    message = refused(capsys, graph, "--dla-core", 0)
+    assert f"{graph} is in {found}, expected fp16 and one frame per run" in message
+    assert message.strip().endswith("--size 6x8 --task semantic --precision fp16` (WEIGHTS: the weights file)")
+
+
+def test_a_dla_core_that_no_jetson_has_is_misuse(graph: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as end:
+        main(["build-engine", str(graph), "a.engine", "--dla-core", "2"])
+    assert end.value.code == 2
+    assert "invalid choice: 2 (choose from 0, 1)" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("damage", ["missing", "truncated", "foreign"])

@@ -15,7 +15,9 @@ SIZE = (6, 8)
 AREA = 7.0
 
 
-def write_graph(path: Path, precision: str, dynamic_batch: bool, task: str = "semantic") -> Path:
+def write_graph(
+    path: Path, precision: str, dynamic_batch: bool, task: str = "semantic", symmetric: bool = False
+) -> Path:
     """The label is 1 where a pixel is red, the confidence is its green channel.
 
     For the panoptic task: what is red is the region of the only query, which is of class 1, has the score that is asked
@@ -62,7 +64,7 @@ def write_graph(path: Path, precision: str, dynamic_batch: bool, task: str = "se
     graph = helper.make_graph(nodes, "red", inputs, outputs, [tensor for tensor in constants if tensor.name in used])
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
     metadata = ModelMetadata("red", {"name": "none"}, LabelMap.load("camvid11"))
-    info = GraphInfo(metadata, task, SIZE, precision, "rgb", dynamic_batch, "0")
+    info = GraphInfo(metadata, task, SIZE, precision, "rgb", dynamic_batch, "0", symmetric=symmetric)
     helper.set_model_props(model, info.to_strings())
     onnx.save(model, str(path))
     return path

@@ -59,6 +59,8 @@ class Play:
         self.addresses: dict[str, int] = {}
         self.shapes: dict[str, tuple[int, ...]] = {}
         self.profile: tuple[tuple[int, ...], ...] = ()
+        self.flags: list[str] = []
+        self.dla: dict[str, Any] = {}
         self.stage = Stage(tensorrt_bindings, self.answers())
 
     def answers(self) -> dict[str, Any]:
@@ -92,6 +94,10 @@ class Play:
             "ITensor.dtype": lambda tensor: dtype(played[id(tensor)][1]),
             "ITensor.shape": lambda tensor: shape(played[id(tensor)][1]),
             "IBuilderConfig.progress_monitor": self.hear_monitor,
+            "IBuilderConfig.set_flag": lambda config, flag: self.flags.append(flag.name),
+            "IBuilderConfig.default_device_type": lambda config, device: self.dla.update(device=device.name),
+            "IBuilderConfig.DLA_core": lambda config, core: self.dla.update(built_for=core),
+            "Runtime.DLA_core": lambda runtime, core: self.dla.update(run_on=core),
             "IBuilderConfig.add_optimization_profile": 0,
             "IOptimizationProfile.set_shape": self.set_profile,
             "Builder.build_serialized_network": self.build,
@@ -204,10 +210,11 @@ def pretend_a_gpu() -> None:
 
 @dataclass
 class Scene:
-    """A graph, and what TensorRT does with it. lines: answers other than `Play`'s."""
+    """A graph, and what TensorRT does with it. lines: answers other than `Play`'s. dla_core: see `build_engine`."""
 
     graph: Path
     lines: dict[str, Any] = field(default_factory=dict)
+    dla_core: int | None = None
 
     def rehearse(self, hidden: str | None = None) -> tuple[Play, Progress]:
         """Builds an engine of the graph, opens it and runs it on random frames, whose labels must come out.
@@ -223,7 +230,13 @@ class Scene:
             timings.unlink(missing_ok=True)
             max_batch = CAMERAS if GraphInfo.load(self.graph).dynamic_batch else None
             sidecar = export.build_engine(
-                self.graph, engine_path, progress, workspace_mib=64, timing_cache=timings, max_batch=max_batch
+                self.graph,
+                engine_path,
+                progress,
+                workspace_mib=64,
+                timing_cache=timings,
+                max_batch=max_batch,
+                dla_core=self.dla_core,
             )
             assert timings.read_bytes() == b"measurements"
             engine = runtime.TensorRTEngine(engine_path, sidecar.graph.task)
@@ -290,8 +303,14 @@ def scenes(directory: Path) -> tuple[list[Scene], dict[str, Scene]]:
         "tensors": {"ICudaEngine.get_tensor_shape": tensorrt_bindings.Dims((1, 2, 3))},
     }
     panoptic = write_graph(directory / "panoptic.onnx", "fp32", dynamic_batch=False, task="panoptic")
-    good = [Scene(single), Scene(batch), Scene(panoptic)]
-    return good, {name: Scene(single, lines) for name, lines in refused.items()}
+    int8 = write_graph(directory / "int8.onnx", "int8", dynamic_batch=False, symmetric=True)
+    good = [Scene(single), Scene(batch), Scene(panoptic), Scene(int8)]
+    bad = {name: Scene(single, lines) for name, lines in refused.items()}
+    if PRECISION == "fp16":  # which a DLA core needs
+        cores = {"Builder.num_DLA_cores": 2}
+        good.append(Scene(write_graph(directory / "dla.onnx", "fp16", dynamic_batch=False), cores, dla_core=1))
+        bad["dla"] = Scene(single, cores, dla_core=2)
+    return good, bad
 
 
 def element_types() -> dict[str, str | None]:
@@ -376,6 +395,8 @@ def main(directory: Path) -> None:
         "types": element_types(),
         "log": logged(),
         "profile": seen[1][0].profile,
+        "flags": {scene.graph.stem: play.flags for scene, (play, _) in zip(good, seen, strict=True)},
+        "dla": {scene.graph.stem: play.dla for scene, (play, _) in zip(good, seen, strict=True)},
         "fp16_refusals": half,
         "errors_print_themselves": "__str__" in vars(tensorrt_bindings.ParserError),
         "files": files,

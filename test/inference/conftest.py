@@ -10,6 +10,7 @@ from bisenetformer_ros.labels import LabelMap
 from bisenetformer_ros.metadata import ModelMetadata
 from bisenetformer_ros.model.builders import build_model
 from bisenetformer_ros.model.checkpoint import save_model
+from bisenetformer_ros.resources import share_dir
 
 SIZE = (96, 128)
 
@@ -26,20 +27,25 @@ def small_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def exports(small_weights: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[Path, str]]:
-    """Task → graph exported by the command for frames of SIZE, and the command's output."""
-    options = {"panoptic": ["--precision", "fp32"], "semantic": ["--precision", "fp16", "--bgr", "--dynamic-batch"]}
+    """Name → graph exported by the command for frames of SIZE, and the command's output."""
+    streets = str(share_dir() / "config" / "verification" / "*.jpg")
+    options = {
+        "panoptic": ["--task", "panoptic", "--precision", "fp32"],
+        "semantic": ["--task", "semantic", "--precision", "fp16", "--bgr", "--dynamic-batch"],
+        "int8": ["--task", "semantic", "--precision", "int8", "--symmetric", "--calibrate", streets],
+    }
     made = {}
-    for task, arguments in options.items():
-        path = tmp_path_factory.mktemp("graphs") / f"{task}.onnx"
+    for name, arguments in options.items():
+        path = tmp_path_factory.mktemp("graphs") / f"{name}.onnx"
         with contextlib.redirect_stdout(io.StringIO()) as said:
             size = "{}x{}".format(*SIZE)
-            code = main(["export", str(small_weights), str(path), "--size", size, "--task", task, *arguments])
+            code = main(["export", str(small_weights), str(path), "--size", size, *arguments])
         assert code == 0, said.getvalue()
-        made[task] = path, said.getvalue()
+        made[name] = path, said.getvalue()
     return made
 
 
-@pytest.fixture(scope="session", params=["panoptic", "semantic"])
+@pytest.fixture(scope="session", params=["panoptic", "semantic", "int8"])
 def exported(request: pytest.FixtureRequest, exports: dict[str, tuple[Path, str]]) -> Path:
     """Each of the graphs in turn."""
     return exports[request.param][0]

@@ -66,6 +66,7 @@ def test_labels_and_segments_both_count(labels: float, segments: float | None, p
         (["OUT.engine"], "expected a .onnx file"),
         (["OUT.onnx", "--precision", "int8"], "--calibrate IMAGES is required for --precision int8"),
         (["OUT.onnx", "--calibrate", "."], "--calibrate is for --precision int8 only, got fp32"),
+        (["OUT.onnx", "--symmetric", "--precision", "fp16"], "--symmetric is for --precision int8 only, got fp16"),
     ],
 )
 def test_wrong_arguments_are_reported_before_the_work(

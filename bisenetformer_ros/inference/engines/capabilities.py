@@ -10,7 +10,7 @@ ENGINE_PRECISIONS: dict[str, dict[str, tuple[str, ...]]] = {
     "torch": {"cpu": ("fp32", "bf16"), "cuda": ("fp32", "bf16", "fp16")},
     "onnxruntime": {"cpu": ("fp32", "fp16", "int8"), "cuda": ("fp32", "fp16", "int8")},
     "openvino": {"cpu": ("fp32", "bf16", "int8")},
-    "tensorrt": {"cuda": ("fp32", "fp16")},
+    "tensorrt": {"cuda": ("fp32", "fp16", "int8")},
 }
 """Engine → device, without its number → precisions it computes in. Every engine takes "auto" as well."""
 

@@ -9,7 +9,7 @@ from bisenetformer_ros.commands import ours
 from bisenetformer_ros.errors import BiSeNetFormerError, ConfigError, EngineError
 from bisenetformer_ros.inference.engines.base import Engine
 from bisenetformer_ros.inference.engines.capabilities import ENGINES, TASK_CHOICES
-from bisenetformer_ros.inference.engines.plan import EnginePlan, graph_precision, plan_engine
+from bisenetformer_ros.inference.engines.plan import EnginePlan, graph_label, plan_engine
 from bisenetformer_ros.inference.engines.ranking import faster_than_torch, fastest_first
 from bisenetformer_ros.inference.engines.switching import EngineChoice, SwitchingEngine
 from bisenetformer_ros.inference.engines.tensorrt.sidecar import Sidecar
@@ -125,7 +125,7 @@ def _open_files_of(weights: Path, task: str, engine: str, device: str, precision
             )
         return EngineChoice(open_engine(plan.path, task, engine, device, precision))
 
-    newest = newest_file(weights, task, f"-{graph_precision(engine, kind, precision)}{suffix}")
+    newest = newest_file(weights, task, f"-{graph_label(engine, kind, precision)}{suffix}")
     if newest is None:
         example = plan_engine(engine, weights, task, kind, precision, (480, 640))
         raise EngineError(

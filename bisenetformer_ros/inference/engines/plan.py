@@ -112,7 +112,8 @@ def plan_engine(
     options: tuple[str, ...] = ("--size", "{}x{}".format(*frame_size), "--task", task, "--precision", of_graph)
     if of_graph == "int8":
         options += ("--calibrate", "IMAGES")  # only the user knows which
-    name = graph_name(weights, task, frame_size, of_graph)
+        options += ("--symmetric",) if engine == "tensorrt" else ()
+    name = graph_name(weights, task, frame_size, graph_label(engine, device, precision))
     of_engine: tuple[str, ...] = ()
     if engine == "tensorrt" and num_cameras > 1:
         name = f"{name.removesuffix('.onnx')}-batch.onnx"
@@ -153,6 +154,12 @@ def graph_precision(engine: str, device: str, precision: str) -> str:
     if engine == "tensorrt" and precision == "fp16":
         _check_tensorrt_fp16()
     return "fp32" if precision == "bf16" else precision  # OpenVINO computes in bf16 from a graph in fp32
+
+
+def graph_label(engine: str, device: str, precision: str) -> str:
+    """What file names say of the graph of `graph_precision`; TensorRT's int8 is not that of the other engines."""
+    of_graph = graph_precision(engine, device, precision)
+    return f"{of_graph}-symmetric" if (engine, of_graph) == ("tensorrt", "int8") else of_graph
 
 
 def _check_tensorrt_fp16() -> None:

@@ -65,6 +65,7 @@ class GraphInfo:
         dynamic_batch: Whether a run takes any number of frames rather than one.
         weights_sha256: Of the weights file.
         tools: Name → version of the software that made the graph.
+        symmetric: For int8: whether activations are signed without zero points, as TensorRT requires.
         path: The file that it was read from; None if it was not read from one.
     """
 
@@ -76,6 +77,7 @@ class GraphInfo:
     dynamic_batch: bool
     weights_sha256: str
     tools: Mapping[str, str] = field(default_factory=dict)
+    symmetric: bool = False
     path: Path | None = field(default=None, compare=False)
 
     @classmethod
@@ -155,6 +157,7 @@ class GraphInfo:
             output = beside.with_name(f"{beside.stem}-{self.task}-{size}-{self.precision}.onnx")
         options = ["--size", size, "--task", self.task, "--precision", self.precision]
         options += ["--calibrate", "IMAGES"] if self.precision == "int8" else []
+        options += ["--symmetric"] if self.symmetric else []
         options += ["--bgr"] if self.colours == "bgr" else []
         options += ["--dynamic-batch"] if self.dynamic_batch else []
         return ("bisenetformer", "export", self._find_weights(output.parent), str(output), *options)

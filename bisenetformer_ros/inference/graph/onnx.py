@@ -43,6 +43,7 @@ class ExportOptions:
         precision: "fp32", "fp16" or "int8".
         colours: Channel order of the frames, "rgb" or "bgr".
         dynamic_batch: Whether a run takes any number of frames rather than one.
+        symmetric: For int8: signed activations without zero points, for TensorRT; see `quantize`.
     """
 
     task: str
@@ -50,6 +51,7 @@ class ExportOptions:
     precision: str = "fp32"
     colours: str = "rgb"
     dynamic_batch: bool = False
+    symmetric: bool = False
 
 
 def build_onnx(
@@ -87,7 +89,7 @@ def build_onnx(
     helper.set_model_props(proto, info.to_strings())
     proto.producer_name, proto.producer_version = "bisenetformer_ros", __version__
     if options.precision == "int8":
-        proto = quantize(proto, calibration)
+        proto = quantize(proto, calibration, options.symmetric)
     onnx.checker.check_model(proto, full_check=True)
     return proto
 

@@ -72,7 +72,7 @@ def test_every_precision_is_supported_somewhere_and_every_ranked_engine_exists()
             "int8",
             "auto, fp32, bf16; for int8 on cpu set engine to onnxruntime or openvino",
         ),
-        ("tensorrt", "cuda:1", "bf16", "expected one of auto, fp32, fp16; for bf16 on cuda set engine to torch"),
+        ("tensorrt", "cuda:1", "bf16", "expected one of auto, fp32, fp16, int8; for bf16 on cuda set engine to torch"),
         ("openvino", "cpu", "fp8", "expected one of auto, fp32, bf16, int8$"),
     ],
 )

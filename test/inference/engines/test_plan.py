@@ -56,6 +56,19 @@ def test_tensorrt_gets_a_graph_in_the_precision_it_is_asked_for(
     )
 
 
+@pytest.mark.usefixtures("everything_installed")
+def test_int8_for_tensorrt_has_a_graph_of_its_own(weights: Path, cache: Path) -> None:
+    graph, engine = (step.path for step in plan_engine("tensorrt", weights, "semantic", "cuda", "int8", SIZE).steps)
+    stem = "street-9a129038d9a0-semantic-480x640-int8-symmetric"
+    assert (graph, engine) == (cache / f"{stem}.onnx", cache / f"{stem}.engine")
+    for kind, step in (
+        ("tensorrt", plan_engine("tensorrt", weights, "semantic", "cuda", "int8", SIZE).steps[0]),
+        ("openvino", plan_engine("openvino", weights, "semantic", "cpu", "int8", SIZE).steps[0]),
+    ):
+        assert ("--symmetric" in step.options, "-symmetric" in step.path.name) == (kind == "tensorrt",) * 2
+        assert step.options[6:8] == ("--calibrate", "IMAGES")
+
+
 @pytest.mark.parametrize("engine", ["onnxruntime", "openvino", "tensorrt"])
 def test_every_supported_precision_has_a_graph_and_no_other(engine: str) -> None:
     for device, supported in ENGINE_PRECISIONS[engine].items():

@@ -20,6 +20,7 @@ NVIDIA_TYPES = {
     TensorProto.FLOAT16: "FP16",
     TensorProto.INT64: "INT64",
     TensorProto.UINT8: "UINT8",
+    TensorProto.INT8: "INT8",
     TensorProto.BOOL: "BOOL",
 }
 
@@ -51,6 +52,8 @@ COMPARISONS = ("Equal", "Greater", "GreaterOrEqual", "Less")
 """The lists name what they compare; what they give is BOOL, as ONNX has it."""
 LATER_OPERANDS_ARE_NUMBERS = ("Clip", "Pad", "ReduceSum", "Reshape", "Resize", "Slice", "Unsqueeze")
 """Operators whose listed types are those of the first operand; the others are bounds, sizes and axes, all constant."""
+QUANTIZERS = ("DequantizeLinear", "QuantizeLinear")
+"""Their listed types are those of the first operand, which they convert."""
 
 
 def test_operators_and_types_are_supported_by_every_tensorrt(graph: onnx.GraphProto) -> None:
@@ -59,10 +62,11 @@ def test_operators_and_types_are_supported_by_every_tensorrt(graph: onnx.GraphPr
     for node, name in operands(graph):
         kind = NVIDIA_TYPES[kinds[name]]
         compared = node.op_type in COMPARISONS and name in node.output and kind == "BOOL"
+        converted = node.op_type in QUANTIZERS and name != node.input[0]
         number = node.op_type in LATER_OPERANDS_ARE_NUMBERS and name in node.input[1:]
         for version, allowed in OPERATORS[node.op_type].items():
             narrowed = "INT32" if (version, kind) == ("8.6", "INT64") else kind
-            if narrowed not in allowed and not compared and not number:
+            if narrowed not in allowed and not compared and not number and not converted:
                 refused.add((version, node.op_type, kind))
     assert refused == set()
 
@@ -137,6 +141,7 @@ def test_metadata_describes_the_graph(exported: Path, small_weights: Path) -> No
     assert (info.task, info.precision, info.colours, info.dynamic_batch) in (
         ("panoptic", "fp32", "rgb", False),
         ("semantic", "fp16", "bgr", True),
+        ("semantic", "int8", "rgb", False),
     )
     assert info.tools.keys() == {"bisenetformer_ros", "torch", "onnx"}
     entry = {item.key: item.value for item in onnx.load(exported).metadata_props}["bisenetformer_graph"]

@@ -59,6 +59,7 @@ def build_engine(
     timing_cache: Path | None = None,
     device: str = "auto",
     max_batch: int | None = None,
+    dla_core: int | None = None,
 ) -> Sidecar:
     """Build an engine for a GPU of this machine; write the engine file and its sidecar atomically.
 
@@ -72,22 +73,26 @@ def build_engine(
         device: "auto" (the first GPU), "cuda" or "cuda:N".
         max_batch: Most frames per run, for which the engine is optimized; by default 1, or MAX_BATCH for a graph with a
             dynamic batch.
+        dla_core: Number of the deep learning accelerator of a Jetson that runs what it can of an fp16 graph; the GPU
+            runs the rest.
 
     Raises:
         ModelError: For the graph.
-        ConfigError: For the precision, or a batch that the graph cannot have.
-        EngineError: If TensorRT or a GPU is missing, or TensorRT rejects the graph; lists its reasons.
+        ConfigError: For the precision, or a batch or an accelerator that the graph cannot have.
+        EngineError: If TensorRT, a GPU or the accelerator is missing, or TensorRT rejects the graph; lists its reasons.
     """
     graph = GraphInfo.load(onnx_path)
     _check_precision(graph, onnx_path, precision)
     max_batch = _check_batch(graph, onnx_path, max_batch)
+    if dla_core is not None:
+        _check_dla(graph, onnx_path)
     trt, gpu = load_tensorrt(), cuda_device(device)
     if graph.precision == "fp16":
         check_fp16(trt)
     onnx_sha256 = digest(onnx_path.read_bytes())
     platform = this_platform(trt, gpu)
     with torch.cuda.device(gpu):
-        serialized, tensors = _build(trt, onnx_path, graph, max_batch, progress, workspace_mib, timing_cache)
+        serialized, tensors = _build(trt, onnx_path, graph, max_batch, dla_core, progress, workspace_mib, timing_cache)
     sidecar = Sidecar(
         engine_sha256=digest(serialized),
         onnx=os.path.relpath(onnx_path, engine_path.parent),
@@ -96,6 +101,7 @@ def build_engine(
         platform=platform,
         max_batch=max_batch,
         tensors=tensors,
+        dla_core=dla_core,
     )
     # The sidecar first, so that a node that polls for the engine file finds both.
     write_together({sidecar_path(engine_path): sidecar.content(), engine_path: serialized})
@@ -107,6 +113,7 @@ def _build(
     onnx_path: Path,
     graph: GraphInfo,
     max_batch: int,
+    dla_core: int | None,
     progress: BuildProgress | None,
     workspace_mib: int | None,
     timing_cache: Path | None,
@@ -117,6 +124,8 @@ def _build(
     builder = trt.Builder(log)
     network = _parse(trt, builder, log, onnx_path)
     config = _configure(trt, builder, graph, max_batch, workspace_mib, progress)
+    if dla_core is not None:
+        _use_dla(trt, builder, config, dla_core)
     if timing_cache:
         _load_timing_cache(config, timing_cache)
     serialized = builder.build_serialized_network(network, config)
@@ -131,12 +140,16 @@ def _build(
 def _check_precision(graph: GraphInfo, onnx_path: Path, precision: str) -> None:
     """From TensorRT 10.0 on, the graph decides the precision; here it does so with every version."""
     wanted = graph.precision if precision == "auto" else precision
-    if graph.precision not in PRECISIONS or wanted != graph.precision:
-        wanted = wanted if wanted in PRECISIONS else "fp16"
-        command = quoted(replace(graph, precision=wanted).export_command(onnx_path))
+    command = quoted(replace(graph, precision=wanted, symmetric=wanted == "int8").export_command(onnx_path))
+    if wanted != graph.precision:
         raise ConfigError(
             f"{onnx_path} has precision {graph.precision}, expected {wanted}, as an engine has that of its graph; "
             f"export the graph again: {command}"
+        )
+    if graph.precision == "int8" and not graph.symmetric:
+        raise ConfigError(
+            f"{onnx_path} has unsigned activations with zero points, which are for CPUs; expected signed ones without, "
+            f"as TensorRT requires; export the graph again: {command}"
         )
 
 
@@ -148,6 +161,17 @@ def _check_batch(graph: GraphInfo, onnx_path: Path, max_batch: int | None) -> in
         advice = f"export the graph again: {command}" if not graph.dynamic_batch else "choose a smaller one"
         raise ConfigError(f"{onnx_path} takes {graph.max_batch} frames per run at most, expected {max_batch}; {advice}")
     return max_batch
+
+
+def _check_dla(graph: GraphInfo, onnx_path: Path) -> None:
+    """Check that the graph has fixed shapes and fp16, as a DLA core computes in that or in int8 without quantizers."""
+    if graph.precision != "fp16" or graph.dynamic_batch:
+        found = f"{graph.precision}{' with a dynamic batch' if graph.dynamic_batch else ''}"
+        fitting = replace(graph, precision="fp16", symmetric=False, dynamic_batch=False)
+        raise ConfigError(
+            f"{onnx_path} is in {found}, expected fp16 and one frame per run, as a DLA core takes; export the graph "
+            f"again: {quoted(fitting.export_command(onnx_path))}"
+        )
 
 
 def _parse(trt: ModuleType, builder: Any, log: Any, onnx_path: Path) -> Any:
@@ -174,6 +198,8 @@ def _configure(
 ) -> Any:
     config = builder.create_builder_config()
     config.clear_flag(trt.BuilderFlag.TF32)  # what is float32 in the graph needs more than the 10 bits of TF32
+    if graph.precision == "int8" and not has_typed_networks(trt):
+        config.set_flag(trt.BuilderFlag.INT8)  # without it, 8.6 refuses quantizers; the rest stays in float32
     if workspace_mib is not None:
         config.set_memory_pool_limit(trt.MemoryPoolType.WORKSPACE, workspace_mib * 2**20)
     if graph.dynamic_batch:
@@ -183,6 +209,18 @@ def _configure(
     if progress and hasattr(trt, "IProgressMonitor"):
         config.progress_monitor = _monitor(trt, progress)
     return config
+
+
+def _use_dla(trt: ModuleType, builder: Any, config: Any, core: int) -> None:
+    """Let a DLA core run what it can, and the GPU the rest."""
+    if core >= builder.num_DLA_cores:
+        raise EngineError(
+            f"TensorRT {trt.__version__} finds {builder.num_DLA_cores} DLA cores here, expected core {core}, counted "
+            "from 0; build without --dla-core for the GPU"
+        )
+    config.default_device_type = trt.DeviceType.DLA
+    config.DLA_core = core
+    config.set_flag(trt.BuilderFlag.GPU_FALLBACK)
 
 
 def _monitor(trt: ModuleType, progress: BuildProgress) -> Any:

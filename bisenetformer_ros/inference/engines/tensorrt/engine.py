@@ -67,7 +67,7 @@ class TensorRTEngine:
             self.warning = f"{path.name} was {mode}; build it in the mode of operation: {sidecar.rebuild_command(path)}"
         self._log = error_log(trt)
         with GPU_LOCK, torch.cuda.device(self._device):
-            self._context = self._open(trt, content, path)
+            self._context = self._open(trt, content, path, sidecar.dla_core)
             self._memory = GpuMemory(self._tensors, self._max_batch, self._device)
         for spec in self._tensors:
             self._context.set_tensor_address(spec.name, self._memory.address(spec.name))
@@ -84,10 +84,12 @@ class TensorRTEngine:
             sidecar.with_golden(golden).save(path)
         return golden
 
-    def _open(self, trt: ModuleType, content: bytes, path: Path) -> Any:
+    def _open(self, trt: ModuleType, content: bytes, path: Path, dla_core: int | None) -> Any:
         """An execution context of the engine in `content`."""
         trt.init_libnvinfer_plugins(self._log, "")
         runtime = trt.Runtime(self._log)
+        if dla_core is not None:
+            runtime.DLA_core = dla_core
         engine = runtime.deserialize_cuda_engine(content)
         if engine is None:
             raise EngineError(f"TensorRT {trt.__version__} cannot load {path}: {self._log}")

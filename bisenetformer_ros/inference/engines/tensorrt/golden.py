@@ -13,11 +13,13 @@ from bisenetformer_ros.inference.verification_frames import load_verification_fr
 from bisenetformer_ros.labels import LabelMap
 from bisenetformer_ros.results import Segment, SegmentationResult
 
-MIN_OTHERS = {"fp32": 0.99, "fp16": 0.97}
+MIN_OTHERS = {"fp32": 0.99, "fp16": 0.97, "int8": 0.95}
 """Required agreement of everything but labels, by precision.
 
 For comparison, of the shipped network on these frames, in fp16 and fp32 under ONNX Runtime: boxes 100 %, areas 99.9 %,
 scores and confidence 99.99 %.
+In int8, runtimes round differently: OpenVINO, the rest in bf16, gives 99.3 % of ONNX Runtime's labels and confidence,
+98 % of its segments, 99.5 % of boxes and areas.
 """
 
 

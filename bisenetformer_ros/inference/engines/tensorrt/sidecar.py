@@ -85,6 +85,7 @@ class Sidecar:
         max_batch: Most frames per run.
         tensors: Inputs and outputs.
         golden: None until the engine has been compared with ONNX Runtime.
+        dla_core: Number of the deep learning accelerator that runs a part of it, or None.
     """
 
     engine_sha256: str
@@ -95,6 +96,7 @@ class Sidecar:
     max_batch: int
     tensors: tuple[TensorSpec, ...]
     golden: GoldenCheck | None = None
+    dla_core: int | None = None
 
     @classmethod
     def load(cls, engine_path: Path) -> "Sidecar":
@@ -135,6 +137,7 @@ class Sidecar:
         """Return the command that rebuilds the engine from its graph, and that of the graph if it is missing."""
         onnx_path = Path(os.path.normpath(self.onnx_path(engine_path)))
         build = _build_command(engine_path, onnx_path)
+        build += ("--dla-core", str(self.dla_core)) if self.dla_core is not None else ()
         if onnx_path.is_file():
             return quoted(build)
         return quoted(self.graph.export_command(onnx_path), build)

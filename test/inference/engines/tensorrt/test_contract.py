@@ -153,6 +153,22 @@ def test_an_engine_is_optimized_for_the_number_of_cameras(report: Any) -> None:
     assert [shape[0] for shape in report["profile"]] == [1, 3, 3]
 
 
+def test_8_6_needs_a_flag_for_the_quantizers_of_a_graph(report: Any) -> None:
+    """From 10 on, networks are typed, and 11 has no such flag."""
+    old, others = report["version"].startswith("8."), ("batch", "panoptic", "single")
+    of_dla = {} if old else {"dla": ["GPU_FALLBACK"]}
+    assert report["flags"] == {"int8": ["INT8"] if old else []} | of_dla | {name: [] for name in others}
+
+
+def test_a_dla_core_is_chosen_for_the_build_and_again_for_the_run(report: Any) -> None:
+    """8.6 is refused fp16, and with it a DLA core."""
+    old = report["version"].startswith("8.")
+    used = {name: cores for name, cores in report["dla"].items() if cores}
+    assert used == ({} if old else {"dla": {"device": "DLA", "built_for": 1, "run_on": 1}})
+    words = f"TensorRT {report['version']} finds 2 DLA cores here, expected core 2, counted from 0; build without"
+    assert old or words in report["refusals"]["dla"]
+
+
 def test_every_type_of_tensorrt_is_known_or_refused(report: Any) -> None:
     known = {"FLOAT": "float32", "HALF": "float16", "INT8": "int8", "UINT8": "uint8", "INT32": "int32", "BOOL": "bool"}
     known |= {"INT64": "int64"} if "INT64" in report["types"] else {}
@@ -162,7 +178,8 @@ def test_every_type_of_tensorrt_is_known_or_refused(report: Any) -> None:
 
 def test_a_build_leaves_engine_sidecar_and_timings_and_nothing_else(report: Any) -> None:
     ends = (".engine", ".engine.json", ".onnx", ".timings")
-    assert report["files"] == sorted(stem + end for stem in ("batch", "panoptic", "single") for end in ends)
+    stems = ["batch", "int8", "panoptic", "single"] + (["dla"] if not report["version"].startswith("8.") else [])
+    assert report["files"] == sorted(stem + end for stem in stems for end in ends)
 
 
 def test_an_engine_is_compared_with_onnx_runtime_once(report: Any) -> None:

@@ -86,8 +86,11 @@ def test_a_wrong_label_in_every_single_frame_or_in_the_batch_fails(graph: Path, 
     assert f": {100 * (1 - wrong / (NUM_RESULTS * pixels)):.2f} % of labels (required: 99.9 %)" in check.finding
 
 
-def test_fp16_may_differ_more(graph: Path) -> None:
-    assert "% of labels (required: 99.5 %)" in compare(graph, wrong_labels(0), "fp16").finding
+@pytest.mark.parametrize(("precision", "labels", "others"), [("fp16", "99.5", "97"), ("int8", "99", "95")])
+def test_lower_precisions_may_differ_more(graph: Path, precision: str, labels: str, others: str) -> None:
+    finding = compare(graph, wrong_labels(0), precision).finding
+    assert f"% of labels (required: {labels} %)" in finding
+    assert f"% of confidence (required: {others} %)" in finding
 
 
 def test_a_wrong_confidence_fails(graph: Path) -> None:

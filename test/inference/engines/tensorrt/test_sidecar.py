@@ -62,9 +62,11 @@ def sidecar() -> Sidecar:
     )
 
 
-@pytest.mark.parametrize("golden", [None, GoldenCheck(True, "99.97 % of the labels agree")])
-def test_it_is_read_as_it_was_written(engine_path: Path, sidecar: Sidecar, golden: GoldenCheck | None) -> None:
-    written = replace(sidecar, golden=golden)
+@pytest.mark.parametrize(("golden", "dla_core"), [(None, None), (GoldenCheck(True, "99.97 % of the labels agree"), 1)])
+def test_it_is_read_as_it_was_written(
+    engine_path: Path, sidecar: Sidecar, golden: GoldenCheck | None, dla_core: int | None
+) -> None:
+    written = replace(sidecar, golden=golden, dla_core=dla_core)
     written.save(engine_path)
     assert Sidecar.load(engine_path) == written
 
@@ -155,6 +157,19 @@ def test_an_engine_runs_without_its_graph_but_needs_it_to_be_built_again(engine_
         f"`bisenetformer export WEIGHTS {graph} --size 480x640 --task panoptic --precision fp16 --dynamic-batch && "
         f"bisenetformer build-engine {graph} {engine_path}` (WEIGHTS: the weights file)"
     )
+
+
+def test_an_engine_for_a_dla_core_is_rebuilt_for_it(engine_path: Path, sidecar: Sidecar) -> None:
+    assert replace(sidecar, dla_core=0).rebuild_command(engine_path).endswith(f" {engine_path} --dla-core 0`")
+
+
+def test_a_file_from_before_the_dla_cores_is_read(engine_path: Path, sidecar: Sidecar) -> None:
+    sidecar.save(engine_path)
+    path = sidecar_path(engine_path)
+    content = json.loads(path.read_text())
+    del content["dla_core"]
+    path.write_text(json.dumps(content))
+    assert Sidecar.load(engine_path) == sidecar
 
 
 @pytest.mark.parametrize(
