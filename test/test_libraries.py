@@ -49,7 +49,7 @@ def test_an_opencv_for_numpy_1_is_named() -> None:
     ("statement", "message"),
     [
         ("raise ImportError('libGL.so.1: cannot open')", "OpenCV ({}) cannot be imported: libGL.so.1: cannot open"),
-        ("raise ModuleNotFoundError(name='cv2')", "cv2 is missing: `pip install opencv-python-headless`"),
+        ("raise ModuleNotFoundError(name='cv2')", "cv2 is missing: `pip install opencv-python-headless"),
     ],
 )
 def test_an_opencv_that_cannot_be_imported_is_named(tmp_path: Path, statement: str, message: str) -> None:

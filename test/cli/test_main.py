@@ -100,7 +100,7 @@ def test_a_missing_package_is_named_and_exits_with_2(
     monkeypatch.setitem(sys.modules, "onnxscript", None)  # Python takes it for one that is not installed
     assert main([toy_command, "--how", "package"]) == 2
     told = capsys.readouterr().err
-    assert "toy: error: onnxscript is missing: `pip install onnxscript`" in told
+    assert "toy: error: onnxscript is missing: `pip install onnxscript" in told
 
 
 @pytest.mark.parametrize("module", ["rclpy", "sensor_msgs", "bisenetformer_ros.msg"])
