@@ -13,6 +13,7 @@ from bisenetformer_ros.bags.message_types import message_types, messages
 from bisenetformer_ros.bags.reader import Bag, BagMessage
 from bisenetformer_ros.bags.writer import BagWriter
 from bisenetformer_ros.images.draw import colorize, overlay
+from bisenetformer_ros.inference.tracking import Tracker
 from bisenetformer_ros.labels import LabelMap
 from bisenetformer_ros.results import SegmentationResult
 
@@ -56,6 +57,7 @@ class AnnotatedBag:
         self._source = source
         self._image_topic = image_topic
         self._labels = labels
+        self._tracker = Tracker()
         self._writer = BagWriter(path, "mcap", "chunk")
         self._copied: set[tuple[str, str]] = set()
         self._camera_info: Any = None
@@ -102,16 +104,17 @@ class AnnotatedBag:
         self._dropped += 1
 
     def add(self, image: BagImage, rgb: np.ndarray, result: SegmentationResult, times_ms: Mapping[str, float]) -> None:
-        """Write the results of an image that was copied.
+        """Write the results of an image that was copied; its things get the ids of their tracks.
 
         Args:
-            image: The image.
+            image: The image, after those before it.
             rgb: Its pixels, (H, W, 3) uint8.
             result: Result of the segmentation.
             times_ms: Stage → milliseconds.
         """
         head = image.parse().header
         time_ns = image.message.time_ns
+        result = self._tracker.update(result, 1e-9 * image.stamp_ns)
         if not self._has_labels:
             no_frame = messages.header(image.stamp_ns)
             self._write("label_info", time_ns, messages.label_info(no_frame, self._labels))
@@ -120,7 +123,7 @@ class AnnotatedBag:
         self._write("mask", time_ns, messages.image(head, result.label_map))
         self._write("confidence", time_ns, messages.image(head, result.confidence))
         self._write("color_mask", time_ns, messages.image(head, colorize(result.label_map, self._labels)))
-        self._write("overlay", time_ns, messages.image(head, overlay(rgb, result, self._labels)))
+        self._write("overlay", time_ns, messages.image(head, overlay(rgb, result, self._labels, with_ids=True)))
         camera_info = self._info_of.pop(time_ns, None)
         if camera_info is not None:
             self._write("camera_info", time_ns, replace(camera_info, header=head))

@@ -1,7 +1,9 @@
 """A copy of a bag with results holds the source and every output of the node with its image's stamp."""
 
 import sqlite3
+from collections.abc import Iterable
 from dataclasses import replace
+from itertools import repeat
 from pathlib import Path
 from typing import Any
 
@@ -31,14 +33,17 @@ RESULT = SegmentationResult(
 TIMES_MS = {"decode": 1.0, "preprocess": 2.0, "inference": 3.0, "postprocess": 4.0}
 
 
-def annotate(source: Path, output: Path, task: str = "panoptic", result: SegmentationResult = RESULT) -> list[str]:
-    """Adds `result` to every image of /camera/image_raw; returns what was left out."""
+def annotate(
+    source: Path, output: Path, task: str = "panoptic", results: Iterable[SegmentationResult] = repeat(RESULT)
+) -> list[str]:
+    """Adds one of `results` to every image of /camera/image_raw; returns what was left out."""
+    next_result = iter(results).__next__
     with Bag(source) as bag, AnnotatedBag(output, bag, "/camera/image_raw", LABELS, task) as annotated:
         for message in bag.messages():
             annotated.copy(message)
             if message.topic == "/camera/image_raw":
                 (image,) = bag_images(source, [message])
-                annotated.add(image, RGB, result, TIMES_MS)
+                annotated.add(image, RGB, next_result(), TIMES_MS)
         return annotated.left_out
 
 
@@ -92,9 +97,24 @@ def test_every_output_is_added_under_the_stamp_and_time_of_its_image(write_bag, 
     assert outputs["latency"][0][1].total_ms == 10.0
 
 
+def test_things_keep_their_ids_as_they_do_in_the_node(write_bag, image, tmp_path) -> None:
+    def with_id(id_: int) -> SegmentationResult:
+        segments = tuple(replace(segment, id=id_) for segment in RESULT.segments)
+        return replace(RESULT, panoptic_map=id_ * RESULT.panoptic_map, segments=segments)
+
+    results = iter([with_id(2), with_id(5), with_id(4)])
+    source = write_bag({"/camera/image_raw": [image(number, RGB) for number in range(3)]})
+    annotate(source, tmp_path / "out", results=results)
+    messages = read(tmp_path / "out")
+    maps = [np.frombuffer(message.data, np.uint16) for _, message in messages["/bisenetformer/panoptic"]]
+    assert [set(ids.tolist()) for ids in maps] == [{1}] * 3
+    assert [message.segments[0].id for _, message in messages["/bisenetformer/segments"]] == [1] * 3
+    assert [message.detections[0].id for _, message in messages["/bisenetformer/detections"]] == ["1"] * 3
+
+
 def test_the_semantic_task_adds_no_segments(write_bag, image, tmp_path) -> None:
     semantic = replace(RESULT, panoptic_map=None, segments=())
-    annotate(write_bag({"/camera/image_raw": [image(0, RGB)]}), tmp_path / "out", "semantic", semantic)
+    annotate(write_bag({"/camera/image_raw": [image(0, RGB)]}), tmp_path / "out", "semantic", [semantic])
     assert {"/bisenetformer/panoptic", "/bisenetformer/segments", "/bisenetformer/detections"}.isdisjoint(
         read(tmp_path / "out")
     )
