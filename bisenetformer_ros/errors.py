@@ -17,6 +17,10 @@ class EngineError(BiSeNetFormerError):
     """An inference engine that cannot run here."""
 
 
+class InferenceError(EngineError):
+    """An engine that was opened but fails to run."""
+
+
 class ConfigError(BiSeNetFormerError, ValueError):
     """A configuration file or parameter with an invalid value."""
 

@@ -1,6 +1,8 @@
 """`bisenetformer node`: run the ROS 2 node, like `ros2 run bisenetformer_ros segmentation_node`."""
 
 import argparse
+import os
+import signal
 import textwrap
 
 from bisenetformer_ros.ros.node.settings import help_text
@@ -26,6 +28,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
+    for number in (signal.SIGINT, signal.SIGTERM):  # until the node handles them: its imports take seconds
+        signal.signal(number, lambda *_: os._exit(0))
     from bisenetformer_ros.ros.node.segmentation_node import main
 
     return main(["--ros-args", *args.ros_args])

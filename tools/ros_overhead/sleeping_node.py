@@ -23,6 +23,7 @@ class SleepingEngine:
     """Takes `inference_ms` per frame without using the CPU."""
 
     name, device, precision, task, frame_size, warning = "sleep", "cpu", "none", "panoptic", None, ""
+    tunes_per_shape = False
 
     def __init__(self, frame_size: tuple[int, int], inference_ms: float) -> None:
         self.metadata = ModelMetadata("street", {}, LabelMap.load("camvid11"))

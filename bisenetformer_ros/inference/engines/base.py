@@ -18,6 +18,7 @@ class Engine(Protocol):
         precision: "fp32", "bf16", "fp16" or "int8".
         task: One of `tasks.TASKS`, fixed when the engine was opened.
         frame_size: (height, width) of the only frames it accepts; None for any size.
+        tunes_per_shape: Whether the first batch of a frame size and number takes seconds, in which it records or tunes.
         metadata: Of the model.
         warning: Why it is slower than this machine could be, and what to do; empty if it is not.
     """
@@ -32,6 +33,8 @@ class Engine(Protocol):
     def task(self) -> str: ...
     @property
     def frame_size(self) -> tuple[int, int] | None: ...
+    @property
+    def tunes_per_shape(self) -> bool: ...
     @property
     def metadata(self) -> ModelMetadata: ...
     @property
@@ -54,6 +57,7 @@ class Engine(Protocol):
         Raises:
             InputError: For frames that are not such images.
             EngineError: For frames of a size that the engine was not made for.
+            InferenceError: If it cannot run. Libraries raise errors of their own as well.
         """
         ...
 

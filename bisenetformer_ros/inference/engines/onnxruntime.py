@@ -52,6 +52,7 @@ class OnnxRuntimeEngine:
         ort = load_onnxruntime()
         kind, index = choose_device(ort, device)
         self.device = "cpu" if kind == "cpu" else f"cuda:{index}"
+        self.tunes_per_shape = kind != "cpu"
         reason = f"this ONNX Runtime {ort.__version__} does not support CUDA: {pip_install('onnxruntime-gpu')}"
         self.warning = explain_unused_gpu(device, reason) if kind == "cpu" else ""
         self._session = _open(ort, path, kind, index)

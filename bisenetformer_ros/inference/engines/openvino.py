@@ -31,6 +31,7 @@ class OpenVinoEngine:
     """
 
     name = "openvino"
+    tunes_per_shape = False
 
     def __init__(self, path: str | Path, task: str, device: str = "auto", precision: str = "auto") -> None:
         """

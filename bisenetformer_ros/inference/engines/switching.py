@@ -63,6 +63,10 @@ class SwitchingEngine:
     def warning(self) -> str:
         return self.choice.engine.warning
 
+    @property
+    def tunes_per_shape(self) -> bool:
+        return self._first.tunes_per_shape
+
     def serve(self, frame_size: tuple[int, int], engine: Engine) -> None:
         """Give the next frames of this size to `engine`. Thread-safe."""
         self._choices[frame_size] = EngineChoice(engine)

@@ -9,10 +9,9 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
-from rclpy.node import Node
 from sensor_msgs.msg import CompressedImage, Image
 
-from bisenetformer_ros.errors import BiSeNetFormerError, EngineError
+from bisenetformer_ros.errors import BiSeNetFormerError, EngineError, InferenceError
 from bisenetformer_ros.images.raw import BadFrameError, DecodingReport
 from bisenetformer_ros.images.stamps import Order
 from bisenetformer_ros.inference.tracking import Tracker
@@ -23,10 +22,14 @@ from bisenetformer_ros.ros.node.camera import Camera
 from bisenetformer_ros.ros.node.latest_frames import LatestFramesWorker
 from bisenetformer_ros.ros.node.outputs import SegmentedFrame
 from bisenetformer_ros.ros.node.parameters import Parameters
+from bisenetformer_ros.ros.node.process import GuardedNode
 from bisenetformer_ros.segmenter import Segmenter
 
 LOG_PERIOD_S = 10.0
 """Minimum time between two logs of the same reason and camera; /diagnostics has the counts."""
+MAX_ENGINE_FAILURES = 10
+"""Failures of the engine in a row that end the node. After an error such as an illegal address, CUDA fails every call
+of the process. Ten rounds last less than a second with most cameras; a single failure may have a passing cause."""
 STOP_WITHIN_S = 4.0
 """Limit for the frames in progress in each stage when the pipeline stops."""
 
@@ -72,7 +75,7 @@ class FramePipeline:
     result of a camera replaces the one that waits.
     """
 
-    def __init__(self, node: Node, segmenter: Segmenter, parameters: Parameters) -> None:
+    def __init__(self, node: GuardedNode, segmenter: Segmenter, parameters: Parameters) -> None:
         """Start the worker threads."""
         self._node = node
         self._segmenter = segmenter
@@ -81,6 +84,9 @@ class FramePipeline:
         self._trackers: defaultdict[Camera, Tracker] = defaultdict(Tracker)  # of the publishing thread
         self._last_logged: dict[tuple[Camera, str], float] = {}
         self._logged_once: set[tuple[Camera, str]] = set()
+        self._engine_failures = 0
+        self._warm: set[tuple[tuple[int, ...], int]] = set()
+        """Shapes for which the engine was warmed up: (height, width), number of frames."""
         self._publishing = LatestFramesWorker(self._publish, name="publishing")
         self._segmenting = LatestFramesWorker(self._process, name="segmentation")
 
@@ -127,9 +133,12 @@ class FramePipeline:
         for frame in frames:
             with self._dropping([frame]):
                 if reason := self._reason_to_skip(frame):
+                    if self._may_need_warm_up(frame.camera):
+                        self._warm_up(self._decode(frame))
                     frame.camera.statistics.frame_dropped(*reason)
                 else:
                     decoded = self._decode(frame)
+                    self._warm_up(decoded)
                     batches[decoded.rgb.shape].append(decoded)
         for batch in batches.values():
             self._segment(batch)
@@ -161,17 +170,52 @@ class FramePipeline:
             self._warn(camera, assumed, f"{camera.input.topic}: {assumption(assumed)}", once=True)
         return DecodedFrame(frame, rgb, decode_ms)
 
+    def _may_need_warm_up(self, camera: Camera) -> bool:
+        """Whether the engine has to be warmed up for the size of the camera's images, which is still unknown."""
+        return self._segmenter.engine.tunes_per_shape and camera not in self._formats
+
+    def _warm_up(self, decoded: DecodedFrame) -> None:
+        """Warm up an engine that tunes per shape for the cameras of the frame's size, before anybody needs results."""
+        size = decoded.rgb.shape[:2]
+        number = sum(shape[:2] == size for shape, _ in self._formats.values())
+        if not self._segmenter.engine.tunes_per_shape or (size, number) in self._warm:
+            return
+        begin = time.monotonic()
+        self._run_engine([decoded.rgb] * number)
+        self._warm.add((size, number))
+        batches = "frames" if number == 1 else f"batches of {number} frames"
+        height, width = size
+        self._node.get_logger().info(
+            f"warmed up for {batches} of {height}x{width} (height x width) in {time.monotonic() - begin:.1f} s"
+        )
+
     def _segment(self, batch: Sequence[DecodedFrame]) -> None:
         with self._dropping([decoded.frame for decoded in batch]):
-            results = self._segmenter.engine.segment(
-                [decoded.rgb for decoded in batch],
-                self._parameters["score_threshold"],
-                self._parameters["overlap_threshold"],
-            )
+            results = self._run_engine([decoded.rgb for decoded in batch])
             for decoded, result in zip(batch, results, strict=True):
                 finished = FinishedFrame(decoded, result)
                 if self._publishing.put(finished.camera, finished):
                     finished.camera.statistics.frame_dropped("replaced_by_newer_result")
+
+    def _run_engine(self, images: Sequence[np.ndarray]) -> list[SegmentationResult]:
+        """Segment a batch; end the node if the engine has failed MAX_ENGINE_FAILURES times in a row."""
+        engine = self._segmenter.engine
+        try:
+            results = engine.segment(images, self._parameters["score_threshold"], self._parameters["overlap_threshold"])
+        except Exception as error:
+            if isinstance(error, InferenceError) or not isinstance(error, BiSeNetFormerError):  # else the input's fault
+                self._engine_failures += 1
+                if self._engine_failures == MAX_ENGINE_FAILURES:
+                    what = f"{type(error).__name__}: {error}".partition("\n")[0]  # CUDA's go on with advice
+                    self._node.fail(
+                        f"engine {engine.name} on {engine.device} failed {MAX_ENGINE_FAILURES} times in a row, the "
+                        f"last time with {what}. The node ends with exit code 1, as a GPU may fail until its process "
+                        "ends: have it restarted (systemd: Restart=on-failure, ROS launch: respawn=True). If it fails "
+                        "again, look at dmesg, or set the parameter engine or device"
+                    )
+            raise
+        self._engine_failures = 0
+        return results
 
     def _publish(self, finished: Sequence[FinishedFrame]) -> None:
         """One round of publishing."""

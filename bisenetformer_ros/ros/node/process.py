@@ -1,4 +1,4 @@
-"""Runs a lifecycle node as a process that no failed callback ends, and that ends in time whatever hangs."""
+"""Runs a node as a process that no failed callback ends, and that ends in time whatever hangs."""
 
 import atexit
 import os
@@ -8,7 +8,7 @@ import threading
 import traceback
 from collections.abc import Callable, Mapping, Sequence
 from difflib import get_close_matches
-from functools import wraps
+from functools import partial, wraps
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,8 @@ from typing import Any
 import rclpy
 from rcl_interfaces.msg import SetParametersResult
 from rclpy.exceptions import ParameterException
-from rclpy.lifecycle import LifecycleNode
+from rclpy.executors import SingleThreadedExecutor
+from rclpy.node import Node
 from rclpy.parameter import Parameter
 from rclpy.qos import QoSProfile
 from rclpy.subscription import Subscription
@@ -26,6 +27,8 @@ from bisenetformer_ros.errors import BiSeNetFormerError, EngineError
 from bisenetformer_ros.ros.initialization import initialize_ros
 from bisenetformer_ros.ros.params_file import check_params_file
 
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
+MISUSED = 2
 EXIT_WITHIN_S = 8
 """Limit from the end of the ROS context to the end of the process."""
 KILL_AFTER_S = 10
@@ -33,11 +36,16 @@ KILL_AFTER_S = 10
 connection (LARGE_DATA) whose other end was killed, and meanwhile no other thread of Python runs."""
 
 
-class GuardedNode(LifecycleNode):
-    """A lifecycle node whose timer and subscription callbacks cannot end it, as an exception in rclpy's would.
+class GuardedNode(Node):
+    """A node whose timer and subscription callbacks cannot end it, as an exception in rclpy's would.
 
     It warns of what users set and no node reads.
+
+    Attributes:
+        exit_code: Of the process, once the node has ended.
     """
+
+    exit_code = 0
 
     @property
     def parameter_overrides(self) -> Mapping[str, Parameter]:
@@ -93,6 +101,13 @@ class GuardedNode(LifecycleNode):
         """Create a subscription whose callback is guarded."""
         return super().create_subscription(msg_type, topic, self._guarded(callback), qos_profile, **options)
 
+    def fail(self, reason: str) -> None:
+        """Log an error from which only a new process recovers, and end this one with exit code 1. Thread-safe."""
+        if self.context.ok():  # otherwise the node is ending anyway
+            self.exit_code = 1
+            self.get_logger().error(reason)
+            self.context.try_shutdown()
+
     def close(self) -> None:
         """Release everything, in any state; called before the node is destroyed.
 
@@ -118,7 +133,7 @@ class GuardedNode(LifecycleNode):
 
 
 def run_node(make_node: Callable[[], GuardedNode], program: str, argv: Sequence[str] | None) -> int:
-    """Create a node and spin it until the process is interrupted.
+    """Create a node and spin it until the process is interrupted or the node fails.
 
     Args:
         make_node: Creates the node.
@@ -126,42 +141,49 @@ def run_node(make_node: Callable[[], GuardedNode], program: str, argv: Sequence[
         argv: Arguments after the program's name, with `--ros-args`; sys.argv if None.
 
     Returns:
-        Exit code: 0, or 2 for invalid parameters, ROS arguments or variables of the environment.
+        Exit code: 0; 1 after `GuardedNode.fail`; or 2 for invalid parameters, ROS arguments or variables of the
+        environment.
     """
-    # rclpy's handlers shut ROS down and then call these no-ops. So neither the first signal nor one that comes after
-    # rclpy has removed its handlers interrupts the shutdown below.
-    handlers = {number: signal.signal(number, lambda *_: None) for number in (signal.SIGINT, signal.SIGTERM)}
+    has_ros = threading.Event()
+    handlers = {number: signal.signal(number, partial(_on_signal, has_ros)) for number in SIGNALS}
     node, ended, code = None, threading.Event(), 0
     try:
         initialize_ros(None if argv is None else [program, *argv])
+        executor = SingleThreadedExecutor()  # in a context that is shut down, rclpy would print a traceback
+        has_ros.set()
         node = make_node()
         node.warn_of_unknown_parameters(sys.argv if argv is None else argv)
-        threading.Thread(target=_exit_in_time, args=(node.context, ended), name="exit in time", daemon=True).start()
-        _spin(node)
-    except (BiSeNetFormerError, ParameterException) as error:
-        print(f"{program}: {error}", file=sys.stderr)
-        code = 2
+        threading.Thread(target=_exit_in_time, args=(node, ended), name="exit in time", daemon=True).start()
+        rclpy.spin(node, executor)
+    except Exception as error:
+        is_shut_down = has_ros.is_set() and not rclpy.ok()  # for instance by a signal, at any point above
+        if isinstance(error, (BiSeNetFormerError, ParameterException)) and not is_shut_down:
+            print(f"{program}: {error}", file=sys.stderr)
+            code = MISUSED
+        elif not is_shut_down:
+            raise
     finally:
+        if code != MISUSED:
+            for number in SIGNALS:  # a function would be replaced by the default action before the process ends
+                signal.signal(number, signal.SIG_IGN)
         signal.alarm(KILL_AFTER_S)
         if node is not None:
             _close(node, program)
-        rclpy.try_shutdown()
+        rclpy.try_shutdown(uninstall_handlers=code == MISUSED)  # uninstalling ends SIG_IGN for a moment
         signal.alarm(0)
         ended.set()
-    if code:
+    if code == MISUSED:
         for number, handler in handlers.items():
             signal.signal(number, handler)
-    else:
-        atexit.register(signal.alarm, KILL_AFTER_S)  # the middleware closes when its objects are collected
-    return code
+        return code
+    atexit.register(signal.alarm, KILL_AFTER_S)  # the middleware closes when its objects are collected
+    return node.exit_code if node is not None else 0
 
 
-def _spin(node: GuardedNode) -> None:
-    try:
-        rclpy.spin(node)
-    except Exception:
-        if node.context.ok():  # otherwise ROS was shut down, for instance by a signal
-            raise
+def _on_signal(has_ros: threading.Event, *_: object) -> None:
+    """Exit if nothing has to be closed yet; else do nothing, as rclpy's handler, which calls this, shuts ROS down."""
+    if not has_ros.is_set():
+        os._exit(0)
 
 
 def _close(node: GuardedNode, program: str) -> None:
@@ -174,14 +196,14 @@ def _close(node: GuardedNode, program: str) -> None:
         print(f"{program}: {error}", file=sys.stderr, flush=True)
     node.destroy_node()
     if hangs:
-        rclpy.try_shutdown()
-        os._exit(0)
+        rclpy.try_shutdown(uninstall_handlers=False)
+        os._exit(node.exit_code)
 
 
-def _exit_in_time(context: rclpy.Context, ended: threading.Event) -> None:
-    """Exit EXIT_WITHIN_S after the end of `context` unless `ended` is set by then."""
-    while context.ok():
+def _exit_in_time(node: GuardedNode, ended: threading.Event) -> None:
+    """Exit EXIT_WITHIN_S after the end of the node's context unless `ended` is set by then."""
+    while node.context.ok():
         if ended.wait(0.1):
             return
     if not ended.wait(EXIT_WITHIN_S):
-        os._exit(0)
+        os._exit(node.exit_code)

@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 
 from rclpy.clock import Clock, ClockType
-from rclpy.lifecycle import LifecycleState, TransitionCallbackReturn
+from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from rclpy.parameter import Parameter
 from sensor_msgs.msg import CompressedImage, Image
 from std_srvs.srv import SetBool
@@ -33,10 +33,11 @@ GRAPH_PERIOD_S = 0.5
 SWITCH_PERIOD_S = 0.5
 """Period of advancing the switch to a faster engine."""
 WARM_UP_SIZE = (480, 640)
-"""(height, width) of the warm-up image of engines without a fixed input size."""
+"""(height, width) of the warm-up image of engines without a fixed input size. Those that tune per shape are warmed up
+for the cameras' sizes, too, as soon as these are known."""
 
 
-class SegmentationNode(GuardedNode):
+class SegmentationNode(GuardedNode, LifecycleNode):
     """Lifecycle: configure loads and warms up the model, activate subscribes, deactivate unsubscribes, cleanup unloads.
 
     A failed transition leaves the state unchanged, is logged and reported in /diagnostics, and may be retried. All
@@ -123,7 +124,9 @@ class SegmentationNode(GuardedNode):
             device=settings["device"],
             precision=settings["precision"],
         )
+        begin = time.monotonic()
         segmenter.warm_up(WARM_UP_SIZE)
+        warm_up_s = time.monotonic() - begin
         self._cameras = self._make_cameras()
         self._label_publishers = LabelPublishers(self, segmenter.labels)
         for camera in self._cameras:
@@ -132,7 +135,7 @@ class SegmentationNode(GuardedNode):
         engine = segmenter.engine
         self.get_logger().info(
             f"loaded {engine.metadata.name} ({segmenter.task}, {len(segmenter.labels)} classes) "
-            f"with {engine.name} on {engine.device}, {engine.precision}"
+            f"with {engine.name} on {engine.device}, {engine.precision}; warmed up in {warm_up_s:.1f} s"
         )
         if segmenter.task_warning:
             self.get_logger().warning(segmenter.task_warning)

@@ -16,7 +16,7 @@ import numpy as np
 import torch
 
 from bisenetformer_ros.commands import pip_install
-from bisenetformer_ros.errors import EngineError
+from bisenetformer_ros.errors import EngineError, InferenceError
 from bisenetformer_ros.inference.engines.cuda_graph import GPU_LOCK
 from bisenetformer_ros.inference.engines.tensorrt.golden import GoldenCheck, compare_with_onnxruntime
 from bisenetformer_ros.inference.engines.tensorrt.sidecar import Platform, Sidecar
@@ -38,6 +38,7 @@ class TensorRTEngine:
     """
 
     name = "tensorrt"
+    tunes_per_shape = False
 
     def __init__(self, path: str | Path, task: str, device: str = "auto", precision: str = "auto") -> None:
         """
@@ -121,7 +122,7 @@ class TensorRTEngine:
                 memory.upload(spec, batch)
                 self._context.set_input_shape(spec.name, spec.array_shape(batch))
         if not self._context.execute_async_v3(memory.stream_handle):
-            raise EngineError(f"TensorRT could not run the network: {self._log}")
+            raise InferenceError(f"TensorRT could not run the network: {self._log}")
         outputs = [spec for spec in self._tensors if not spec.is_input]
         for spec in outputs:
             memory.download(spec, batch)
