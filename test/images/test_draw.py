@@ -77,6 +77,26 @@ def test_more_than_256_segments(picture: np.ndarray) -> None:
     assert (overlay(picture, result, LABELS, alpha=1) == LABELS[ROAD].color).all()
 
 
+def test_a_thing_keeps_its_shade_with_its_id_whatever_else_there_is(picture: np.ndarray) -> None:
+    panoptic_map = np.zeros((120, 160), np.uint16)
+    panoptic_map[40:80, 20:80] = 1000
+    alone = overlay(picture, panoptic(panoptic_map, {1000: CAR}), LABELS, alpha=1)[60, 50]
+    panoptic_map[40:80, 20:80] = 400
+    other = overlay(picture, panoptic(panoptic_map, {400: CAR}), LABELS, alpha=1)[60, 50]
+    panoptic_map[40:80, 80:140] = 1000
+    both = overlay(picture, panoptic(panoptic_map, {400: CAR, 1000: CAR}), LABELS, alpha=1)[60, (50, 110)]
+    np.testing.assert_array_equal(both, [other, alone])
+    assert (alone != other).any()
+
+
+def test_ids_are_written_on_things_alone(picture: np.ndarray, street: SegmentationResult) -> None:
+    changed = (overlay(picture, street, LABELS, with_ids=True) != overlay(picture, street, LABELS)).any(axis=2)
+    assert changed[40:80, 20:80].any()
+    assert changed[40:80, 80:140].any()
+    changed[40:80, 20:140] = False
+    assert not changed.any()
+
+
 def test_output_arrays_are_used(picture: np.ndarray, street: SegmentationResult) -> None:
     canvas = np.zeros_like(picture)
     assert overlay(picture, street, LABELS, out=canvas) is canvas
