@@ -19,7 +19,7 @@ from bisenetformer_ros.data.sample import LabeledDataset
 from bisenetformer_ros.evaluation.dataset import DatasetEvaluation, evaluate
 from bisenetformer_ros.inference.engines.switching import explain_choice
 from bisenetformer_ros.numbers import counted, percent
-from bisenetformer_ros.reports.cards import NO_INSTANCES
+from bisenetformer_ros.reports.cards import NO_INSTANCES, tracking_text
 from bisenetformer_ros.reports.dataset import DatasetReport, write_dataset_report
 from bisenetformer_ros.segmenter import Segmenter
 
@@ -86,5 +86,7 @@ def _print(evaluation: DatasetEvaluation, dataset: LabeledDataset) -> None:
         console.print(latency_table(evaluation.latencies()))
     accuracy = percent(evaluation.mean_iou.pixel_accuracy)
     console.print(f"{counted(len(evaluation.images), 'image')}, pixel accuracy {accuracy} %")
+    if evaluation.tracking:
+        console.print(tracking_text(evaluation.tracking))
     if evaluation.panoptic_quality and not dataset.has_instances:
         console.print(NO_INSTANCES)

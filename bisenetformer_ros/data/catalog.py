@@ -11,6 +11,7 @@ import numpy as np
 from bisenetformer_ros.data.ade20k import open_ade20k, open_ade20k_panoptic
 from bisenetformer_ros.data.cityscapes import open_cityscapes
 from bisenetformer_ros.data.custom import open_custom
+from bisenetformer_ros.data.kitti_step import open_kitti_step
 from bisenetformer_ros.data.labeled_images import LabeledImages, concatenate_splits, require_known
 from bisenetformer_ros.data.png_labels import ValueTable, open_png_labels
 from bisenetformer_ros.data.sample import LabeledDataset, Sample
@@ -70,6 +71,7 @@ ON_DISK: Mapping[str, Callable[..., LabeledImages]] = {
     "ade20k-panoptic": open_ade20k_panoptic,
     "camvid": open_camvid,
     "cityscapes": open_cityscapes,
+    "kitti-step": open_kitti_step,
 }
 NAMES = (*ON_DISK, SYNTHETIC)
 

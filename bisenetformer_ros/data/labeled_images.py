@@ -24,12 +24,14 @@ class LabeledImage:
         path: The image file.
         read_labels: Returns the label map and the instance map of a `Sample`, or raises DataError that names the file.
         find_oddities: Reads the labels and describes what is unusual about them but harmless in training.
+        video: As in `Sample`.
     """
 
     name: str
     path: Path
     read_labels: Callable[[], tuple[np.ndarray, np.ndarray]]
     find_oddities: Callable[[], list[str]] = list
+    video: str = ""
 
     def read(self) -> Sample:
         """Read image and labels; a DataError lists everything wrong with the files."""
@@ -48,7 +50,7 @@ class LabeledImage:
             )
         if problems:
             raise DataError("; ".join(problems))
-        return Sample(self.name, rgb, label_map, instance_map)
+        return Sample(self.name, rgb, label_map, instance_map, self.video)
 
 
 class LabeledImages:

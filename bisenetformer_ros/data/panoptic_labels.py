@@ -5,6 +5,7 @@ import reprlib
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,9 @@ def open_coco_panoptic(
 ) -> LabeledImages:
     """Open a data set; images and segments are matched by image id.
 
+    An image with a `video_id` is a frame of that video, in the order of `frame_id`, or else of the list "images". In a
+    video, things keep their segment ids.
+
     Args:
         json_path: The JSON file.
         png_folder: Folder of the PNGs.
@@ -49,10 +53,13 @@ def open_coco_panoptic(
             labels = LabelMap.from_categories(content["categories"], labels)
         class_of = class_of or _classes_by_name(content["categories"], labels, json_path)
         files = {}
-        for entry in content["images"]:
-            files[entry["id"]] = locate(entry)
+        first: dict[str, int] = {}  # video → position of the first image that is listed of it
+        for position, entry in enumerate(content["images"]):
+            video = str(entry.get("video_id", ""))
+            place = (first.setdefault(video, position), entry.get("frame_id", position)) if video else (-1, 0)
+            files[entry["id"]] = (*locate(entry), video, place)
         problems = _find_contradictions(content, json_path)
-        images, missing = [], []
+        placed, missing = [], []
         for entry in content["annotations"]:
             png, segments = png_folder / entry["file_name"], entry["segments_info"]
             if faults := find_segment_faults(segments):
@@ -62,12 +69,13 @@ def open_coco_panoptic(
             if strange:
                 problems.append(f"{png}: {json_path} gives it the unknown category ids {first_of(sorted(strange))}")
             elif entry["image_id"] in files:
-                name, path = files[entry["image_id"]]
+                name, path, video, place = files[entry["image_id"]]
                 absent = [file for file in (path, png) if not file.is_file()]
                 missing += absent
                 read_labels = partial(read_segments, png, segments, class_of, labels.thing_ids)
-                image = LabeledImage(name, path, read_labels, partial(find_absent_segments, png, segments))
-                images += [] if absent else [image]
+                image = LabeledImage(name, path, read_labels, partial(find_absent_segments, png, segments), video)
+                placed += [] if absent else [(place, image)]
+        placed.sort(key=itemgetter(0))
     except ConfigError:
         raise
     except (KeyError, TypeError, AttributeError, ValueError) as error:
@@ -77,7 +85,7 @@ def open_coco_panoptic(
         problems.append(_describe_missing(missing, json_path))
     if not content["annotations"]:
         problems.append(f"{json_path} has no annotations")
-    return LabeledImages(labels, images, has_instances=True, problems=problems)
+    return LabeledImages(labels, [image for _, image in placed], has_instances=True, problems=problems)
 
 
 def in_folder(folder: Path) -> Callable[[Mapping[str, Any]], tuple[str, Path]]:

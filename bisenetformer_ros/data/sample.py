@@ -25,12 +25,14 @@ class Sample:
         label_map: (H, W) uint8 class ids, 255 = ignore.
         instance_map: (H, W) int32. Above 0: the instance id of a thing. Below 0: a crowd, several things labelled as
             one region. 0: a thing too small to count. Meaningless on stuff and on ignored pixels.
+        video: Name of the video of which it is the next frame, in which things keep their ids; "" for a single image.
     """
 
     name: str
     rgb: np.ndarray
     label_map: np.ndarray
     instance_map: np.ndarray
+    video: str = ""
 
 
 class LabeledDataset(Protocol):

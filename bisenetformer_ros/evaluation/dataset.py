@@ -6,15 +6,16 @@ from dataclasses import dataclass
 from itertools import zip_longest
 from typing import Any
 
-from bisenetformer_ros.data.sample import LabeledDataset
+from bisenetformer_ros.data.sample import LabeledDataset, Sample
 from bisenetformer_ros.errors import ConfigError
-from bisenetformer_ros.evaluation.quality import QualityMeter, mean_iou_figures
+from bisenetformer_ros.evaluation.quality import QualityMeter, TrackingMeter, mean_iou_figures
 from bisenetformer_ros.labels import LabelMap
 from bisenetformer_ros.metrics.latency import LatencySummary, summarize
 from bisenetformer_ros.metrics.mean_iou import MeanIoUResult
 from bisenetformer_ros.metrics.panoptic_quality import PanopticQualityResult, SegmentMatches, image_pq
+from bisenetformer_ros.metrics.video_quality import VideoQualityResult
 from bisenetformer_ros.numbers import first_of, without_nan
-from bisenetformer_ros.results import STAGES, StageTimes
+from bisenetformer_ros.results import STAGES, SegmentationResult, StageTimes
 from bisenetformer_ros.segmenter import Segmenter
 
 
@@ -45,11 +46,13 @@ class DatasetEvaluation:
         mean_iou: Of the label maps.
         panoptic_quality: None for the semantic task.
         images: In the order of the data set.
+        tracking: Of the things in its videos; None without videos or for the semantic task.
     """
 
     mean_iou: MeanIoUResult
     panoptic_quality: PanopticQualityResult | None
     images: Sequence[ImageScore]
+    tracking: VideoQualityResult | None
 
     @property
     def latency(self) -> LatencySummary:
@@ -83,6 +86,8 @@ class DatasetEvaluation:
         }
         if self.panoptic_quality is not None:
             content |= self.panoptic_quality.to_dict()
+        if self.tracking is not None:
+            content["tracking"] = self.tracking.to_dict()
         return without_nan(content)
 
 
@@ -101,15 +106,35 @@ def evaluate(
         DataError: Labels and image differ in size.
     """
     _check_classes(segmenter.labels, dataset.labels)
-    quality, images = QualityMeter(dataset.labels), []
+    quality, tracks, images = QualityMeter(dataset.labels), _Tracks(dataset.labels), []
     for index in range(len(dataset)):
         sample = dataset[index]
         result = segmenter(sample.rgb)
         score = quality.update(sample.name, result, sample.label_map, sample.instance_map)
+        tracks.update(sample, result)
         pq = None if score.matches is None else image_pq(score.matches, dataset.labels)
         images.append(ImageScore(sample.name, score.miou, pq, score.matches, result.times_ms))
         on_image(index + 1, quality.mean_iou.miou)
-    return DatasetEvaluation(quality.mean_iou, quality.panoptic_quality, tuple(images))
+    return DatasetEvaluation(quality.mean_iou, quality.panoptic_quality, tuple(images), tracks.result())
+
+
+class _Tracks:
+    """Tracks the things in the videos of a data set, one after the other."""
+
+    def __init__(self, labels: LabelMap) -> None:
+        self._meter = TrackingMeter(labels)
+        self._video = ""
+
+    def update(self, sample: Sample, result: SegmentationResult) -> None:
+        if not sample.video or result.panoptic_map is None:
+            return
+        if sample.video != self._video:
+            self._meter.begin_video()
+            self._video = sample.video
+        self._meter.update(None, result, (sample.label_map, sample.instance_map))
+
+    def result(self) -> VideoQualityResult | None:
+        return self._meter.result() if self._video else None
 
 
 def _check_classes(model: LabelMap, dataset: LabelMap) -> None:

@@ -81,18 +81,30 @@ class TrackingMeter:
         self._quality = VideoQuality(labels)
         self._previous_ns: int | None = None
 
-    def update(self, stamp_ns: int, result: SegmentationResult, truth: tuple[np.ndarray, np.ndarray] | None) -> None:
+    def begin_video(self) -> None:
+        """End all tracks, and begin another video."""
+        self._tracker.reset()
+        self._quality.begin_video()
+        self._previous_ns = None
+
+    def update(
+        self, stamp_ns: int | None, result: SegmentationResult, truth: tuple[np.ndarray, np.ndarray] | None
+    ) -> None:
         """Add the next frame; where tracks have to end, another video begins.
 
         Args:
-            stamp_ns: Time of the frame.
+            stamp_ns: Time of the frame; None for frames at a constant rate.
             result: Panoptic result of the segmentation.
             truth: Label map and instance map as `VideoQuality` takes them; None if the frame has none.
         """
-        if self._previous_ns is not None and not 0 <= stamp_ns - self._previous_ns <= 1e9 * MAX_GAP_S:
+        if (
+            stamp_ns is not None
+            and self._previous_ns is not None
+            and not 0 <= stamp_ns - self._previous_ns <= 1e9 * MAX_GAP_S
+        ):
             self._quality.begin_video()
         self._previous_ns = stamp_ns
-        tracked = self._tracker.update(result, 1e-9 * stamp_ns)
+        tracked = self._tracker.update(result, None if stamp_ns is None else 1e-9 * stamp_ns)
         if truth is not None and tracked.panoptic_map is not None:
             self._quality.update(tracked.panoptic_map, {s.id: s.class_id for s in tracked.segments}, *truth)
 

@@ -13,12 +13,14 @@ from bisenetformer_ros.numbers import percent
 from bisenetformer_ros.reports import page
 from bisenetformer_ros.reports.cards import (
     NO_INSTANCES,
+    TRACKING_NOTE,
     class_bars_card,
     class_table,
     confusion_cards,
     describe_matches,
     scores_card,
     segments_card,
+    tracking_text,
 )
 from bisenetformer_ros.reports.examples import NUM_EXAMPLES, Example, SegmentedImage, error_legend, example_row
 from bisenetformer_ros.reports.latency import BARS_NOTE, latency_bars
@@ -54,6 +56,7 @@ def write_dataset_report(report: DatasetReport, path: Path) -> None:
         *_paper_cards(report),
         _quality_card(report),
         class_bars_card(labels, evaluation.mean_iou, evaluation.panoptic_quality),
+        *_tracking_cards(evaluation),
         *([segments_card(labels, matches)] if matches else []),
         *confusion_cards(labels, evaluation.mean_iou),
         *([_images_card(evaluation), _examples_card(report)] if evaluation.ranked() else []),
@@ -93,6 +96,11 @@ def _quality_card(report: DatasetReport) -> Html:
         note += f" {NO_INSTANCES}"
     table = class_table(report.dataset.labels, evaluation.mean_iou, evaluation.panoptic_quality)
     return page.card("Quality", table, note=note)
+
+
+def _tracking_cards(evaluation: DatasetEvaluation) -> Iterator[Html]:
+    if evaluation.tracking is not None:
+        yield page.card("Tracking", note=f"{tracking_text(evaluation.tracking)} {TRACKING_NOTE}")
 
 
 def _images_card(evaluation: DatasetEvaluation) -> Html:

@@ -61,6 +61,42 @@ def test_panoptic_with_a_report(
     assert "touching objects count as one" in " ".join(capsys.readouterr().out.split())
 
 
+@pytest.fixture
+def video(tmp_path: Path) -> Path:
+    """A data set in the COCO panoptic format: two frames of one video, with a car that drives to the right."""
+    images, annotations = [], []
+    for number in range(2):
+        ids = np.full((64, 96), 1, np.uint8)
+        ids[20:40, 10 + 8 * number : 40 + 8 * number] = 2
+        cv2.imwrite(str(tmp_path / f"{number}.png"), np.stack([0 * ids, 0 * ids, ids], axis=2))
+        cv2.imwrite(str(tmp_path / f"{number}.jpg"), np.repeat(100 * ids[..., None], 3, axis=2))
+        images.append({"id": number, "file_name": f"{number}.jpg", "video_id": 1})
+        segments = [{"id": 1, "category_id": 3}, {"id": 2, "category_id": 8}]
+        annotations.append({"image_id": number, "file_name": f"{number}.png", "segments_info": segments})
+    categories = [{"id": 3, "name": "road"}, {"id": 8, "name": "car"}]
+    content = {"images": images, "annotations": annotations, "categories": categories}
+    (tmp_path / "video.json").write_text(json.dumps(content))
+    description = tmp_path / "video.yaml"
+    paths = "images: .\npanoptic_images: .\npanoptic_json: video.json\n"
+    description.write_text(f"labels: camvid11\nsplits: [val]\n{paths}")
+    return description
+
+
+def test_things_in_videos_are_tracked(
+    video: Path, random_weights: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ["evaluate", "--dataset", str(video), "--model", str(random_weights), "--device", "cpu"]
+    files = ["--json", str(tmp_path / "figures.json"), "--report", str(tmp_path / "report")]
+    assert main([*arguments, "--task", "panoptic", "--score-threshold", "0", "--overlap-threshold", "0", *files]) == 0
+    tracking = json.loads((tmp_path / "figures.json").read_text())["tracking"]
+    assert set(tracking) == {"stq", "aq", "sq", "vpq"}
+    assert tracking["stq"] == pytest.approx((tracking["aq"] * tracking["sq"]) ** 0.5)
+    assert list(tracking["vpq"]) == ["1", "5", "10", "15"]
+    assert tracking["vpq"]["5"] is None
+    assert f"Tracking: STQ {100 * tracking['stq']:.1f}" in " ".join(capsys.readouterr().out.split())
+    assert "<h2>Tracking</h2>" in (tmp_path / "report" / "report.html").read_text(encoding="utf-8")
+
+
 def test_semantic_weights_need_no_task_and_warn_of_another(
     camvid: Path, semantic_weights: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -87,6 +87,36 @@ def test_images_and_segments_are_matched_by_image_id(root: Path) -> None:
     assert np.unique(night.label_map).tolist() == [0]
 
 
+def test_frames_are_in_the_order_of_their_video(root: Path, write_images: Callable) -> None:
+    """Those of one video together, whatever the order of the lists."""
+    frames = [("a", 9, 2), ("b", 3, 7), ("c", 9, 1), ("d", 3, 5)]
+    images = [
+        {"id": number, "file_name": f"{name}.jpg", "video_id": video, "frame_id": frame_id}
+        for number, (name, video, frame_id) in enumerate(frames)
+    ]
+    annotations = [
+        {"image_id": number, "file_name": f"{name}.png", "segments_info": [{"id": LAWN, "category_id": GRASS}]}
+        for number, (name, *_) in enumerate(frames)
+    ]
+    for name, *_ in frames:
+        write_images(root, {f"images/{name}.jpg": np.zeros((64, 128, 3), np.uint8)})
+        write_images(root, {f"pngs/{name}.png": as_png(np.full((64, 128), LAWN))})
+    videos = {"images": images, "annotations": annotations[::-1], "categories": CATEGORIES}
+    assert [(sample.name, sample.video) for sample in open_set(root, videos)] == [
+        ("c", "9"),
+        ("a", "9"),
+        ("d", "3"),
+        ("b", "3"),
+    ]
+    for image in images:
+        del image["frame_id"]
+    assert [sample.name for sample in open_set(root, videos)] == ["a", "c", "b", "d"]
+
+
+def test_images_without_a_video_have_none(root: Path) -> None:
+    assert [sample.video for sample in open_set(root, content())] == ["", ""]
+
+
 def test_segments_become_classes_instances_and_crowds(root: Path) -> None:
     sample = open_set(root, content())[1]
     label_map, instance_map = np.zeros((64, 128), int), np.zeros((64, 128), int)

@@ -1,6 +1,7 @@
 """The measures of an untrained network's results against other ways of computing them."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ from bisenetformer_ros.evaluation.panoptic_files import open_panoptic_files
 from bisenetformer_ros.images.coco_panoptic import CocoPanopticWriter, ids_to_rgb
 from bisenetformer_ros.images.files import write_image
 from bisenetformer_ros.labels import LabelMap
+from bisenetformer_ros.metrics.video_quality import VideoQuality
 from bisenetformer_ros.segmenter import Segmenter
 
 SIZES = ((64, 96), (64, 96), (48, 80))
@@ -130,6 +132,41 @@ def test_the_time_of_an_image_is_that_of_its_stages(evaluation: DatasetEvaluatio
     sums = [sum(vars(image.times_ms).values()) for image in evaluation.images]
     assert evaluation.latency.max_ms == pytest.approx(max(sums))
     assert set(evaluation.latencies()) == {"preprocess", "inference", "postprocess", "total"}
+
+
+class Videos(Noise):
+    """The images as frames of two videos; the last one is no frame."""
+
+    def __init__(self, labels: LabelMap, videos: tuple[str, ...]) -> None:
+        super().__init__(labels)
+        self.videos = videos
+
+    def __getitem__(self, index: int) -> Sample:
+        return replace(super().__getitem__(0 if index < 2 else index), video=self.videos[index])
+
+
+@pytest.mark.parametrize("videos", [("a", "a", ""), ("a", "b", ""), ("a", "b", "b")])
+def test_things_are_tracked_within_each_video(panoptic: Segmenter, videos: tuple[str, ...]) -> None:
+    dataset = Videos(LabelMap.load("camvid11"), videos)
+    expected = VideoQuality(dataset.labels)
+    for video in sorted({*videos} - {""}):
+        segmenter = panoptic.track()
+        expected.begin_video()
+        for index in (index for index in range(len(videos)) if videos[index] == video):
+            sample = dataset[index]
+            result = segmenter(sample.rgb)
+            classes = {segment.id: segment.class_id for segment in result.segments}
+            expected.update(result.panoptic_map, classes, sample.label_map, sample.instance_map)
+    evaluation = evaluate(panoptic, dataset)
+    tracking, figures = evaluation.tracking, expected.result()
+    assert (tracking.stq, tracking.aq, tracking.sq) == pytest.approx((figures.stq, figures.aq, figures.sq))
+    assert tracking.vpq == pytest.approx(figures.vpq, nan_ok=True)
+    assert set(evaluation.to_dict(dataset.labels)["tracking"]) == {"stq", "aq", "sq", "vpq"}
+
+
+def test_images_without_videos_are_not_tracked(dataset: Noise, evaluation: DatasetEvaluation) -> None:
+    assert evaluation.tracking is None
+    assert "tracking" not in evaluation.to_dict(dataset.labels)
 
 
 def test_other_classes_are_refused(panoptic: Segmenter) -> None:
