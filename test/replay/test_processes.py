@@ -16,7 +16,7 @@ print("a complaint", file=sys.stderr, flush=True)
 if "deaf" in sys.argv: signal.signal(signal.SIGINT, signal.SIG_IGN)
 try:
     print('{"event": "listening"}', flush=True)
-    time.sleep(600)
+    while True: time.sleep(0.1)  # a signal between Python's last check and a long sleep would wait for its end
 except KeyboardInterrupt: print('{"event": "interrupted"}', flush=True)
 """
 
