@@ -1,11 +1,12 @@
 """Results → ROS messages, for a live graph and for bags alike; imports neither rclpy nor rosbags."""
 
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import numpy as np
 
+from bisenetformer_ros.geometry.boxes import Box
 from bisenetformer_ros.labels import LabelMap
 from bisenetformer_ros.results import STAGES, UNLABELED, Segment, SegmentationResult
 
@@ -13,6 +14,11 @@ FRAME_STAGES = ("transport", "decode", *STAGES, "publish")
 """The stages of a frame's latency, in order; a `Latency` message has a field `<stage>_ms` for each."""
 
 _ENCODINGS = {("uint8", 2): "mono8", ("uint16", 2): "mono16", ("uint8", 3): "rgb8", ("float32", 2): "32FC1"}
+_POINT_FIELDS = {"uint8": 2, "uint16": 4, "float32": 7}  # sensor_msgs/PointField
+_DELETE_ALL, _CUBE, _TEXT = 3, 1, 9  # visualization_msgs/Marker
+_MIN_SIZE_M = 0.01
+"""RViz rejects markers without extent."""
+_TEXT_SIZE_M = 0.25
 
 
 class MessageFactory:
@@ -123,6 +129,91 @@ class MessageFactory:
         size = {"size_x": float(x_max - x_min), "size_y": float(y_max - y_min)}
         box = self._new("vision_msgs/msg/BoundingBox2D", center=center, **size)
         return self._new("vision_msgs/msg/Detection2D", header=header, id=str(segment.id), bbox=box, results=[result])
+
+    def point_cloud(self, header: Any, points: np.ndarray) -> Any:
+        """Build an organized sensor_msgs/PointCloud2, in which NaN stands for a missing point.
+
+        Args:
+            header: Of the message.
+            points: (H, W) structured; a uint32 field is sent as float32, as PCL's `rgb` is.
+        """
+        assert points.dtype.fields is not None
+        fields = [
+            self._new(
+                "sensor_msgs/msg/PointField",
+                name=name,
+                offset=offset,
+                datatype=_POINT_FIELDS["float32" if dtype.name == "uint32" else dtype.name],
+                count=1,
+            )
+            for name, (dtype, offset, *_) in points.dtype.fields.items()
+        ]
+        height, width = points.shape
+        message = self._new(
+            "sensor_msgs/msg/PointCloud2",
+            header=header,
+            height=height,
+            width=width,
+            fields=fields,
+            is_bigendian=sys.byteorder == "big",
+            point_step=points.itemsize,
+            row_step=width * points.itemsize,
+            is_dense=False,
+        )
+        self._set_data(message, points.view(np.uint8).data.cast("B"))
+        return message
+
+    def detection_array_3d(self, header: Any, things: Iterable[tuple[Any, Box]]) -> Any:
+        """Build a vision_msgs/Detection3DArray; `class_id` and `id` as in `detection_array`.
+
+        Args:
+            header: Of the message.
+            things: Segments, or messages of them, with their boxes.
+        """
+        detections = [self._detection_3d(header, segment, box) for segment, box in things]
+        return self._new("vision_msgs/msg/Detection3DArray", header=header, detections=detections)
+
+    def _detection_3d(self, header: Any, segment: Any, box: Box) -> Any:
+        class_id, score = str(segment.class_id), segment.score
+        hypothesis = self._new("vision_msgs/msg/ObjectHypothesis", class_id=class_id, score=score)
+        pose = self._new("geometry_msgs/msg/PoseWithCovariance", pose=self._pose(box.center))
+        result = self._new("vision_msgs/msg/ObjectHypothesisWithPose", hypothesis=hypothesis, pose=pose)
+        bbox = self._new("vision_msgs/msg/BoundingBox3D", center=self._pose(box.center), size=self._vector(box.size))
+        return self._new("vision_msgs/msg/Detection3D", header=header, id=str(segment.id), bbox=bbox, results=[result])
+
+    def marker_array(self, header: Any, things: Iterable[tuple[Any, Box]], palette: np.ndarray) -> Any:
+        """Build a visualization_msgs/MarkerArray that replaces all earlier ones: per thing a box, and a name above it.
+
+        Args:
+            header: Of the message.
+            things: Segments, or messages of them, with their boxes.
+            palette: (256, 3) uint8 RGB by class id.
+        """
+        markers = [self._new("visualization_msgs/msg/Marker", header=header, action=_DELETE_ALL)]
+        for segment, box in things:
+            color = self._color(tuple(palette[segment.class_id].tolist()))
+            box_color = self._new("std_msgs/msg/ColorRGBA", r=color.r, g=color.g, b=color.b, a=0.5)
+            size = tuple(max(side, _MIN_SIZE_M) for side in box.size)
+            x, y, z = box.center
+            above = self._pose((x, y - box.size[1] / 2 - _TEXT_SIZE_M, z))
+            common = {"header": header, "id": segment.id}
+            cube = {"type": _CUBE, "pose": self._pose(box.center), "scale": self._vector(size), "color": box_color}
+            text_size = self._new("geometry_msgs/msg/Vector3", z=_TEXT_SIZE_M)
+            text = {"type": _TEXT, "pose": above, "scale": text_size, "color": color}
+            name = f"{segment.class_name} {segment.id}"
+            markers += [
+                self._new("visualization_msgs/msg/Marker", ns="boxes", **common, **cube),
+                self._new("visualization_msgs/msg/Marker", ns="names", text=name, **common, **text),
+            ]
+        return self._new("visualization_msgs/msg/MarkerArray", markers=markers)
+
+    def _pose(self, position: tuple[float, float, float]) -> Any:
+        x, y, z = position
+        return self._new("geometry_msgs/msg/Pose", position=self._new("geometry_msgs/msg/Point", x=x, y=y, z=z))
+
+    def _vector(self, sides: tuple[float, ...]) -> Any:
+        x, y, z = sides
+        return self._new("geometry_msgs/msg/Vector3", x=x, y=y, z=z)
 
     def label_info(self, header: Any, labels: LabelMap) -> Any:
         """Build a vision_msgs/LabelInfo that names every value of the mask, 255 (unlabeled) among them."""

@@ -1,4 +1,6 @@
-"""Starts the segmentation node and optionally RViz; see `ros2 launch bisenetformer_ros segment.launch.py --show-args`.
+"""Starts the segmentation node, and optionally the projection node and RViz.
+
+`ros2 launch bisenetformer_ros segment.launch.py --show-args` describes the arguments.
 
 An omitted argument is not passed to the node, so `params_file` and the node's defaults apply.
 """
@@ -35,6 +37,8 @@ from launch import Action, LaunchContext, LaunchDescription, LaunchDescriptionEn
 PACKAGE = "bisenetformer_ros"
 RVIZ_NODE = "/bisenetformer"  # the node name in config/rviz/segment.rviz
 RVIZ_TOPICS = ("overlay", "color_mask")
+RVIZ_DEPTH_TOPICS = ("points", "markers")
+RESULTS = ("mask", "panoptic", "segments", "label_map")  # that the projection node subscribes to
 
 # Passed to the node only if set: name → description. docs/node.md has the defaults.
 PARAMETERS = {
@@ -56,6 +60,12 @@ ARGUMENTS = {
         "several cameras that share one engine: names, and image topics other than NAME/image_raw: front,rear or "
         "front=/cam0/image_raw,rear=/cam1/image_raw",
     ),
+    "depth_topic": (
+        "",
+        "depth images registered to the single camera: start the projection node, which publishes NODE_NAME_projection/"
+        "points, detections_3d and markers",
+    ),
+    "depth_info_topic": ("", "calibration of the depth images (default: camera_info next to the depth topic)"),
     "params_file": ("", "YAML file with parameters; launch arguments override it"),
     "namespace": ("", "namespace of the node"),
     "node_name": ("bisenetformer", "name of the node and prefix of its topics"),
@@ -105,7 +115,7 @@ def _start(context: LaunchContext) -> list[Action]:
     cameras = _cameras(value("cameras"))
     if cameras:
         parameters["cameras"] = list(cameras)
-        for name in ("image_topic", "camera_info_topic"):
+        for name in ("image_topic", "camera_info_topic", "depth_topic", "depth_info_topic"):
             if value(name) != ARGUMENTS[name][0]:
                 LOGGER.warning(f"{name}:={value(name)} has no effect with cameras; give topics as NAME=TOPIC there")
     else:
@@ -116,6 +126,7 @@ def _start(context: LaunchContext) -> list[Action]:
     params_file = value("params_file")
     if params_file:
         check_params_file(Path(params_file), full_name)  # the node logs the warning that this returns
+    depth_nodes = [_projection(full_name, context, use_sim_time)] if value("depth_topic") and "" in cameras else []
     rviz_cameras = cameras if _wants_rviz(context) else {}
     rviz_nodes = [_rviz(f"{full_name}/{name}".rstrip("/"), topic, use_sim_time) for name, topic in rviz_cameras.items()]
     node = LifecycleNode(
@@ -130,9 +141,9 @@ def _start(context: LaunchContext) -> list[Action]:
             for remapping in _inputs(name, topic, value("camera_info_topic"))
         ],
         output="screen",
-        on_exit=_when_node_exits(full_name, rviz_nodes),
+        on_exit=_when_node_exits(full_name, [*depth_nodes, *rviz_nodes]),
     )
-    return [action for process in (node, *rviz_nodes) for action in (process, _awaited(process))]
+    return [action for process in (node, *depth_nodes, *rviz_nodes) for action in (process, _awaited(process))]
 
 
 def _check_argument_names(context: LaunchContext) -> None:
@@ -182,17 +193,15 @@ def _awaited(process: Node) -> OpaqueFunction:
     return OpaqueFunction(function=wait)
 
 
-def _when_node_exits(
-    full_name: str, rviz_nodes: list[Node]
-) -> Callable[[ProcessExited, LaunchContext], list[EmitEvent]]:
-    """Close RViz, and let the launch fail if the node did. Other processes of a larger launch carry on."""
+def _when_node_exits(full_name: str, others: list[Node]) -> Callable[[ProcessExited, LaunchContext], list[EmitEvent]]:
+    """Close the other nodes, and let the launch fail if the node did. Other processes of a larger launch carry on."""
 
     def handle(event: ProcessExited, context: LaunchContext) -> list[EmitEvent]:
         stopped = context.is_shutdown and event.returncode in (-signal.SIGINT, -signal.SIGTERM)
         if event.returncode != 0 and not stopped:
             message = f"{LOGGER.name}: {full_name} ended with exit code {event.returncode}"
             context.asyncio_loop.call_exception_handler({"message": message})  # sets the exit code of the launch
-        return [EmitEvent(event=ShutdownProcess(process_matcher=matches_action(rviz))) for rviz in rviz_nodes]
+        return [EmitEvent(event=ShutdownProcess(process_matcher=matches_action(other))) for other in others]
 
     return handle
 
@@ -208,6 +217,25 @@ def _inputs(name: str, image_topic: str, camera_info_topic: str) -> list[tuple[s
     if name:
         return [(f"{name}/image_raw", image_topic)]
     return [("image_raw", image_topic), *([("camera_info", camera_info_topic)] if camera_info_topic else [])]
+
+
+def _projection(full_name: str, context: LaunchContext, use_sim_time: dict[str, ParameterValue]) -> Node:
+    """The projection node of a single camera; full_name: of the segmentation node."""
+    depth_topic = LaunchConfiguration("depth_topic").perform(context)
+    info_topic = LaunchConfiguration("depth_info_topic").perform(context)
+    return Node(
+        package=PACKAGE,
+        executable="projection_node",
+        name=f"{LaunchConfiguration('node_name').perform(context)}_projection",
+        namespace=LaunchConfiguration("namespace"),
+        parameters=[use_sim_time],
+        remappings=[
+            *((f"bisenetformer/{topic}", f"{full_name}/{topic}") for topic in RESULTS),
+            ("depth/image", depth_topic),
+            *([("depth/camera_info", info_topic)] if info_topic else []),
+        ],
+        output="screen",
+    )
 
 
 def _wants_rviz(context: LaunchContext) -> bool:
@@ -232,6 +260,7 @@ def _rviz(outputs: str, image_topic: str, use_sim_time: dict[str, ParameterValue
         remappings=[
             ("/image_raw", image_topic),
             *((f"{RVIZ_NODE}/{topic}", f"{outputs}/{topic}") for topic in RVIZ_TOPICS),
+            *((f"{RVIZ_NODE}_projection/{topic}", f"{outputs}_projection/{topic}") for topic in RVIZ_DEPTH_TOPICS),
         ],
         parameters=[use_sim_time],
     )

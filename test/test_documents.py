@@ -80,7 +80,7 @@ def test_the_launch_file_has_the_arguments(command: Command) -> None:
 
 @pytest.mark.parametrize("command", starting_with("ros2", "run", "bisenetformer_ros"), ids=str)
 def test_the_node_has_the_parameters(command: Command) -> None:
-    assert command.words[3] == "segmentation_node"
+    assert command.words[3] in ("segmentation_node", "projection_node")
     check_ros_arguments(list(command.words[4:]))
 
 

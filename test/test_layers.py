@@ -35,6 +35,7 @@ IMPORTERS = {
 # What runs on a robot, the engine builder in the background (`bisenetformer export` and `build-engine`) included.
 DEPLOYMENT = {
     "bags",
+    "geometry",
     "images",
     "inference",
     "metrics",

@@ -41,12 +41,15 @@ def test_ros2_run_finds_the_command(workspace: Path) -> None:
     assert result.stderr.startswith("bisenetformer segment: error: ")
 
 
-def test_the_node_is_a_command_with_its_errors(workspace: Path) -> None:
+@pytest.mark.parametrize(
+    ("node", "parameter"),
+    [("segmentation_node", "score_threshold"), ("projection_node", "diagnostic_updater.period")],
+)
+def test_a_node_is_a_command_with_its_errors(workspace: Path, node: str, parameter: str) -> None:
     """With launch's way to pass arguments."""
-    program = PROGRAMS / "segmentation_node"
-    result = run(program, "--ros-args", "--log-level", "info", "--ros-args", "-p", "score_threshold:=7.0")
+    result = run(PROGRAMS / node, "--ros-args", "--log-level", "info", "--ros-args", "-p", f"{parameter}:=700.0")
     assert result.returncode == 2
-    assert "score_threshold" in result.stderr
+    assert parameter in result.stderr
     assert "Traceback" not in result.stderr
 
 

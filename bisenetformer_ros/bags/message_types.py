@@ -25,7 +25,7 @@ def message_types() -> Any:
     return store
 
 
-def _new(name: str, **values: Any) -> Any:
+def _new(name: str, /, **values: Any) -> Any:
     kind, defaults, dtypes = _fields(name)
     arrays = {field: np.asarray(values[field], dtype) for field, dtype in dtypes.items() if field in values}
     return kind(**{**defaults, **values, **arrays})

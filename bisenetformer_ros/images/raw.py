@@ -21,7 +21,7 @@ BIT_DEPTHS = (10, 12, 14, 16)
 ASSUMED = {"8UC1": "mono8", "8UC3": "bgr8", "8UC4": "bgra8"}
 """Encodings that state no colour, and the encoding assumed for each, as cv_bridge and OpenCV assume it."""
 
-_DEPTH = {"16UC1", "32FC1"}  # REP 118
+_DEPTH = {"16UC1": "u2", "32FC1": "f4"}  # REP 118
 _STRIDE = 32
 """The network pads each side to a multiple of this."""
 _QUOTED = 40
@@ -193,11 +193,40 @@ def decode_values(message: Image) -> np.ndarray:
             f"encoding {quoted(message.encoding)} holds no labels; expected one of {', '.join(VALUE_ENCODINGS)}",
         )
     dtype = np.dtype(_VALUES[message.encoding])
+    return _samples(message, dtype).astype(dtype)
+
+
+def decode_depth(message: Image) -> np.ndarray:
+    """Decode a depth image: 16UC1 in millimetres or 32FC1 in metres (REP 118).
+
+    Returns:
+        (H, W) float32 in metres; NaN where the depth is missing: 0, negative, infinite or NaN.
+
+    Raises:
+        BadFrameError: As `check_message`.
+    """
+    _check_size(message)
+    if message.encoding not in _DEPTH:
+        raise BadFrameError(
+            "unknown_encoding",
+            f"encoding {quoted(message.encoding)} holds no depth; expected {' or '.join(_DEPTH)}: use the camera's "
+            "depth topic",
+        )
+    samples = _samples(message, np.dtype(_DEPTH[message.encoding]))
+    depth = samples.astype(np.float32)
+    if message.encoding == "16UC1":
+        depth /= 1000
+    depth[~((depth > 0) & (depth < np.inf))] = np.nan
+    return depth
+
+
+def _samples(message: Image, dtype: np.dtype) -> np.ndarray:
+    """View the data as (H, W) of one sample per pixel, in the byte order of the message."""
     _check_step(message, message.width * dtype.itemsize)
     _check_length(message, message.step * message.height)
     stored = dtype.newbyteorder(">" if message.is_bigendian else "<")
     strides = (message.step, stored.itemsize)
-    return np.ndarray((message.height, message.width), stored, message.data, strides=strides).astype(dtype)
+    return np.ndarray((message.height, message.width), stored, message.data, strides=strides)
 
 
 def _check_size(message: Image) -> None:

@@ -14,7 +14,7 @@ def message_type(name: str) -> type:
     return getattr(import_module(f"{package}.msg"), kind)
 
 
-def _new(name: str, **fields: Any) -> Any:
+def _new(name: str, /, **fields: Any) -> Any:
     return message_type(name)(**fields)
 
 

@@ -14,6 +14,7 @@ from bisenetformer_ros.images.raw import (
     ENCODINGS,
     BadFrameError,
     DecodingReport,
+    decode_depth,
     decode_image,
     decode_values,
 )
@@ -361,3 +362,29 @@ def test_colour_images_are_not_label_images():
         decode_values(image("rgb8", PICTURE.reshape(2, -1), width=3, height=2))
     with pytest.raises(BadFrameError, match=r"3x2 mono8 with step 4 requires 8 bytes of data, got 7"):
         decode_values(Image(height=2, width=3, encoding="mono8", step=4, data=bytes(7)))
+
+
+@pytest.mark.parametrize("big_endian", [False, True])
+def test_depth_in_millimeters_and_meters(big_endian):
+    order = ">" if big_endian else "<"
+    millimeters = np.array([[0, 1, 65535], [2000, 1234, 999]], f"{order}u2")
+    meters = np.array([[np.nan, 0.001, 65.535], [2.0, 1.234, 0.999]], f"{order}f4")
+    for encoding, pixels in (("16UC1", millimeters), ("32FC1", meters)):
+        lines = pixels.view(np.uint8).reshape(2, -1)
+        depth = decode_depth(image(encoding, lines, width=3, height=2, padding=5, big_endian=big_endian))
+        assert depth.dtype == np.float32
+        np.testing.assert_array_equal(depth, meters.astype(np.float32))
+
+
+def test_missing_depth_is_nan():
+    meters = np.array([[np.nan, np.inf, -np.inf, 0, -0.0, -2, 1e-3]], "<f4")
+    depth = decode_depth(image("32FC1", meters.view(np.uint8), width=7, height=1))
+    assert np.isnan(depth[0, :6]).all()
+    assert depth[0, 6] == np.float32(1e-3)
+
+
+def test_depth_needs_a_depth_image():
+    with pytest.raises(BadFrameError, match="'mono8' holds no depth; expected 16UC1 or 32FC1: use the camera's depth"):
+        decode_depth(image("mono8", PICTURE.reshape(2, -1)[:, :3], width=3, height=2))
+    with pytest.raises(BadFrameError, match="requires 12 bytes of data, got 9"):
+        decode_depth(Image(height=2, width=3, encoding="16UC1", step=6, data=bytes(9)))

@@ -8,12 +8,13 @@ from bisenetformer_ros.resources import share_dir
 from bisenetformer_ros.ros.node.input import TOPIC
 from bisenetformer_ros.ros.node.outputs import frame_outputs
 from bisenetformer_ros.ros.node.segmentation_node import DEFAULT_NAME
+from bisenetformer_ros.ros.projection.projection_node import DEFAULT_NAME as PROJECTION
 
 LAYOUT = yaml.safe_load((share_dir() / "config" / "rviz" / "segment.rviz").read_text())
 WINDOW = LAYOUT["Window Geometry"]
 STATE = bytes.fromhex(WINDOW["QMainWindow State"])
 DISPLAYS = LAYOUT["Visualization Manager"]["Displays"]
-IMAGES = [display["Name"] for display in DISPLAYS]
+IMAGES = [display["Name"] for display in DISPLAYS if display["Class"] == "rviz_default_plugins/Image"]
 LEFT, TOP = 0, 2  # QInternal::DockPosition
 HORIZONTAL = 1
 
@@ -44,10 +45,20 @@ def read_area(state: bytes) -> tuple[int, tuple[int, int], int, dict[str, int], 
 
 
 def test_every_display_shows_an_image_topic_that_the_node_has():
-    assert {display["Class"] for display in DISPLAYS} == {"rviz_default_plugins/Image"}
-    topics = [display["Topic"]["Value"] for display in DISPLAYS]
+    topics = [display["Topic"]["Value"] for display in DISPLAYS if display["Name"] in IMAGES]
     assert topics == [f"/{DEFAULT_NAME}/overlay", f"/{DEFAULT_NAME}/color_mask", f"/{TOPIC}"]
     assert {"overlay", "color_mask"} <= frame_outputs("semantic").keys()
+
+
+def test_displays_of_the_projection_node_are_there_and_disabled():
+    """An enabled one would subscribe, and the projection node computes what is subscribed to."""
+    others = {display["Topic"]["Value"]: display for display in DISPLAYS if display["Name"] not in IMAGES}
+    kinds = {"points": "rviz_default_plugins/PointCloud2", "markers": "rviz_default_plugins/MarkerArray"}
+    assert {topic: display["Class"] for topic, display in others.items()} == {
+        f"/{PROJECTION}/{topic}": kind for topic, kind in kinds.items()
+    }
+    assert not any(display["Enabled"] for display in others.values())
+    assert all(display["Enabled"] for display in DISPLAYS if display["Name"] in IMAGES)
 
 
 def test_window_state_puts_the_images_side_by_side():
@@ -82,9 +93,9 @@ def test_docks_are_not_hidden():
     assert [WINDOW["Hide Left Dock"], WINDOW["Hide Right Dock"]] == [False, False]
 
 
-def test_qt_restores_the_window_state():
+def test_qt_restores_the_window_state(monkeypatch):
     """In a window with the parts of rviz_common's VisualizationFrame, created in its order."""
-    os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
+    monkeypatch.setenv("QT_QPA_PLATFORM", os.environ.get("QT_QPA_PLATFORM", "offscreen"))
     widgets = pytest.importorskip("PyQt5.QtWidgets", reason="PyQt5 is not installed; Qt comes with RViz")
     app = widgets.QApplication([])
     window = widgets.QMainWindow()

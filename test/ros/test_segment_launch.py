@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from patience import until
-from sensor_msgs.msg import CameraInfo, Image
+from sensor_msgs.msg import CameraInfo, Image, PointCloud2
 
 pytest.importorskip("launch_ros", reason="launch and launch_ros come with a ROS installation, not with the wheels")
 
@@ -119,7 +119,7 @@ def test_every_argument_has_a_description():
     description = get_launch_description_from_python_launch_file(str(FILE))
     arguments: list[DeclareLaunchArgument] = description.get_launch_arguments()
     of_the_node = "model engine build_engine device precision task image_transport params_file namespace node_name"
-    others = "image_topic camera_info_topic cameras rviz large_data use_sim_time"
+    others = "image_topic camera_info_topic depth_topic depth_info_topic cameras rviz large_data use_sim_time"
     assert {argument.name for argument in arguments} == {*of_the_node.split(), *others.split()}
     assert all(argument.description and "no description" not in argument.description for argument in arguments)
     warning = next(argument.description for argument in arguments if argument.name == "large_data")
@@ -161,6 +161,34 @@ def test_launched_node_segments_the_given_topic(graph, start, weights, tmp_path)
     assert graph.get_parameter("/robot/eyes", "overlay_alpha") == 0.25
     assert process.stop(signal.SIGINT) == 0
     assert "Traceback" not in process.output()
+
+
+def test_depth_topic_starts_the_projection_node(graph, launch, weights):
+    process = launch(
+        f"model:={weights}",
+        "task:=semantic",
+        "namespace:=robot",
+        "node_name:=eyes",
+        "depth_topic:=/depth/registered",
+        "depth_info_topic:=/depth/calibration",
+    )
+    clouds = graph.collect(PointCloud2, "/robot/eyes_projection/points")
+    depths = graph.node.create_publisher(Image, "/depth/registered", 10)
+    infos = graph.node.create_publisher(CameraInfo, "/depth/calibration", 10)
+    p = [50.0, 0.0, 40.0, 0.0, 0.0, 50.0, 24.0, 0.0, 0.0, 0.0, 1.0, 0.0]
+    with graph.camera("/robot/image_raw") as camera:
+
+        def send() -> None:
+            header = camera.send().header
+            infos.publish(CameraInfo(header=header, height=48, width=80, p=p))
+            data = b"\xd0\x07" * 48 * 80  # 2000 mm
+            depths.publish(Image(header=header, height=48, width=80, encoding="16UC1", step=160, data=data))
+
+        graph.wait_for(lambda: clouds or not process.alive(), "a cloud of the launched node", send)
+    assert clouds, process.output()
+    assert (clouds[0].height, clouds[0].width) == (48, 80)
+    assert process.stop() == 0
+    assert processes_of(process) == []
 
 
 def test_several_cameras_with_topics_of_their_own(graph, start, weights):

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import inf
 
-from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from rclpy.node import Node
 from std_msgs.msg import Header
 
@@ -34,6 +34,7 @@ from bisenetformer_ros.ros.health.findings import (
 )
 from bisenetformer_ros.ros.health.jetson import read_jetson
 from bisenetformer_ros.ros.health.statistics import MAX_PERIOD_WINDOW_S, FrameReport
+from bisenetformer_ros.ros.health.statuses import make_status
 from bisenetformer_ros.segmenter import Segmenter
 
 
@@ -73,10 +74,10 @@ class Diagnostics:
 
     def publish(self, state: NodeState) -> None:
         statuses = [self._camera_status(state, camera) for camera in state.cameras]
-        statuses.append(self._status("model", _model_finding(state), _model_values(state)))
+        statuses.append(make_status(self._node, "model", _model_finding(state), _model_values(state)))
         jetson = read_jetson()
         if jetson:
-            statuses.append(self._status("jetson", _jetson_finding(jetson), jetson))
+            statuses.append(make_status(self._node, "jetson", _jetson_finding(jetson), jetson))
         stamp = self._node.get_clock().now().to_msg()
         self._publisher.publish(DiagnosticArray(header=Header(stamp=stamp), status=statuses))
 
@@ -88,7 +89,7 @@ class Diagnostics:
         info = camera.camera_info
         values = _camera_values(camera)
         values["camera_info"] = info.topic if info.arrived else explain_no_camera_info(self._node, info)
-        return self._status(camera.subscription.topic, finding, values)
+        return make_status(self._node, camera.subscription.topic, finding, values)
 
     def _camera_finding(self, state: NodeState, camera: CameraState) -> Finding:
         """All findings in one, at their highest level."""
@@ -134,15 +135,6 @@ class Diagnostics:
     def _camera_info_findings(self, info: CameraInfoSubscription, seconds_active: float) -> Iterator[Finding]:
         if info.is_wanted and not info.arrived and seconds_active > FIRST_FRAME_S:
             yield Finding(WARN, f"no calibration for ~/camera_info: {explain_no_camera_info(self._node, info)}")
-
-    def _status(self, name: str, finding: Finding, values: Mapping[str, object]) -> DiagnosticStatus:
-        return DiagnosticStatus(
-            level=bytes([finding.level]),
-            name=f"{self._node.get_name()}: {name}",
-            message=finding.text,
-            hardware_id=self._node.get_fully_qualified_name(),
-            values=[KeyValue(key=key, value=str(value)) for key, value in values.items()],
-        )
 
     def _log(self, topic: str, finding: Finding) -> None:
         """Log changes of the level, for users who do not watch /diagnostics."""

@@ -5,20 +5,17 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from rclpy.node import Node
-from rclpy.qos import QoSProfile, ReliabilityPolicy
 from rclpy.subscription import Subscription
 from sensor_msgs.msg import CameraInfo
 
+from bisenetformer_ros.geometry.pinhole import fits_size
 from bisenetformer_ros.images.raw import DecodingReport
 from bisenetformer_ros.ros.health.connectivity import CameraInfoSubscription
 from bisenetformer_ros.ros.health.diagnostics import CameraState
 from bisenetformer_ros.ros.health.statistics import FrameStatistics
-from bisenetformer_ros.ros.node.input import TOPIC, ImageInput
+from bisenetformer_ros.ros.node.input import INFO_QOS, TOPIC, ImageInput
 from bisenetformer_ros.ros.node.outputs import OutputPublishers
 from bisenetformer_ros.ros.node.parameters import Parameters
-
-# Best effort is compatible with every publisher, and these messages are too small to be lost.
-INFO_QOS = QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
 
 
 class Camera:
@@ -107,7 +104,7 @@ class Camera:
     def check_calibration(self, image_size: tuple[int, int]) -> None:
         """Count a calibration for another (height, width). It is republished all the same: either may be right."""
         info = self.camera_info  # which the executor's thread may change
-        if info is not None and not _has_size(info, image_size):
+        if info is not None and not fits_size(info, image_size):
             self.statistics.note("other_camera_info")
 
     def _choose_info_topic(self) -> str:
@@ -137,13 +134,6 @@ class Camera:
             self.camera_info = message
         else:
             self.statistics.note("bad_camera_info")
-
-
-def _has_size(info: CameraInfo, image_size: tuple[int, int]) -> bool:
-    """Whether the size fits after region of interest and binning; a size of 0 is unknown, a binning of 0 is none."""
-    sides = (info.height, info.roi.height, info.binning_y), (info.width, info.roi.width, info.binning_x)
-    sizes = [(part or whole) // max(binning, 1) for whole, part, binning in sides]
-    return all(expected in (0, side) for expected, side in zip(sizes, image_size, strict=True))
 
 
 def _is_finite(values: Iterable[float]) -> bool:

@@ -15,10 +15,12 @@ from bisenetformer_ros.ros.node.settings import RELIABILITIES
 from bisenetformer_ros.ros.transports import TRANSPORTS
 
 TOPIC = "image_raw"
+# Best effort is compatible with every publisher, and camera_info is too small to be lost.
+INFO_QOS = QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
 
 
 class ImageInput:
-    """Subscribes to the images of one camera, keep last 1.
+    """Subscribes to the images of one camera, keep last.
 
     A best-effort subscription is compatible with every publisher but loses large images where a reliable one does not.
     So it is reliable while every publisher is. Call `update` periodically to follow the publishers.
@@ -31,6 +33,7 @@ class ImageInput:
         transport: str,
         callback: Callable[[Any], None],
         wanted_reliability: Callable[[], str],
+        depth: int = 1,
     ) -> None:
         """Declare the QoS override of the topic.
 
@@ -40,6 +43,7 @@ class ImageInput:
             transport: Key of TRANSPORTS.
             callback: Called with every message.
             wanted_reliability: Returns one of RELIABILITIES; called by every `update`.
+            depth: Number of images that wait for the callback at most.
 
         Raises:
             ConfigError: The node was started with an invalid QoS override.
@@ -48,7 +52,8 @@ class ImageInput:
         self._callback = callback
         self._wanted_reliability = wanted_reliability
         self._subscription: Subscription | None = None
-        self._qos = QoSProfile(depth=1)
+        self._depth = depth
+        self._qos = QoSProfile(depth=depth)
         self.name = name
         self.transport = TRANSPORTS[transport]
         self.topic = node.resolve_topic_name(node.resolve_topic_name(name) + self.transport.suffix)
@@ -71,7 +76,7 @@ class ImageInput:
         if self._subscription is not None and reliability == self._qos.reliability:
             return
         self.close()
-        self._qos = QoSProfile(history=HistoryPolicy.KEEP_LAST, depth=1, reliability=reliability)
+        self._qos = QoSProfile(history=HistoryPolicy.KEEP_LAST, depth=self._depth, reliability=reliability)
         self._subscription = self._node.create_subscription(
             self.transport.kind,
             self.topic,

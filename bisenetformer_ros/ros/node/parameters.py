@@ -1,6 +1,6 @@
 """Declares, validates and reads SETTINGS as the parameters of a node."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor, SetParametersResult
@@ -20,12 +20,15 @@ class Parameters:
     YAML and `ros2 param set` make an integer.
     """
 
-    def __init__(self, node: GuardedNode, is_configured: Callable[[], bool]) -> None:
+    def __init__(
+        self, node: GuardedNode, is_configured: Callable[[], bool], names: Iterable[str] = tuple(BY_NAME)
+    ) -> None:
         """Declare the parameters.
 
         Args:
             node: Gets the parameters.
             is_configured: Returns whether the node is configured.
+            names: Of the parameters that the node has.
 
         Raises:
             ParameterException: The node was started with an invalid value.
@@ -36,8 +39,8 @@ class Parameters:
         if hasattr(node, "add_pre_set_parameters_callback"):  # Humble's rclpy has none
             node.add_pre_set_parameters_callback(lambda parameters: [*map(_as_declared, parameters)])
         node.add_on_set_parameters_callback(self._check)
-        for setting in SETTINGS:
-            _declare(node, setting)
+        for name in names:
+            _declare(node, BY_NAME[name])
         self._started = True
 
     def __getitem__(self, name: str) -> Any:
