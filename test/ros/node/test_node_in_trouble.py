@@ -1,8 +1,10 @@
 """The node with a faulty environment: model, engine, cameras, QoS, signals."""
 
+import os
 import re
 import signal
 from pathlib import Path
+from unittest.mock import patch
 
 import pytest
 from diagnostic_msgs.msg import DiagnosticStatus
@@ -131,7 +133,8 @@ def test_a_killed_node_resumes_after_a_restart(graph, start, start_node, weights
 )
 def test_an_invalid_initial_parameter_gives_a_message_without_a_traceback(capfd, parameter, words):
     arguments = [argument for name, value in parameter.items() for argument in ("-p", f"{name}:={value}")]
-    assert main(["--ros-args", *arguments]) == 2
+    with patch.dict(os.environ):  # the node chooses the shared memory of its whole process
+        assert main(["--ros-args", *arguments]) == 2
     message = capfd.readouterr().err
     assert "Traceback" not in message
     for word in words:
