@@ -21,8 +21,15 @@ from bisenetformer_ros.ros.health.middleware import (
     explain_receive_buffer,
     receive_buffer,
 )
-from bisenetformer_ros.ros.health.peers import Segment, is_local, other_users, segment_of, user_name
-from bisenetformer_ros.ros.shared_memory import LARGE_IMAGES, SEGMENT_BYTES, VARIABLE, is_localhost_only
+from bisenetformer_ros.ros.health.peers import (
+    Segment,
+    is_local,
+    other_users,
+    segment_of,
+    user_name,
+    users_without_files,
+)
+from bisenetformer_ros.ros.shared_memory import LARGE_IMAGES, SEGMENT_BYTES, SHARED_MEMORY, VARIABLE, is_localhost_only
 from bisenetformer_ros.ros.transports import TRANSPORTS, Transport
 
 CAMERA_INFO = "sensor_msgs/msg/CameraInfo"
@@ -86,7 +93,8 @@ def explain_no_images(node: Node, subscription: ImageSubscription) -> str:
         return f"no compatible publisher on {topic}: " + "; ".join(mismatches)
     compatible = [info for info, mismatch in zip(publishers, mismatches, strict=True) if not mismatch]
     names = ", ".join(node_name(info) for info in compatible)
-    cause = _transport_loss(node, compatible, subscription)
+    cause = explain_deleted_files(users_without_files(node.context.get_domain_id()))
+    cause = cause or _transport_loss(node, compatible, subscription)
     cause = cause or ", or ".join(["the camera has stopped", *_other_transport(), *_receive_buffer()])
     return f"{names} publishes on {topic}, but nothing arrives: {cause}"
 
@@ -291,6 +299,16 @@ def explain_users(users: Iterable[int], other: str, uid: int) -> str:
     return (
         f"it is run by {names} but {other} by {user_name(uid)}, and Fast DDS keeps shared memory from other users: "
         f"{', or '.join(remedies)}"
+    )
+
+
+def explain_deleted_files(users: Iterable[int]) -> str:
+    """Explain that processes of `users` lack their files in shared memory, and the fix; empty without users."""
+    return "; ".join(
+        f"files in {SHARED_MEMORY} of a running process of {user_name(uid)} have been deleted, so Fast DDS does not "
+        "reach it; logind deletes them when the user logs out of the last session: run "
+        f"`sudo loginctl enable-linger {uid}`, or set RemoveIPC=no in logind.conf, and restart camera and node"
+        for uid in sorted(users)
     )
 
 

@@ -1,5 +1,6 @@
 """/diagnostics: one status per camera, one for the model, and one for the machine if it is a Jetson."""
 
+import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -16,6 +17,7 @@ from bisenetformer_ros.ros.health.clock import NodeClock, clock_of
 from bisenetformer_ros.ros.health.connectivity import (
     CameraInfoSubscription,
     ImageSubscription,
+    explain_deleted_files,
     explain_lost_images,
     explain_no_camera_info,
     explain_no_images,
@@ -33,6 +35,7 @@ from bisenetformer_ros.ros.health.findings import (
     frames_overdue,
 )
 from bisenetformer_ros.ros.health.jetson import read_jetson
+from bisenetformer_ros.ros.health.peers import lacks_files
 from bisenetformer_ros.ros.health.statistics import MAX_PERIOD_WINDOW_S, FrameReport
 from bisenetformer_ros.ros.health.statuses import make_status
 from bisenetformer_ros.segmenter import Segmenter
@@ -84,7 +87,7 @@ class Diagnostics:
     def _camera_status(self, state: NodeState, camera: CameraState) -> DiagnosticStatus:
         if self._is_mixed(camera.subscription):  # their stamps interleave
             camera = replace(camera, report=replace(camera.report, missing=0, camera_rate=0.0))
-        finding = self._camera_finding(state, camera)
+        finding = _with_deleted_files(self._camera_finding(state, camera))
         self._log(camera.subscription.topic, finding)
         info = camera.camera_info
         values = _camera_values(camera)
@@ -145,6 +148,14 @@ class Diagnostics:
             self._node.get_logger().info(f"{topic} recovered: {finding.text}")
         else:
             self._node.get_logger().warning(f"{topic}: {finding.text}")
+
+
+def _with_deleted_files(finding: Finding) -> Finding:
+    """Add whether the middleware of this process has lost its files, which may show later in lost images."""
+    problem = explain_deleted_files([os.geteuid()]) if lacks_files() else ""
+    if not problem or problem in finding.text:
+        return finding
+    return Finding(max(finding.level, WARN), f"{problem}; {finding.text}")
 
 
 def _publisher_findings(subscription: ImageSubscription) -> Iterator[Finding]:

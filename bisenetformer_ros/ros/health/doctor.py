@@ -10,7 +10,7 @@ from rclpy.qos import QoSCompatibility, qos_check_compatible
 from rclpy.utilities import get_rmw_implementation_identifier
 
 from bisenetformer_ros.ros.health.clock import clock_of
-from bisenetformer_ros.ros.health.connectivity import explain_users, node_name, qos_reason
+from bisenetformer_ros.ros.health.connectivity import explain_deleted_files, explain_users, node_name, qos_reason
 from bisenetformer_ros.ros.health.findings import ERROR, OK, WARN
 from bisenetformer_ros.ros.health.middleware import (
     FAST_DDS,
@@ -20,7 +20,7 @@ from bisenetformer_ros.ros.health.middleware import (
     variables_of,
 )
 from bisenetformer_ros.ros.health.observer import OBSERVER, NodeObserver, Observation
-from bisenetformer_ros.ros.health.peers import closed_between, other_users, users_of_domain
+from bisenetformer_ros.ros.health.peers import closed_between, other_users, users_of_domain, users_without_files
 from bisenetformer_ros.ros.initialization import initialize_ros
 
 DOCTOR = "the doctor"
@@ -92,6 +92,8 @@ def _not_found(observer: NodeObserver, wanted: str) -> Diagnosis:
         text += f". If it runs already: {router}"
     if rmw.startswith(FAST_DDS) and (users := users_of_domain(observer.node.context.get_domain_id()) - {os.geteuid()}):
         text += f". If it runs already: {explain_users(users, DOCTOR, os.geteuid())}"
+    if deleted := explain_deleted_files(users_without_files(observer.node.context.get_domain_id())):
+        text += f". If it runs already: {deleted}"
     return Diagnosis("node", ERROR, text)
 
 
@@ -113,6 +115,8 @@ def _presence(seen: Observation, node: Node) -> Iterator[Diagnosis]:
         cause = ", or ".join(vendors)
     elif users := other_users(node, own):
         cause = explain_users(users, DOCTOR, os.geteuid())
+    elif users := users_without_files(node.context.get_domain_id()):
+        cause = explain_deleted_files(users)
     yield Diagnosis("node", ERROR, f"{text}: {cause}")
 
 

@@ -42,8 +42,7 @@ def segment_of(endpoint: TopicEndpointInfo) -> Segment | None:
     """
     if vendor_of(endpoint.endpoint_gid) != FAST_DDS:
         return None
-    locks = LOCKS.read_text() if LOCKS.exists() else ""
-    pids = {file: int(pid) for pid, file in re.findall(r"FLOCK +ADVISORY +WRITE (\d+) (\w+:\w+:\d+) ", locks)}
+    pids = _lock_holders()
     wanted = endpoint.endpoint_gid[4] | endpoint.endpoint_gid[5] << 8
     for lock, status in _files("fast*_" + "[0-9a-f]" * 16 + "_el"):
         device = f"{os.major(status.st_dev):02x}:{os.minor(status.st_dev):02x}"
@@ -63,8 +62,27 @@ def is_local(node: Node, endpoint: TopicEndpointInfo) -> bool:
 
 def users_of_domain(domain: int) -> set[int]:
     """Return the uids that own ports of a ROS domain in shared memory on this machine."""
-    ports = {f"{7411 + 250 * domain + 2 * participant}" for participant in range(MAX_PARTICIPANTS)}
+    ports = _ports(domain)
     return {status.st_uid for name, status in _files("fast*_port*") if name.partition("_port")[2] in ports}
+
+
+def users_without_files(domain: int) -> set[int]:
+    """Return the uids of processes of a ROS domain whose files in shared memory have been deleted.
+
+    Only processes of this user are found, or all for root.
+    """
+    ports, uids = _ports(domain), set()
+    for pid in set(_lock_holders().values()):
+        locks = _own_locks(pid)
+        if ports & {lock.rpartition("_port")[2] for lock in locks} and _lacks_files(locks):
+            with contextlib.suppress(FileNotFoundError):  # it has just ended
+                uids.add(os.stat(f"/proc/{pid}").st_uid)
+    return uids
+
+
+def lacks_files() -> bool:
+    """Return whether files in shared memory of this process have been deleted: others cannot open them any more."""
+    return _lacks_files(_own_locks(os.getpid()))
 
 
 def other_users(node: Node, endpoints: Iterable[TopicEndpointInfo]) -> set[int]:
@@ -95,6 +113,32 @@ def user_name(uid: int) -> str:
         return f"{pwd.getpwuid(uid).pw_name} (uid {uid})"
     except KeyError:  # a user of a container
         return f"uid {uid}"
+
+
+def _ports(domain: int) -> set[str]:
+    """The port numbers that participants of a ROS domain may listen to."""
+    return {f"{7411 + 250 * domain + 2 * participant}" for participant in range(MAX_PARTICIPANTS)}
+
+
+def _lock_holders() -> dict[str, int]:
+    """The processes of this machine that hold a lock on a file, by the device and number of the file."""
+    locks = LOCKS.read_text() if LOCKS.exists() else ""
+    return {file: int(pid) for pid, file in re.findall(r"FLOCK +ADVISORY +WRITE (\d+) (\w+:\w+:\d+) ", locks)}
+
+
+def _own_locks(pid: int) -> set[str]:
+    """Names without `_el` of the locks that a process keeps open beside its segments and ports."""
+    names = set()
+    with contextlib.suppress(OSError):  # it has just ended, or belongs to another user
+        for descriptor in Path(f"/proc/{pid}/fd").iterdir():
+            with contextlib.suppress(FileNotFoundError):  # just closed
+                lock = re.fullmatch(rf"{SHARED_MEMORY}/(fast\w+)_el( \(deleted\))?", os.readlink(descriptor))
+                names |= {lock[1]} if lock else set()
+    return names
+
+
+def _lacks_files(names: Iterable[str]) -> bool:
+    return not all((SHARED_MEMORY / name).exists() for name in names)
 
 
 def _files(pattern: str) -> Iterator[tuple[str, os.stat_result]]:
