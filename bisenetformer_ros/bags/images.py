@@ -69,7 +69,10 @@ def _refuse_videos(bag: Bag, topics: Iterable[Topic]) -> None:
 
 def image_decoders(bit_depth: int) -> _Decoders:
     """Return IMAGE_DECODERS for 16-bit images of this many significant bits."""
-    return {kind: partial(decode, bit_depth=bit_depth) for kind, decode in IMAGE_DECODERS.items()}
+    return {
+        IMAGE: partial(decode_image, bit_depth=bit_depth),
+        COMPRESSED: partial(decode_compressed, bit_depth=bit_depth),
+    }
 
 
 def neighbour(image_topic: str, name: str) -> str:
