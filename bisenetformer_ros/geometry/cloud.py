@@ -11,6 +11,8 @@ POINT = np.dtype(
         "itemsize": 24,
     }
 )
+BLOCK_ROWS = 16
+"""Rows that are filled at a time: field by field, a whole cloud would pass through the cache seven times."""
 
 
 def fill_cloud(
@@ -34,14 +36,13 @@ def fill_cloud(
         scores: (65536,) float32, `confidence` by instance.
     """
     columns, rows = rays
-    np.multiply(depth, columns, out=points["x"])
-    np.multiply(depth, rows[:, None], out=points["y"])
-    points["z"] = depth
-    points["rgb"] = colors[labels]
-    points["label"] = labels
-    if instances is None:
-        points["instance"] = 0
-        points["confidence"] = 0
-    else:
-        points["instance"] = instances
-        points["confidence"] = scores[instances]
+    for top in range(0, len(points), BLOCK_ROWS):
+        block = slice(top, top + BLOCK_ROWS)
+        part, z, label = points[block], depth[block], labels[block]
+        np.multiply(z, columns, out=part["x"])
+        np.multiply(z, rows[block, None], out=part["y"])
+        part["z"] = z
+        part["rgb"] = colors[label]
+        part["label"] = label
+        part["instance"] = 0 if instances is None else instances[block]
+        part["confidence"] = 0 if instances is None else scores[instances[block]]
