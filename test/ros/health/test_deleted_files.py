@@ -61,7 +61,7 @@ def test_deleted_files_are_named_until_the_node_is_restarted(graph, domain, star
         return cause in said
 
     until(doctor_names_the_cause, lambda: said)
-    assert process.stop() == 0
+    process.stop()  # by SIGALRM if the middleware does not close in time without its files
     restarted = start_node(parameters)
     subscribed = "subscribed to /image_raw"
     graph.wait_for(lambda: subscribed in restarted.output() or not restarted.alive(), "the node is active again")
