@@ -13,9 +13,10 @@ from bisenetformer_ros.images.raw import DecodingReport
 from bisenetformer_ros.ros.health.connectivity import CameraInfoSubscription
 from bisenetformer_ros.ros.health.diagnostics import CameraState
 from bisenetformer_ros.ros.health.statistics import FrameStatistics
-from bisenetformer_ros.ros.node.input import INFO_QOS, TOPIC, ImageInput
+from bisenetformer_ros.ros.node.input import TOPIC, ImageInput
 from bisenetformer_ros.ros.node.outputs import OutputPublishers
 from bisenetformer_ros.ros.node.parameters import Parameters
+from bisenetformer_ros.ros.qos import INFO_QOS
 
 
 class Camera:

@@ -15,8 +15,6 @@ from bisenetformer_ros.ros.node.settings import RELIABILITIES
 from bisenetformer_ros.ros.transports import TRANSPORTS
 
 TOPIC = "image_raw"
-# Best effort is compatible with every publisher, and camera_info is too small to be lost.
-INFO_QOS = QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
 
 
 class ImageInput:

@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 from rclpy.node import Node
 from rclpy.publisher import Publisher
-from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from std_msgs.msg import Header
 from vision_msgs.msg import Detection2DArray, LabelInfo
@@ -20,10 +19,7 @@ from bisenetformer_ros.inference.tracking import Tracker
 from bisenetformer_ros.labels import LabelMap
 from bisenetformer_ros.results import SegmentationResult
 from bisenetformer_ros.ros.message_types import messages
-
-# Reliable, so that RViz's default subscriber gets the images; depth 1, since only the newest is of use.
-FRAME_QOS = QoSProfile(depth=1, reliability=ReliabilityPolicy.RELIABLE)
-LATCHED_QOS = QoSProfile(depth=1, reliability=ReliabilityPolicy.RELIABLE, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+from bisenetformer_ros.ros.qos import FRAME_QOS, LATCHED_QOS
 
 
 @dataclass(frozen=True)

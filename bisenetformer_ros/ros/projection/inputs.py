@@ -13,9 +13,9 @@ from bisenetformer_ros import msg
 from bisenetformer_ros.labels import LabelMap
 from bisenetformer_ros.results import UNLABELED
 from bisenetformer_ros.ros.health.connectivity import CameraInfoSubscription
-from bisenetformer_ros.ros.node.input import INFO_QOS, ImageInput
-from bisenetformer_ros.ros.node.outputs import LATCHED_QOS
+from bisenetformer_ros.ros.node.input import ImageInput
 from bisenetformer_ros.ros.projection.pairing import DEPTH, MASK
+from bisenetformer_ros.ros.qos import INFO_QOS, LATCHED_QOS
 
 SEGMENTATION_NODE = "bisenetformer"
 INFO = "depth/camera_info"

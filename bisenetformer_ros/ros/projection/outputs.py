@@ -16,7 +16,7 @@ from bisenetformer_ros import msg
 from bisenetformer_ros.geometry.boxes import Box, find_box
 from bisenetformer_ros.geometry.cloud import POINT, fill_cloud
 from bisenetformer_ros.ros.message_types import messages
-from bisenetformer_ros.ros.node.outputs import FRAME_QOS
+from bisenetformer_ros.ros.qos import FRAME_QOS
 
 
 @dataclass(frozen=True)

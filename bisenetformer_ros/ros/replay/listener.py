@@ -16,7 +16,7 @@ import cv2
 import rclpy
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from rclpy.node import Node
-from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
+from rclpy.qos import QoSProfile, ReliabilityPolicy
 from rclpy.signals import SignalHandlerOptions
 from sensor_msgs.msg import Image
 from vision_msgs.msg import Detection2DArray
@@ -25,10 +25,10 @@ from bisenetformer_ros.images.files import write_image
 from bisenetformer_ros.images.raw import BadFrameError, decode_image, decode_values
 from bisenetformer_ros.msg import LabelMap, Latency, Segment, SegmentArray
 from bisenetformer_ros.ros.initialization import initialize_ros
+from bisenetformer_ros.ros.qos import LATCHED_QOS
 from bisenetformer_ros.ros.replay.event_stream import emit, nanoseconds
 
 FRAME_QOS = QoSProfile(depth=10, reliability=ReliabilityPolicy.RELIABLE)
-LATCHED_QOS = QoSProfile(depth=1, reliability=ReliabilityPolicy.RELIABLE, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 JPEG_QUALITY = 92
 FAST_PNG = [cv2.IMWRITE_PNG_COMPRESSION, 1]
 
