@@ -46,6 +46,8 @@ def check(words: Sequence[str]) -> None:
         assert all(f'"{argument.partition(":=")[0]}"' in launch_file for argument in arguments[3:]), words
     elif program == "ros2" and arguments[0] == "bag":
         assert arguments == ["bag", "play", "BAG", "--clock"], words
+    elif program == "ros2" and arguments[0] == "run":
+        assert arguments == ["run", "rmw_zenoh_cpp", "rmw_zenohd"], words
     elif program == "ros2" and arguments[1] == "list":
         assert (arguments[0], arguments[2][0], len(arguments)) == ("param", "/", 3), words
     elif program == "ros2":

@@ -261,7 +261,19 @@ class Graph:
             self.wait_for(accounted, "every frame is accounted for")
 
     def wait_until_active(self, process: Process) -> None:
-        self.wait_for(
-            lambda: self.values("model").get("state") == "active" or not process.alive(), "the node is active"
-        )
+        """Asks the node itself, since diagnostics of one that has ended may still arrive."""
+        client = self.node.create_client(GetState, "/bisenetformer/get_state")
+        answers: list = []
+
+        def ask() -> None:
+            if client.service_is_ready():
+                answers.append(client.call_async(GetState.Request()))
+
+        def is_active() -> bool:
+            return any(answer.done() and answer.result().current_state.label == "active" for answer in answers)
+
+        self.wait_for(lambda: is_active() or not process.alive(), "the node is active", ask)
         assert process.alive(), process.output()
+        self.node.destroy_client(client)
+        self.forget_diagnostics()
+        self.wait_for(lambda: self.values("model").get("state") == "active", "its diagnostics")

@@ -99,8 +99,8 @@ def test_headers_are_those_of_the_mask_exactly(graph, camera):
             camera.send_result(stamp)
             camera.send_depth(stamp)
 
-        graph.wait_for(lambda: messages["points"], "a cloud", send)
-    assert messages["points"][0].header == camera.header(stamp)
+        expected = camera.header(stamp)  # clouds of an earlier test may still arrive
+        graph.wait_for(lambda: expected in [cloud.header for cloud in messages["points"]], "its cloud", send)
 
 
 def test_boxes_of_things(graph, camera):
@@ -216,6 +216,7 @@ def test_calibration_without_focal_length(graph, camera):
 
 
 def test_missing_calibration(graph, camera):
+    graph.wait_for_status(STATUS, DiagnosticStatus.OK, "idle")  # it has forgotten the calibration of earlier tests
     with graph.listening({"points": PointCloud2}):
         text = graph.wait_for_status(
             STATUS, DiagnosticStatus.ERROR, "no calibration", every=lambda: camera.send(info=None)
