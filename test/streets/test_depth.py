@@ -10,7 +10,6 @@ from bisenetformer_ros.streets import StreetDrive
 from bisenetformer_ros.streets.camera import StreetCamera
 from bisenetformer_ros.streets.canvas import Canvas
 from bisenetformer_ros.streets.items import Item
-from bisenetformer_ros.streets.light import random_light
 from bisenetformer_ros.streets.relief import Relief
 from bisenetformer_ros.streets.textures import Texture, generator
 from bisenetformer_ros.streets.vehicles import Vehicle
@@ -23,11 +22,6 @@ ID = {label.name: label.id for label in LabelMap.load("camvid11").labels}
 @pytest.fixture(scope="module")
 def drives():
     return {seed: StreetDrive(seed, num_frames=40, size=SIZE) for seed in (1, 4, 12)}
-
-
-@pytest.fixture
-def light():
-    return replace(random_light(generator(0)), fog_density=0.0)
 
 
 @pytest.fixture

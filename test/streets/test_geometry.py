@@ -1,7 +1,5 @@
 """Labels of the drives compared with geometry recomputed here with plain pinhole formulas."""
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 
@@ -11,7 +9,6 @@ from bisenetformer_ros.streets.camera import StreetCamera
 from bisenetformer_ros.streets.canvas import Canvas
 from bisenetformer_ros.streets.items import Item
 from bisenetformer_ros.streets.layout import PERIOD_M, random_layout
-from bisenetformer_ros.streets.light import random_light
 from bisenetformer_ros.streets.relief import Relief
 from bisenetformer_ros.streets.textures import Texture, generator
 from bisenetformer_ros.streets.vehicles import Vehicle
@@ -24,11 +21,6 @@ ID = {label.name: label.id for label in LabelMap.load("camvid11").labels}
 @pytest.fixture(scope="module")
 def drives():
     return [StreetDrive(seed, num_frames=40, size=SIZE) for seed in SEEDS]
-
-
-@pytest.fixture
-def light():
-    return replace(random_light(generator(0)), fog_density=0.0)
 
 
 @pytest.fixture
