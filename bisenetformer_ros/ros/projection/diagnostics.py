@@ -94,7 +94,8 @@ class ProjectionDiagnostics:
     def _explain_no_masks(self) -> str:
         mask = self._inputs.images[MASK]
         if self._node.count_publishers(mask.topic):
-            return explain_no_images(self._node, mask.state())
+            reason = explain_no_images(self._node, mask.state())
+            return f"{reason}, or the segmentation node gets no images: see its status in /diagnostics"
         return (
             f"no publisher on {mask.topic}: start the segmentation node, or remap {mask.name}, and panoptic, segments "
             "and label_map likewise, to its topics"
