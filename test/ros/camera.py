@@ -3,13 +3,12 @@
 A second argument `best_effort` sets the reliability.
 """
 
-import contextlib
 import sys
 
 import rclpy
-from rclpy.executors import ExternalShutdownException
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import Image
+from spinning import spin
 
 
 def main() -> None:
@@ -26,8 +25,7 @@ def main() -> None:
         publisher.publish(message)
 
     node.create_timer(1 / float(sys.argv[1]), publish)
-    with contextlib.suppress(KeyboardInterrupt, ExternalShutdownException):
-        rclpy.spin(node)
+    spin(node)
 
 
 if __name__ == "__main__":
