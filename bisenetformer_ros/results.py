@@ -75,3 +75,8 @@ class SegmentationResult:
     panoptic_map: np.ndarray | None = None
     segments: tuple[Segment, ...] = field(default=())
     times_ms: StageTimes | None = None
+
+    @property
+    def class_ids(self) -> dict[int, int]:
+        """Segment id → class id of every segment."""
+        return {segment.id: segment.class_id for segment in self.segments}

@@ -98,7 +98,7 @@ class _Tracks:
         if drive_of(name) != self._drive:
             self._quality.begin_video()
             self._drive = drive_of(name)
-        self._quality.update(result.panoptic_map, {s.id: s.class_id for s in result.segments}, *truth)
+        self._quality.update(result.panoptic_map, result.class_ids, *truth)
 
     def result(self) -> VideoQualityResult | None:
         return self._quality.result() if self._drive else None

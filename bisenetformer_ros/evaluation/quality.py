@@ -59,9 +59,8 @@ class QualityMeter:
         if result.panoptic_map is None:
             return ImageQuality(miou, None)
         self._has_panoptic = True
-        predicted = {segment.id: segment.class_id for segment in result.segments}
         truth = panoptic_ground_truth(label_map, instance_map, self._labels)
-        return ImageQuality(miou, self._panoptic_quality.update(result.panoptic_map, predicted, *truth))
+        return ImageQuality(miou, self._panoptic_quality.update(result.panoptic_map, result.class_ids, *truth))
 
     @property
     def mean_iou(self) -> MeanIoUResult:
@@ -106,7 +105,7 @@ class TrackingMeter:
         self._previous_ns = stamp_ns
         tracked = self._tracker.update(result, None if stamp_ns is None else 1e-9 * stamp_ns)
         if truth is not None and tracked.panoptic_map is not None:
-            self._quality.update(tracked.panoptic_map, {s.id: s.class_id for s in tracked.segments}, *truth)
+            self._quality.update(tracked.panoptic_map, tracked.class_ids, *truth)
 
     def result(self) -> VideoQualityResult:
         return self._quality.result()

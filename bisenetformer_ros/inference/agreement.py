@@ -53,8 +53,9 @@ def match_segments(
     assert result.panoptic_map is not None
     assert reference.panoptic_map is not None
     ours, theirs = ({segment.id: segment for segment in each.segments} for each in (result, reference))
-    classes = [{segment.id: segment.class_id for segment in each.segments} for each in (result, reference)]
-    matches = PanopticQuality(labels.labels).update(result.panoptic_map, classes[0], reference.panoptic_map, classes[1])
+    matches = PanopticQuality(labels.labels).update(
+        result.panoptic_map, result.class_ids, reference.panoptic_map, reference.class_ids
+    )
     return [(ours[hit.pred_id], theirs[hit.gt_id]) for hit in matches.hits]
 
 

@@ -77,7 +77,7 @@ class TemporalConsistency:
             expected = np.where(followed, before.panoptic_map[rows, columns], VOID)
             visible = set(np.unique(expected).tolist())
             segments = {s.id: s.class_id for s in before.segments if s.id in visible}
-            self._quality.update(result.panoptic_map, {s.id: s.class_id for s in result.segments}, expected, segments)
+            self._quality.update(result.panoptic_map, result.class_ids, expected, segments)
         return of_pair.miou
 
     def result(self) -> ConsistencyResult:

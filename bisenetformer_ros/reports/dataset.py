@@ -127,7 +127,7 @@ def _load_example(report: DatasetReport, index: int) -> Example:
     if result.panoptic_map is None or score.pq is None:
         prediction, truth = (SegmentedImage.of_labels(labels) for labels in (result.label_map, sample.label_map))
         return Example(title, sample.rgb, prediction, truth)
-    found = {segment.id: segment.class_id for segment in result.segments}
+    found = result.class_ids
     gt_map, gt_classes, crowd_ids = panoptic_ground_truth(sample.label_map, sample.instance_map, report.dataset.labels)
     matches = PanopticQuality(report.dataset.labels).update(result.panoptic_map, found, gt_map, gt_classes, crowd_ids)
     title += f", PQ {percent(score.pq)}, {describe_matches(matches)}"
