@@ -71,13 +71,22 @@ class ImageOutput(Output):
         self._channels = channels
         self._message = Image()
         self._pixels: np.ndarray = np.zeros(0, dtype)
+        self._drawn: SegmentedFrame | None = None
 
-    def _build(self, frame: SegmentedFrame) -> Image:
+    def pixels(self, frame: SegmentedFrame) -> np.ndarray:
+        """Return the image, drawn once however many outputs are made of it; valid until the next frame's."""
+        if self._drawn is frame:
+            return self._pixels
         shape = frame.rgb.shape[:2] + self._channels
         if self._pixels.shape != shape:
             self._message = messages.image(frame.header, np.zeros(shape, self._dtype))
             self._pixels = np.frombuffer(self._message.data, self._dtype).reshape(shape)
         self._draw(frame, self._pixels)
+        self._drawn = frame
+        return self._pixels
+
+    def _build(self, frame: SegmentedFrame) -> Image:
+        self.pixels(frame)
         self._message.header = frame.header
         return self._message
 
@@ -92,15 +101,16 @@ def frame_outputs(task: str) -> dict[str, Output]:
         "detections": Output(Detection2DArray, lambda f: messages.detection_array(f.header, f.tracked)),
         "panoptic": ImageOutput(lambda f, out: np.copyto(out, _panoptic_map(f)), np.uint16),
     }
+    overlay_image = ImageOutput(_draw_overlay, channels=(3,))
     semantic = {
         "camera_info": Output(CameraInfo, _restamped_camera_info),
         "mask": ImageOutput(lambda f, out: np.copyto(out, f.result.label_map)),
         "confidence": ImageOutput(lambda f, out: np.copyto(out, f.result.confidence)),
         "color_mask": ImageOutput(lambda f, out: colorize(f.result.label_map, f.labels, out), channels=(3,)),
-        "overlay": ImageOutput(_overlay, channels=(3,)),
+        "overlay": overlay_image,
         # With the names and formats of image_transport's plugin `compressed`, so that its subscribers find them:
         "mask/compressed": _png("mono8", lambda f: f.result.label_map),
-        "overlay/compressed": Output(CompressedImage, _overlay_jpeg),
+        "overlay/compressed": _jpeg(overlay_image),
     }
     if task != "panoptic":
         return semantic
@@ -112,9 +122,9 @@ def _panoptic_map(frame: SegmentedFrame) -> np.ndarray:
     return frame.tracked.panoptic_map
 
 
-def _overlay(frame: SegmentedFrame, out: np.ndarray | None = None) -> np.ndarray:
+def _draw_overlay(frame: SegmentedFrame, out: np.ndarray) -> None:
     with_ids = frame.tracker is not None
-    return overlay(frame.rgb, frame.tracked, frame.labels, frame.overlay_alpha, out, with_ids)
+    overlay(frame.rgb, frame.tracked, frame.labels, frame.overlay_alpha, out, with_ids)
 
 
 def _png(encoding: str, pixels: Callable[[SegmentedFrame], np.ndarray]) -> Output:
@@ -123,9 +133,11 @@ def _png(encoding: str, pixels: Callable[[SegmentedFrame], np.ndarray]) -> Outpu
     return Output(CompressedImage, lambda f: messages.compressed_image(f.header, form, encode_image(pixels(f), ".png")))
 
 
-def _overlay_jpeg(frame: SegmentedFrame) -> CompressedImage:
-    file = encode_image(_overlay(frame), ".jpg")
-    return messages.compressed_image(frame.header, "rgb8; jpeg compressed bgr8", file)
+def _jpeg(image: ImageOutput) -> Output:
+    form = "rgb8; jpeg compressed bgr8"
+    return Output(
+        CompressedImage, lambda f: messages.compressed_image(f.header, form, encode_image(image.pixels(f), ".jpg"))
+    )
 
 
 def _restamped_camera_info(frame: SegmentedFrame) -> CameraInfo | None:
