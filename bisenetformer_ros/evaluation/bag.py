@@ -19,6 +19,7 @@ from bisenetformer_ros.evaluation.bag_truth import BagTruth
 from bisenetformer_ros.evaluation.quality import QualityMeter, TrackingMeter
 from bisenetformer_ros.images.raw import BadFrameError
 from bisenetformer_ros.images.stamps import by_stamp
+from bisenetformer_ros.inference.tracking import Tracker
 from bisenetformer_ros.metrics.temporal_consistency import TemporalConsistency
 from bisenetformer_ros.results import UNLABELED, SegmentationResult
 from bisenetformer_ros.segmenter import Segmenter
@@ -121,7 +122,7 @@ class BagEvaluator:
         self._quality = QualityMeter(segmenter.labels)
         self._consistency = TemporalConsistency(segmenter.labels)
         has_tracks = truth is not None and truth.has_instances and segmenter.task == "panoptic"
-        self._tracking = TrackingMeter(segmenter.labels) if has_tracks else None
+        self._tracking = TrackingMeter(segmenter.labels, Tracker()) if has_tracks else None
         self._previous_stamp_ns: int | None = None
 
     def add(self, image: BagImage) -> FrameRecord:
@@ -178,7 +179,7 @@ class BagEvaluator:
     def _compare_with_truth(self, name: str, stamp_ns: int, result: SegmentationResult) -> float | None:
         truth = self._truth.at(stamp_ns, result.label_map.shape) if self._truth else None
         if self._tracking is not None:
-            self._tracking.update(stamp_ns, result, truth)
+            self._tracking.update(result, truth, stamp_ns=stamp_ns)
         if truth is None:
             return None
         miou = self._quality.update(name, result, *truth).miou

@@ -6,16 +6,17 @@ from dataclasses import dataclass
 from itertools import zip_longest
 from typing import Any
 
-from bisenetformer_ros.data.sample import LabeledDataset, Sample
+from bisenetformer_ros.data.sample import LabeledDataset
 from bisenetformer_ros.errors import ConfigError
 from bisenetformer_ros.evaluation.quality import QualityMeter, TrackingMeter, mean_iou_figures
+from bisenetformer_ros.inference.tracking import Tracker
 from bisenetformer_ros.labels import LabelMap
 from bisenetformer_ros.metrics.latency import LatencySummary, summarize
 from bisenetformer_ros.metrics.mean_iou import MeanIoUResult
 from bisenetformer_ros.metrics.panoptic_quality import PanopticQualityResult, SegmentMatches, image_pq
 from bisenetformer_ros.metrics.video_quality import VideoQualityResult
 from bisenetformer_ros.numbers import first_of, without_nan
-from bisenetformer_ros.results import STAGES, SegmentationResult, StageTimes
+from bisenetformer_ros.results import STAGES, StageTimes
 from bisenetformer_ros.segmenter import Segmenter
 
 
@@ -106,35 +107,17 @@ def evaluate(
         DataError: Labels and image differ in size.
     """
     _check_classes(segmenter.labels, dataset.labels)
-    quality, tracks, images = QualityMeter(dataset.labels), _Tracks(dataset.labels), []
+    quality, tracks, images = QualityMeter(dataset.labels), TrackingMeter(dataset.labels, Tracker()), []
     for index in range(len(dataset)):
         sample = dataset[index]
         result = segmenter(sample.rgb)
         score = quality.update(sample.name, result, sample.label_map, sample.instance_map)
-        tracks.update(sample, result)
+        if sample.video:
+            tracks.update(result, (sample.label_map, sample.instance_map), sample.video)
         pq = None if score.matches is None else image_pq(score.matches, dataset.labels)
         images.append(ImageScore(sample.name, score.miou, pq, score.matches, result.times_ms))
         on_image(index + 1, quality.mean_iou.miou)
     return DatasetEvaluation(quality.mean_iou, quality.panoptic_quality, tuple(images), tracks.result())
-
-
-class _Tracks:
-    """Tracks the things in the videos of a data set, one after the other."""
-
-    def __init__(self, labels: LabelMap) -> None:
-        self._meter = TrackingMeter(labels)
-        self._video = ""
-
-    def update(self, sample: Sample, result: SegmentationResult) -> None:
-        if not sample.video or result.panoptic_map is None:
-            return
-        if sample.video != self._video:
-            self._meter.begin_video()
-            self._video = sample.video
-        self._meter.update(None, result, (sample.label_map, sample.instance_map))
-
-    def result(self) -> VideoQualityResult | None:
-        return self._meter.result() if self._video else None
 
 
 def _check_classes(model: LabelMap, dataset: LabelMap) -> None:

@@ -4,18 +4,15 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any
 
-import numpy as np
-
-from bisenetformer_ros.evaluation.quality import QualityMeter, mean_iou_figures, panoptic_figures
+from bisenetformer_ros.evaluation.quality import QualityMeter, TrackingMeter, mean_iou_figures, panoptic_figures
 from bisenetformer_ros.labels import LabelMap
 from bisenetformer_ros.machine import describe_machine
 from bisenetformer_ros.metrics.mean_iou import MeanIoUResult
 from bisenetformer_ros.metrics.panoptic_quality import PanopticQualityResult
-from bisenetformer_ros.metrics.video_quality import VideoQuality, VideoQualityResult
+from bisenetformer_ros.metrics.video_quality import VideoQualityResult
 from bisenetformer_ros.numbers import without_nan
 from bisenetformer_ros.replay.footage import Footage, drive_of
 from bisenetformer_ros.replay.recording import INPUT_TOPIC, FrameCount, Recording
-from bisenetformer_ros.results import SegmentationResult
 from bisenetformer_ros.tasks import task_warning
 
 
@@ -68,7 +65,7 @@ def score(recording: Recording, footage: Footage, on_frame: Callable[[], None]) 
     names = tuple(label.name for label in recording.labels)
     if truth.class_names is not None and truth.class_names != names:
         return None, f"the model has the classes {', '.join(names)}, the labels have {', '.join(truth.class_names)}"
-    meter, tracks, frame_miou = QualityMeter(recording.labels), _Tracks(recording.labels), {}
+    meter, tracks, frame_miou = QualityMeter(recording.labels), TrackingMeter(recording.labels), {}
     for stamp in sorted(recording.sent.keys() & recording.outputs["mask"].keys()):
         name = recording.sent[stamp]
         labels = truth.load(name, recording.labels)
@@ -77,31 +74,12 @@ def score(recording: Recording, footage: Footage, on_frame: Callable[[], None]) 
             footage.check_size(name, labels[0].shape, result.label_map.shape)
             frame_miou[stamp] = meter.update(name, result, *labels).miou
             if truth.instances is not None:
-                tracks.update(name, result, labels)
+                tracks.update(result, labels, drive_of(name))
         on_frame()
     if not frame_miou:
         return None, "no frame that came back has a label image"
     exact_instances = truth.instances is not None
     return Scores(meter.mean_iou, meter.panoptic_quality, frame_miou, exact_instances, tracks.result()), ""
-
-
-class _Tracks:
-    """Compares the ids that the node gives to things with those of the labels, drive by drive."""
-
-    def __init__(self, labels: LabelMap) -> None:
-        self._quality = VideoQuality(labels)
-        self._drive = ""
-
-    def update(self, name: str, result: SegmentationResult, truth: tuple[np.ndarray, np.ndarray]) -> None:
-        if result.panoptic_map is None:
-            return
-        if drive_of(name) != self._drive:
-            self._quality.begin_video()
-            self._drive = drive_of(name)
-        self._quality.update(result.panoptic_map, result.class_ids, *truth)
-
-    def result(self) -> VideoQualityResult | None:
-        return self._quality.result() if self._drive else None
 
 
 @dataclass(frozen=True)

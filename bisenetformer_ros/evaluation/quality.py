@@ -73,42 +73,52 @@ class QualityMeter:
 
 
 class TrackingMeter:
-    """Tracks the things in panoptic results of consecutive frames, and compares the tracks with the ground truth."""
+    """Compares the tracks of things in panoptic results with the ground truth, frame by frame, video by video."""
 
-    def __init__(self, labels: LabelMap) -> None:
-        self._tracker = Tracker()
+    def __init__(self, labels: LabelMap, tracker: Tracker | None = None) -> None:
+        """tracker: Gives the things of each frame their ids; None for results whose ids are those of tracks."""
+        self._tracker = tracker
         self._quality = VideoQuality(labels)
+        self._video: str | None = None
         self._previous_ns: int | None = None
-
-    def begin_video(self) -> None:
-        """End all tracks, and begin another video."""
-        self._tracker.reset()
-        self._quality.begin_video()
-        self._previous_ns = None
+        self._num_compared = 0
 
     def update(
-        self, stamp_ns: int | None, result: SegmentationResult, truth: tuple[np.ndarray, np.ndarray] | None
+        self,
+        result: SegmentationResult,
+        truth: tuple[np.ndarray, np.ndarray] | None,
+        video: str = "",
+        stamp_ns: int | None = None,
     ) -> None:
-        """Add the next frame; where tracks have to end, another video begins.
+        """Add the next frame. Another video begins with another name, and where tracks have to end.
 
         Args:
-            stamp_ns: Time of the frame; None for frames at a constant rate.
-            result: Panoptic result of the segmentation.
+            result: Result of the segmentation. A semantic one has no tracks and is ignored.
             truth: Label map and instance map as `VideoQuality` takes them; None if the frame has none.
+            video: Name of the video.
+            stamp_ns: Time of the frame; None for frames at a constant rate.
         """
-        if (
-            stamp_ns is not None
-            and self._previous_ns is not None
-            and not 0 <= stamp_ns - self._previous_ns <= 1e9 * MAX_GAP_S
-        ):
+        if result.panoptic_map is None:
+            return
+        if video != self._video or self._is_gap(stamp_ns):
             self._quality.begin_video()
-        self._previous_ns = stamp_ns
-        tracked = self._tracker.update(result, None if stamp_ns is None else 1e-9 * stamp_ns)
-        if truth is not None and tracked.panoptic_map is not None:
-            self._quality.update(tracked.panoptic_map, tracked.class_ids, *truth)
+            if self._tracker is not None:
+                self._tracker.reset()
+        self._video, self._previous_ns = video, stamp_ns
+        if self._tracker is not None:
+            result = self._tracker.update(result, None if stamp_ns is None else 1e-9 * stamp_ns)
+        if truth is not None and result.panoptic_map is not None:
+            self._quality.update(result.panoptic_map, result.class_ids, *truth)
+            self._num_compared += 1
 
-    def result(self) -> VideoQualityResult:
-        return self._quality.result()
+    def result(self) -> VideoQualityResult | None:
+        """Return the measures over all frames so far; None if no frame was compared."""
+        return self._quality.result() if self._num_compared else None
+
+    def _is_gap(self, stamp_ns: int | None) -> bool:
+        if stamp_ns is None or self._previous_ns is None:
+            return False
+        return not 0 <= stamp_ns - self._previous_ns <= 1e9 * MAX_GAP_S
 
 
 def mean_iou_figures(mean_iou: MeanIoUResult, labels: LabelMap) -> dict[str, Any]:
