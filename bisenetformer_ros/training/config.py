@@ -5,6 +5,7 @@ from dataclasses import MISSING, dataclass, fields
 from pathlib import Path
 from typing import Any
 
+from bisenetformer_ros.data.transforms import Augmentation
 from bisenetformer_ros.errors import ConfigError
 from bisenetformer_ros.training.recipe_file import RecipeEntry, find_recipe, read_recipe
 
@@ -27,12 +28,19 @@ class TrainingConfig:
     precision: str = "fp32"
     shorter_side: int | None = None
     scale_range: tuple[float, float] = (0.5, 2.0)
+    scale_sampling: str = "log_uniform"
+    max_class_share: float = 0.75
     balanced_share: float = 0.0
+    color_strength: float = 1.0
+    hue_shift: float = 18.0
     gamma_range: tuple[float, float] = (1.0, 1.0)
+    blur_range: tuple[float, float] = (0.0, 0.0)
     learning_rate: float = 3e-4
     weight_decay: float = 0.05
     backbone_multiplier: float = 0.1
     schedule: str = "step"
+    milestones: tuple[float, ...] = (0.889, 0.963)
+    warmup: float = 0.02
     clip_norm: float = 0.01
     num_points: int = 12544
     auxiliary_weight: float = 0.0
@@ -60,6 +68,11 @@ class TrainingConfig:
             key: tuple(entry.value) if isinstance(entry.value, list) else entry.value for key, entry in entries.items()
         }
         return cls(**values)
+
+    @property
+    def augmentation(self) -> Augmentation:
+        """The keys of the augmentation."""
+        return Augmentation(**{item.name: getattr(self, item.name) for item in fields(Augmentation)})
 
 
 def _problems(cls: type, entries: Mapping[str, RecipeEntry], path: Path) -> Iterator[tuple[Path, str]]:
@@ -95,6 +108,7 @@ def _source(value: Any) -> bool:
 _TEXT = (lambda v: isinstance(v, str) and bool(v), "text")
 _POSITIVE = (lambda v: _number(v) and v > 0, "a number above 0 (YAML needs a dot: 3.0e-4)")
 _NOT_NEGATIVE = (lambda v: _number(v) and v >= 0, "a number of at least 0 (YAML needs a dot: 3.0e-4)")
+_SHARE = (lambda v: _number(v) and 0 <= v <= 1, "a number from 0 to 1")
 _SIDE = (lambda v: v is None or _whole(v), "a whole number of at least 1, or null")
 _RANGE = (
     lambda v: _pair(v, lambda end: _number(end) and end > 0) and v[0] <= v[1],
@@ -120,7 +134,15 @@ _RULES: dict[str, tuple[Callable[[Any], bool], str]] = {
     "crop_size": (lambda v: _pair(v, lambda side: _whole(side) and side % 32 == 0), "[height, width], multiples of 32"),
     "scale_range": _RANGE,
     "gamma_range": _RANGE,
-    "balanced_share": (lambda v: _number(v) and 0 <= v <= 1, "a number from 0 to 1"),
+    "scale_sampling": (lambda v: v in ("uniform", "log_uniform"), "uniform or log_uniform"),
+    "max_class_share": (lambda v: _number(v) and 0 < v <= 1, "a number above 0, at most 1"),
+    "balanced_share": _SHARE,
+    "color_strength": (lambda v: _number(v) and 0 <= v <= 2, "a number from 0 to 2"),
+    "hue_shift": (lambda v: _number(v) and 0 <= v <= 180, "degrees from 0 to 180"),
+    "blur_range": (
+        lambda v: _pair(v, lambda end: _number(end) and end >= 0) and v[0] <= v[1],
+        "[smallest, largest], at least 0",
+    ),
     "initial_weights": (
         lambda v: v is None or (isinstance(v, str) and bool(v)),
         "a weights file or model name, or null",
@@ -130,7 +152,12 @@ _RULES: dict[str, tuple[Callable[[Any], bool], str]] = {
     "validation": (lambda v: v is None or _source(v), "a mapping with a 'kind', or null"),
     "validate_every": (_whole, "a whole number of at least 1"),
     "task": (lambda v: v in ("panoptic", "semantic"), "panoptic or semantic"),
-    "schedule": (lambda v: v in ("step", "cosine"), "step or cosine"),
+    "schedule": (lambda v: v in ("step", "cosine", "poly"), "step, cosine or poly"),
+    "milestones": (
+        lambda v: isinstance(v, list) and all(map(_SHARE[0], v)) and v == sorted(v),
+        "a list of numbers from 0 to 1, in ascending order",
+    ),
+    "warmup": _SHARE,
     "learning_rate": _POSITIVE,
     "clip_norm": _POSITIVE,
     "weight_decay": _NOT_NEGATIVE,

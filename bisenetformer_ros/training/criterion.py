@@ -29,7 +29,7 @@ class Criterion(nn.Module):
 
     Args:
         num_classes: K.
-        num_points: Points per image for the assignment, and per mask for the loss; 12544 in the paper.
+        num_points: Points per image for the assignment, and per mask for the loss; 12544 in Mask2Former's recipes.
     """
 
     class_weights: Tensor

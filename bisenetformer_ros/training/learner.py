@@ -100,10 +100,11 @@ class Learner:
         return {"loss": loss, **terms, "gradient_norm": gradient_norm, "learning_rate": rate}
 
     def _set_rates(self, iteration: int) -> float:
-        factor = learning_rate_factor(self.config.schedule, iteration, self.config.iterations)
+        config = self.config
+        factor = learning_rate_factor(config.schedule, iteration, config.iterations, config.warmup, config.milestones)
         for group, base_rate in zip(self.optimizer.param_groups, self.base_rates, strict=True):
             group["lr"] = base_rate * factor
-        return self.config.learning_rate * factor
+        return config.learning_rate * factor
 
     def _losses(self, batch: Batch) -> dict[str, Tensor]:
         device, dtype = self.world.device, AUTOCAST[self.config.precision]

@@ -1,6 +1,7 @@
 """AdamW with the paper's parameter groups, the learning rate schedule, and averaged weights."""
 
 import math
+from collections.abc import Sequence
 from copy import deepcopy
 
 import torch
@@ -8,10 +9,8 @@ from torch import Tensor, nn
 
 from bisenetformer_ros.model.bisenetformer import BiSeNetFormer
 
-STEP_MILESTONES = (0.889, 0.963)
-"""Fractions of the run after which 'step' multiplies the rate by 0.1. The paper gives none; these are those of
-Mask2Former's Cityscapes and COCO recipes."""
-WARMUP_SHARE = 0.02
+_POLY_POWER = 0.9
+"""Of detectron2's polynomial schedule, with which Mask2Former trains on Cityscapes and ADE20K."""
 
 
 def build_optimizer(
@@ -41,19 +40,24 @@ def build_optimizer(
     )
 
 
-def learning_rate_factor(schedule: str, iteration: int, iterations: int) -> float:
-    """Return the multiplier of the base rate: a linear warm-up, then the schedule.
+def learning_rate_factor(
+    schedule: str, iteration: int, iterations: int, warmup: float, milestones: Sequence[float]
+) -> float:
+    """Return the multiplier of the base rate: a linear warm-up times the schedule.
 
     Args:
-        schedule: 'step', constant with two drops, or 'cosine', half a wave down to 0.
+        schedule: 'step', a tenth from each milestone on; 'cosine', half a wave down to 0; 'poly', (1 - progress)^0.9.
         iteration: From 0.
         iterations: Length of the run.
+        warmup: Fraction of the run, 0..1; 0 starts at the full rate.
+        milestones: Fractions of the run, 0..1; for 'step'.
     """
-    warmup = max(1, round(WARMUP_SHARE * iterations))
-    rise = min(1.0, (iteration + 1) / warmup)
+    rise = min(1.0, (iteration + 1) / max(1, round(warmup * iterations)))
     progress = iteration / iterations
     if schedule == "step":
-        return rise * 0.1 ** sum(progress >= milestone for milestone in STEP_MILESTONES)
+        return rise * 0.1 ** sum(progress >= milestone for milestone in milestones)
+    if schedule == "poly":
+        return rise * (1 - progress) ** _POLY_POWER
     return rise * 0.5 * (1 + math.cos(math.pi * progress))
 
 

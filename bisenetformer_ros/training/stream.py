@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset, Sampler
 
-from bisenetformer_ros.data.sample import LabeledDataset, Sample
+from bisenetformer_ros.data.sample import LabeledDataset
 from bisenetformer_ros.data.transforms import augment
 from bisenetformer_ros.errors import BiSeNetFormerError
 from bisenetformer_ros.training.config import TrainingConfig
@@ -45,6 +45,7 @@ class TrainingStream(Dataset):
 
     def __init__(self, config: TrainingConfig, datasets: Sequence[LabeledDataset]) -> None:
         self.config = config
+        self.augmentation = config.augmentation
         self.datasets = datasets
         weights = np.array([float(source.get("weight", 1.0)) for source in config.sources])
         self.probabilities = weights / weights.sum()
@@ -55,8 +56,8 @@ class TrainingStream(Dataset):
         dataset = self.datasets[rng.choice(len(self.datasets), p=self.probabilities)]
         sample = dataset[int(rng.integers(len(dataset)))]
         config = self.config
-        scales = self._scale_range(sample)
-        sample = augment(sample, rng, config.crop_size, scales, config.balanced_share, config.gamma_range)
+        side = config.shorter_side  # folded into the random scale, which saves a second resize
+        sample = augment(sample, rng, self.augmentation, 1.0 if side is None else side / min(sample.label_map.shape))
         panoptic = config.task == "panoptic"
         targets = panoptic_targets(sample, dataset.labels) if panoptic else semantic_targets(sample)
         image = torch.from_numpy(np.ascontiguousarray(sample.rgb.transpose(2, 0, 1)))
@@ -69,13 +70,6 @@ class TrainingStream(Dataset):
             return [self[position] for position in positions]
         except BiSeNetFormerError as error:
             return error
-
-    def _scale_range(self, sample: Sample) -> tuple[float, float]:
-        """Fold the scaling to `shorter_side` into the random scale, which saves a second resize."""
-        least, most = self.config.scale_range
-        side = self.config.shorter_side
-        factor = 1.0 if side is None else side / min(sample.label_map.shape)
-        return factor * least, factor * most
 
 
 class BatchPositions(Sampler[list[int]]):

@@ -1,7 +1,7 @@
 import numpy as np
 
 from bisenetformer_ros.data.sample import MIN_INSTANCE_AREA, Sample, connected_instances, panoptic_ground_truth
-from bisenetformer_ros.data.transforms import augment
+from bisenetformer_ros.data.transforms import Augmentation, augment
 from bisenetformer_ros.labels import LabelMap
 
 LABELS = LabelMap.load("camvid11")
@@ -23,8 +23,9 @@ def test_segments_are_stuff_classes_instances_and_crowds() -> None:
 def test_crowds_survive_augmentation() -> None:
     stripes = np.tile(np.repeat([300, -26], 4), (64, 8)).astype(np.int32)
     sample = Sample("crowd", np.zeros((64, 64, 3), np.uint8), np.full((64, 64), CAR, np.uint8), stripes)
+    settings = Augmentation((32, 32), (0.5, 2.0), "uniform", 1.0, 0.0, 1.0, 18.0, (1.0, 1.0), (0.0, 0.0))
     for seed in range(5):
-        augmented = augment(sample, np.random.default_rng(seed), (32, 32), (0.5, 2.0))
+        augmented = augment(sample, np.random.default_rng(seed), settings)
         covered = augmented.label_map == CAR
         assert set(np.unique(augmented.instance_map[covered])) == {-26, 300}
 

@@ -1,5 +1,6 @@
 """Images that encode their coordinates: R and the label are the column, G is the row, the instance is both."""
 
+import colorsys
 from dataclasses import replace
 
 import numpy as np
@@ -7,9 +8,11 @@ import pytest
 
 from bisenetformer_ros.data.sample import Sample
 from bisenetformer_ros.data.transforms import (
+    Augmentation,
     adjust_gamma,
     augment,
     balanced_crop,
+    blur,
     flip,
     jitter_colors,
     random_crop,
@@ -20,6 +23,18 @@ from bisenetformer_ros.results import UNLABELED
 HEIGHT, WIDTH = 40, 60
 STEP = 4  # grey levels per pixel
 ROW = 1000  # what a row adds to the instance
+SETTINGS = Augmentation(
+    crop_size=(32, 32),
+    scale_range=(0.5, 2.0),
+    scale_sampling="log_uniform",
+    max_class_share=0.75,
+    balanced_share=0.0,
+    color_strength=1.0,
+    hue_shift=18.0,
+    gamma_range=(1.0, 1.0),
+    blur_range=(0.0, 0.0),
+)
+UNCHANGED = replace(SETTINGS, scale_range=(1.0, 1.0), max_class_share=1.0, color_strength=0.0, hue_shift=0.0)
 
 
 def coordinate_sample(height: int = HEIGHT, width: int = WIDTH) -> Sample:
@@ -88,9 +103,14 @@ def test_a_crop_prefers_more_than_one_class() -> None:
     label_map = np.zeros((32, 320), np.uint8)
     label_map[:, 160:] = 1
     sample = Sample("halves", np.zeros((32, 320, 3), np.uint8), label_map, np.zeros((32, 320), np.int32))
-    crops = [random_crop(sample, np.random.default_rng(seed), (32, 64)) for seed in range(100)]
-    mixed = sum(0.25 < crop.label_map.mean() < 0.75 for crop in crops)
-    assert mixed > 60  # one window in eight is, ten tries find one in 7 of 10
+
+    def mixed(max_class_share: float) -> int:
+        """Of 100 crops."""
+        crops = [random_crop(sample, np.random.default_rng(seed), (32, 64), max_class_share) for seed in range(100)]
+        return sum(0.25 < crop.label_map.mean() < 0.75 for crop in crops)
+
+    assert mixed(0.75) > 60  # one window in eight is, ten tries find one in 7 of 10
+    assert mixed(1.0) < 30
 
 
 def test_colour_jitter_keeps_shape_and_input() -> None:
@@ -111,7 +131,8 @@ def test_grey_stays_grey() -> None:
 
 def test_an_augmented_sample_depends_on_its_seed_alone() -> None:
     sample = coordinate_sample()
-    one, again, other = (augment(sample, np.random.default_rng(seed), (32, 32), (0.5, 2.0)) for seed in (1, 1, 2))
+    settings = replace(SETTINGS, blur_range=(0.0, 2.0))
+    one, again, other = (augment(sample, np.random.default_rng(seed), settings) for seed in (1, 1, 2))
     for name in ("rgb", "label_map", "instance_map"):
         np.testing.assert_array_equal(getattr(one, name), getattr(again, name))
     assert one.label_map.shape == (32, 32)
@@ -122,9 +143,84 @@ def test_half_of_the_samples_are_mirrored() -> None:
     sample = coordinate_sample()
     mirrored = 0
     for seed in range(200):
-        label_map = augment(sample, np.random.default_rng(seed), (32, 32), (1.0, 1.0)).label_map
+        label_map = augment(sample, np.random.default_rng(seed), UNCHANGED).label_map
         mirrored += bool(label_map[0, 0] > label_map[0, -1])
     assert 75 <= mirrored <= 125
+
+
+@pytest.mark.parametrize(
+    ("sampling", "mean", "share_below_1"),
+    [("uniform", 1.25, 1 / 3), ("log_uniform", 1.5 / np.log(4), 1 / 2)],  # of 0.5 to 2
+)
+@pytest.mark.parametrize("factor", [1.0, 0.5])
+def test_scales_have_their_distribution(sampling: str, mean: float, share_below_1: float, factor: float) -> None:
+    """The scale is the size of the image over that of the sample, read from the area that is not padded."""
+    settings = replace(UNCHANGED, crop_size=(96, 96), scale_range=(0.5, 2.0), scale_sampling=sampling)
+    scales = np.empty(1500)
+    for seed in range(len(scales)):
+        crop = augment(coordinate_sample(40, 40), np.random.default_rng(seed), settings, factor)
+        scales[seed] = np.sqrt((crop.label_map != UNLABELED).sum()) / 40 / factor
+    assert scales.min() == pytest.approx(0.5, abs=0.03)
+    assert scales.max() == pytest.approx(2.0, abs=0.03)
+    assert scales.mean() == pytest.approx(mean, abs=0.05)  # four standard errors
+    assert (scales < 0.999).mean() == pytest.approx(share_below_1, abs=0.06)
+
+
+def jittered(rgb: tuple[int, int, int], strength: float, hue_shift: float) -> np.ndarray:
+    """The (500, 3) colours that one becomes."""
+    image = np.array(rgb, np.uint8).reshape(1, 1, 3)
+    return np.array(
+        [jitter_colors(image, np.random.default_rng(seed), strength, hue_shift)[0, 0] for seed in range(500)]
+    )
+
+
+@pytest.mark.parametrize("hue_shift", [0.0, 18.0, 36.0])
+def test_the_hue_turns_by_as_many_degrees(hue_shift: float) -> None:
+    """Red, whose hue is 0, by colorsys."""
+    hues = np.array([360 * colorsys.rgb_to_hsv(*color)[0] for color in jittered((200, 40, 40), 0.0, hue_shift) / 255])
+    turned = np.minimum(hues, 360 - hues)
+    assert turned.max() <= hue_shift + 2  # OpenCV's hues are even numbers
+    assert turned.max() >= 0.9 * hue_shift
+    assert (turned > 2).sum() <= 300  # half of the images keep theirs
+
+
+@pytest.mark.parametrize("strength", [0.0, 1.0, 1.5])
+def test_brightness_and_contrast_change_by_the_strength(strength: float) -> None:
+    """A grey has no hue and no saturation: 100 ± 32 and times 1 ± 0.5, for strength 1."""
+    grey = jittered((100, 100, 100), strength, 18.0)[:, 0].astype(int)
+    least, most = ((100 + sign * 32 * strength) * (1 + sign * 0.5 * strength) for sign in (-1, 1))
+    assert (grey.min() >= least - 2, grey.max() <= most + 2) == (True, True)
+    assert (grey.min() <= 0.5 * (100 + least), grey.max() >= 0.5 * (100 + min(most, 255))) == (True, True)
+    assert (np.abs(grey - 100) <= 1).mean() > 0.15
+
+
+@pytest.mark.parametrize("sigma", [0.0, 0.7, 1.5, 3.0])
+def test_a_blurred_point_is_the_gaussian(sigma: float) -> None:
+    point = np.zeros((41, 41, 3), np.uint8)
+    point[20, 20] = 255
+    blurred = blur(point, sigma).astype(float)
+    if sigma == 0:
+        np.testing.assert_array_equal(blurred, point)
+        return
+    row, column = np.mgrid[-20:21, -20:21]
+    expected = np.exp(-(row**2 + column**2) / (2 * sigma**2))
+    np.testing.assert_allclose(blurred[..., 0], 255 * expected / expected.sum(), atol=1.5)
+
+
+def test_the_blur_is_drawn_from_its_range() -> None:
+    """The variance of grey noise falls with sigma, so that it orders the crops."""
+    noise = np.random.default_rng(0).integers(0, 256, (64, 64, 1)).astype(np.uint8).repeat(3, axis=2)
+    sample = Sample("noise", noise, np.zeros((64, 64), np.uint8), np.zeros((64, 64), np.int32))
+
+    def variances(blur_range: tuple[float, float]) -> list[float]:
+        settings = replace(UNCHANGED, crop_size=(64, 64), blur_range=blur_range)
+        return [float(augment(sample, np.random.default_rng(seed), settings).rgb.var()) for seed in range(40)]
+
+    sharp, soft, mixed = variances((0.0, 0.0)), variances((1.0, 1.0)), variances((0.0, 1.0))
+    assert sharp == pytest.approx([float(noise.var())] * 40)
+    assert soft == pytest.approx([float(blur(noise, 1.0).var())] * 40, rel=0.01)
+    assert min(mixed) < 1.3 * min(soft)
+    assert max(mixed) > 0.9 * max(sharp)
 
 
 @pytest.mark.parametrize("crop_size", [(8, 8), (20, 25), (64, 96)])

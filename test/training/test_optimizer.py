@@ -1,8 +1,10 @@
 import re
+from collections.abc import Callable
 
 import pytest
 import torch
 from torch import nn
+from torch.optim import lr_scheduler
 
 from bisenetformer_ros.model import build_model
 from bisenetformer_ros.training.optimizer import AveragedWeights, build_optimizer, learning_rate_factor
@@ -37,17 +39,40 @@ def test_the_backbone_may_learn_as_fast_as_the_rest() -> None:
     [(0, 0.05), (9, 0.5), (19, 1.0), (20, 1.0), (888, 1.0), (889, 0.1), (962, 0.1), (963, 0.01), (999, 0.01)],
 )
 def test_step_rises_and_falls_twice(iteration: int, factor: float) -> None:
-    assert learning_rate_factor("step", iteration, 1000) == pytest.approx(factor)
+    found = learning_rate_factor("step", iteration, 1000, warmup=0.02, milestones=(0.889, 0.963))
+    assert found == pytest.approx(factor)
 
 
 @pytest.mark.parametrize(("iteration", "factor"), [(9, 0.5), (500, 0.5), (250, 0.853553), (750, 0.146447), (1000, 0.0)])
 def test_cosine_falls_to_nothing(iteration: int, factor: float) -> None:
-    assert learning_rate_factor("cosine", iteration, 1000) == pytest.approx(factor, rel=1e-3, abs=1e-9)
+    found = learning_rate_factor("cosine", iteration, 1000, warmup=0.02, milestones=())
+    assert found == pytest.approx(factor, rel=1e-3, abs=1e-9)
 
 
-@pytest.mark.parametrize("schedule", ["step", "cosine"])
+@pytest.mark.parametrize("schedule", ["step", "cosine", "poly"])
 def test_a_run_of_one_iteration_learns(schedule: str) -> None:
-    assert learning_rate_factor(schedule, 0, 1) == 1.0
+    assert learning_rate_factor(schedule, 0, 1, warmup=0.02, milestones=(0.889,)) == 1.0
+
+
+@pytest.mark.parametrize(
+    ("schedule", "build"),
+    [
+        ("step", lambda optimizer: lr_scheduler.MultiStepLR(optimizer, milestones=[50, 75], gamma=0.1)),
+        ("cosine", lambda optimizer: lr_scheduler.CosineAnnealingLR(optimizer, T_max=100)),
+        ("poly", lambda optimizer: lr_scheduler.PolynomialLR(optimizer, total_iters=100, power=0.9)),
+    ],
+)
+def test_schedules_without_warm_up_are_those_of_pytorch(
+    schedule: str, build: Callable[[torch.optim.Optimizer], lr_scheduler.LRScheduler]
+) -> None:
+    """Which computes each rate from the one before."""
+    optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=1.0)
+    scheduler = build(optimizer)
+    for iteration in range(100):
+        found = learning_rate_factor(schedule, iteration, 100, warmup=0.0, milestones=(0.5, 0.75))
+        assert found == pytest.approx(optimizer.param_groups[0]["lr"], abs=1e-9), iteration
+        optimizer.step()
+        scheduler.step()
 
 
 def norm_of(weight: float, mean: float, batches: int) -> nn.BatchNorm2d:

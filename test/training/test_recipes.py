@@ -74,13 +74,27 @@ def test_a_recipe_has_the_settings_of_the_paper(name: str) -> None:
     assert (config.shorter_side, config.input_size) == (scaled, scaled)
     assert (config.learning_rate, config.weight_decay, config.backbone_multiplier) == (3e-4, 0.05, 0.1)
     assert (config.batch_size, config.clip_norm, config.num_points, config.schedule) == (32, 0.01, 12544, "step")
-    assert (config.scale_range, config.precision) == ((0.5, 2.0), "fp16")
+    assert (config.milestones, config.warmup) == ((0.889, 0.963), 0)
+    assert (config.scale_range, config.scale_sampling, config.precision) == ((0.5, 2.0), "uniform", "fp16")
+    assert (config.max_class_share, config.color_strength, config.hue_shift, config.blur_range) == (1, 1, 36, (0, 0))
     assert (config.auxiliary_weight, config.ema_decay, config.balanced_share) == (0, 0, 0)
     kind = "ade20k-panoptic" if (dataset, task) == ("ade20k", "panoptic") else dataset
     assert config.sources == ({"kind": kind, "splits": ["train"]},)
     assert config.validation == {"kind": kind, "splits": ["val"]}
     assert Path(config.initial_weights).stem.lower().startswith({"r50": "resnet50"}.get(backbone, "stdcnet"))
     assert ("1446" in config.initial_weights) == (backbone == "stdc2")
+
+
+@pytest.mark.parametrize("name", ["camvid-nano", "camvid-nano-scratch"])
+def test_the_nano_keeps_the_settings_with_which_it_was_trained(name: str) -> None:
+    """In its own recipe, whatever the defaults are."""
+    content = (RECIPES / f"{name}.yaml").read_text(encoding="utf-8")
+    config = TrainingConfig.load(name)
+    kept = {"warmup": 0.02, "scale_sampling": "log_uniform", "max_class_share": 0.75, "hue_shift": 18.0}
+    for key, value in kept.items():
+        assert f"\n{key}: " in content
+        assert getattr(config, key) == value
+    assert (config.color_strength, config.blur_range) == (1.0, (0.0, 0.0))
 
 
 def test_names_of_weights_are_unique() -> None:
