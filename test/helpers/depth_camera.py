@@ -34,14 +34,15 @@ def image(header: Header, pixels: np.ndarray, encoding: str, padding: int = 0, b
 class DepthCamera:
     """Publishes what the node hears. A frame is sent with the stamp that is given, in nanoseconds."""
 
-    def __init__(self, graph: Graph) -> None:
+    def __init__(self, graph: Graph, name: str = "") -> None:
+        """name: Of one of several cameras, such as `/rear`, for its topics."""
         self._node = graph.node
         create = graph.node.create_publisher
-        self.mask = create(Image, "/bisenetformer/mask", RELIABLE)
-        self.panoptic = create(Image, "/bisenetformer/panoptic", RELIABLE)
-        self.segments = create(msg.SegmentArray, "/bisenetformer/segments", RELIABLE)
-        self.depth = create(Image, "/depth/image", RELIABLE)
-        self.info = create(CameraInfo, "/depth/camera_info", RELIABLE)
+        self.mask = create(Image, f"/bisenetformer{name}/mask", RELIABLE)
+        self.panoptic = create(Image, f"/bisenetformer{name}/panoptic", RELIABLE)
+        self.segments = create(msg.SegmentArray, f"/bisenetformer{name}/segments", RELIABLE)
+        self.depth = create(Image, f"{name}/depth/image", RELIABLE)
+        self.info = create(CameraInfo, f"{name}/depth/camera_info", RELIABLE)
         self.label_map = create(msg.LabelMap, "/bisenetformer/label_map", LATCHED)
         colors = [ColorRGBA(r=0.2, g=0.4, b=1.0, a=1.0), ColorRGBA(r=1.0, g=0.0, b=0.6, a=1.0)]
         self.label_map.publish(

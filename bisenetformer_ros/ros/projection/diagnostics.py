@@ -8,7 +8,7 @@ from rclpy.node import Node
 from std_msgs.msg import Header
 
 from bisenetformer_ros.machine import oversubscription
-from bisenetformer_ros.ros.health.connectivity import explain_no_camera_info, explain_no_images
+from bisenetformer_ros.ros.health.connectivity import explain_no_camera_info, explain_no_images, node_name
 from bisenetformer_ros.ros.health.findings import ERROR, MIN_REPLACED_FRACTION, OK, WARN, Finding, frames_overdue
 from bisenetformer_ros.ros.health.statistics import WINDOW_S, FrameReport, FrameStatistics
 from bisenetformer_ros.ros.health.statuses import make_status
@@ -66,6 +66,7 @@ class ProjectionDiagnostics:
         if frames_overdue(depths, seconds_active):
             reason = explain_no_images(self._node, self._inputs.images[DEPTH].state())
             yield "no depth", Finding(ERROR, f"no depth images: {reason}")
+        yield from self._mixed_publishers()
         level = WARN if masks.output_rate else ERROR
         for reason, count in masks.recent_dropped.items():
             text = f"{count} of {masks.recent_received} masks in {WINDOW_S:g} s not projected"
@@ -90,6 +91,20 @@ class ProjectionDiagnostics:
                     "topic that is registered to its colour images",
                 ),
             )
+
+    def _mixed_publishers(self) -> Iterator[tuple[str, Finding]]:
+        for image in self._inputs.images.values():
+            publishers = image.state().publishers
+            if len(publishers) > 1:
+                names = ", ".join(sorted(node_name(info) for info in publishers))
+                yield (
+                    f"publishers of {image.topic}",
+                    Finding(
+                        WARN,
+                        f"{len(publishers)} publishers on {image.topic} ({names}), so their images are mixed: start "
+                        f"one projection node per camera, and remap {image.name} of each to its camera",
+                    ),
+                )
 
     def _explain_no_masks(self) -> str:
         mask = self._inputs.images[MASK]
@@ -134,7 +149,8 @@ class ProjectionDiagnostics:
             "total_projected_masks": masks.segmented,
             "total_dropped_masks": sum(masks.dropped.values()),
             **{f"dropped.{reason}": count for reason, count in sorted(masks.dropped.items())},
-            "unpaired_depth_images": sum(depths.dropped.values()),
+            "total_unpaired_depth_images": sum(depths.dropped.values()),
+            **{f"unpaired.{DEPTH}.{reason}": count for reason, count in sorted(depths.dropped.items())},
             **{f"unpaired.{name}": count for name, count in sorted(masks.noted.items())},
             **{f"published.{topic}": count for topic, count in sorted(masks.published.items())},
         }

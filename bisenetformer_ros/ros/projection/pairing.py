@@ -13,6 +13,7 @@ MAX_RESULTS = 10
 MAX_DEPTH_IMAGES = 60
 """Depth images that wait while the segmentation works on the colour image: 2 s at 30 Hz."""
 PERIOD_STAMPS = 20
+SAME_STAMP = "same_stamp"
 
 
 @dataclass(frozen=True)
@@ -36,7 +37,11 @@ class StampPairing:
     """
 
     def __init__(self, unpaired: Callable[[str, str], None]) -> None:
-        """unpaired: Called for every message that finds no partner, with its topic and the topic that it missed."""
+        """unpaired: Called for every message that finds no partner, with its topic and the reason.
+
+        The reason is `no_TOPIC` for the topic that it missed, `same_stamp` if a later message of its topic had its
+        stamp, or that of `clear`.
+        """
         self._unpaired = unpaired
         self._results: dict[int, dict[str, Any]] = {}  # stamp → topic → message, in the order of arrival
         self._depths: dict[int, Any] = {}
@@ -63,22 +68,28 @@ class StampPairing:
         if topic in self._stamps:
             self._stamps[topic].append(stamp_ns * 1e-9)
         if topic == DEPTH:
+            if stamp_ns in self._depths:
+                self._unpaired(DEPTH, SAME_STAMP)
             self._depths[stamp_ns] = message
             self._discard_depths(len(self._depths) - MAX_DEPTH_IMAGES)
         else:
-            self._results.setdefault(stamp_ns, {})[topic] = message
+            parts = self._results.setdefault(stamp_ns, {})
+            if topic in parts:
+                self._unpaired(topic, SAME_STAMP)
+            parts[topic] = message
         pair = self._match(needed)
         self._discard_results(len(self._results) - MAX_RESULTS, needed)
         return pair
 
-    def clear(self) -> int:
-        """Forget all messages and the periods; return the number of masks that waited."""
-        waiting = sum(MASK in parts for parts in self._results.values())
+    def clear(self, reason: str) -> None:
+        """Forget all messages, unpaired for this reason, and the periods."""
+        waiting = [topic for parts in self._results.values() for topic in parts] + [DEPTH] * len(self._depths)
         self._results.clear()
         self._depths.clear()
+        for topic in waiting:
+            self._unpaired(topic, reason)
         for stamps in self._stamps.values():
             stamps.clear()
-        return waiting
 
     def _match(self, needed: Set[str]) -> Pair | None:
         complete = [stamp for stamp, parts in self._results.items() if needed <= parts.keys()]
@@ -99,9 +110,9 @@ class StampPairing:
             parts = self._results.pop(stamp)
             missing = next((topic for topic in sorted(needed) if topic not in parts), DEPTH)
             for topic in parts:
-                self._unpaired(topic, missing)
+                self._unpaired(topic, f"no_{missing}")
 
     def _discard_depths(self, count: int) -> None:
         for stamp in list(self._depths)[: max(count, 0)]:
             del self._depths[stamp]
-            self._unpaired(DEPTH, MASK)
+            self._unpaired(DEPTH, f"no_{MASK}")

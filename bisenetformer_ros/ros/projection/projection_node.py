@@ -79,8 +79,7 @@ class ProjectionNode(GuardedNode):
             self._diagnostics.active_since = self._diagnostics.active_since or time.monotonic()
         elif self._diagnostics.active_since is not None:
             self._inputs.close()
-            for _ in range(self._pairing.clear()):
-                self._drop("no_subscribers")
+            self._pairing.clear("no_subscribers")
             self._diagnostics.active_since = None
 
     def _on_message(self, topic: str, message: Any) -> None:
@@ -94,11 +93,11 @@ class ProjectionNode(GuardedNode):
             if self._worker.put(None, pending):
                 self._drop("replaced_by_newer")
 
-    def _on_unpaired(self, topic: str, missing: str) -> None:
+    def _on_unpaired(self, topic: str, reason: str) -> None:
         if topic in self._statistics:
-            self._statistics[topic].frame_dropped(f"no_{missing}")
+            self._statistics[topic].frame_dropped(reason)
         else:
-            self._statistics[MASK].note(f"{topic}_without_{missing}")
+            self._statistics[MASK].note(f"{topic}.{reason}")
 
     def _process(self, pending: Sequence[PendingPair]) -> None:
         """One round of the worker, which must not raise."""

@@ -2,9 +2,10 @@
 
 from collections import Counter
 
+import numpy as np
 import pytest
 
-from bisenetformer_ros.ros.projection.pairing import MAX_DEPTH_IMAGES, MAX_RESULTS, StampPairing
+from bisenetformer_ros.ros.projection.pairing import MAX_DEPTH_IMAGES, MAX_RESULTS, PERIOD_STAMPS, StampPairing
 
 MS = 10**6
 PERIOD = 100 * MS
@@ -18,7 +19,7 @@ class Run:
 
     def __init__(self, needed=SEMANTIC):
         self.unpaired = Counter()
-        self.pairing = StampPairing(lambda topic, missing: self.unpaired.update([(topic, missing)]))
+        self.pairing = StampPairing(lambda topic, reason: self.unpaired.update([(topic, reason)]))
         self.needed = needed
 
     def add(self, topic, stamp):
@@ -79,7 +80,7 @@ def test_the_equal_stamp_comes_before_the_nearest():
     run.add("depth", stamp - 10 * MS)
     run.add("depth", stamp)
     assert run.add("mask", stamp) == (stamp, stamp)
-    assert run.unpaired == {("depth", "mask"): 1}
+    assert run.unpaired == {("depth", "no_mask"): 1}
 
 
 def test_depth_at_a_third_of_the_rate_pairs_with_every_third_mask():
@@ -93,7 +94,7 @@ def test_depth_at_a_third_of_the_rate_pairs_with_every_third_mask():
         pairs.append(run.add("mask", stamp + number * PERIOD))
     expected = [stamp + number * PERIOD for number in (1, 4, 7, 10)]
     assert [pair for pair in pairs if pair] == [(mask, mask + 20 * MS) for mask in expected]
-    assert run.unpaired[("mask", "depth")] >= 6
+    assert run.unpaired[("mask", "no_depth")] >= 6
 
 
 def test_depth_images_wait_while_the_network_works():
@@ -102,18 +103,18 @@ def test_depth_images_wait_while_the_network_works():
     for number in range(20):
         run.add("depth", START + number * PERIOD)
     assert run.add("mask", START + 9 * PERIOD) == (START + 9 * PERIOD,) * 2
-    assert run.unpaired == {("depth", "mask"): 9}
+    assert run.unpaired == {("depth", "no_mask"): 9}
 
 
 def test_what_waits_is_bounded_and_counted():
     run = Run()
     for number in range(MAX_DEPTH_IMAGES + 7):
         run.add("depth", START + number * PERIOD)
-    assert run.unpaired == {("depth", "mask"): 7}
+    assert run.unpaired == {("depth", "no_mask"): 7}
     run = Run()
     for number in range(MAX_RESULTS + 3):
         run.add("mask", START + number * PERIOD)
-    assert run.unpaired == {("mask", "depth"): 3}
+    assert run.unpaired == {("mask", "no_depth"): 3}
 
 
 def test_an_incomplete_result_names_what_it_misses():
@@ -122,7 +123,7 @@ def test_an_incomplete_result_names_what_it_misses():
         run.add(topic, START)
     for topic in ("mask", "segments", "panoptic", "depth"):
         run.add(topic, START + PERIOD)
-    assert run.unpaired == {("mask", "panoptic"): 1, ("segments", "panoptic"): 1, ("depth", "mask"): 1}
+    assert run.unpaired == {("mask", "no_panoptic"): 1, ("segments", "no_panoptic"): 1, ("depth", "no_mask"): 1}
 
 
 def test_a_recording_that_starts_again():
@@ -140,7 +141,50 @@ def test_clear_forgets_what_waited():
     run.learn_periods()
     run.add("mask", START)
     run.add("segments", START + PERIOD)
-    assert run.pairing.clear() == 1
+    run.add("depth", START - PERIOD)
+    run.pairing.clear("no_subscribers")
+    assert run.unpaired == {(topic, "no_subscribers"): 1 for topic in ("mask", "segments", "depth")}
     assert run.add("depth", START) is None
     assert run.pairing.tolerance_ns == 0
-    assert not run.unpaired
+
+
+def test_of_two_messages_with_one_stamp_the_later_counts():
+    """Two cameras on one topic, triggered together."""
+    run = Run(PANOPTIC)
+    pairing = run.pairing
+    for number in (1, 2):
+        for topic in ("mask", "depth", "segments"):
+            assert pairing.add(topic, START, (topic, number), PANOPTIC) is None
+    pair = pairing.add("panoptic", START, ("panoptic", 1), PANOPTIC)
+    assert (pair.parts["mask"], pair.parts["segments"], pair.depth) == (("mask", 2), ("segments", 2), ("depth", 2))
+    assert run.unpaired == {(topic, "same_stamp"): 1 for topic in ("mask", "depth", "segments")}
+
+
+def test_every_message_is_accounted_for_and_few_wait_after_many_frames():
+    """3,000 frames of which any part may be lost, late, repeated or stamped differently."""
+    random = np.random.default_rng(0)
+    run = Run(PANOPTIC)
+    added, paired = Counter(), Counter()
+    late = []
+    for number in range(3_000):
+        stamp = START + number * PERIOD
+        arriving = [(topic, stamp) for topic in PANOPTIC if random.random() > 0.05]
+        arriving += [("depth", stamp + int(random.normal(0, 5)) * MS)] * random.choice([0, 1, 1, 1, 1, 2])
+        arriving = [arriving[place] for place in random.permutation(len(arriving))]
+        late, arriving = arriving[:1], arriving[1:] + late
+        for topic, at in arriving:
+            added[topic] += 1
+            pair = run.pairing.add(topic, at, at, PANOPTIC)
+            if pair is not None:
+                paired.update([*pair.parts, "depth"])
+        assert len(run.pairing._results) <= MAX_RESULTS
+        assert len(run.pairing._depths) <= MAX_DEPTH_IMAGES
+        assert all(len(stamps) <= PERIOD_STAMPS for stamps in run.pairing._stamps.values())
+    run.pairing.clear("at_end")
+    unpaired = Counter()
+    for (topic, _), count in run.unpaired.items():
+        unpaired[topic] += count
+    assert added == paired + unpaired
+    assert paired["depth"] > 1500
+    reasons = {reason for _, reason in run.unpaired}
+    assert reasons == {"no_depth", "no_mask", "no_panoptic", "no_segments", "same_stamp", "at_end"}

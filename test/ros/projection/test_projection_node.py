@@ -1,8 +1,11 @@
 """The projection node in a process of its own; expected points follow from the definition of a pinhole camera."""
 
+import itertools
+import math
+
 import numpy as np
 import pytest
-from depth_camera import CAR, CX, CY, FX, FY, HEIGHT, ROAD, THING, WIDTH, image
+from depth_camera import CAR, CX, CY, FX, FY, HEIGHT, ROAD, THING, WIDTH, DepthCamera, image
 from diagnostic_msgs.msg import DiagnosticStatus
 from sensor_msgs.msg import PointCloud2, PointField
 from vision_msgs.msg import Detection3DArray
@@ -205,6 +208,7 @@ def test_calibration_of_another_size(graph, camera):
     info = camera.calibration(48, 64)
     with graph.listening({"points": PointCloud2}):
         graph.wait_for_status(STATUS, DiagnosticStatus.ERROR, *words, every=lambda: camera.send(info=info))
+        assert int(graph.values(STATUS)["dropped.bad_input.other_camera_info"]) > 0
 
 
 def test_calibration_without_focal_length(graph, camera):
@@ -221,6 +225,7 @@ def test_missing_calibration(graph, camera):
         text = graph.wait_for_status(
             STATUS, DiagnosticStatus.ERROR, "no calibration", every=lambda: camera.send(info=None)
         )
+        assert int(graph.values(STATUS)["dropped.no_camera_info"]) > 0
     assert "has published nothing on /depth/camera_info" in text
 
 
@@ -244,6 +249,101 @@ def test_depth_of_other_stamps_is_counted_and_explained(graph, camera):
         assert int(graph.values(STATUS)["dropped.no_depth"]) > 0
 
 
+DRIFTS = {
+    "a third of the rate": (3, 0.2),
+    "a little late": (1, 0.4),
+    "a little early": (1, -0.4),
+    "a little more than half a period late": (1, 0.6),
+    "a period late": (1, 1.0),
+}
+"""Depth for every n-th image only, with stamps that differ by so many periods."""
+
+
+@pytest.mark.parametrize(("every", "periods"), DRIFTS.values(), ids=DRIFTS)
+def test_masks_get_the_depth_of_the_nearest_stamp_within_half_a_period(graph, process, camera, every, periods):
+    """The distance of a depth image tells its number."""
+    period = 33_333_333
+    start, numbers = camera.now(), itertools.count()
+
+    def send() -> None:
+        number = next(numbers)
+        camera.send_result(start + number * period)
+        if number % every == 0:
+            depth = np.full((HEIGHT, WIDTH), 1000 + number, np.uint16)
+            camera.send_depth(start + number * period + round(periods * period), depth=depth)
+
+    def pairs() -> dict[int, int]:
+        """Number of the mask → number of its depth image."""
+        clouds = {camera.stamp_ns(cloud.header) - start: cloud for cloud in messages["points"]}
+        return {
+            stamp // period: round(1000 * float(points_of(cloud)["z"][0, 0])) - 1000
+            for stamp, cloud in clouds.items()
+            if stamp >= 0
+        }
+
+    with graph.listening({"points": PointCloud2}) as messages:
+        graph.wait_for(lambda: len(pairs()) >= 5, "five clouds", send)
+        graph.wait_for(lambda: "unpaired.depth.no_mask" in graph.values(STATUS), "a depth image without mask", send)
+        graph.wait_for(lambda: int(graph.values(STATUS).get("dropped.no_depth", 0)) > 0, "a mask without depth", send)
+    shift = math.ceil(periods - 0.5)  # in masks
+    assert {mask - depth for mask, depth in pairs().items()} == {shift}
+    assert all(depth % every == 0 for depth in pairs().values())
+
+
+def test_several_depth_cameras_on_one_topic_are_named(graph, camera):
+    """Their images have the same stamps; the calibration is that of both."""
+    other = DepthCamera(graph)
+
+    def send() -> None:
+        stamp = camera.send()
+        other.send_depth(stamp)
+
+    try:
+        with graph.listening({"points": PointCloud2}):
+            words = ("2 publishers on /depth/image (/test, /test)", "one projection node per camera")
+            graph.wait_for_status(STATUS, DiagnosticStatus.WARN, *words, every=send)
+            unpaired = lambda: {"unpaired.depth.same_stamp", "unpaired.depth.no_mask"} & set(graph.values(STATUS))  # noqa: E731
+            graph.wait_for(unpaired, "one of the two images counted", send)
+    finally:
+        other.close()
+
+
+def test_two_depth_cameras_at_once_have_a_node_each(graph, camera, start):
+    """By remapping, as docs/depth.md describes; each cloud has the depth of its camera."""
+    rear = DepthCamera(graph, "/rear")
+    topics = "bisenetformer/mask", "bisenetformer/panoptic", "bisenetformer/segments", "depth/image"
+    remaps = [f"{topic}:=/{topic.replace('bisenetformer/', 'bisenetformer/rear/')}" for topic in topics[:3]]
+    remaps += ["depth/image:=/rear/depth/image", "__node:=rear_projection"]
+    arguments = [word for remap in remaps for word in ("-r", remap)]
+    start("-m", "bisenetformer_ros.ros.projection.projection_node", "--ros-args", *arguments)
+    rear_clouds: list[PointCloud2] = []
+    subscription = graph.node.create_subscription(PointCloud2, "/rear_projection/points", rear_clouds.append, 10)
+    frames: dict[int, int] = {}
+
+    def send() -> None:
+        """Both cameras at one moment, with different distances."""
+        number = 1000 + len(frames)
+        frames[stamp := camera.now()] = number
+        for one, depth in ((camera, number), (rear, number + 5000)):
+            one.send_result(stamp)
+            one.send_depth(stamp, depth=np.full((HEIGHT, WIDTH), depth, np.uint16))
+
+    def distances(clouds: list[PointCloud2]) -> dict[int, int]:
+        by_stamp = {camera.stamp_ns(cloud.header): cloud for cloud in clouds}
+        return {stamp: round(1000 * float(points_of(by_stamp[stamp])["z"][0, 0])) for stamp in by_stamp.keys() & frames}
+
+    with graph.listening({"points": PointCloud2}) as messages:
+        graph.wait_for(
+            lambda: len(distances(messages["points"])) >= 3 and len(distances(rear_clouds)) >= 3,
+            "three clouds of each camera",
+            send,
+        )
+    graph.node.destroy_subscription(subscription)
+    rear.close()
+    assert all(frames[stamp] == distance for stamp, distance in distances(messages["points"]).items())
+    assert all(frames[stamp] + 5000 == distance for stamp, distance in distances(rear_clouds).items())
+
+
 def test_results_without_instances_are_counted(graph, camera):
     with graph.listening({"points": PointCloud2}):
         graph.wait_for_status(
@@ -253,7 +353,7 @@ def test_results_without_instances_are_counted(graph, camera):
             every=lambda: (camera.send_result(stamp := camera.now(), leave_out="panoptic"), camera.send_depth(stamp)),
         )
         assert int(graph.values(STATUS)["dropped.no_panoptic"]) > 0
-        graph.wait_for(lambda: "unpaired.segments_without_panoptic" in graph.values(STATUS), "its segments counted")
+        graph.wait_for(lambda: "unpaired.segments.no_panoptic" in graph.values(STATUS), "its segments counted")
 
 
 def test_nobody_listens_and_nothing_is_received(graph, camera):
