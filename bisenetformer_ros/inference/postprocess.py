@@ -3,7 +3,7 @@
 Both tasks follow Mask2Former: mask logits are interpolated to the camera's resolution, converted to probabilities and
 compared. Both work on tiles of the image and skip the queries and classes that the bounds of a tile's logits rule out,
 which are most. Masks at camera resolution exist for BATCH_BYTES worth of tiles at a time: 100 masks of 1024x2048 take
-800 MiB in full, and at most 48 MiB here besides the inputs, half of it for the result and a rearranged copy of the
+800 MiB in full, and at most 56 MiB here besides the inputs, half of it for the result and a rearranged copy of the
 logits.
 
 The authors' SDK computes semantic maps in another order, which is faster and less accurate: "coarse" in
@@ -101,9 +101,24 @@ def _best_sum(tiles: MaskTiles, probabilities: Tensor) -> tuple[Tensor, Tensor]:
 
 def _keep_best(scores: Tensor, of_classes: Tensor, batch: Tensor, best: Tensor, classes: Tensor) -> None:
     """Write the best of the scores (B, C, P) of classes (B, C) into the tiles `batch` (B,) of (T, P) maps."""
-    highest, winner = scores.max(dim=1)
-    best[batch] = _to_uint8(highest)
-    classes[batch] = of_classes.gather(1, winner).to(torch.uint8)
+    highest, winner = _largest(scores, of_classes)
+    best.index_copy_(0, batch, _to_uint8(highest))
+    classes.index_copy_(0, batch, winner.to(torch.uint8))
+
+
+def _largest(values: Tensor, numbers: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the largest of the values (B, M, P) along M, and which of the numbers (B, M), as float32, it belongs to.
+
+    The first one of equal values. PyTorch's `max` along a dimension compares one value at a time on a CPU; these
+    operators compare as many as a register holds, as long as their results are floats, too.
+    """
+    largest, number = values[:, 0].clone(), numbers[:, :1].float().expand(-1, values.shape[2]).contiguous()
+    larger = torch.empty_like(largest)
+    for value, its_number in zip(values.unbind(1)[1:], numbers.float().unbind(1)[1:], strict=True):
+        torch.gt(value, largest, out=larger)
+        torch.maximum(value, largest, out=largest)
+        number.lerp_(its_number[:, None], larger)  # exact, since the weight is 0 or 1
+    return largest, number
 
 
 @torch.inference_mode()
@@ -140,8 +155,8 @@ def postprocess_panoptic(
     scores, classes = best_scores[kept].cpu().numpy(), best_classes[kept].cpu().numpy()
     queries = Queries(classes, scores, *pixels.areas)
     ids = number_segments(queries, labels, overlap_threshold)
-    panoptic_map = np.append(ids, 0).astype(np.uint16)[pixels.owner]
-    label_map = np.append(np.where(ids > 0, classes, UNLABELED), UNLABELED).astype(np.uint8)[pixels.owner]
+    panoptic_map = _of_regions(ids, 0).astype(np.uint16)[pixels.code]
+    label_map = _of_regions(np.where(ids > 0, classes, UNLABELED), UNLABELED).astype(np.uint8)[pixels.code]
     pixels.confidence[panoptic_map == 0] = 0
     regions = measure_regions(panoptic_map, int(ids.max(initial=0)))
     segments = describe_segments(ids, [region for region in regions if region is not None], queries, labels)
@@ -153,38 +168,46 @@ class _Pixels:
     """Assignment of pixels to N queries.
 
     Attributes:
-        owner: (H, W) int16, the query whose region contains the pixel, -1 for none.
+        code: (H, W) int16, twice the query that owns the pixel, plus 1 if its region contains the pixel.
         confidence: (H, W) uint8.
         areas: (3, N) owned, mask and region areas, as in `Queries`.
     """
 
-    owner: np.ndarray
+    code: np.ndarray
     confidence: np.ndarray
     areas: np.ndarray
 
 
 def _assign_pixels(scores: Tensor, tiles: MaskTiles) -> _Pixels:
-    count = len(scores)
-    owner, confidence = tiles.new_map(torch.int16).fill_(-1), tiles.new_map(torch.uint8)
-    owned_areas, mask_areas, region_areas = areas = torch.zeros(3, count, dtype=torch.int64, device=scores.device)
+    code, confidence = tiles.new_map(torch.int16), tiles.new_map(torch.uint8)
+    mask_areas = torch.zeros(len(scores), dtype=torch.int64, device=scores.device)
+    pixels_of_codes = mask_areas.new_zeros(2 * len(scores))
+    half_scores = 0.5 * scores
     candidates, counts = _needed_first(_needed_queries(tiles, scores))
-    for batch, most in tiles.batches(counts, BATCH_BYTES) if count else ():
+    for batch, most in tiles.batches(counts, BATCH_BYTES) if len(scores) else ():
         chosen = candidates[batch, :most]
         probabilities = tiles.logits(batch, chosen).sigmoid_()
         if tiles.inside is not None:
             probabilities *= tiles.inside[batch, None]
-        solid_areas = (probabilities >= 0.5).sum(2, dtype=torch.int32)
+        solid_areas = probabilities.clone().ge_(0.5).sum(2)  # of floats, as in `_largest`
         mask_areas.index_add_(0, chosen.flatten(), solid_areas.flatten().long())
-        best, winner = probabilities.mul_(scores[chosen, None]).max(dim=1)
-        winner = chosen.gather(1, winner)
-        solid = best >= 0.5 * scores[winner]
-        owned = winner if tiles.inside is None else winner[tiles.inside[batch]]
-        owned_areas += torch.bincount(owned.flatten(), minlength=count)
-        winner = torch.where(solid, winner, -1)
-        region_areas += torch.bincount(winner.flatten() + 1, minlength=count + 1)[1:]
-        owner[batch] = winner.to(torch.int16)
-        confidence[batch] = _to_uint8(best)
-    return _Pixels(tiles.assemble(owner).cpu().numpy(), tiles.assemble(confidence).cpu().numpy(), areas.cpu().numpy())
+        best, owner = _largest(probabilities.mul_(scores[chosen, None]), chosen)
+        solid = best >= half_scores.index_select(0, owner.int().flatten()).view_as(best)
+        codes = owner.mul_(2).add_(solid).int()
+        counted = codes if tiles.inside is None else codes[tiles.inside[batch]]
+        pixels_of_codes += torch.bincount(counted.flatten(), minlength=len(pixels_of_codes))
+        code.index_copy_(0, batch, codes.short())
+        confidence.index_copy_(0, batch, _to_uint8(best))
+    beyond, within = pixels_of_codes.view(-1, 2).unbind(1)
+    areas = torch.stack([beyond + within, mask_areas, within])
+    return _Pixels(tiles.assemble(code).cpu().numpy(), tiles.assemble(confidence).cpu().numpy(), areas.cpu().numpy())
+
+
+def _of_regions(values: np.ndarray, elsewhere: int) -> np.ndarray:
+    """Return a table from `_Pixels.code` to the value of the query whose region it is, `elsewhere` without one."""
+    table = np.full((max(1, len(values)), 2), elsewhere)
+    table[: len(values), 1] = values
+    return table.ravel()
 
 
 def _needed_queries(tiles: MaskTiles, scores: Tensor) -> Tensor:

@@ -26,7 +26,7 @@ def random_masks(geometry: ImageGeometry, count: int = 3) -> Tensor:
 def logits_of_all(tiles: MaskTiles, count: int, num_bytes: int = 2**30) -> Tensor:
     """(T, N, P), batch by batch."""
     counts = torch.full((len(tiles.new_map(torch.uint8)),), count)
-    logits = torch.full((len(counts), count, TILE_HEIGHT * TILE_WIDTH), torch.nan)
+    logits = torch.full((len(counts), count, tiles.num_pixels), torch.nan)
     for batch, most in tiles.batches(counts, num_bytes):
         assert most == count
         logits[batch] = tiles.logits(batch, torch.arange(count).expand(len(batch), -1))
@@ -79,10 +79,25 @@ def test_bounds_hold(size: tuple[int, int], input_size: int | tuple[int, int] | 
 
 
 def test_inside_marks_the_image() -> None:
-    geometry = plan_geometry((TILE_HEIGHT + 8, TILE_WIDTH + 6), None)
+    geometry = plan_geometry((41, 67), None)  # primes: no smaller tile divides them
     tiles = MaskTiles(random_masks(geometry), geometry)
-    assert tiles.inside.sum(1).tolist() == [TILE_HEIGHT * TILE_WIDTH, TILE_HEIGHT * 6, 8 * TILE_WIDTH, 8 * 6]
+    beyond = 41 - TILE_HEIGHT, 67 - TILE_WIDTH
+    assert tiles.inside.sum(1).tolist() == [
+        TILE_HEIGHT * TILE_WIDTH,
+        TILE_HEIGHT * beyond[1],
+        beyond[0] * TILE_WIDTH,
+        beyond[0] * beyond[1],
+    ]
     assert tiles.assemble(tiles.inside).all()
     assert tiles.assemble(tiles.inside).is_contiguous()
-    whole = plan_geometry((TILE_HEIGHT, TILE_WIDTH), None)
-    assert MaskTiles(random_masks(whole), whole).inside is None
+
+
+@pytest.mark.parametrize(
+    ("size", "num_tiles", "num_pixels"),
+    [((32, 64), 1, 32 * 64), ((360, 480), 12 * 8, 30 * 60), ((720, 1280), 24 * 20, 30 * 64), ((34, 66), 4, 17 * 33)],
+)
+def test_tiles_divide_the_image_where_they_can(size: tuple[int, int], num_tiles: int, num_pixels: int) -> None:
+    geometry = plan_geometry(size, None)
+    tiles = MaskTiles(random_masks(geometry), geometry)
+    assert tiles.inside is None
+    assert tiles.new_map(torch.uint8).shape == (num_tiles, num_pixels)
