@@ -22,7 +22,7 @@ class DenseAuxiliary(nn.Module):
         self.on_mask_features = nn.Conv2d(channels, num_classes, 1)
         self.on_context = nn.Conv2d(channels, num_classes, 1)
 
-    def forward(self, features: PixelFeatures, label_maps: Tensor) -> Tensor:
+    def forward(self, features: PixelFeatures, label_maps: Tensor, whole_batch: Tensor | None = None) -> Tensor:
         """Return the mean cross-entropy of both classifiers at half resolution.
 
         Classes are weighted by `class_weights` of the batch. With several processes, divisors are averaged as in
@@ -31,9 +31,12 @@ class DenseAuxiliary(nn.Module):
         Args:
             features: Of the images.
             label_maps: (B, H, W) uint8, 255 = ignore.
+            whole_batch: The label maps of the batch of which these images are a part; the losses of its parts sum to
+                that of the batch. None: they are no part.
         """
-        labels = label_maps[:, ::2, ::2].long()
-        counts = average(class_counts(labels, self.on_mask_features.out_channels))
+        labels = _half_resolution(label_maps)
+        of_batch = labels if whole_batch is None else _half_resolution(whole_batch)
+        counts = average(class_counts(of_batch, self.on_mask_features.out_channels))
         weights = class_weights(counts)
         context16 = features.levels[1]
         total = torch.zeros((), device=labels.device)
@@ -42,6 +45,10 @@ class DenseAuxiliary(nn.Module):
             of_class = weights.to(logits.dtype)
             total = total + F.cross_entropy(logits, labels, of_class, ignore_index=UNLABELED, reduction="sum")
         return total / 2 / (weights * counts).sum().clamp(min=1)  # not `@`, which autocast runs in half
+
+
+def _half_resolution(label_maps: Tensor) -> Tensor:
+    return label_maps[:, ::2, ::2].long()
 
 
 def class_counts(labels: Tensor, num_classes: int) -> Tensor:

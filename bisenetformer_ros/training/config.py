@@ -25,7 +25,10 @@ class TrainingConfig:
     initial_weights: str | None = None
     strict: bool = True
     batch_size: int = 32
+    accumulate: int = 1
+    checkpoint_backbone: bool = False
     precision: str = "fp32"
+    cudnn_benchmark: bool = False
     shorter_side: int | None = None
     scale_range: tuple[float, float] = (0.5, 2.0)
     scale_sampling: str = "log_uniform"
@@ -106,6 +109,7 @@ def _source(value: Any) -> bool:
 
 
 _TEXT = (lambda v: isinstance(v, str) and bool(v), "text")
+_BOOLEAN = (lambda v: isinstance(v, bool), "true or false")
 _POSITIVE = (lambda v: _number(v) and v > 0, "a number above 0 (YAML needs a dot: 3.0e-4)")
 _NOT_NEGATIVE = (lambda v: _number(v) and v >= 0, "a number of at least 0 (YAML needs a dot: 3.0e-4)")
 _SHARE = (lambda v: _number(v) and 0 <= v <= 1, "a number from 0 to 1")
@@ -130,6 +134,7 @@ _RULES: dict[str, tuple[Callable[[Any], bool], str]] = {
     "seed": (lambda v: _whole(v, 0), "a whole number of at least 0"),
     "iterations": (_whole, "a whole number of at least 1"),
     "batch_size": (lambda v: _whole(v, 2), "a whole number of at least 2"),
+    "accumulate": (_whole, "a whole number of at least 1"),
     "num_points": (_whole, "a whole number of at least 1"),
     "crop_size": (lambda v: _pair(v, lambda side: _whole(side) and side % 32 == 0), "[height, width], multiples of 32"),
     "scale_range": _RANGE,
@@ -147,8 +152,10 @@ _RULES: dict[str, tuple[Callable[[Any], bool], str]] = {
         lambda v: v is None or (isinstance(v, str) and bool(v)),
         "a weights file or model name, or null",
     ),
-    "strict": (lambda v: isinstance(v, bool), "true or false"),
-    "precision": (lambda v: v in ("fp32", "bf16", "fp16"), "fp32, bf16 or fp16"),
+    "strict": _BOOLEAN,
+    "checkpoint_backbone": _BOOLEAN,
+    "cudnn_benchmark": _BOOLEAN,
+    "precision": (lambda v: v in ("fp32", "tf32", "bf16", "fp16"), "fp32, tf32, bf16 or fp16"),
     "validation": (lambda v: v is None or _source(v), "a mapping with a 'kind', or null"),
     "validate_every": (_whole, "a whole number of at least 1"),
     "task": (lambda v: v in ("panoptic", "semantic"), "panoptic or semantic"),

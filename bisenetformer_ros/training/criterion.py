@@ -41,7 +41,13 @@ class Criterion(nn.Module):
         class_weights[-1] = NO_OBJECT_WEIGHT
         self.register_buffer("class_weights", class_weights, persistent=False)
 
-    def forward(self, predictions: Sequence[Prediction], targets: Targets, seeds: Sequence[int]) -> dict[str, Tensor]:
+    def forward(
+        self,
+        predictions: Sequence[Prediction],
+        targets: Targets,
+        seeds: Sequence[int],
+        batch_counts: Sequence[int] | None = None,
+    ) -> dict[str, Tensor]:
         """Compute the weighted terms {"class", "bce", "dice"}, summed over the predictions; their sum is the loss.
 
         With several processes, terms are summed over this process's images and divided by the mean divisor of all, so
@@ -51,10 +57,14 @@ class Criterion(nn.Module):
             predictions: Each is assigned to the targets separately.
             targets: Segments of the images.
             seeds: One per image, for its points.
+            batch_counts: Segments per image of the batch of which these images are a part; the terms of its parts sum
+                to those of the batch. None: they are no part.
         """
         device = targets.segment_maps.device
         generators = [torch.Generator(device).manual_seed(seed) for seed in seeds]
-        num_masks, class_weight = self._divisors(targets, num_queries=predictions[0][0].shape[1])
+        num_masks, class_weight = self._divisors(
+            targets.counts if batch_counts is None else batch_counts, predictions[0][0].shape[1], device
+        )
         totals = dict.fromkeys(("class", "bce", "dice"), torch.zeros((), device=device))
         for class_logits, mask_logits in predictions:
             class_logits, mask_logits = at_least_single(class_logits), at_least_single(mask_logits)
@@ -70,11 +80,11 @@ class Criterion(nn.Module):
             "dice": totals["dice"] / num_masks,
         }
 
-    def _divisors(self, targets: Targets, num_queries: int) -> tuple[Tensor, Tensor]:
+    def _divisors(self, counts: Sequence[int], num_queries: int, device: torch.device) -> tuple[Tensor, Tensor]:
         """Return the number of masks and the sum of class weights, averaged over the processes."""
-        matched = sum(min(count, num_queries) for count in targets.counts)
-        local = [sum(targets.counts), matched, num_queries * len(targets.counts)]
-        num_masks, matched, queries = average(torch.tensor(local, device=targets.segment_maps.device).float())
+        matched = sum(min(count, num_queries) for count in counts)
+        local = [sum(counts), matched, num_queries * len(counts)]
+        num_masks, matched, queries = average(torch.tensor(local, device=device).float())
         return num_masks.clamp(min=1), matched + NO_OBJECT_WEIGHT * (queries - matched)
 
     def _class_loss(self, class_logits: Tensor, targets: Targets, assignment: Assignment) -> Tensor:

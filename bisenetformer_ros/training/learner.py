@@ -1,6 +1,7 @@
 """One optimizer step."""
 
 from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
 from math import isfinite
 from typing import Any
 
@@ -16,9 +17,11 @@ from bisenetformer_ros.training.config import TrainingConfig
 from bisenetformer_ros.training.criterion import Criterion, Prediction
 from bisenetformer_ros.training.distributed import World, average, gather
 from bisenetformer_ros.training.optimizer import AveragedWeights, build_optimizer, learning_rate_factor
+from bisenetformer_ros.training.recomputation import recompute_backbone
 from bisenetformer_ros.training.stream import Batch
+from bisenetformer_ros.training.targets import Targets
 
-AUTOCAST = {"fp32": None, "bf16": torch.bfloat16, "fp16": torch.float16}
+AUTOCAST = {"fp32": None, "tf32": None, "bf16": torch.bfloat16, "fp16": torch.float16}
 LEAST_LOSS_SCALE = 1.0
 """fp16: if gradients overflow even below this scale, they are not just too large but not finite."""
 
@@ -35,11 +38,30 @@ class LearningNetwork(nn.Module):
         self.model = model
         self.auxiliary = auxiliary
 
-    def forward(self, images: Tensor, label_maps: Tensor) -> tuple[list[Prediction], Tensor | None]:
-        """Return the predictions before the first and after each block, and the auxiliary loss."""
+    def forward(
+        self, images: Tensor, label_maps: Tensor, whole_batch: Tensor
+    ) -> tuple[list[Prediction], Tensor | None]:
+        """Return the predictions before the first and after each block, and the loss of `DenseAuxiliary`."""
         features = self.model.extract(images)
         predictions = self.model.decoder.predict_all(features.levels, features.mask)
-        return predictions, None if self.auxiliary is None else self.auxiliary(features, label_maps)
+        return predictions, None if self.auxiliary is None else self.auxiliary(features, label_maps, whole_batch)
+
+
+def split(batch: Batch, parts: int) -> list[Batch]:
+    """Cut into batches of the same number of images, in order."""
+    size = len(batch.names) // parts
+    cuts = [slice(start, start + size) for start in range(0, size * parts, size)]
+    targets = [Targets(batch.targets.class_ids[cut], batch.targets.segment_maps[cut]) for cut in cuts]
+    return [
+        Batch(batch.images[cut], batch.label_maps[cut], of_cut, batch.names[cut], batch.seeds[cut])
+        for cut, of_cut in zip(cuts, targets, strict=True)
+    ]
+
+
+def _set_cuda_switches(config: TrainingConfig) -> None:
+    """Set those of the process; by default, PyTorch's convolutions use TF32, and matrix products do not."""
+    torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = config.precision == "tf32"
+    torch.backends.cudnn.benchmark = config.cudnn_benchmark
 
 
 class Learner:
@@ -51,6 +73,9 @@ class Learner:
         model.to(world.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.model = model.train()
         self.average = AveragedWeights(self.model, config.ema_decay) if config.ema_decay else None
+        if config.checkpoint_backbone:
+            recompute_backbone(model.backbone)
+        _set_cuda_switches(config)
         channels = model.feature_fusion.out.conv.out_channels
         like = self.model.pixel_mean  # its device and precision
         auxiliary = DenseAuxiliary(channels, num_classes).to(like) if config.auxiliary_weight else None
@@ -85,12 +110,11 @@ class Learner:
             DivergedError: The loss or its gradient is not finite; the message names the images.
         """
         rate = self._set_rates(iteration)
-        losses = self._losses(batch)
         self.optimizer.zero_grad()
-        self.scaler.scale(sum(losses.values(), torch.zeros((), device=self.world.device))).backward()
+        losses = self._accumulate_gradients(batch)
         self.scaler.unscale_(self.optimizer)
         gradient_norm = nn.utils.clip_grad_norm_(self.network.parameters(), self.config.clip_norm).item()
-        terms = dict(zip(losses, average(torch.stack([*losses.values()]).detach()).tolist(), strict=True))
+        terms = dict(zip(losses, average(torch.stack([*losses.values()])).tolist(), strict=True))
         loss = sum(terms.values())
         self._require_finite(loss, gradient_norm, batch, iteration)
         self.scaler.step(self.optimizer)
@@ -106,12 +130,29 @@ class Learner:
             group["lr"] = base_rate * factor
         return config.learning_rate * factor
 
-    def _losses(self, batch: Batch) -> dict[str, Tensor]:
+    def _accumulate_gradients(self, batch: Batch) -> dict[str, Tensor]:
+        """Add the gradients of the parts of a batch, one after the other; return the terms of its loss."""
+        parts = split(batch, self.config.accumulate)
+        label_maps = batch.label_maps.to(self.world.device)
+        totals: dict[str, Tensor] = {}
+        for part in parts:
+            with self._without_exchange() if part is not parts[-1] else nullcontext():
+                losses = self._losses(part, label_maps, batch.targets.counts)
+                self.scaler.scale(sum(losses.values(), torch.zeros((), device=self.world.device))).backward()
+            totals = {name: totals.get(name, 0.0) + loss.detach() for name, loss in losses.items()}
+        return totals
+
+    def _without_exchange(self) -> AbstractContextManager[None]:
+        """Keep gradients in this process; the next backward pass outside exchanges their sums."""
+        return self._shared.no_sync() if isinstance(self._shared, DistributedDataParallel) else nullcontext()
+
+    def _losses(self, part: Batch, label_maps: Tensor, counts: list[int]) -> dict[str, Tensor]:
+        """Compute the share of a part in the loss of the batch, which has these label maps and segments per image."""
         device, dtype = self.world.device, AUTOCAST[self.config.precision]
-        images = batch.images.to(device).to(self.model.pixel_mean.dtype, memory_format=torch.channels_last)
+        images = part.images.to(device).to(self.model.pixel_mean.dtype, memory_format=torch.channels_last)
         with torch.autocast(device.type, dtype, enabled=dtype is not None):
-            predictions, dense = self._shared(images, batch.label_maps.to(device))
-        losses = self.criterion(predictions, batch.targets.to(device), batch.seeds)
+            predictions, dense = self._shared(images, part.label_maps.to(device), label_maps)
+        losses = self.criterion(predictions, part.targets.to(device), part.seeds, counts)
         if dense is not None:
             losses["auxiliary"] = self.config.auxiliary_weight * dense
         return losses

@@ -60,10 +60,11 @@ class Trainer:
         world: World,
         validation: Validation | None = None,
     ) -> None:
-        if config.batch_size % world.size or config.batch_size < 2 * world.size:
+        parts = world.size * config.accumulate
+        if config.batch_size % parts or config.batch_size < 2 * parts:
             raise ConfigError(
-                f"batch_size is {config.batch_size}, expected a multiple of the {world.size} processes with at least "
-                "2 images for each"
+                f"batch_size is {config.batch_size}, expected a multiple of {parts} ({world.size} processes times "
+                f"accumulate {config.accumulate}) with at least 2 images for each part"
             )
         self.config = config
         self.world = world

@@ -151,13 +151,14 @@ def test_a_corrupt_file_is_reported_without_a_traceback(
         trainer.run(num_workers)
 
 
-@pytest.mark.parametrize(("batch_size", "size"), [(2, 2), (8, 3)])
+@pytest.mark.parametrize(("batch_size", "size", "accumulate"), [(2, 2, 1), (8, 3, 1), (8, 1, 3), (4, 2, 2)])
 def test_a_batch_that_cannot_be_split_is_reported(
-    short_run: ModuleType, tmp_path: Path, batch_size: int, size: int
+    short_run: ModuleType, tmp_path: Path, batch_size: int, size: int, accumulate: int
 ) -> None:
     world = World(0, size, torch.device("cpu"))
-    with pytest.raises(ConfigError, match=rf"batch_size is {batch_size}, expected a multiple of the {size} processes"):
-        short_run.trainer(tmp_path, world, batch_size=batch_size)
+    message = rf"batch_size is {batch_size}, expected a multiple of {size * accumulate} .* at least 2 images"
+    with pytest.raises(ConfigError, match=message):
+        short_run.trainer(tmp_path, world, batch_size=batch_size, accumulate=accumulate)
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
