@@ -22,6 +22,7 @@ LIBRARIES = {
     "openvino": {"inference/engines/openvino.py"},
     "rosbags": {"bags"},
     "tensorrt": {"inference/engines/tensorrt/engine.py"},
+    "torchvision": {"inference/gpu_jpeg.py"},
     "zstandard": {"bags"},
 }
 

@@ -38,6 +38,9 @@ _VIDEO = re.compile(r"h\.?26[45]|x26[45]|hevc|avc|av1|vp[89]|mpeg|ffmpeg", re.IG
 _START_CODES = b"\0\0\0\1", b"\0\0\1"
 """What a packet of H.264 or H.265 begins with (ITU-T H.264, annex B)."""
 
+JpegDecoder = Callable[[bytes], np.ndarray | None]
+"""Decodes a complete JPEG to (H, W) grey or (H, W, 3) BGR, uint8; returns None for one that OpenCV has to decode."""
+
 
 class CompressedImage(Protocol):
     """sensor_msgs/CompressedImage; `data` is any buffer of bytes."""
@@ -59,7 +62,10 @@ class _RawImage:
 
 
 def decode_compressed(
-    message: CompressedImage, bit_depth: int = 16, report: DecodingReport | None = None
+    message: CompressedImage,
+    bit_depth: int = 16,
+    report: DecodingReport | None = None,
+    decode_jpeg: JpegDecoder | None = None,
 ) -> np.ndarray:
     """Decode a picture.
 
@@ -71,6 +77,7 @@ def decode_compressed(
         message: The image.
         bit_depth: Significant bits of 16-bit samples; see `decode_image`.
         report: Updated with what the image shows.
+        decode_jpeg: Tried on JPEGs before OpenCV.
 
     Returns:
         (H, W, 3) uint8 RGB.
@@ -80,7 +87,7 @@ def decode_compressed(
             picture.
     """
     _check_depth(message)
-    pixels = _decode_file(message)
+    pixels = _decode_file(message, decode_jpeg)
     if report:
         report.note_encoding(_stored_encoding(message.format))
     if pixels.dtype == np.uint16:
@@ -129,7 +136,7 @@ def _encoding(form: str, channels: int) -> str:
     return f"{order}8" if channels == 3 else f"{order}a8"
 
 
-def _decode_file(message: CompressedImage) -> np.ndarray:
+def _decode_file(message: CompressedImage, decode_jpeg: JpegDecoder | None = None) -> np.ndarray:
     """Decode to (H, W) or (H, W, 3 or 4), uint8 or uint16."""
     data = bytes(message.data)
     described = f"an image of {len(data)} bytes and format {quoted(message.format)}"
@@ -145,7 +152,9 @@ def _decode_file(message: CompressedImage) -> np.ndarray:
         raise BadFrameError("too_large", f"{described} claims to be {width}x{height}; {limit}")
     if is_truncated(data):
         raise BadFrameError("damaged_file", f"{described} {TRUNCATED}")
-    pixels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED) if width * height else None
+    pixels = decode_jpeg(data) if decode_jpeg is not None and data.startswith(JPEG_SIGNATURE) else None
+    if pixels is None and width * height:
+        pixels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
     if pixels is None:
         raise BadFrameError("damaged_file", f"{described} is corrupt")
     return pixels

@@ -61,6 +61,7 @@ class NodeState:
     fault: str  # why the last transition failed, or empty
     segmenter: Segmenter | None  # None unless configured
     missing_upgrade: str  # why a faster engine does not serve yet, or empty
+    jpeg_problem: str  # why JPEGs are not decoded as the parameter states, or empty
     active_since: float | None  # time.monotonic() of the activation; None unless active
     enabled: bool
     cameras: Sequence[CameraState]
@@ -175,7 +176,8 @@ def _model_finding(state: NodeState) -> Finding:
     if state.segmenter is None:
         return Finding(OK, state.lifecycle)
     upgrade = f"{state.segmenter.engine.name} serves; {state.missing_upgrade}" if state.missing_upgrade else ""
-    warnings = [text for text in (state.segmenter.task_warning, state.segmenter.engine.warning, upgrade) if text]
+    texts = (state.segmenter.task_warning, state.segmenter.engine.warning, upgrade, state.jpeg_problem)
+    warnings = [text for text in texts if text]
     return Finding(WARN, "; ".join(warnings)) if warnings else Finding(OK, state.lifecycle)
 
 

@@ -12,6 +12,7 @@ import numpy as np
 from sensor_msgs.msg import CompressedImage, Image
 
 from bisenetformer_ros.errors import BiSeNetFormerError, EngineError, InferenceError
+from bisenetformer_ros.images.compressed import JpegDecoder, decode_compressed
 from bisenetformer_ros.images.raw import BadFrameError, DecodingReport
 from bisenetformer_ros.images.stamps import Order
 from bisenetformer_ros.inference.tracking import Tracker
@@ -75,11 +76,18 @@ class FramePipeline:
     result of a camera replaces the one that waits.
     """
 
-    def __init__(self, node: GuardedNode, segmenter: Segmenter, parameters: Parameters) -> None:
-        """Start the worker threads."""
+    def __init__(
+        self,
+        node: GuardedNode,
+        segmenter: Segmenter,
+        parameters: Parameters,
+        decode_jpeg: JpegDecoder | None = None,
+    ) -> None:
+        """Start the worker threads. `decode_jpeg` is as of `decode_compressed`."""
         self._node = node
         self._segmenter = segmenter
         self._parameters = parameters
+        self._decode_jpeg = decode_jpeg
         self._formats: dict[Camera, tuple] = {}
         self._trackers: defaultdict[Camera, Tracker] = defaultdict(Tracker)  # of the publishing thread
         self._last_logged: dict[tuple[Camera, str], float] = {}
@@ -161,7 +169,11 @@ class FramePipeline:
         previous = self._formats.get(camera)
         if previous is not None and previous[1] != encoding:
             camera.decoding = DecodingReport()
-        rgb = camera.input.transport.decode(message, self._parameters["bit_depth"], camera.decoding)
+        arguments = message, self._parameters["bit_depth"], camera.decoding
+        if self._decode_jpeg is not None and isinstance(message, CompressedImage):
+            rgb = decode_compressed(*arguments, self._decode_jpeg)
+        else:
+            rgb = camera.input.transport.decode(*arguments)
         decode_ms = 1e3 * (time.monotonic() - begin)
         self._formats[camera] = rgb.shape, encoding
         if previous is not None and self._formats[camera] != previous:

@@ -13,7 +13,9 @@ from rclpy.parameter import Parameter
 from sensor_msgs.msg import CompressedImage, Image
 from std_srvs.srv import SetBool
 
-from bisenetformer_ros.errors import BiSeNetFormerError
+from bisenetformer_ros.errors import BiSeNetFormerError, EngineError
+from bisenetformer_ros.images.compressed import JpegDecoder
+from bisenetformer_ros.inference.gpu_jpeg import open_nvjpeg
 from bisenetformer_ros.inference.graph.cache import choose_cache_folder
 from bisenetformer_ros.resources import find_model
 from bisenetformer_ros.ros.health.diagnostics import Diagnostics, NodeState
@@ -64,6 +66,8 @@ class SegmentationNode(GuardedNode, LifecycleNode):
         self._cameras: list[Camera] = []
         self._lifecycle = "unconfigured"
         self._fault = ""
+        self._decode_jpeg: JpegDecoder | None = None
+        self._jpeg_problem = ""
         self._settings = Parameters(self, is_configured=lambda: self._segmenter is not None)
         self._cameras = self._make_cameras()
         self._diagnostics = Diagnostics(self)
@@ -131,6 +135,7 @@ class SegmentationNode(GuardedNode, LifecycleNode):
         self._label_publishers = LabelPublishers(self, segmenter.labels)
         for camera in self._cameras:
             camera.open_outputs(segmenter.task)
+        self._open_jpeg_decoder(segmenter.engine.device)
         self._segmenter = segmenter
         engine = segmenter.engine
         self.get_logger().info(
@@ -146,6 +151,20 @@ class SegmentationNode(GuardedNode, LifecycleNode):
                 segmenter, weights, settings["precision"], len(self._cameras), may_build, self.get_logger()
             )
 
+    def _open_jpeg_decoder(self, device: str) -> None:
+        self._decode_jpeg, self._jpeg_problem = None, ""
+        if self._settings["jpeg_decoder"] == "opencv" or self._settings["image_transport"] == "raw":
+            return
+        try:
+            self._decode_jpeg = open_nvjpeg(device, warn=self._report_jpeg_problem)
+        except EngineError as error:
+            self._report_jpeg_problem(str(error))
+
+    def _report_jpeg_problem(self, reason: str) -> None:
+        """Also called in the pipeline's thread."""
+        self._jpeg_problem = f"OpenCV decodes JPEGs instead of nvjpeg: {reason}"
+        self.get_logger().warning(self._jpeg_problem)
+
     def _make_cameras(self) -> list[Camera]:
         """The cameras of the current parameters; unchanged ones are kept with their statistics."""
         transport = TRANSPORTS[self._settings["image_transport"]]
@@ -155,7 +174,7 @@ class SegmentationNode(GuardedNode, LifecycleNode):
 
     def _start(self) -> None:
         assert self._segmenter is not None
-        self._pipeline = FramePipeline(self, self._segmenter, self._settings)
+        self._pipeline = FramePipeline(self, self._segmenter, self._settings, self._decode_jpeg)
         for camera in self._cameras:
             camera.update()
         self._active_since = time.monotonic()
@@ -209,6 +228,7 @@ class SegmentationNode(GuardedNode, LifecycleNode):
                 fault=self._fault,
                 segmenter=self._segmenter,
                 missing_upgrade=self._switcher.problem if self._switcher is not None else "",
+                jpeg_problem=self._jpeg_problem,
                 active_since=self._active_since,
                 enabled=self._settings["enable"],
                 cameras=[camera.state() for camera in self._cameras],

@@ -16,6 +16,7 @@ from bisenetformer_ros.resources import SHIPPED_MODEL
 
 RELIABILITIES = ("auto", "reliable", "best_effort")
 IMAGE_TRANSPORTS = ("raw", "compressed")
+JPEG_DECODERS = ("opencv", "nvjpeg")
 
 
 class Changes(Enum):
@@ -144,6 +145,14 @@ SETTINGS = (
         "raw: image_raw, sensor_msgs/Image; compressed: image_raw/compressed, sensor_msgs/CompressedImage (JPEG, PNG).",
         Changes.UNCONFIGURED,
         choices=IMAGE_TRANSPORTS,
+    ),
+    Setting(
+        "jpeg_decoder",
+        "opencv",
+        "Decoder of JPEGs with image_transport compressed; nvjpeg, not run on a GPU yet, requires device cuda and "
+        "torchvision, and leaves to OpenCV what it cannot decode.",
+        Changes.UNCONFIGURED,
+        choices=JPEG_DECODERS,
     ),
     Setting(
         "bit_depth",
