@@ -87,10 +87,10 @@ def _check_image(dataset: LabeledDataset, index: int) -> tuple[str, bytes | None
     name = str(image.path) if image else f"{type(dataset).__name__} {index}"
     try:
         sample = dataset[index]
+        findings = inspect(sample, dataset.labels, dataset.has_instances)
         oddities = image.find_oddities() if image else []
     except DataError as error:
         return name, None, Findings([str(error)])
-    findings = inspect(sample, dataset.labels, dataset.has_instances)
     if image and (orientation := exif_orientation(image.path)) != 1:
         findings.turned = [f"{name} (orientation {orientation})"]
     findings.problems = [*oddities, *(f"{name}: {problem}" for problem in findings.problems)]

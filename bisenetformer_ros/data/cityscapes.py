@@ -10,13 +10,15 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 
 from bisenetformer_ros.data.labeled_images import LabeledImages, concatenate_splits, open_images, require_known
 from bisenetformer_ros.data.panoptic_labels import open_coco_panoptic
 from bisenetformer_ros.data.png_labels import ValueTable
+from bisenetformer_ros.data.sample import Instances
 from bisenetformer_ros.errors import DataError
-from bisenetformer_ros.images.files import instance_numbers, read_label_images, without_color
+from bisenetformer_ros.images.files import instance_numbers, read_label_image, require_same_size, without_color
 from bisenetformer_ros.labels import LabelMap
 from bisenetformer_ros.results import UNLABELED
 
@@ -61,17 +63,37 @@ def _locate(root: Path, split: str, entry: Mapping[str, Any]) -> tuple[str, Path
     return entry["id"], root / "leftImg8bit" / split / city / f"{entry['id']}_leftImg8bit.png"
 
 
-def _read_labels(thing_ids: tuple[int, ...], label_png: Path, instance_png: Path) -> tuple[np.ndarray, np.ndarray]:
-    """Keep the instance ids. Things without a number are one crowd per class, whose id is the negated file id."""
-    file_ids, instance_ids = map(without_color, read_label_images(label_png, instance_png))
+def _read_labels(thing_ids: Sequence[int], label_png: Path, instance_png: Path) -> tuple[np.ndarray, Instances]:
+    file_ids = without_color(read_label_image(label_png))
     label_map = _TABLE.to_classes(file_ids, label_png)
-    instance_ids = instance_numbers(instance_ids, instance_png)
-    is_instance = instance_ids >= _FIRST_INSTANCE
-    differs = np.where(is_instance, instance_ids // _FIRST_INSTANCE, instance_ids) != file_ids
+
+    def read_instances() -> np.ndarray:
+        instance_ids = without_color(read_label_image(instance_png))
+        require_same_size(instance_ids, instance_png, file_ids, label_png)
+        ids = instance_numbers(instance_ids, instance_png)
+        _require_equal_classes(ids, instance_png, file_ids, label_png)
+        return _instance_map(ids, label_map, thing_ids)
+
+    return label_map, read_instances
+
+
+def _require_equal_classes(ids: np.ndarray, instance_png: Path, file_ids: np.ndarray, label_png: Path) -> None:
+    others = np.flatnonzero(ids != file_ids)  # instances: a fraction of the pixels, which saves most divisions
+    of_others, classes = ids.ravel()[others], file_ids.ravel()[others]
+    differs = (of_others < _FIRST_INSTANCE) | (of_others // _FIRST_INSTANCE != classes)
     if differs.any():
         raise DataError(
             f"{instance_png} and {label_png.name} give {np.count_nonzero(differs)} pixels different classes, "
-            f"the first of them {instance_ids[differs][0]} and {file_ids[differs][0]}; they must come from one archive"
+            f"the first of them {of_others[differs][0]} and {classes[differs][0]}; they must come from one archive"
         )
-    instance_map = np.where(is_instance, instance_ids, -instance_ids)
-    return label_map, np.where(np.isin(label_map, thing_ids), instance_map, 0)
+
+
+def _instance_map(ids: np.ndarray, label_map: np.ndarray, thing_ids: Sequence[int]) -> np.ndarray:
+    """Keep the ids of things. Those without a number are one crowd per class, whose id is the negated file id."""
+    is_thing = np.zeros(256, np.uint8)
+    is_thing[list(thing_ids)] = 1
+    things = cv2.LUT(label_map, is_thing).view(bool)
+    of_things = ids[things]
+    instance_map = np.zeros_like(ids)
+    instance_map[things] = np.where(of_things >= _FIRST_INSTANCE, of_things, -of_things)
+    return instance_map

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from bisenetformer_ros.data.file_search import find_files
-from bisenetformer_ros.data.sample import Sample
+from bisenetformer_ros.data.sample import Instances, Sample
 from bisenetformer_ros.errors import DataError
 from bisenetformer_ros.images.files import explain_orientation, read_rgb, size_of
 from bisenetformer_ros.labels import LabelMap
@@ -22,26 +22,26 @@ class LabeledImage:
     Attributes:
         name: Name of the sample.
         path: The image file.
-        read_labels: Returns the label map and the instance map of a `Sample`, or raises DataError that names the file.
+        read_labels: Returns the label map and the instances of a `Sample`, or raises DataError that names the file.
         find_oddities: Reads the labels and describes what is unusual about them but harmless in training.
         video: As in `Sample`.
     """
 
     name: str
     path: Path
-    read_labels: Callable[[], tuple[np.ndarray, np.ndarray]]
+    read_labels: Callable[[], tuple[np.ndarray, Instances]]
     find_oddities: Callable[[], list[str]] = list
     video: str = ""
 
     def read(self) -> Sample:
-        """Read image and labels; a DataError lists everything wrong with the files."""
+        """Read image and labels; a DataError lists everything wrong with the files, but for instances read later."""
         problems = []
         try:
             rgb = read_rgb(self.path)
         except DataError as error:
             problems.append(str(error))
         try:
-            label_map, instance_map = self.read_labels()
+            label_map, instances = self.read_labels()
         except DataError as error:
             problems.append(str(error))
         if not problems and rgb.shape[:2] != label_map.shape:
@@ -50,7 +50,7 @@ class LabeledImage:
             )
         if problems:
             raise DataError("; ".join(problems))
-        return Sample(self.name, rgb, label_map, instance_map, self.video)
+        return Sample(self.name, rgb, label_map, instances, self.video)
 
 
 class LabeledImages:
@@ -90,7 +90,7 @@ def open_images(
     root: Path,
     patterns: Sequence[str],
     labels: LabelMap,
-    read_labels: Callable[..., tuple[np.ndarray, np.ndarray]],
+    read_labels: Callable[..., tuple[np.ndarray, Instances]],
     has_instances: bool = True,
     names: Sequence[str] | None = None,
 ) -> LabeledImages:

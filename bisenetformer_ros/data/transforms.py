@@ -1,14 +1,16 @@
 """Augmentation: random scale, crop, flip, the colour jitter of SSD (Liu et al., ECCV 2016), gamma and blur.
 
-Each random function draws from the generator it is given, so a sample depends on its seed only.
+Each random function draws from the generator it is given, so a sample depends on its seed only. Windows are cut before
+they are scaled, and the instances of a sample follow when somebody asks for them.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
 
-from bisenetformer_ros.data.sample import Sample
+from bisenetformer_ros.data.sample import Sample, count_classes
 from bisenetformer_ros.results import UNLABELED
 
 _CROP_TRIES = 10
@@ -53,11 +55,9 @@ def augment(sample: Sample, rng: np.random.Generator, settings: Augmentation, fa
     """
     least, most = (factor * scale for scale in settings.scale_range)
     log_uniform = settings.scale_sampling == "log_uniform"
-    sample = rescale(sample, _log_uniform(rng, least, most) if log_uniform else float(rng.uniform(least, most)))
-    if rng.random() < settings.balanced_share:
-        sample = balanced_crop(sample, rng, settings.crop_size, settings.max_class_share)
-    else:
-        sample = random_crop(sample, rng, settings.crop_size, settings.max_class_share)
+    scale = _log_uniform(rng, least, most) if log_uniform else float(rng.uniform(least, most))
+    crop = balanced_crop if rng.random() < settings.balanced_share else random_crop
+    sample = crop(sample, rng, settings.crop_size, settings.max_class_share, scale)
     if rng.random() < 0.5:
         sample = flip(sample)
     rgb = jitter_colors(sample.rgb, rng, settings.color_strength, settings.hue_shift)
@@ -71,79 +71,110 @@ def _log_uniform(rng: np.random.Generator, least: float, most: float) -> float:
     return float(np.exp(rng.uniform(np.log(least), np.log(most))))
 
 
-def rescale(sample: Sample, scale: float) -> Sample:
-    """Scale both sides; labels take the nearest pixel."""
-    height, width = sample.label_map.shape
-    size = (max(1, round(width * scale)), max(1, round(height * scale)))
-    return replace(
-        sample,
-        rgb=cv2.resize(sample.rgb, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR),
-        label_map=cv2.resize(sample.label_map, size, interpolation=_NEAREST),
-        instance_map=cv2.resize(sample.instance_map, size, interpolation=_NEAREST),
-    )
-
-
 def random_crop(
-    sample: Sample, rng: np.random.Generator, crop_size: tuple[int, int], max_class_share: float = 1.0
+    sample: Sample,
+    rng: np.random.Generator,
+    crop_size: tuple[int, int],
+    max_class_share: float = 1.0,
+    scale: float = 1.0,
 ) -> Sample:
-    """Cut a random (height, width) window, padded at the right and bottom where the image is smaller.
+    """Cut a random window of `crop_size` (height, width) from the image that is `scale` times as large.
+
+    A smaller image is padded at the right and bottom with mid-grey, ignored pixels. The window is a whole number of
+    the image's pixels, so its sides are scaled by up to half of such a pixel more or less.
 
     A window of nothing but road teaches little: if a class covers `max_class_share` of the labelled pixels or more,
     another one is drawn, up to ten in all. 1 takes the first.
     """
-    sample = pad(sample, crop_size)
-    height, width = sample.label_map.shape
+    (height, width), size = sample.label_map.shape, _window_size(sample, crop_size, scale)
     for _ in range(_CROP_TRIES if max_class_share < 1 else 1):
-        top = int(rng.integers(0, height - crop_size[0] + 1))
-        left = int(rng.integers(0, width - crop_size[1] + 1))
-        crop = cut(sample, top, left, crop_size)
-        counts = np.bincount(crop.label_map.reshape(-1), minlength=256)[:UNLABELED]
+        top = int(rng.integers(0, height - size[0] + 1))
+        left = int(rng.integers(0, width - size[1] + 1))
+        window = cut(sample, top, left, size)
+        counts = count_classes(window.label_map)[:UNLABELED]
         if counts.max() < max_class_share * max(1, counts.sum()):
             break
-    return crop
+    return _fit(window, crop_size, scale)
 
 
 def balanced_crop(
-    sample: Sample, rng: np.random.Generator, crop_size: tuple[int, int], max_class_share: float = 1.0
+    sample: Sample,
+    rng: np.random.Generator,
+    crop_size: tuple[int, int],
+    max_class_share: float = 1.0,
+    scale: float = 1.0,
 ) -> Sample:
     """Crop like `random_crop`, but around a random pixel of a random class: rare classes as often as road and sky."""
-    classes = np.unique(sample.label_map[sample.label_map != UNLABELED])
+    classes = np.flatnonzero(count_classes(sample.label_map)[:UNLABELED])
     if not classes.size:
-        return random_crop(sample, rng, crop_size, max_class_share)
+        return random_crop(sample, rng, crop_size, max_class_share, scale)
+    (height, width), size = sample.label_map.shape, _window_size(sample, crop_size, scale)
     pixels = np.flatnonzero(sample.label_map == rng.choice(classes))
-    row, column = divmod(int(rng.choice(pixels)), sample.label_map.shape[1])
-    sample = pad(sample, crop_size)
+    row, column = divmod(int(rng.choice(pixels)), width)
+    top = int(rng.integers(max(0, row - size[0] + 1), min(row, height - size[0]) + 1))
+    left = int(rng.integers(max(0, column - size[1] + 1), min(column, width - size[1]) + 1))
+    return _fit(cut(sample, top, left, size), crop_size, scale)
+
+
+def _window_size(sample: Sample, crop_size: tuple[int, int], scale: float) -> tuple[int, int]:
+    """Return the (height, width) of what becomes a crop, in pixels of the image and not beyond it."""
     height, width = sample.label_map.shape
-    top = int(rng.integers(max(0, row - crop_size[0] + 1), min(row, height - crop_size[0]) + 1))
-    left = int(rng.integers(max(0, column - crop_size[1] + 1), min(column, width - crop_size[1]) + 1))
-    return cut(sample, top, left, crop_size)
+    return min(height, max(1, round(crop_size[0] / scale))), min(width, max(1, round(crop_size[1] / scale)))
+
+
+def _fit(window: Sample, crop_size: tuple[int, int], scale: float) -> Sample:
+    """Scale a window to a crop; pad it on the sides on which the image ends."""
+    pairs = zip(window.label_map.shape, crop_size, strict=True)
+    height, width = (
+        whole if side == max(1, round(whole / scale)) else min(whole, max(1, round(side * scale)))
+        for side, whole in pairs
+    )
+    return pad(resize(window, (height, width)), crop_size)
+
+
+def resize(sample: Sample, size: tuple[int, int]) -> Sample:
+    """Scale to (height, width); labels take the nearest pixel."""
+    if sample.label_map.shape == size:
+        return sample
+    shape = (size[1], size[0])
+    interpolation = cv2.INTER_AREA if size[0] * size[1] < sample.label_map.size else cv2.INTER_LINEAR
+    return _with_maps(
+        sample,
+        cv2.resize(sample.rgb, shape, interpolation=interpolation),
+        lambda labels: cv2.resize(labels, shape, interpolation=_NEAREST),
+    )
 
 
 def pad(sample: Sample, least: tuple[int, int]) -> Sample:
     """Add mid-grey, ignored pixels at the right and bottom up to `least` (height, width)."""
     height, width = sample.label_map.shape
     below, right = max(0, least[0] - height), max(0, least[1] - width)
-    return replace(
-        sample,
-        rgb=np.pad(sample.rgb, ((0, below), (0, right), (0, 0)), constant_values=114),
-        label_map=np.pad(sample.label_map, ((0, below), (0, right)), constant_values=UNLABELED),
-        instance_map=np.pad(sample.instance_map, ((0, below), (0, right))),
+    if not (below or right):
+        return sample
+
+    def padded(pixels: np.ndarray, value: int) -> np.ndarray:
+        return cv2.copyMakeBorder(pixels, 0, below, 0, right, cv2.BORDER_CONSTANT, value=(value,) * 3)
+
+    return _with_maps(
+        sample, padded(sample.rgb, 114), lambda labels: padded(labels, UNLABELED if labels.dtype == np.uint8 else 0)
     )
 
 
 def cut(sample: Sample, top: int, left: int, size: tuple[int, int]) -> Sample:
     """Cut the window of `size` (height, width) at (top, left), which must lie inside the sample."""
-    return _view(sample, slice(top, top + size[0]), slice(left, left + size[1]))
+    window = (slice(top, top + size[0]), slice(left, left + size[1]))
+    return _with_maps(sample, sample.rgb[window], lambda labels: labels[window])
 
 
 def flip(sample: Sample) -> Sample:
     """Mirror left and right."""
-    return _view(sample, slice(None), slice(None, None, -1))
+    return _with_maps(sample, cv2.flip(sample.rgb, 1), lambda labels: cv2.flip(labels, 1))
 
 
-def _view(sample: Sample, *window: slice) -> Sample:
-    maps = {name: getattr(sample, name)[window] for name in ("rgb", "label_map", "instance_map")}
-    return replace(sample, **maps)
+def _with_maps(sample: Sample, rgb: np.ndarray, transform: Callable[[np.ndarray], np.ndarray]) -> Sample:
+    """Replace the image, and the labels by what `transform` makes of them; of the instances later, if asked for."""
+    label_map = transform(sample.label_map)
+    return replace(sample, rgb=rgb, label_map=label_map, instances=lambda: transform(sample.instance_map))
 
 
 def jitter_colors(
@@ -158,25 +189,32 @@ def jitter_colors(
         hue_shift: Largest change of the hue, degrees.
     """
     factors = (1 - 0.5 * strength, 1 + 0.5 * strength)
-    image = rgb.astype(np.float32)
+    levels = np.arange(256, dtype=np.float32)
+    before, saturation, hue, after = (levels.copy() for _ in range(4))  # tables: every change is one of a single value
     if rng.random() < 0.5:
-        image += rng.uniform(-32 * strength, 32 * strength)
+        before += rng.uniform(-32 * strength, 32 * strength)
     contrast_first = rng.random() < 0.5
     if contrast_first and rng.random() < 0.5:
-        image *= rng.uniform(*factors)
-    hsv = cv2.cvtColor(np.clip(image, 0, 255).astype(np.uint8), cv2.COLOR_RGB2HSV).astype(np.float32)
+        before *= rng.uniform(*factors)
     if rng.random() < 0.5:
-        hsv[..., 1] *= rng.uniform(*factors)
+        saturation *= rng.uniform(*factors)
     if rng.random() < 0.5:
-        hsv[..., 0] = (hsv[..., 0] + rng.uniform(-hue_shift / 2, hue_shift / 2)) % 180  # in units of 2 degrees
-    image = cv2.cvtColor(np.clip(hsv, 0, 255).astype(np.uint8), cv2.COLOR_HSV2RGB).astype(np.float32)
+        hue = (hue + rng.uniform(-hue_shift / 2, hue_shift / 2)) % 180  # in units of 2 degrees
     if not contrast_first and rng.random() < 0.5:
-        image *= rng.uniform(*factors)
-    return np.clip(image, 0, 255).astype(np.uint8)
+        after *= rng.uniform(*factors)
+    hsv = cv2.cvtColor(cv2.LUT(rgb, _to_bytes(before)), cv2.COLOR_RGB2HSV)
+    hsv = cv2.LUT(hsv, _to_bytes(np.stack((hue, saturation, levels), axis=1))[None])
+    return cv2.LUT(cv2.cvtColor(hsv, cv2.COLOR_HSV2RGB), _to_bytes(after))
+
+
+def _to_bytes(values: np.ndarray) -> np.ndarray:
+    return np.clip(values, 0, 255).astype(np.uint8)
 
 
 def adjust_gamma(rgb: np.ndarray, gamma: float) -> np.ndarray:
     """Return 255 · (rgb / 255) ** gamma as (H, W, 3) uint8; above 1 darkens, below 1 brightens."""
+    if gamma == 1:
+        return rgb
     table = 255 * (np.arange(256) / 255) ** gamma
     return cv2.LUT(rgb, np.round(table).astype(np.uint8))
 

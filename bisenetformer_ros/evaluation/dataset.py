@@ -111,9 +111,10 @@ def evaluate(
     for index in range(len(dataset)):
         sample = dataset[index]
         result = segmenter(sample.rgb)
-        score = quality.update(sample.name, result, sample.label_map, sample.instance_map)
-        if sample.video:
-            tracks.update(result, (sample.label_map, sample.instance_map), sample.video)
+        instance_map = None if result.panoptic_map is None else sample.instance_map
+        score = quality.update(sample.name, result, sample.label_map, instance_map)
+        if sample.video and instance_map is not None:
+            tracks.update(result, (sample.label_map, instance_map), sample.video)
         pq = None if score.matches is None else image_pq(score.matches, dataset.labels)
         images.append(ImageScore(sample.name, score.miou, pq, score.matches, result.times_ms))
         on_image(index + 1, quality.mean_iou.miou)

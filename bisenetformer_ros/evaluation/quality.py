@@ -38,7 +38,7 @@ class QualityMeter:
         self._has_panoptic = False
 
     def update(
-        self, name: str, result: SegmentationResult, label_map: np.ndarray, instance_map: np.ndarray
+        self, name: str, result: SegmentationResult, label_map: np.ndarray, instance_map: np.ndarray | None
     ) -> ImageQuality:
         """Add an image.
 
@@ -46,7 +46,7 @@ class QualityMeter:
             name: Name of the image, for error messages.
             result: Result of the segmentation.
             label_map: (H, W) uint8 class ids, 255 = ignored.
-            instance_map: (H, W) integer instance ids, 0 = none, below 0 = crowds.
+            instance_map: (H, W) integer instance ids, 0 = none, below 0 = crowds; None if the result is semantic.
 
         Raises:
             DataError: Labels and result differ in size.
@@ -58,6 +58,7 @@ class QualityMeter:
         miou = self._mean_iou.update(result.label_map, label_map).miou
         if result.panoptic_map is None:
             return ImageQuality(miou, None)
+        assert instance_map is not None
         self._has_panoptic = True
         truth = panoptic_ground_truth(label_map, instance_map, self._labels)
         return ImageQuality(miou, self._panoptic_quality.update(result.panoptic_map, result.class_ids, *truth))

@@ -149,9 +149,14 @@ def read_label_images(*paths: Path) -> list[np.ndarray]:
     if problems:
         raise DataError("; ".join(problems))
     for path, image in zip(paths, images, strict=True):
-        if image.shape[:2] != images[0].shape[:2]:
-            raise DataError(f"{path} is {size_of(image)}, {paths[0]} is {size_of(images[0])}; expected the same size")
+        require_same_size(image, path, images[0], paths[0])
     return images
+
+
+def require_same_size(image: np.ndarray, path: Path, other: np.ndarray, other_path: Path) -> None:
+    """Raise DataError, which names the paths, if two label images differ in size."""
+    if image.shape[:2] != other.shape[:2]:
+        raise DataError(f"{path} is {size_of(image)}, {other_path} is {size_of(other)}; expected the same size")
 
 
 def encode_image(image: np.ndarray, suffix: str, options: Sequence[int] = ()) -> bytes:

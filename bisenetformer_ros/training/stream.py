@@ -26,7 +26,7 @@ class Batch:
     """Training crops.
 
     Attributes:
-        images: (B, 3, H, W) uint8 RGB.
+        images: (B, 3, H, W) uint8 RGB, channels last in memory.
         label_maps: (B, H, W) uint8, 255 = ignore.
         targets: Segments.
         names: Of the source images.
@@ -60,9 +60,9 @@ class TrainingStream(Dataset):
         sample = augment(sample, rng, self.augmentation, 1.0 if side is None else side / min(sample.label_map.shape))
         panoptic = config.task == "panoptic"
         targets = panoptic_targets(sample, dataset.labels) if panoptic else semantic_targets(sample)
-        image = torch.from_numpy(np.ascontiguousarray(sample.rgb.transpose(2, 0, 1)))
+        images = torch.from_numpy(sample.rgb)[None].permute(0, 3, 1, 2)  # channels last, as the network wants them
         label_map = torch.from_numpy(np.ascontiguousarray(sample.label_map))
-        return Batch(image[None], label_map[None], targets, [sample.name], [int(rng.integers(2**63))])
+        return Batch(images, label_map[None], targets, [sample.name], [int(rng.integers(2**63))])
 
     def __getitems__(self, positions: Sequence[int]) -> list[Batch] | BiSeNetFormerError:
         """For DataLoader. Errors are returned: raised, they would carry the traceback of the worker."""

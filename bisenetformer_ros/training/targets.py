@@ -3,11 +3,12 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 import torch
 from torch import Tensor
 
-from bisenetformer_ros.data.sample import Sample, panoptic_ground_truth
+from bisenetformer_ros.data.sample import Sample, count_classes, panoptic_ground_truth
 from bisenetformer_ros.labels import LabelMap
 from bisenetformer_ros.results import UNLABELED
 
@@ -55,11 +56,13 @@ def panoptic_targets(sample: Sample, labels: LabelMap) -> Targets:
 
 def semantic_targets(sample: Sample) -> Targets:
     """One segment per class in the image; none for ignored pixels."""
-    class_ids = [int(class_id) for class_id in np.unique(sample.label_map) if class_id != UNLABELED]
+    class_ids = np.flatnonzero(count_classes(sample.label_map)[:UNLABELED]).tolist()
     return _targets(class_ids, sample.label_map, class_ids)
 
 
 def _targets(class_ids: list[int], id_map: np.ndarray, ids: list[int]) -> Targets:
-    index_of = np.full(int(id_map.max()) + 1, NO_SEGMENT, np.int16)
+    index_of = np.full(max(256, int(id_map.max()) + 1), NO_SEGMENT, np.int16)
     index_of[ids] = np.arange(len(ids))
-    return Targets((torch.tensor(class_ids, dtype=torch.int64),), torch.from_numpy(index_of[id_map])[None])
+    # Four times as fast as indexing, for ids that fit a byte: nearly always.
+    indices = cv2.LUT(id_map.astype(np.uint8), index_of) if len(index_of) == 256 else index_of[id_map]
+    return Targets((torch.tensor(class_ids, dtype=torch.int64),), torch.from_numpy(indices)[None])

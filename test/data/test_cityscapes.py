@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from bisenetformer_ros.data.check import check
 from bisenetformer_ros.data.cityscapes import open_cityscapes
 from bisenetformer_ros.data.sample import panoptic_ground_truth
 from bisenetformer_ros.errors import DataError
@@ -109,6 +110,7 @@ def test_a_thing_without_a_number_is_a_crowd(root: Path) -> None:
 
 def test_prepared_files_are_equivalent(root: Path, write_images: Callable) -> None:
     raw = list(open_cityscapes(root, ("val",)))
+    assert all(sample.instance_map.any() for sample in raw)
     prepare(root, write_images)
     shutil.rmtree(root / "gtFine" / "val")
     prepared = open_cityscapes(root, ("val",))
@@ -151,13 +153,13 @@ def test_the_official_preparation_agrees(root: Path, write_images: Callable) -> 
     raw = open_cityscapes(root, ("val",))[1]
     np.testing.assert_array_equal(raw.label_map, train_ids)
     assert set(np.unique(train_ids)) == {0, 2, 6, 10, 11, 13, 255}
+    assert np.unique(raw.instance_map).tolist() == [-26, 0, 24000, 26000, 26001]
 
     convert2panoptic(str(root / "gtFine"), setNames=["val"])
     shutil.rmtree(root / "gtFine" / "val")
     prepared = open_cityscapes(root, ("val",))[1]
     np.testing.assert_array_equal(prepared.label_map, raw.label_map)
     np.testing.assert_array_equal(prepared.instance_map, raw.instance_map)
-    assert np.unique(raw.instance_map).tolist() == [-26, 0, 24000, 26000, 26001]
 
 
 def test_other_splits_are_rejected(root: Path) -> None:
@@ -222,7 +224,8 @@ def other_class(ids: np.ndarray) -> np.ndarray:
     ("file", "image", "message"),
     [
         (LABELS, np.full((64, 128), 34, np.uint8), "labelIds.png .* has the values 34 .8192 pixels"),
-        (LABELS, class_ids(street())[:60], "instanceIds.png is 128x64, .*labelIds.png is 128x60"),
+        (LABELS, class_ids(street())[:60], "leftImg8bit.png is 128x64, its labels are 128x60"),
+        (INSTANCES, street()[:60], "instanceIds.png is 128x60, .*labelIds.png is 128x64"),
         (LABELS, np.full((64, 128, 3), (1, 2, 3), np.uint8), "labelIds.png has three channels"),
         (INSTANCES, np.full((64, 128, 3), (1, 2, 3), np.uint8), "8192 pixels different classes"),
         (INSTANCES, other_class(street()), r"instanceIds.png and .* 4 pixels different classes.*24000 and 26"),
@@ -233,4 +236,14 @@ def test_contradictory_labels_are_rejected(
 ) -> None:
     write_images(root, {file: image})
     with pytest.raises(DataError, match=message):
-        open_cityscapes(root, ("val",))[1]
+        _ = open_cityscapes(root, ("val",))[1].instance_map
+
+
+def test_a_semantic_recipe_does_not_read_instances(root: Path) -> None:
+    (root / INSTANCES).write_bytes(b"no image")
+    sample = open_cityscapes(root, ("val",))[1]
+    np.testing.assert_array_equal(sample.label_map, np.vectorize(TRAIN_IDS.get)(class_ids(street())))
+    with pytest.raises(DataError, match=r"instanceIds.png cannot be read"):
+        _ = sample.instance_map
+    (problem,) = check([open_cityscapes(root, ("val",))]).problems[:1]
+    assert problem.startswith(f"{root / INSTANCES} cannot be read")

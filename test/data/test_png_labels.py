@@ -16,6 +16,19 @@ def test_numbers_become_classes() -> None:
     assert classes.dtype == np.uint8
 
 
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_bytes_are_converted_like_wider_numbers(dtype: type) -> None:
+    """Bytes have a table of their own."""
+    class_of = {0: 255, **{value: value % 7 for value in range(3, 256, 4)}}
+    values = np.random.default_rng(0).choice(list(class_of), (20, 30)).astype(dtype)
+    classes = ValueTable(class_of).to_classes(values, FILE)
+    assert classes.tolist() == [[class_of[value] for value in row] for row in values.tolist()]
+    assert classes.dtype == np.uint8
+    values[4, 5] = 4
+    with pytest.raises(DataError, match=r"^labels/a.png \(30x20\) has the values 4 \(1 pixel\); expected 0, 3, 7"):
+        ValueTable(class_of).to_classes(values, FILE)
+
+
 def test_colours_become_classes() -> None:
     table = ValueTable({0x804080: 0, 0x00008E: 1, 0: 255}, is_color=True)
     pixels = np.array([[[128, 64, 128], [0, 0, 142]], [[0, 0, 0], [128, 64, 128]]], np.uint8)

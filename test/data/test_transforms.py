@@ -1,8 +1,10 @@
 """Images that encode their coordinates: R and the label are the column, G is the row, the instance is both."""
 
 import colorsys
+from collections.abc import Callable
 from dataclasses import replace
 
+import cv2
 import numpy as np
 import pytest
 
@@ -16,7 +18,6 @@ from bisenetformer_ros.data.transforms import (
     flip,
     jitter_colors,
     random_crop,
-    rescale,
 )
 from bisenetformer_ros.results import UNLABELED
 
@@ -54,8 +55,9 @@ def misalignment(sample: Sample) -> np.ndarray:
 
 @pytest.mark.parametrize("scale", [0.6, 0.83, 1.0, 1.3, 1.6, 2.0])
 def test_labels_stay_on_their_pixels_when_scaled(scale: float) -> None:
-    scaled = rescale(coordinate_sample(), scale)
-    assert scaled.rgb.shape == (round(HEIGHT * scale), round(WIDTH * scale), 3)
+    size = (round(HEIGHT * scale), round(WIDTH * scale))
+    scaled = random_crop(coordinate_sample(), np.random.default_rng(0), size, scale=scale)
+    assert scaled.rgb.shape == (*size, 3)
     assert scaled.label_map.shape == scaled.instance_map.shape == scaled.rgb.shape[:2]
     assert (scaled.label_map.dtype, scaled.instance_map.dtype) == (np.uint8, np.int32)
     shift = misalignment(scaled)
@@ -64,7 +66,22 @@ def test_labels_stay_on_their_pixels_when_scaled(scale: float) -> None:
 
 
 def test_scaling_leaves_at_least_one_pixel() -> None:
-    assert rescale(coordinate_sample(3, 4), 0.01).rgb.shape == (1, 1, 3)
+    crop = random_crop(coordinate_sample(3, 4), np.random.default_rng(0), (2, 2), scale=0.01)
+    assert (crop.label_map != UNLABELED).tolist() == [[True, False], [False, False]]
+
+
+@pytest.mark.parametrize("scale", [0.5, 0.7, 1.4, 2.0])
+@pytest.mark.parametrize("crop", [random_crop, balanced_crop])
+def test_a_scaled_crop_shows_what_the_scaled_image_would(crop: Callable, scale: float) -> None:
+    """Columns and rows advance by 1 / scale per pixel, within the rounding of the window; nothing is padded."""
+    seen = []
+    for seed in range(20):
+        window = crop(coordinate_sample(60, 60), np.random.default_rng(seed), (28, 28), scale=scale)
+        assert np.abs(misalignment(window)).max() <= 0.5 / min(scale, 1) + 2 / STEP
+        for values in (window.label_map[0].astype(int), window.instance_map[:, 0] // ROW):
+            assert values[-1] - values[0] == pytest.approx(27 / scale, abs=1.5)
+        seen.append((int(window.label_map[0, 0]), int(window.instance_map[0, 0]) // ROW))
+    assert np.ptp(seen, axis=0).min() > 0 if scale > 0.5 else len(set(seen)) > 1
 
 
 def test_a_flip_mirrors_all_maps() -> None:
@@ -120,6 +137,34 @@ def test_colour_jitter_keeps_shape_and_input() -> None:
     np.testing.assert_array_equal(rgb, before)
     assert all(result.shape == rgb.shape and result.dtype == np.uint8 for result in results)
     assert len({result.tobytes() for result in results}) > 10
+
+
+def jittered_pixel_by_pixel(rgb: np.ndarray, rng: np.random.Generator, strength: float, hue_shift: float) -> np.ndarray:
+    """The definition, on whole images in single precision."""
+    factors = (1 - 0.5 * strength, 1 + 0.5 * strength)
+    image = rgb.astype(np.float32)
+    if rng.random() < 0.5:
+        image += rng.uniform(-32 * strength, 32 * strength)
+    contrast_first = rng.random() < 0.5
+    if contrast_first and rng.random() < 0.5:
+        image *= rng.uniform(*factors)
+    hsv = cv2.cvtColor(np.clip(image, 0, 255).astype(np.uint8), cv2.COLOR_RGB2HSV).astype(np.float32)
+    if rng.random() < 0.5:
+        hsv[..., 1] *= rng.uniform(*factors)
+    if rng.random() < 0.5:
+        hsv[..., 0] = (hsv[..., 0] + rng.uniform(-hue_shift / 2, hue_shift / 2)) % 180
+    image = cv2.cvtColor(np.clip(hsv, 0, 255).astype(np.uint8), cv2.COLOR_HSV2RGB).astype(np.float32)
+    if not contrast_first and rng.random() < 0.5:
+        image *= rng.uniform(*factors)
+    return np.clip(image, 0, 255).astype(np.uint8)
+
+
+@pytest.mark.parametrize(("strength", "hue_shift"), [(1.0, 18.0), (1.7, 90.0)])
+def test_the_tables_of_the_colour_jitter_are_exact(strength: float, hue_shift: float) -> None:
+    rgb = np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)
+    for seed in range(40):
+        expected = jittered_pixel_by_pixel(rgb, np.random.default_rng(seed), strength, hue_shift)
+        np.testing.assert_array_equal(jitter_colors(rgb, np.random.default_rng(seed), strength, hue_shift), expected)
 
 
 def test_grey_stays_grey() -> None:

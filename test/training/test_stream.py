@@ -61,6 +61,7 @@ def test_a_batch_holds_images_labels_and_targets_of_the_crop(short_run: ModuleTy
     stream = TrainingStream(short_run.config(crop_size=(64, 96)), [short_run.Squares()])
     batch = collate([stream[0], stream[1], stream[2]])
     assert (batch.images.shape, batch.images.dtype) == ((3, 3, 64, 96), torch.uint8)
+    assert batch.images.is_contiguous(memory_format=torch.channels_last)
     assert (batch.label_maps.shape, batch.label_maps.dtype) == ((3, 64, 96), torch.uint8)
     assert batch.targets.segment_maps.shape == (3, 64, 96)
     assert len(batch.targets.class_ids) == len(batch.names) == len(batch.seeds) == 3
