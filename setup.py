@@ -13,7 +13,8 @@ MODEL = ["scipy>=1.8", "torch>=2.3", "safetensors>=0.4"]
 ONNX = ["onnx>=1.17", "onnxruntime>=1.21"]
 TENSORBOARD = ["tensorboard>=2.13", "pillow>=9.1"]
 BAGS = ["mcap>=1.1", "rosbags>=0.11.6", "zstandard>=0.18"]
-TEST = [*TENSORBOARD, "mcap-ros2-support>=0.5", "pytest>=7.0", "pytest-timeout>=2.1", "transformers>=4.57"]
+DOWNLOAD = ["pooch>=1.6", "requests>=2.25"]  # an extra: a robot without network gets the files copied
+TEST = [*TENSORBOARD, *DOWNLOAD, "mcap-ros2-support>=0.5", "pytest>=7.0", "pytest-timeout>=2.1", "transformers>=4.57"]
 EXTRAS = {
     "torch": MODEL,
     "onnx": ONNX,
@@ -23,6 +24,7 @@ EXTRAS = {
     "tensorboard": TENSORBOARD,
     "demo": [*MODEL, "pillow>=9.1", *BAGS],
     "bags": [*MODEL, *BAGS],
+    "download": [*MODEL, *DOWNLOAD],
     "test": TEST,
     "dev": [*TEST, "mypy", "ruff", "types-PyYAML"],
 }

@@ -36,7 +36,7 @@ class Segmenter:
         """Load a model.
 
         Args:
-            path: Weights file, exported graph, TensorRT engine file or name of a shipped model.
+            path: Weights file, exported graph, TensorRT engine file or name of a model (docs/models.md).
             engine: "auto" (the fastest that works), "torch", "onnxruntime", "openvino" or "tensorrt".
             task: "semantic" (a class per pixel), "panoptic" (segments) or "auto" (that of the graph, or that for which
                 the weights were trained).

@@ -31,6 +31,7 @@ from launch_ros.utilities import make_namespace_absolute, prefix_namespace
 
 from bisenetformer_ros.errors import ConfigError
 from bisenetformer_ros.inference.engines.capabilities import ENGINES, PRECISIONS
+from bisenetformer_ros.resources import catalog
 from bisenetformer_ros.ros.params_file import check_params_file
 from launch import Action, LaunchContext, LaunchDescription, LaunchDescriptionEntity
 
@@ -40,9 +41,11 @@ RVIZ_TOPICS = ("overlay", "color_mask")
 RVIZ_DEPTH_TOPICS = ("points", "markers")
 RESULTS = ("mask", "panoptic", "segments", "label_map")  # that the projection node subscribes to
 
+NETWORKS = [name for name, entry in catalog().items() if entry.kind == "network"]
+
 # Passed to the node only if set: name → description. docs/node.md has the defaults.
 PARAMETERS = {
-    "model": "weights: a file, or the name of a model that ships with the package",
+    "model": f"weights: a file, or the name of a model, shipped or downloaded: {', '.join(NETWORKS)}",
     "engine": f"inference engine: {', '.join(ENGINES)}",
     "device": "device of the network: auto, cpu, cuda or cuda:N",
     "precision": f"number format of the network: {', '.join(PRECISIONS)}",

@@ -20,8 +20,11 @@ LIBRARIES = {
     "mcap": {"bags"},
     "onnxruntime": {"inference/engines/onnxruntime.py", "inference/graph/int8.py"},
     "openvino": {"inference/engines/openvino.py"},
+    "pooch": {"models/fetch.py"},
+    "requests": {"models/fetch.py"},
     "rosbags": {"bags"},
     "tensorrt": {"inference/engines/tensorrt/engine.py"},
+    "wandb": {"training/observers.py"},
     "torchvision": {"inference/gpu_jpeg.py"},
     "zstandard": {"bags"},
 }
@@ -30,7 +33,7 @@ LIBRARIES = {
 IMPORTERS = {
     "ros": {"cli/node.py", "cli/doctor.py"},
     "cli": set(),
-    "model": {"benchmark", "cli", "inference", "training"},
+    "model": {"benchmark", "cli", "inference", "models", "training"},
 }
 
 # What runs on a robot, the engine builder in the background (`bisenetformer export` and `build-engine`) included.
@@ -41,12 +44,15 @@ DEPLOYMENT = {
     "inference",
     "metrics",
     "model",
+    "models",
     "ros",
     "cli/__main__.py",
     "cli/arguments.py",
     "cli/build_engine.py",
     "cli/doctor.py",
+    "cli/download.py",
     "cli/export.py",
+    "cli/models.py",
     "cli/node.py",
     "cli/progress.py",
     "cli/segment.py",

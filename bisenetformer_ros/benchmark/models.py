@@ -40,7 +40,7 @@ def prepare_model(model: str, folder: Path) -> BenchmarkModel:
     The input size in the metadata is dropped, so that frames are segmented at their own size.
 
     Args:
-        model: A weights file, a shipped model, or an architecture, which gets generated weights.
+        model: A weights file, the name of a model, or an architecture, which gets generated weights.
         folder: For the file.
 
     Raises:
@@ -52,7 +52,7 @@ def prepare_model(model: str, folder: Path) -> BenchmarkModel:
     try:
         source = find_model(model)
     except ModelError as error:
-        raise ModelError(f"{error}, nor an architecture: {', '.join(BUILDERS)}") from None
+        raise ModelError(f"'{model}' is no architecture ({', '.join(BUILDERS)}), and {error}") from None
     network, metadata = load_checkpoint(source)
     metadata = replace(metadata, input_size=None)
     save_model(path, network, metadata)

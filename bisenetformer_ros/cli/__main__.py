@@ -33,6 +33,8 @@ from bisenetformer_ros.libraries import check_opencv
 COMMANDS = (
     ("demo", "play a drive as a camera, segment it in a node, report the results"),
     ("segment", "segment an image, a folder of images or a video into files"),
+    ("models", "list the models that can be named"),
+    ("download", "download models by name"),
     ("train", "train a network"),
     ("evaluate", "measure mIoU and PQ on a data set"),
     ("evaluate-panoptic", "measure the PQ of a prediction in the COCO panoptic format"),
@@ -46,7 +48,19 @@ COMMANDS = (
     ("doctor", "find out why a running node has no output"),
 )
 
-SAME_NAME = ("mcap", "onnx", "onnxruntime", "onnxscript", "rosbags", "safetensors", "scipy", "torch", "zstandard")
+SAME_NAME = (
+    "mcap",
+    "onnx",
+    "onnxruntime",
+    "onnxscript",
+    "pooch",
+    "requests",
+    "rosbags",
+    "safetensors",
+    "scipy",
+    "torch",
+    "zstandard",
+)
 PACKAGES = {"PIL": "pillow", "cv2": "opencv-python-headless", "yaml": "PyYAML", **{name: name for name in SAME_NAME}}
 """Module → package to install."""
 ROS_MODULES = re.compile(r"rclpy|bisenetformer_ros\.msg|(rosidl|rpyutils|ament)\w*|\w+_(msgs|srvs|interfaces)")

@@ -4,7 +4,7 @@ import argparse
 import json
 import shlex
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -66,7 +66,7 @@ def add_json_argument(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write the results to this JSON file")
 
 
-def write_json(path: Path | None, content: Mapping[str, Any]) -> None:
+def write_json(path: Path | None, content: Mapping[str, Any] | Sequence[Mapping[str, Any]]) -> None:
     """Write the file of --json, if there is one."""
     if path is not None:
         write_atomically(path, (json.dumps(content, indent=2) + "\n").encode())
@@ -91,7 +91,7 @@ def add_model_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--model",
         default=SHIPPED_MODEL,
-        help="weights, exported graph, TensorRT engine or shipped model (default: %(default)s)",
+        help="weights, exported graph, TensorRT engine or name of a model (default: %(default)s)",
     )
     parser.add_argument("--engine", default="auto", choices=ENGINES, help="what runs the model (default: %(default)s)")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N (default: %(default)s)")

@@ -43,7 +43,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--model",
         default=SHIPPED_MODEL,
-        help="weights file, shipped model, or architecture, which gets generated weights (default: %(default)s)",
+        help="weights file, name of a model, or architecture, which gets generated weights (default: %(default)s)",
     )
     parser.add_argument(
         "--engine", action="append", choices=("all", *PRECISIONS), help="engine to measure; repeatable (default: all)"

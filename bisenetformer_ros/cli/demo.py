@@ -53,7 +53,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--topic", help="image topic of a rosbag2; required if it has several")
     parser.add_argument("--labels", type=Path, help="folder with a label image NAME.png for every image of the source")
-    parser.add_argument("--model", default=SHIPPED_MODEL, help="weights or shipped model (default: %(default)s)")
+    parser.add_argument("--model", default=SHIPPED_MODEL, help="weights or name of a model (default: %(default)s)")
     add_task_argument(parser)
     parser.add_argument("--engine", default="auto", choices=ENGINES, help="engine of the node (default: %(default)s)")
     parser.add_argument("--rate", type=positive_float, default=5.0, help="frames per second (default: %(default)s)")

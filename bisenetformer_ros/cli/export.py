@@ -39,7 +39,7 @@ MAX_CALIBRATION = 32
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("model", metavar="MODEL", help="weights file, or name of a shipped model")
+    parser.add_argument("model", metavar="MODEL", help="weights file, or name of a model")
     parser.add_argument("output", type=Path, metavar="OUT.onnx", help="file to write")
     parser.add_argument(
         "--size", type=frame_size, required=True, metavar="HxW", help="height x width of the camera's frames in pixels"

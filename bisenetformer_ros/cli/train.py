@@ -36,7 +36,7 @@ GPU trains on its part of each batch."""
 EXAMPLE = """bisenetformer train --config camvid-nano --root ~/data/camvid --out runs/nano
 bisenetformer train --config my_recipe.yaml --out runs/mine --device cuda --workers 8 --tensorboard
 torchrun --nproc-per-node 8 -m bisenetformer_ros.cli train --config cityscapes-panoptic-stdc2 \\
-    --root ~/data/cityscapes --initial-weights STDCNet1446_76.47.tar --out runs/stdc2 --device cuda --workers 6"""
+    --root ~/data/cityscapes --initial-weights stdc2-imagenet --out runs/stdc2 --device cuda --workers 6"""
 
 LOG = "log.jsonl"
 SIGNALLED = 128
@@ -56,7 +56,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--initial-weights",
         metavar="FILE",
-        help="initial weights instead of the recipe's: a network or an ImageNet backbone",
+        help="initial weights instead of the recipe's: file or name of a network or an ImageNet backbone",
     )
     parser.add_argument("--tensorboard", action="store_true", help="write curves and pictures for TensorBoard")
     parser.add_argument("--restart", action="store_true", help="start over instead of continuing the run in --out")
@@ -126,10 +126,7 @@ def _initialize(model: BiSeNetFormer, config: TrainingConfig, labels: LabelMap, 
     try:
         path = find_model(str(config.initial_weights))
     except ModelError as error:
-        raise ConfigError(
-            f"initial_weights: {error}. Pass the file with --initial-weights FILE; docs/training.md lists "
-            "sources of ImageNet backbones"
-        ) from None
+        raise ConfigError(f"--initial-weights FILE, by default the recipe's initial_weights: {error}") from None
     console.print(f"  {initialize(model, path, labels, config.strict)}", markup=False, highlight=False)
 
 

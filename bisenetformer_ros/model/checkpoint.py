@@ -29,11 +29,20 @@ from bisenetformer_ros.resources import find_model
 _NOT_WEIGHTS = ("num_batches_tracked", "pixel_mean", "pixel_std")
 """Buffers that are neither saved nor expected; the metadata holds the normalization."""
 
+_BACKBONE = "backbone"
+"""Key in the header of a file that holds a backbone alone."""
+_ONLY_A_BACKBONE = "an ImageNet backbone, which can initialize a training but cannot segment"
+
 
 def save_model(
     path: str | Path, model: BiSeNetFormer, metadata: ModelMetadata, dtype: torch.dtype = torch.float32
 ) -> None:
-    """Replace a safetensors file in one step: parameters in `dtype`, and the metadata in its header.
+    """Replace a safetensors file in one step by the content that `serialize_model` returns; raises as it does."""
+    write_atomically(Path(path), serialize_model(model, metadata, dtype))  # save_file gives it mode 0600
+
+
+def serialize_model(model: BiSeNetFormer, metadata: ModelMetadata, dtype: torch.dtype = torch.float32) -> bytes:
+    """Return the content of a weights file: parameters in `dtype`, and the metadata in its header.
 
     Statistics of batch normalizations stay in float32.
 
@@ -49,15 +58,21 @@ def save_model(
         name: tensor.to(dtype if name in parameters else torch.float32).contiguous()
         for name, tensor in _weights(model.state_dict()).items()
     }
-    write_atomically(Path(path), save(tensors, metadata.to_strings()))  # save_file gives it mode 0600
+    return save(tensors, metadata.to_strings())
+
+
+def serialize_backbone(backbone: torch.nn.Module, architecture: str) -> bytes:
+    """Return the content of a safetensors file of a backbone alone, from which a training can start."""
+    tensors = {name: tensor.contiguous() for name, tensor in _weights(backbone.state_dict()).items()}
+    return save(tensors, {_BACKBONE: architecture})
 
 
 def load_model(path: str | Path) -> BiSeNetFormer:
     """Load a network in float32 and eval mode.
 
     Args:
-        path: Name of a shipped model, our safetensors, or an authors' model_final.pth, whose structure is inferred from
-            its tensors.
+        path: Name of a model, our safetensors, or an authors' model_final.pth, whose structure is inferred from its
+            tensors.
 
     Raises:
         ModelError: The file is missing, corrupt or foreign.
@@ -92,7 +107,10 @@ def read_metadata(path: str | Path) -> ModelMetadata:
     """Read the header of our safetensors, without the weights. Raises ModelError."""
     try:
         with utf8_path(Path(path)) as name, safe_open(name, framework="pt") as file, naming(path):
-            return ModelMetadata.from_strings(file.metadata() or {})
+            header = file.metadata() or {}
+            if _BACKBONE in header:
+                raise ModelError(f"expected the weights of a whole network, got {_ONLY_A_BACKBONE}")
+            return ModelMetadata.from_strings(header)
     except (SafetensorError, OSError) as error:
         raise ModelError(f"{path}: corrupt, or not a safetensors file ({error})") from error
 
@@ -100,6 +118,12 @@ def read_metadata(path: str | Path) -> ModelMetadata:
 def trained_task(path: Path) -> str:
     """Return the task for which a weights file was trained, without loading the weights. Raises ModelError."""
     return read_metadata(path).task if path.suffix.lower() == ".safetensors" else AUTHORS_TASK
+
+
+def weights_precision(path: Path) -> str:
+    """Return "fp16" or "bf16" if a weights file stores any parameters so, else "fp32". Raises ModelError."""
+    short = {torch.float16: "fp16", torch.bfloat16: "bf16"}
+    return next((short[t.dtype] for t in read_tensors(path).values() if t.dtype in short), "fp32")
 
 
 def read_tensors(path: Path) -> dict[str, Tensor]:
@@ -126,7 +150,7 @@ def _expect_network(tensors: dict[str, Tensor], path: Path) -> None:
     if not tensors:
         found = "no tensors; the weights of a training run are in the .safetensors next to its checkpoint"
     elif is_backbone_checkpoint(tensors):
-        found = "an ImageNet backbone, which can initialize a training but cannot segment"
+        found = _ONLY_A_BACKBONE
     else:
         found = f"tensors such as {', '.join(list(tensors)[:3])}"
     raise ModelError(

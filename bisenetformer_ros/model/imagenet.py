@@ -11,6 +11,8 @@ _STDC = "features."
 _RESNET = "layer1.0."
 """torchvision and timm, by the same names."""
 _DETECTRON = "res2.0."
+_OURS = "stages.0."
+"""Written by `bisenetformer download`."""
 _STDC_CLASSIFIER = re.compile(r"(conv_last|fc|bn|linear|dropout|relu|gap|x2|x4|x8|x16|x32)\b")
 """Classifier layers, and x2 to x32, a second copy of the features."""
 
@@ -39,7 +41,7 @@ _DETECTRON_RENAMING = [
 
 def is_backbone_checkpoint(tensors: dict[str, Tensor]) -> bool:
     """Return whether the tensors are an ImageNet STDC or ResNet."""
-    return any(name.startswith((_STDC, _RESNET, _DETECTRON)) for name in tensors)
+    return any(name.startswith((_STDC, _RESNET, _DETECTRON, _OURS)) for name in tensors)
 
 
 def backbone_tensors(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -50,6 +52,8 @@ def backbone_tensors(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
     Raises:
         ModelError: The tensors belong to neither, or to an STDC of another depth than the paper's.
     """
+    if any(name.startswith(_OURS) for name in tensors):
+        return tensors
     if any(name.startswith(_STDC) for name in tensors):
         kept = {name: tensor for name, tensor in tensors.items() if not _STDC_CLASSIFIER.match(name)}
         depths = stdc_depths(kept, "")

@@ -59,7 +59,7 @@ def test_every_engine_of_the_cpu_gets_its_graph(random_weights: Path, tmp_path: 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--model", "nowhere"], "nor an architecture: bisenetformer-stdc1"),
+        (["--model", "nowhere"], "'nowhere' is no architecture (bisenetformer-stdc1"),
         (["--against", ".", "--task", "panoptic"], "SDK has no panoptic task"),
     ],
 )

@@ -107,7 +107,7 @@ def test_a_run_begins_with_the_weights_of_another(tmp_path: Path, capsys: pytest
     assert train(second, tmp_path / "two", "--initial-weights", str(weights)) == 0
     assert train(second, tmp_path / "three") == 2
     told = " ".join(capsys.readouterr().err.split())
-    assert "initial_weights: model 'nowhere.pth' is neither a file nor one of the shipped models" in told
+    assert "recipe's initial_weights: model 'nowhere.pth' is neither a file nor one of the shipped models" in told
     assert "--initial-weights FILE" in told
 
 

@@ -28,7 +28,7 @@ def open_engine(
     """Open a model for inference.
 
     Args:
-        model: Weights file, name of a shipped model, graph (.onnx) of `bisenetformer export`, or engine file (.engine)
+        model: Weights file, name of a model, graph (.onnx) of `bisenetformer export`, or engine file (.engine)
             of `bisenetformer build-engine`.
         task: One of TASK_CHOICES.
         engine: One of ENGINES. "auto" takes the fastest that works, see `explain_choice`. For a weights file, graph

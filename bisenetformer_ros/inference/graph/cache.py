@@ -4,12 +4,11 @@ File names carry the hash of the weights, so that other weights of the same name
 never creates the cache folder and never fails: without a usable folder there are no files.
 """
 
-import functools
-import hashlib
 import os
 from pathlib import Path
 
 from bisenetformer_ros.errors import ConfigError
+from bisenetformer_ros.file_hash import sha256_of
 
 CHOSEN_FOLDER = "BISENETFORMER_CACHE_DIR"
 """Variable that carries the choice to the commands that a node starts."""
@@ -76,15 +75,5 @@ def newest_file(weights: Path, task: str, suffix: str) -> Path | None:
     return max(found, key=lambda path: path.stat().st_mtime, default=None)
 
 
-def sha256_of(path: Path) -> str:
-    """Hexadecimal digest; a file is only read again if it has changed."""
-    return _sha256(path, path.stat().st_mtime_ns)
-
-
 def _stem(weights: Path, task: str) -> str:
     return f"{weights.stem}-{sha256_of(weights)[:12]}-{task}"
-
-
-@functools.lru_cache(maxsize=64)
-def _sha256(path: Path, changed_at: int) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from bisenetformer_ros.commands import ours, pip_install, quoted
 from bisenetformer_ros.errors import EngineError, ModelError
-from bisenetformer_ros.inference.graph.cache import sha256_of
+from bisenetformer_ros.file_hash import sha256_of
 from bisenetformer_ros.metadata import ModelMetadata
 from bisenetformer_ros.resources import SHIPPED_MODEL, find_model
 

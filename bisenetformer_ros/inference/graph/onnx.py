@@ -16,7 +16,7 @@ import torch
 from onnx import helper, numpy_helper
 
 from bisenetformer_ros import __version__
-from bisenetformer_ros.inference.graph.cache import sha256_of
+from bisenetformer_ros.file_hash import sha256_of
 from bisenetformer_ros.inference.graph.contract import INPUTS, MAX_BATCH, OUTPUTS, GraphInfo
 from bisenetformer_ros.inference.graph.int8 import quantize
 from bisenetformer_ros.inference.graph.module import SegmentationGraph

@@ -88,7 +88,7 @@ SETTINGS = (
     Setting(
         "model",
         SHIPPED_MODEL,
-        "Weights: a file, or the name of a model that ships with the package.",
+        "Weights: a file, or a name that `bisenetformer models` lists.",
         Changes.UNCONFIGURED,
     ),
     Setting(

@@ -10,7 +10,7 @@ import pytest
 import yaml
 from onnx import TensorProto, numpy_helper
 
-from bisenetformer_ros.inference.graph.cache import sha256_of
+from bisenetformer_ros.file_hash import sha256_of
 from bisenetformer_ros.inference.graph.contract import INPUTS, OUTPUTS, GraphInfo
 from bisenetformer_ros.model.checkpoint import read_metadata
 
