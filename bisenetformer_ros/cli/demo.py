@@ -27,7 +27,7 @@ from bisenetformer_ros.inference.engines.capabilities import ENGINES
 from bisenetformer_ros.replay import footage as sources
 from bisenetformer_ros.replay.recording import Recording, ReplayError
 from bisenetformer_ros.replay.session import Player, ReplaySession
-from bisenetformer_ros.reports.cards import NO_INSTANCES, tracking_text
+from bisenetformer_ros.reports.cards import NO_INSTANCES, boxes_text, tracking_text
 from bisenetformer_ros.reports.demo import write_report
 from bisenetformer_ros.reports.demo_pictures import ANIMATION_FRAMES, write_animation, write_pictures
 from bisenetformer_ros.reports.latency import STAGE_TEXTS
@@ -42,6 +42,8 @@ bisenetformer demo --source drive:7,9 --rate 10
 bisenetformer demo --source ~/camvid/test --model my.safetensors --json result.json"""
 
 DONE, FAILED = 0, 1
+DEPTH_FRAMES = 18
+"""Frames of generated drives that have depth; each takes 0.1 s to render."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -112,7 +114,8 @@ def _prepare(settings: DemoSettings, labels: Path | None, directory: Path, bar: 
         return sources.find_footage(settings.source, labels)
     task = bar.add_task("rendering", total=settings.num_frames)
     step = lambda: bar.advance(task)  # noqa: E731
-    return sources.render_footage(seeds, settings.num_frames, settings.rate_hz, directory, step)
+    depth_every = -(-settings.num_frames // DEPTH_FRAMES)
+    return sources.render_footage(seeds, settings.num_frames, settings.rate_hz, directory, step, depth_every)
 
 
 def _player(settings: DemoSettings, footage: sources.Footage) -> Player:
@@ -167,6 +170,8 @@ def _print(outcome: Outcome, console: Console) -> None:
         console.print(class_table(outcome.recording.labels, outcome.scores.mean_iou, outcome.scores.panoptic_quality))
         if outcome.scores.tracking:
             console.print(tracking_text(outcome.scores.tracking))
+        if outcome.scores.boxes:
+            console.print(boxes_text(outcome.scores.boxes))
         if not outcome.scores.exact_instances:
             console.print(NO_INSTANCES)
         truth = outcome.footage.truth

@@ -111,7 +111,7 @@ def _prepare(args: argparse.Namespace, form: LabelImageFormat, scratch: Path, ba
         raise InputError(f"a generated drive has the classes of {LABEL_MAP}, got --label-map {args.label_map}")
     count = args.frames or DRIVE_FRAMES
     task = bar.add_task("rendering", total=count)
-    return render_footage(seeds[:1], count, args.rate, scratch, lambda: bar.advance(task), args.depth)
+    return render_footage(seeds[:1], count, args.rate, scratch, lambda: bar.advance(task), int(args.depth))
 
 
 def _has_instances(footage: Footage) -> bool:

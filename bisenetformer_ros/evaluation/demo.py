@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from bisenetformer_ros.evaluation.boxes import BoxScores, compare_boxes
 from bisenetformer_ros.evaluation.quality import QualityMeter, TrackingMeter, mean_iou_figures, panoptic_figures
 from bisenetformer_ros.labels import LabelMap
 from bisenetformer_ros.machine import describe_machine
@@ -26,6 +27,7 @@ class Scores:
         frame_miou: Stamp → mean IoU over the classes in that frame.
         exact_instances: Whether the labels separate touching objects; connected components do not.
         tracking: Of the ids in ~/panoptic; None unless instances are exact and some of these messages arrived.
+        boxes: Of the things in ~/panoptic with the true depth; None unless that is known for a frame.
     """
 
     mean_iou: MeanIoUResult
@@ -33,6 +35,7 @@ class Scores:
     frame_miou: dict[int, float]
     exact_instances: bool
     tracking: VideoQualityResult | None
+    boxes: BoxScores | None
 
     def to_dict(self, labels: LabelMap) -> dict[str, Any]:
         """Return plain JSON types; shares of 0..1."""
@@ -42,6 +45,8 @@ class Scores:
             content["panoptic"] = panoptic_figures(self.panoptic_quality, labels)
         if self.tracking is not None:
             content["tracking"] = self.tracking.to_dict()
+        if self.boxes is not None:
+            content["boxes_3d"] = self.boxes.to_dict()
         return content
 
 
@@ -66,6 +71,7 @@ def score(recording: Recording, footage: Footage, on_frame: Callable[[], None]) 
     if truth.class_names is not None and truth.class_names != names:
         return None, f"the model has the classes {', '.join(names)}, the labels have {', '.join(truth.class_names)}"
     meter, tracks, frame_miou = QualityMeter(recording.labels), TrackingMeter(recording.labels), {}
+    boxes = []
     for stamp in sorted(recording.sent.keys() & recording.outputs["mask"].keys()):
         name = recording.sent[stamp]
         labels = truth.load(name, recording.labels)
@@ -75,11 +81,20 @@ def score(recording: Recording, footage: Footage, on_frame: Callable[[], None]) 
             frame_miou[stamp] = meter.update(name, result, *labels).miou
             if truth.instances is not None:
                 tracks.update(result, labels, drive_of(name))
+                boxes.append(compare_boxes(stamp, result, labels[1], footage.load_geometry(name)))
         on_frame()
     if not frame_miou:
         return None, "no frame that came back has a label image"
-    exact_instances = truth.instances is not None
-    return Scores(meter.mean_iou, meter.panoptic_quality, frame_miou, exact_instances, tracks.result()), ""
+    compared = [frame for frame in boxes if frame is not None]
+    scores = Scores(
+        meter.mean_iou,
+        meter.panoptic_quality,
+        frame_miou,
+        exact_instances=truth.instances is not None,
+        tracking=tracks.result(),
+        boxes=BoxScores(compared) if compared else None,
+    )
+    return scores, ""
 
 
 @dataclass(frozen=True)

@@ -96,7 +96,7 @@ class Footage:
     geometry: Path | None = None
 
     def load_geometry(self, name: str) -> FrameGeometry | None:
-        """Return the camera matrix of a frame and, if it was rendered, its depth; None if they are unknown."""
+        """Return the camera matrix of a frame and, if rendered, depth and boxes; None if they are unknown."""
         return FrameGeometry.load(self.geometry / f"{name}.npz") if self.geometry else None
 
     def check_size(self, name: str, labels: tuple[int, ...], image: tuple[int, ...]) -> None:
@@ -131,14 +131,14 @@ def render_footage(
     rate_hz: float,
     directory: Path,
     on_frame: Callable[[], None],
-    with_depth: bool = False,
+    depth_every: int = 0,
 ) -> Footage:
     """Render drives into an empty folder; arguments as in `render_drives`."""
-    render_drives(seeds, num_frames, rate_hz, directory, on_frame, with_depth)
+    render_drives(seeds, num_frames, rate_hz, directory, on_frame, depth_every)
     names = tuple(label.name for label in LabelMap.load(LABEL_MAP))
     truth = LabelFolder(directory / "labels", directory / "instances", names)
     drives = f"{counted(len(seeds), 'generated drive')} (seed {', '.join(map(str, seeds))})"
-    known = "labels, instances and depth" if with_depth else "labels and instances"
+    known = "labels, instances and depth" if depth_every else "labels and instances"
     return Footage(str(directory), truth, f"{drives}, exact {known}", directory / "geometry")
 
 

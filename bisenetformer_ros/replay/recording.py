@@ -161,12 +161,16 @@ class Recording:
         """Return the pixels of "mask", "confidence" or "panoptic", (H, W) uint8 or uint16."""
         return read_pixels(self.directory / f"{stamp}.{topic}.png")
 
+    def has_segments(self, stamp: int) -> bool:
+        """Return whether both panoptic map and segments of a frame have arrived."""
+        return stamp in self.outputs["panoptic"] and stamp in self.outputs["segments"]
+
     def result(self, stamp: int) -> SegmentationResult:
         """Assemble the node's result of a frame; semantic unless both panoptic map and segments have arrived."""
         label_map = self.map("mask", stamp)
         has_confidence = stamp in self.outputs["confidence"]
         confidence = self.map("confidence", stamp) if has_confidence else np.zeros_like(label_map)
-        if stamp not in self.outputs["panoptic"] or stamp not in self.outputs["segments"]:
+        if not self.has_segments(stamp):
             return SegmentationResult(label_map, confidence)
         segments = tuple(
             Segment(**values | {"box_xyxy": tuple(values["box_xyxy"]), "centroid_xy": tuple(values["centroid_xy"])})

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 
+from bisenetformer_ros.evaluation.boxes import BoxScores
 from bisenetformer_ros.labels import Label
 from bisenetformer_ros.metrics.mean_iou import MeanIoUResult
 from bisenetformer_ros.metrics.panoptic_quality import PanopticQualityResult, Quality, SegmentMatches
@@ -33,6 +34,12 @@ def tracking_text(tracking: VideoQualityResult) -> str:
     vpq = ", ".join(f"{percent(value)} over {length}" for length, value in tracking.vpq.items())
     stq, aq, sq = (percent(value) for value in (tracking.stq, tracking.aq, tracking.sq))
     return f"Tracking: STQ {stq} (AQ {aq}, SQ {sq}); VPQ {vpq} frames."
+
+
+def boxes_text(boxes: BoxScores) -> str:
+    """Return the measures of 3D boxes as a line."""
+    found = f"{boxes.num_found} of {boxes.num_things} things found"
+    return f"3D boxes: {found}, centre error {percent(boxes.median_error)} % of distance (median)."
 
 
 def describe_matches(matches: SegmentMatches) -> str:

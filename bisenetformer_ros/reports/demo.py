@@ -8,14 +8,22 @@ from pathlib import Path
 import numpy as np
 
 from bisenetformer_ros.atomic_write import write_atomically
+from bisenetformer_ros.evaluation.boxes import MIN_IOU, MIN_PIXELS, BoxScores
 from bisenetformer_ros.evaluation.demo import Outcome
 from bisenetformer_ros.images.draw import colorize
 from bisenetformer_ros.machine import describe_machine
-from bisenetformer_ros.numbers import percent
+from bisenetformer_ros.numbers import counted, percent
 from bisenetformer_ros.reports import page
-from bisenetformer_ros.reports.cards import NO_INSTANCES, TRACKING_NOTE, class_table, scores_card, tracking_text
+from bisenetformer_ros.reports.cards import (
+    NO_INSTANCES,
+    TRACKING_NOTE,
+    boxes_text,
+    class_table,
+    scores_card,
+    tracking_text,
+)
 from bisenetformer_ros.reports.charts import stacked_columns
-from bisenetformer_ros.reports.demo_pictures import overlay_of, spread
+from bisenetformer_ros.reports.demo_pictures import overlay_of, spread, tracks_of
 from bisenetformer_ros.reports.examples import spread_out
 from bisenetformer_ros.reports.latency import (
     BARS_NOTE,
@@ -26,9 +34,12 @@ from bisenetformer_ros.reports.latency import (
     stage_legend,
 )
 from bisenetformer_ros.reports.page import Html
+from bisenetformer_ros.reports.top_view import top_view
 
 SHOWN = 3
 """Number of best and of worst frames; without labels, twice as many frames spread over the drive."""
+VIEWS = 3
+"""Number of frames whose 3D boxes are drawn."""
 
 
 def write_report(outcome: Outcome, animation: Path, path: Path) -> None:
@@ -43,6 +54,7 @@ def write_report(outcome: Outcome, animation: Path, path: Path) -> None:
         page.warning(outcome.task_warning),
         page.tiles(_key_figures(outcome)),
         page.card("The drive", page.embedded(animation.read_bytes(), "camera image, and the node's result over it")),
+        *_tracks_card(outcome),
         _frames_card(outcome),
         *_latency_cards(outcome),
         *_quality_cards(outcome),
@@ -64,6 +76,8 @@ def _key_figures(outcome: Outcome) -> Iterator[tuple[str, str]]:
             yield f"{100 * outcome.scores.panoptic_quality.all.pq:.1f}", "PQ, percent"
         if outcome.scores.tracking:
             yield percent(outcome.scores.tracking.stq), "STQ, percent"
+        if outcome.scores.boxes:
+            yield percent(outcome.scores.boxes.median_error), "error of 3D box centres, percent of the distance"
 
 
 def _frames_card(outcome: Outcome) -> Html:
@@ -104,8 +118,35 @@ def _quality_cards(outcome: Outcome) -> Iterator[Html]:
     )
     if scores.tracking:
         yield page.card("Tracking", note=f"{tracking_text(scores.tracking)} {TRACKING_NOTE}")
+    if scores.boxes:
+        yield _boxes_card(outcome, scores.boxes)
     values = [scores.frame_miou.get(stamp) for stamp in sorted(outcome.recording.sent)]
     yield scores_card("mIoU frame by frame", values, note="Over the classes in that frame.")
+
+
+def _tracks_card(outcome: Outcome) -> Iterator[Html]:
+    grid = tracks_of(outcome.recording)
+    if grid is not None:
+        note = "Consecutive frames: a thing keeps its id and its shade while it is followed."
+        yield page.card("Tracks", page.picture(grid, "time since the first of these frames, and ids"), note=note)
+
+
+def _boxes_card(outcome: Outcome, boxes: BoxScores) -> Html:
+    recording = outcome.recording
+    arrived = {frame.stamp: frame for frame in boxes.frames if frame.stamp in recording.outputs["camera"]}
+    rows = []
+    for stamp in spread([stamp for stamp in arrived if arrived[stamp].errors] or [*arrived], VIEWS):
+        overlaid = page.picture(overlay_of(recording, stamp), "overlay")
+        view = page.figure(top_view(arrived[stamp], recording.labels), "from above")
+        rows.append(page.row(recording.sent[stamp], [overlaid, view]))
+    things = page.color_legend((label.color, label.name) for label in recording.labels if label.is_thing)
+    note = (
+        f"{boxes_text(boxes)} Over {counted(len(boxes.frames), 'frame')} with exact depth. Estimated boxes, with the "
+        "ids of their tracks, over true boxes (dashed), forward up; the camera sees the shaded area. An estimated box holds the visible surface, a true one the whole thing. "
+        f"Counted are things of {MIN_PIXELS} visible pixels or more; a mask of the same class with an IoU above "
+        f"{MIN_IOU:g} finds one."
+    )
+    return page.card("3D boxes from above", *rows, things, note=note)
 
 
 def _gallery_card(outcome: Outcome) -> Html:

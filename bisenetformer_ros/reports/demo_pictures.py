@@ -12,9 +12,11 @@ from bisenetformer_ros.atomic_write import write_atomically
 from bisenetformer_ros.images.draw import colorize, overlay
 from bisenetformer_ros.images.files import write_image
 from bisenetformer_ros.images.panels import side_by_side, with_legend
+from bisenetformer_ros.images.track_grid import track_grid
 from bisenetformer_ros.replay.recording import Recording
 
 PICTURES = 6
+TRACK_FRAMES = 20
 ANIMATION_FRAMES = 60
 ANIMATION_HEIGHT = 270
 ANIMATION_BYTES = 5_000_000
@@ -23,8 +25,23 @@ ALPHA = 0.55
 
 
 def overlay_of(recording: Recording, stamp: int) -> np.ndarray:
-    """Return the node's result over the camera image, (H, W, 3) uint8 RGB."""
-    return overlay(recording.camera_rgb(stamp), recording.result(stamp), recording.labels, ALPHA)
+    """Return the node's result, with the ids of things, over the camera image, (H, W, 3) uint8 RGB."""
+    return overlay(recording.camera_rgb(stamp), recording.result(stamp), recording.labels, ALPHA, with_ids=True)
+
+
+def tracks_of(recording: Recording) -> np.ndarray | None:
+    """Draw the TRACK_FRAMES consecutive panoptic results that show most things; None without any."""
+    stamps = [stamp for stamp in recording.complete() if recording.has_segments(stamp)]
+    if not stamps:
+        return None
+    events = recording.outputs["segments"]
+    things = np.cumsum([0, *(sum(s["is_thing"] for s in events[stamp]["segments"]) for stamp in stamps)])
+    first = int(np.argmax(things[TRACK_FRAMES:] - things[:-TRACK_FRAMES])) if len(stamps) > TRACK_FRAMES else 0
+    shown = stamps[first : first + TRACK_FRAMES]
+    frames = [
+        (f"{(stamp - shown[0]) / 1e9:.1f} s", recording.camera_rgb(stamp), recording.result(stamp)) for stamp in shown
+    ]
+    return track_grid(frames, recording.labels, ALPHA)
 
 
 def spread(stamps: list[int], count: int) -> list[int]:

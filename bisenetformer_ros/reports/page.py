@@ -95,10 +95,12 @@ def picture(rgb: np.ndarray, caption: str) -> Html:
 def embedded(webp: bytes, caption: str) -> Html:
     """Return the content of a WebP file as a figure."""
     data = base64.b64encode(webp).decode("ascii")
-    caption = escape(caption)
-    return Html(
-        f'<figure><img alt="{caption}" src="data:image/webp;base64,{data}"><figcaption>{caption}</figcaption></figure>'
-    )
+    return figure(Html(f'<img alt="{escape(caption)}" src="data:image/webp;base64,{data}">'), caption)
+
+
+def figure(content: Html, caption: str) -> Html:
+    """Return an image or a drawing with a caption."""
+    return Html(f"<figure>{content}<figcaption>{escape(caption)}</figcaption></figure>")
 
 
 def row(title: str, figures: Iterable[Html]) -> Html:

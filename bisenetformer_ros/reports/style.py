@@ -61,6 +61,10 @@ svg .wrong { fill: var(--bad); }
 svg.heat g text { fill: var(--ink); }
 svg.heat g .strong { fill: #fff; }
 svg .frame { fill: none; stroke: var(--rule); }
+svg .view { fill: var(--rule); opacity: 0.45; }
+svg .true { stroke: var(--ink); stroke-dasharray: 3 2; fill-opacity: 0.2; }
+svg .estimated { stroke: var(--ink); fill-opacity: 0.7; }
+svg .id { fill: var(--ink); stroke: var(--card); stroke-width: 3; paint-order: stroke; font-weight: 600; }
 .legend { display: flex; flex-wrap: wrap; gap: 4px 18px; margin: 10px 0 0; color: var(--soft); font-size: 13px; }
 code, pre { font-family: ui-monospace, "DejaVu Sans Mono", Menlo, monospace; font-size: 13px; }
 pre { margin: 0; white-space: pre-wrap; overflow-wrap: anywhere; }

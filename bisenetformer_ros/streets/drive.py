@@ -12,7 +12,7 @@ import numpy as np
 
 from bisenetformer_ros.errors import InputError
 from bisenetformer_ros.images.files import write_image
-from bisenetformer_ros.images.frame_geometry import FrameGeometry
+from bisenetformer_ros.images.frame_geometry import BOX, FrameGeometry
 from bisenetformer_ros.streets.camera import NEAR_M, StreetCamera
 from bisenetformer_ros.streets.canvas import Canvas
 from bisenetformer_ros.streets.ground import Ground
@@ -176,7 +176,7 @@ def render_drives(
     rate_hz: float,
     directory: Path,
     on_frame: Callable[[], None],
-    with_depth: bool = False,
+    depth_every: int = 0,
 ) -> None:
     """Render one drive per seed: NAME.png, labels/NAME.png, instances/NAME.png (16 bit) and geometry/NAME.npz.
 
@@ -186,7 +186,8 @@ def render_drives(
         rate_hz: Frames per second of the drives.
         directory: An existing, empty folder.
         on_frame: Called after each frame.
-        with_depth: Whether the geometry has the depth besides the camera matrix.
+        depth_every: The geometry of every so many frames has depth and boxes besides the camera matrix; 0 for none.
+            Depth takes as long as the frame.
     """
     folders = (directory, directory / "labels", directory / "instances")
     geometry = directory / "geometry"
@@ -202,7 +203,10 @@ def render_drives(
             name = f"{number:05d}_drive{seed}"
             for folder, image in zip(folders, (frame.rgb, frame.label_map, frame.instance_map), strict=True):
                 write_image(folder / f"{name}.png", image, _FAST_PNG)
-            depth = drive.depth(index) if with_depth else None
-            FrameGeometry(drive.camera_matrix(index), depth).save(geometry / f"{name}.npz")
+            depth, boxes = None, None
+            if depth_every and number % depth_every == 0:
+                things = [(thing.id, thing.class_id, thing.center, thing.size) for thing in drive.things(index)]
+                depth, boxes = drive.depth(index), np.array(things, BOX)
+            FrameGeometry(drive.camera_matrix(index), depth, boxes).save(geometry / f"{name}.npz")
             number += 1
             on_frame()

@@ -147,8 +147,21 @@ def test_a_generated_drive_comes_with_instances_that_are_tracked(
     assert 0 < tracking["sq"] < 1
     assert tracking["stq"] == pytest.approx((tracking["aq"] * tracking["sq"]) ** 0.5)
     summary = f"Tracking: STQ {100 * tracking['stq']:.1f}"
-    assert summary in capsys.readouterr().out
-    assert summary in (tmp_path / "report.html").read_text()
+    printed = " ".join(capsys.readouterr().out.split())
+    assert summary in printed
+    report = (tmp_path / "report.html").read_text()
+    assert summary in report
+
+    boxes = content["scores"]["boxes_3d"]
+    assert 0 < boxes["frames"] <= content["frames"]["received"]
+    assert boxes["things"] > boxes["found"] > 0
+    assert 0 < boxes["median_center_error"] < 0.5
+    summary = f"3D boxes: {boxes['found']} of {boxes['things']} things found"
+    assert summary in printed
+    assert summary in report
+    assert 1 <= report.count('class="view"') <= 3
+    assert report.count('class="estimated"') == report.count('class="id"') > 0
+    assert "<h2>Tracks</h2>" in report
 
 
 def test_panoptic_results_of_semantic_weights_come_with_a_warning(
