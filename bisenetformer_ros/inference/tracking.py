@@ -1,7 +1,7 @@
 """Tracks things from frame to frame, so that a thing keeps its id in the panoptic map while it is followed."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
 import cv2
 import numpy as np
@@ -23,45 +23,60 @@ STEP = 0.015
 """Distance that even the smallest thing may jump between two frames, as a share of the image's longer side."""
 SMOOTHING = 0.2
 """Weight of the latest motion in the velocity of a track."""
+HAS_LUT_16 = int(cv2.__version__.split(".")[0]) >= 5
+"""Whether cv2.LUT takes tables of 65536 entries."""
 
 _CENTRES = (np.arange(GRID) + 0.5) / GRID - 0.5
 
 
-@dataclass
-class _Track:
-    """One thing. Boxes are x and y of the centre and the logarithms of width and height, in pixels.
+class _Tracks:
+    """All tracks of one camera, an array per attribute, as a loop over tracks would take longer than all else.
+
+    Boxes are x and y of the centre, width and height, in pixels.
 
     Attributes:
-        box: (4,) where the thing is expected, or was just seen.
-        mask: (GRID, GRID) bool, which points of the box belong to the thing.
-        velocity: (4,) change of the box per second.
-        unseen_s: Time since the thing was last seen.
-        missing: Frames since then.
-        num_seen: Frames in which it was seen.
+        ids: (T,) int.
+        class_ids: (T,) int.
+        boxes: (T, 4) where the things are expected, or were just seen.
+        masks: (T, GRID, GRID) bool, which points of the box belong to the thing.
+        velocities: (T, 2) motion of the centres in pixels per second. Sizes are not predicted: those of a thing that
+            disappears behind another one shrink fast, and would go on shrinking.
+        unseen_s: (T,) time since the things were last seen.
+        missing: (T,) int, frames since then.
+        num_seen: (T,) int, frames in which they were seen.
     """
 
-    id: int
-    class_id: int
-    box: np.ndarray
-    mask: np.ndarray
-    velocity: np.ndarray = field(default_factory=lambda: np.zeros(4))
-    unseen_s: float = 0.0
-    missing: int = 0
-    num_seen: int = 1
+    def __init__(self, ids: Sequence[int], class_ids: Sequence[int], boxes: np.ndarray, masks: np.ndarray) -> None:
+        self.ids, self.class_ids = np.array(ids, int), np.array(class_ids, int)
+        self.boxes, self.masks = boxes, masks
+        self.velocities = np.zeros((len(ids), 2))
+        self.unseen_s = np.zeros(len(ids))
+        self.missing = np.zeros(len(ids), int)
+        self.num_seen = np.ones(len(ids), int)
 
     def predict(self, elapsed_s: float) -> None:
-        """Move the box by the velocity."""
-        self.box = self.box + elapsed_s * self.velocity
+        """Move the boxes by their velocities."""
+        self.boxes[:, :2] += elapsed_s * self.velocities
         self.unseen_s += elapsed_s
         self.missing += 1
 
-    def see(self, box: np.ndarray, mask: np.ndarray) -> None:
-        """Correct position and velocity by where the thing is."""
-        weight = max(SMOOTHING, 1 / self.num_seen)  # the first motion counts in full
-        self.velocity = self.velocity + weight * (box - self.box) / max(self.unseen_s, 1e-3)
-        self.box, self.mask = box, mask
-        self.unseen_s, self.missing = 0.0, 0
-        self.num_seen += 1
+    def see(self, tracks: np.ndarray, boxes: np.ndarray, masks: np.ndarray) -> None:
+        """Correct position and velocity of some tracks by where their things are."""
+        weights = np.maximum(SMOOTHING, 1 / self.num_seen[tracks])  # the first motion counts in full
+        unseen_s = np.maximum(self.unseen_s[tracks], 1e-3)
+        self.velocities[tracks] += weights[:, None] * (boxes - self.boxes[tracks])[:, :2] / unseen_s[:, None]
+        self.boxes[tracks], self.masks[tracks] = boxes, masks
+        self.unseen_s[tracks], self.missing[tracks] = 0.0, 0
+        self.num_seen[tracks] += 1
+
+    def select(self, chosen: np.ndarray) -> None:
+        """Keep the tracks chosen by a (T,) bool array."""
+        for name, values in vars(self).items():
+            setattr(self, name, values[chosen])
+
+    def extend(self, others: "_Tracks") -> None:
+        for name, values in vars(self).items():
+            setattr(self, name, np.concatenate((values, getattr(others, name))))
 
 
 class Tracker:
@@ -83,7 +98,7 @@ class Tracker:
 
     def reset(self) -> None:
         """End all tracks."""
-        self._tracks: list[_Track] = []
+        self._tracks = _Tracks([], [], np.zeros((0, 4)), np.zeros((0, GRID, GRID), bool))
         self._stuff: dict[int, int] = {}  # class → id
 
     def update(self, result: SegmentationResult, stamp_s: float | None = None) -> SegmentationResult:
@@ -100,26 +115,28 @@ class Tracker:
         if result.panoptic_map is None:
             return result
         elapsed_s = self._begin_frame(result.label_map, stamp_s)
-        for track in self._tracks:
-            track.predict(elapsed_s)
+        self._tracks.predict(elapsed_s)
         things = [segment for segment in result.segments if segment.is_thing]
         boxes = _boxes(things)
         masks = _masks(boxes, things, result.panoptic_map)
         similarity = _similarity(self._tracks, things, boxes, result.panoptic_map)
-        new_ids = {}
-        for t, n in zip(*linear_sum_assignment(similarity, maximize=True), strict=True):
-            if similarity[t, n] >= MIN_SIMILARITY:
-                self._tracks[t].see(boxes[n], masks[n])
-                new_ids[things[n].id] = self._tracks[t].id
-        self._tracks = [track for track in self._tracks if track.missing <= self.max_missing]
-        for n, segment in enumerate(things):
-            if segment.id not in new_ids:
-                new_ids[segment.id] = self._new_id()
-                self._tracks.append(_Track(new_ids[segment.id], segment.class_id, boxes[n], masks[n]))
+        rows, columns = linear_sum_assignment(similarity, maximize=True)
+        alike = similarity[rows, columns] >= MIN_SIMILARITY
+        rows, columns = rows[alike], columns[alike]
+        self._tracks.see(rows, boxes[columns], masks[columns])
+        track_ids = self._tracks.ids[rows].tolist()
+        new_ids = {things[n].id: track_id for n, track_id in zip(columns.tolist(), track_ids, strict=True)}
+        self._tracks.select(self._tracks.missing <= self.max_missing)
+        begun = [n for n, segment in enumerate(things) if segment.id not in new_ids]
+        if begun:
+            begun_ids = self._unused_ids(len(begun))
+            new_ids |= {things[n].id: track_id for n, track_id in zip(begun, begun_ids, strict=True)}
+            class_ids = [things[n].class_id for n in begun]
+            self._tracks.extend(_Tracks(begun_ids, class_ids, boxes[begun], masks[begun]))
         for segment in result.segments:
             if not segment.is_thing:
                 if segment.class_id not in self._stuff:
-                    self._stuff[segment.class_id] = self._new_id()
+                    (self._stuff[segment.class_id],) = self._unused_ids(1)
                 new_ids[segment.id] = self._stuff[segment.class_id]
         return _renumber(result, new_ids)
 
@@ -133,72 +150,77 @@ class Tracker:
         self._stamp_s, self._sample = stamp_s, sample
         return elapsed_s
 
-    def _new_id(self) -> int:
-        taken = {track.id for track in self._tracks} | {*self._stuff.values()}
-        while True:
+    def _unused_ids(self, count: int) -> list[int]:
+        taken = {*self._tracks.ids.tolist(), *self._stuff.values()}
+        ids: list[int] = []
+        while len(ids) < count:
             self._last_id = self._last_id % MAX_ID + 1
             if self._last_id not in taken:
-                return self._last_id
+                ids.append(self._last_id)
+        return ids
 
 
 def _boxes(segments: Sequence[Segment]) -> np.ndarray:
     """Boxes as of tracks, (N, 4)."""
     corners = np.array([segment.box_xyxy for segment in segments], float).reshape(-1, 4)
     low, high = corners[:, :2], corners[:, 2:]
-    return np.concatenate(((low + high) / 2, np.log(high - low)), axis=1)
+    return np.concatenate(((low + high) / 2, high - low), axis=1)
 
 
-def _points(boxes: np.ndarray, image_size: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Row (N, GRID, 1) and column (N, 1, GRID) of the points in boxes, within the image, and whether they were there.
-
-    The last array is (N, GRID, GRID) bool.
-    """
-    sizes = np.exp(boxes[:, 2:])
-    columns = np.floor(boxes[:, :1] + sizes[:, :1] * _CENTRES).astype(np.intp)[:, None, :]
-    rows = np.floor(boxes[:, 1:2] + sizes[:, 1:] * _CENTRES).astype(np.intp)[:, :, None]
-    height, width = image_size
+def _points(boxes: np.ndarray, panoptic_map: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Ids of the points in boxes, and whether they are within the image; both (N, GRID, GRID)."""
+    columns = np.floor(boxes[:, 0:1] + boxes[:, 2:3] * _CENTRES).astype(np.intp)[:, None, :]
+    rows = np.floor(boxes[:, 1:2] + boxes[:, 3:4] * _CENTRES).astype(np.intp)[:, :, None]
+    height, width = panoptic_map.shape
     inside = (rows >= 0) & (rows < height) & (columns >= 0) & (columns < width)
-    return rows.clip(0, height - 1), columns.clip(0, width - 1), inside
+    return panoptic_map.take(rows.clip(0, height - 1) * width + columns.clip(0, width - 1)), inside
 
 
 def _masks(boxes: np.ndarray, segments: Sequence[Segment], panoptic_map: np.ndarray) -> np.ndarray:
     """Which points of its box belong to a segment, (N, GRID, GRID) bool."""
-    rows, columns, _ = _points(boxes, panoptic_map.shape)
     ids = np.array([segment.id for segment in segments], panoptic_map.dtype)
-    return panoptic_map[rows, columns] == ids[:, None, None]
+    return _points(boxes, panoptic_map)[0] == ids[:, None, None]
 
 
 def _similarity(
-    tracks: Sequence[_Track], segments: Sequence[Segment], boxes: np.ndarray, panoptic_map: np.ndarray
+    tracks: _Tracks, segments: Sequence[Segment], boxes: np.ndarray, panoptic_map: np.ndarray
 ) -> np.ndarray:
     """Similarity of T tracks and N segments of things, (T, N), 0 to 1; 0 between classes.
 
     Half of it is the intersection over union of the expected mask and the segment. The other half is what remains of
     small or fast things: the closeness of the boxes, which falls linearly to 0 at a distance of the boxes' mean side
-    and in proportion to the ratio of their areas, both with STEP added to each side.
+    and in proportion to the ratio of their areas, both with STEP added to each side. It is 0 while one box lies within
+    the other, as the visible part of a thing that is nearly hidden may be any part of it.
     """
-    if not tracks or not segments:
-        return np.zeros((len(tracks), len(segments)))
-    expected = np.array([track.box for track in tracks])
-    rows, columns, inside = _points(expected, panoptic_map.shape)
-    points = np.array([track.mask for track in tracks]) & inside
-    positions = np.zeros(MAX_ID + 1, np.intp)
+    expected = tracks.boxes
+    if not len(expected) or not segments:
+        return np.zeros((len(expected), len(segments)))
+    found, inside = _points(expected, panoptic_map)
+    points = (tracks.masks & inside).reshape(len(expected), -1)
+    num_points = np.count_nonzero(points, axis=1)
+    positions = np.zeros(MAX_ID + 1, np.uint16)
     positions[[segment.id for segment in segments]] = range(1, len(segments) + 1)
     stride = len(segments) + 1
-    covered = positions[panoptic_map[rows, columns]] + stride * np.arange(len(tracks))[:, None, None]
-    counts = np.bincount(covered[points], minlength=len(tracks) * stride).reshape(-1, stride)[:, 1:]
-    pixels_per_point = np.exp(expected[:, 2:].sum(axis=1))[:, None] / GRID**2
+    covered = positions.take(found.reshape(points.shape)[points])
+    covered = covered + np.repeat(stride * np.arange(len(expected)), num_points)
+    counts = np.bincount(covered, minlength=len(expected) * stride).reshape(-1, stride)[:, 1:]
+    pixels_per_point = expected[:, 2:].prod(axis=1)[:, None] / GRID**2
     areas = np.array([segment.area for segment in segments])
     shared = np.minimum(counts * pixels_per_point, areas)
-    overlap = shared / np.maximum(points.sum(axis=(1, 2))[:, None] * pixels_per_point + areas - shared, 1)
+    overlap = shared / np.maximum(num_points[:, None] * pixels_per_point + areas - shared, 1)
 
     step = STEP * max(panoptic_map.shape)
-    distances = np.linalg.norm(expected[:, None, :2] - boxes[:, :2], axis=2)
-    before, now = np.exp(expected[:, None, 2:]) + step, np.exp(boxes[:, 2:]) + step
-    mean_sides = (before * now).prod(axis=2) ** 0.25
-    ratios = (np.minimum(before, now) / np.maximum(before, now)).prod(axis=2)
-    closeness = np.maximum(0, 1 - distances / mean_sides) * ratios
-    same_class = np.array([[track.class_id] for track in tracks]) == [segment.class_id for segment in segments]
+    squares = np.zeros(counts.shape)
+    sides, ratios = np.ones(counts.shape), np.ones(counts.shape)
+    for axis in (0, 1):  # NumPy is slow along an axis of two
+        before, now = expected[:, None, 2 + axis], boxes[:, 2 + axis]
+        distances = np.abs(expected[:, None, axis] - boxes[:, axis]) - np.abs(before - now) / 2
+        squares += np.maximum(0, distances) ** 2
+        before, now = before + step, now + step
+        sides *= before * now
+        ratios *= np.minimum(before, now) / np.maximum(before, now)
+    closeness = np.maximum(0, 1 - np.sqrt(squares) / sides**0.25) * ratios
+    same_class = tracks.class_ids[:, None] == [segment.class_id for segment in segments]
     return (overlap + closeness) / 2 * same_class
 
 
@@ -207,9 +229,13 @@ def _renumber(result: SegmentationResult, new_ids: dict[int, int]) -> Segmentati
     assert result.panoptic_map is not None
     table = np.zeros(MAX_ID + 1, np.uint16)
     table[list(new_ids)] = list(new_ids.values())
-    if max(new_ids, default=0) < 256:
-        panoptic_map = cv2.LUT(result.panoptic_map.astype(np.uint8), table[:256])  # a quarter of the time of indexing
+    if HAS_LUT_16:
+        panoptic_map = cv2.LUT(np.ascontiguousarray(result.panoptic_map), table)
+    elif max(new_ids, default=0) < 256:
+        panoptic_map = cv2.LUT(result.panoptic_map.astype(np.uint8), table[:256])
     else:
-        panoptic_map = table[result.panoptic_map]
-    segments = sorted((replace(segment, id=new_ids[segment.id]) for segment in result.segments), key=lambda s: s.id)
+        panoptic_map = table[result.panoptic_map]  # four times as long
+    segments = sorted(
+        (Segment(**{**vars(segment), "id": new_ids[segment.id]}) for segment in result.segments), key=lambda s: s.id
+    )
     return replace(result, panoptic_map=panoptic_map, segments=tuple(segments))
