@@ -5,13 +5,14 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from mcap.writer import CompressionType, IndexType
 from mcap.writer import Writer as McapWriter
 from rosbags.rosbag2 import CompressionMode, StoragePlugin
 
 from bisenetformer_ros.bags.images import LABEL_DECODERS, BagImage, bag_images, choose_image_topic, neighbour, open_bag
 from bisenetformer_ros.bags.reader import Bag, BagMessage, is_bag
 from bisenetformer_ros.errors import InputError
-from bisenetformer_ros.images.raw import BadFrameError
+from bisenetformer_ros.images.raw import BadFrameError, decode_depth
 
 PICTURES = [np.full((4, 6, 3), (10 * n, 100, 200), np.uint8) for n in range(3)]
 FORMATS = [
@@ -121,6 +122,66 @@ def test_packets_of_a_video_are_named_with_the_republisher(tmp_path, kind, topic
         writer.finish()
     with pytest.raises(InputError, match=rf"/camera/image_raw/ffmpeg holds packets of a video \({kind}\).*`republish`"):
         open_bag(path, topic)
+
+
+FOREIGN_WRITERS = {
+    "zstd": {"compression": CompressionType.ZSTD},
+    "lz4": {"compression": CompressionType.LZ4},
+    "no summary": {"use_statistics": False, "use_summary_offsets": False, "index_types": IndexType.NONE},
+    "no chunks": {"use_chunking": False, "index_types": IndexType.NONE},
+}
+MILLIMETERS = np.array([[0, 1, 256], [4000, 40000, 65535]], np.uint16)
+
+
+def write_rgbd(path: Path, store, header, image, profile: str = "ros2", **options) -> dict[str, np.ndarray]:
+    """A colour topic and depth topics by Foxglove's library; returns the expected depth by topic."""
+    kind, compressed_kind = "sensor_msgs/msg/Image", "sensor_msgs/msg/CompressedImage"
+    meters = np.where(MILLIMETERS == 0, np.nan, MILLIMETERS / np.float32(1000)).astype(np.float32)
+    messages, expected = {"/color": (kind, image(0, PICTURES[0]))}, {}
+    for encoding, pixels in (("16UC1", MILLIMETERS), ("32FC1", meters)):
+        for order, padding in (("<", 0), ("<", 5), (">", 5)):
+            rows = [row.astype(pixels.dtype.newbyteorder(order)).tobytes() + b"\xa5" * padding for row in pixels]
+            data, step = np.frombuffer(b"".join(rows), np.uint8), len(rows[0])
+            fields = header(0), *pixels.shape, encoding, int(order == ">"), step, data
+            topic = f"/depth_{encoding}_{padding}_{'big' if order == '>' else 'little'}"
+            messages[topic] = kind, store.types[kind](*fields)
+            expected[topic] = meters
+    png = cv2.imencode(".png", MILLIMETERS)[1].ravel()
+    packed = store.types[compressed_kind](
+        header(0), "16UC1; compressedDepth png", np.append(np.zeros(12, np.uint8), png)
+    )
+    messages["/depth/compressedDepth"] = compressed_kind, packed
+    with open(path, "wb") as stream:
+        writer = McapWriter(stream, **options)
+        writer.start(profile)
+        for number, (topic, (name, message)) in enumerate(messages.items()):
+            schema = writer.register_schema(name, "ros2msg", store.generate_msgdef(name)[0].encode())
+            channel = writer.register_channel(topic, "cdr", schema)
+            writer.add_message(channel, number, bytes(store.serialize_cdr(message, name)), number)
+        writer.finish()
+    return expected
+
+
+@pytest.mark.parametrize("profile", ["ros2", ""])
+@pytest.mark.parametrize("options", FOREIGN_WRITERS.values(), ids=FOREIGN_WRITERS)
+def test_depth_of_another_writer_is_read(tmp_path, store, header, image, options, profile) -> None:
+    """By no command, which need only the colour images beside it."""
+    path = tmp_path / "rgbd.mcap"
+    expected = write_rgbd(path, store, header, image, profile, **options)
+    with Bag(path) as bag:
+        assert not bag.notes
+        for topic, depth in expected.items():
+            (read,) = bag_images(path, bag.messages([topic]))
+            np.testing.assert_array_equal(decode_depth(read.parse()), depth)
+            with pytest.raises(BadFrameError, match="is a depth image; expected colour or grey"):
+                read.read()
+        (packed,) = bag_images(path, bag.messages(["/depth/compressedDepth"]))
+        with pytest.raises(BadFrameError, match="`republish` from compressedDepth to raw unpacks the depth"):
+            packed.read()
+    (frame,) = open_bag(path, "/color").frames
+    np.testing.assert_array_equal(frame.read(), PICTURES[0])
+    with pytest.raises(InputError, match=r"8 image topics; expected one, or its name in --topic"):
+        open_bag(path)
 
 
 @pytest.mark.parametrize("length", [0, 11, 12, 40])
