@@ -8,6 +8,7 @@ import numpy as np
 
 from bisenetformer_ros.benchmark.ceilings import Ceilings
 from bisenetformer_ros.benchmark.contestants import Contestant
+from bisenetformer_ros.benchmark.counts import NetworkCounts
 from bisenetformer_ros.benchmark.rounds import Timing
 from bisenetformer_ros.inference.agreement import Agreement
 from bisenetformer_ros.inference.engines.capabilities import ENGINES
@@ -72,15 +73,20 @@ class SizeReport:
 
     Attributes:
         frame_size: (height, width).
-        gmacs: Arithmetic of the network at this size.
+        counts: Of the network at this size.
         entries: The reference of speed first.
         left_out: Contestant → why it did not run.
     """
 
     frame_size: tuple[int, int]
-    gmacs: float
+    counts: NetworkCounts
     entries: tuple[EngineEntry, ...]
     left_out: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def gmacs(self) -> float:
+        """10⁹ multiply-accumulates of the network that the engines run."""
+        return self.counts.folded_gmacs
 
     def speedup(self, entry: EngineEntry) -> Spread:
         """Return the speedup over the first entry."""
@@ -90,6 +96,7 @@ class SizeReport:
         return {
             "frame_size": list(self.frame_size),
             "gmacs": self.gmacs,
+            "unfolded_gmacs": self.counts.gmacs,
             "contestants": [self._entry_to_dict(entry, ceilings) for entry in self.entries],
             "left_out": dict(self.left_out),
         }
@@ -111,9 +118,16 @@ class SizeReport:
 
 @dataclass(frozen=True)
 class BenchmarkReport:
-    """A whole benchmark; `task_warning` may be empty, `machine` describes the machine by topic."""
+    """A whole benchmark.
+
+    Attributes:
+        architecture: Keywords of `build_model`.
+        task_warning: May be empty.
+        machine: Description of the machine by topic.
+    """
 
     model: str
+    architecture: Mapping[str, Any]
     weights: str
     task: str
     task_warning: str
@@ -121,7 +135,17 @@ class BenchmarkReport:
     ceilings: Ceilings
     sizes: tuple[SizeReport, ...]
 
+    @property
+    def params_m(self) -> float:
+        """10⁶ parameters."""
+        return self.sizes[0].counts.params_m
+
     def to_dict(self) -> dict[str, Any]:
         """Convert to JSON types; times in milliseconds, rates in 10⁹ multiply-accumulates or bytes per second."""
-        sizes = [size.to_dict(self.ceilings) for size in self.sizes]
-        return vars(self) | {"machine": dict(self.machine), "ceilings": self.ceilings.to_dict(), "sizes": sizes}
+        return vars(self) | {
+            "architecture": dict(self.architecture),
+            "params_m": self.params_m,
+            "machine": dict(self.machine),
+            "ceilings": self.ceilings.to_dict(),
+            "sizes": [size.to_dict(self.ceilings) for size in self.sizes],
+        }

@@ -8,8 +8,9 @@ from pathlib import Path
 import numpy as np
 
 from bisenetformer_ros.benchmark.authors_sdk import SdkContestant
-from bisenetformer_ros.benchmark.ceilings import measure_ceilings, network_gmacs
+from bisenetformer_ros.benchmark.ceilings import measure_ceilings
 from bisenetformer_ros.benchmark.contestants import Contestant, EngineContestant, SegmentFrame
+from bisenetformer_ros.benchmark.counts import count_network
 from bisenetformer_ros.benchmark.frames import load_frames
 from bisenetformer_ros.benchmark.graphs import GraphFiles
 from bisenetformer_ros.benchmark.memory import measure_peak_mib
@@ -79,7 +80,8 @@ def run_benchmark(model: BenchmarkModel, plan: Plan, folder: Path, progress: Pro
     ran = {entry.contestant.precision for size in sizes for entry in size.entries}
     ceilings = measure_ceilings(resolve_device(plan.device), ran)
     warning = task_warning(plan.task, model.metadata.task)
-    return BenchmarkReport(model.metadata.name, model.weights, plan.task, warning, describe_machine(), ceilings, sizes)
+    name, architecture = model.metadata.name, model.metadata.architecture
+    return BenchmarkReport(name, architecture, model.weights, plan.task, warning, describe_machine(), ceilings, sizes)
 
 
 def _measure_size(
@@ -104,8 +106,8 @@ def _measure_size(
         progress(f"memory of {name}", 0)
         return EngineEntry(contestant, tuple(timings[name]), agreement, measure_peak_mib(contestant, frames[0]))
 
-    gmacs = network_gmacs(model.metadata.architecture, plan_geometry(size, None).padded_size)
-    return SizeReport(size, gmacs, tuple(map(describe, contestants)), left_out)
+    counts = count_network(model.metadata.architecture, plan_geometry(size, None).padded_size)
+    return SizeReport(size, counts, tuple(map(describe, contestants)), left_out)
 
 
 def list_contestants(model: BenchmarkModel, plan: Plan) -> Iterator[Contestant]:

@@ -67,7 +67,7 @@ def to_markdown(report: BenchmarkReport) -> str:
 
 def describe_setting(report: BenchmarkReport) -> Iterator[str]:
     """Describe model and machine, line by line."""
-    yield f"{report.model}, {report.task} task; weights: {report.weights}"
+    yield f"{report.model}, {report.params_m:.1f} M parameters, {report.task} task; weights: {report.weights}"
     if report.task_warning:
         yield f"warning: {report.task_warning}"
     yield from (f"{topic}: {words}" for topic, words in report.machine.items())
@@ -106,7 +106,7 @@ def detail_table(size: SizeReport, ceilings: Ceilings) -> TextTable:
 
 def _title(size: SizeReport) -> str:
     height, width = size.frame_size
-    return f"{height}x{width}, {size.gmacs:.1f} GMAC in the network"
+    return f"{height}x{width}, {size.gmacs:.1f} GMAC in the network, {size.counts.gmacs:.1f} before folding"
 
 
 def _not_run(size: SizeReport) -> Iterator[str]:

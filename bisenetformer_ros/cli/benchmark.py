@@ -8,7 +8,14 @@ from tempfile import TemporaryDirectory
 from rich.console import Console
 
 from bisenetformer_ros.atomic_write import write_atomically
-from bisenetformer_ros.benchmark.models import BenchmarkModel, prepare_model
+from bisenetformer_ros.benchmark.models import (
+    NUM_CLASSES,
+    NUM_LEVELS,
+    NUM_STAGES,
+    BenchmarkModel,
+    prepare_model,
+    variant,
+)
 from bisenetformer_ros.benchmark.report import BenchmarkReport
 from bisenetformer_ros.benchmark.session import PRECISIONS, Plan, run_benchmark
 from bisenetformer_ros.benchmark.tables import show_report, to_markdown
@@ -36,7 +43,8 @@ DESCRIPTION = (
 )
 EXAMPLE = """bisenetformer benchmark --model bisenetformer-stdc1 --size 512x1024 --size 1024x2048
 bisenetformer benchmark --model yard.safetensors --task panoptic --frames yard/ --engine torch --json yard.json
-bisenetformer benchmark --model bisenetformer-stdc1 --size 1024x2048 --task semantic --against ~/focoos"""
+bisenetformer benchmark --model bisenetformer-stdc1 --size 1024x2048 --task semantic --against ~/focoos
+bisenetformer benchmark --model bisenetformer-stdc2 --engine torch --levels 3 --stages 1 --task panoptic"""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -65,13 +73,31 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="CHECKOUT",
         help="also measure the authors' SDK in this checkout of github.com/FocoosAI/focoos; semantic task only",
     )
+    ablation = parser.add_argument_group(
+        "variants of an architecture, with random weights (the paper's tables 6 and 7)"
+    )
+    ablation.add_argument("--queries", type=positive_int, metavar="N", help="queries (default: the architecture's)")
+    ablation.add_argument(
+        "--levels",
+        type=int,
+        choices=(2, 3),
+        help=f"maps that the decoder reads: 1/32 and 1/16, or also 1/8 (default: {NUM_LEVELS})",
+    )
+    ablation.add_argument(
+        "--stages",
+        type=positive_int,
+        metavar="N",
+        help=f"how often the decoder reads each map (default: {NUM_STAGES})",
+    )
+    ablation.add_argument("--classes", type=positive_int, metavar="K", help=f"classes (default: {NUM_CLASSES})")
     add_json_argument(parser)
     parser.add_argument("--markdown", type=Path, metavar="FILE", help="also write the tables to this Markdown file")
 
 
 def run(args: argparse.Namespace) -> int:
     with TemporaryDirectory(prefix="bisenetformer_benchmark_") as folder:
-        model = prepare_model(args.model, Path(folder))
+        options = variant(args.queries, args.levels, args.stages, args.classes)
+        model = prepare_model(args.model, Path(folder), options)
         report = _measure(model, _plan(args, model), Path(folder))
     warn(args, report.task_warning)
     show_report(report, Console())

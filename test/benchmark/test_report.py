@@ -8,6 +8,7 @@ from rich.console import Console
 
 from bisenetformer_ros.benchmark.ceilings import Ceilings
 from bisenetformer_ros.benchmark.contestants import EngineContestant
+from bisenetformer_ros.benchmark.counts import NetworkCounts
 from bisenetformer_ros.benchmark.report import BenchmarkReport, EngineEntry, SizeReport, speedup, spread
 from bisenetformer_ros.benchmark.rounds import Timing
 from bisenetformer_ros.benchmark.tables import show_report, to_markdown
@@ -15,6 +16,8 @@ from bisenetformer_ros.inference.agreement import Agreement
 from bisenetformer_ros.inference.postprocess import SemanticOrder
 from bisenetformer_ros.results import StageTimes
 
+COUNTS = NetworkCounts(params_m=13.1, gmacs=28.0, folded_gmacs=25.0)
+ARCHITECTURE = {"name": "bisenetformer-stdc1", "num_classes": 19}
 CEILINGS = Ceilings({"fp32": 100.0}, 40.0)
 NOT_RUN = {"tensorrt fp16": "no GPU here", "tensorrt fp32": "no GPU here"}
 
@@ -30,17 +33,19 @@ def entry(engine: str, precision: str, *totals_ms: float) -> EngineEntry:
 def report() -> BenchmarkReport:
     entries = entry("torch", "fp32", 1000.0, 1000.0), entry("torch", "bf16", 500.0, 400.0)
     others = (entry("openvino", "fp32", 250.0, 250.0),)
-    size = SizeReport((512, 1024), 25.0, entries + others, NOT_RUN)
-    return BenchmarkReport("yard", "trained, yard", "semantic", "", {"memory": "24 GiB"}, CEILINGS, (size,))
+    size = SizeReport((512, 1024), COUNTS, entries + others, NOT_RUN)
+    machine = {"memory": "24 GiB"}
+    return BenchmarkReport("yard", ARCHITECTURE, "trained, yard", "semantic", "", machine, CEILINGS, (size,))
 
 
 def test_json(report: BenchmarkReport) -> None:
     content = json.loads(json.dumps(report.to_dict(), allow_nan=False))
     assert (content["model"], content["weights"], content["task"]) == ("yard", "trained, yard", "semantic")
+    assert (content["architecture"], content["params_m"]) == (ARCHITECTURE, 13.1)
     assert content["machine"] == {"memory": "24 GiB"}
     assert content["ceilings"] == {"matmul_gmacs": {"fp32": 100.0}, "bandwidth_gbs": 40.0}
     (size,) = content["sizes"]
-    assert (size["frame_size"], size["gmacs"]) == ([512, 1024], 25.0)
+    assert (size["frame_size"], size["gmacs"], size["unfolded_gmacs"]) == ([512, 1024], 25.0, 28.0)
     assert size["left_out"] == NOT_RUN
     fp32, bf16, openvino = size["contestants"]
     assert fp32 == {
@@ -68,9 +73,9 @@ def test_tables_fit_a_terminal(report: BenchmarkReport) -> None:
     stream = io.StringIO()
     show_report(report, Console(file=stream, width=80))
     text = stream.getvalue()
-    assert "weights: trained, yard" in text
+    assert "yard, 13.1 M parameters, semantic task; weights: trained, yard" in text
     assert "100 GMAC/s in fp32" in text
-    assert "512x1024, 25.0 GMAC" in text
+    assert "512x1024, 25.0 GMAC in the network, 28.0 before folding" in text
     rows = [line.split() for line in text.splitlines()]
     assert ["torch", "bf16", "450", "425..475", "2.25", "2.12..2.38"] in rows
     assert ["torch", "fp32", "100", "500", "400", "50", "%", "99.90", "512"] in rows
@@ -86,7 +91,7 @@ def test_the_longest_rows_fit_into_80_columns(
     timings = tuple(Timing(total, StageTimes(1000.0, 9000.0, 2000.0)) for total in (12000.0, 13000.0))
     slow = EngineEntry(contestant, timings, Agreement(1.0, segments), 12345.0)
     stream = io.StringIO()
-    show_report(replace(report, sizes=(SizeReport((512, 1024), 25.0, (slow,)),)), Console(file=stream, width=80))
+    show_report(replace(report, sizes=(SizeReport((512, 1024), COUNTS, (slow,)),)), Console(file=stream, width=80))
     rows = [line.split() for line in stream.getvalue().splitlines()]
     assert [*contestant.name.split(), "12500", "12250..12750", "1.00", "1.00..1.00"] in rows
     assert [*contestant.name.split(), "1000", "9000", "2000", "3", "%", "100.00", *shown, "12345"] in rows

@@ -56,9 +56,25 @@ def test_every_engine_of_the_cpu_gets_its_graph(random_weights: Path, tmp_path: 
         assert f"| {name} | " in markdown.read_text()
 
 
+def test_a_variant_of_an_architecture_is_counted_and_measured(tmp_path: Path) -> None:
+    out = tmp_path / "figures.json"
+    options = ["--queries", "20", "--levels", "3", "--stages", "1", "--classes", "5", "--task", "panoptic"]
+    arguments = ["--model", "bisenetformer-nano", "--engine", "torch", "--device", "cpu", "--size", "64x96"]
+    assert main(["benchmark", *arguments, *options, "--rounds", "1", "--json", str(out)]) in (0, 1)
+    content = json.loads(out.read_text())
+    variant = {"num_classes": 5, "num_queries": 20, "num_levels": 3, "num_blocks": 3}
+    assert content["architecture"] == {"name": "bisenetformer-nano", **variant}
+    assert content["weights"] == "random"
+    assert 0 < content["params_m"] < 2.9  # fewer blocks than the nano has
+    (size,) = content["sizes"]
+    assert 0 < size["gmacs"] < size["unfolded_gmacs"]
+    assert size["contestants"][0]["total_ms"]["median"] > 0
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
+        (["--queries", "50"], "build a variant of an architecture, got --model bisenetformer-nano-camvid"),
         (["--model", "nowhere"], "'nowhere' is no architecture (bisenetformer-stdc1"),
         (["--against", ".", "--task", "panoptic"], "SDK has no panoptic task"),
     ],
@@ -73,6 +89,8 @@ def test_misuse_is_explained(arguments: list[str], message: str, capsys: pytest.
     [
         ("--size", "512", "expected HEIGHTxWIDTH in pixels, such as 512x1024, got 512"),
         ("--rounds", "0", "expected a whole number from 1, got 0"),
+        ("--queries", "0", "expected a whole number from 1, got 0"),
+        ("--levels", "4", "invalid choice: 4"),
     ],
 )
 def test_a_wrong_value_exits_with_2(option: str, value: str, message: str, capsys: pytest.CaptureFixture[str]) -> None:
