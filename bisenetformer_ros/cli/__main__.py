@@ -44,6 +44,7 @@ COMMANDS = (
     ("export", "export weights to an ONNX graph from camera frame to result"),
     ("build-engine", "build a TensorRT engine from an exported graph"),
     ("benchmark", "measure the speed, memory and agreement of every engine"),
+    ("paper", "hold measurements and counts against the tables of the paper"),
     ("node", "run the ROS 2 segmentation node"),
     ("doctor", "find out why a running node has no output"),
 )

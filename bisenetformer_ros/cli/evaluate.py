@@ -18,9 +18,11 @@ from bisenetformer_ros.data.catalog import NAMES, SYNTHETIC, open_dataset
 from bisenetformer_ros.data.sample import LabeledDataset
 from bisenetformer_ros.evaluation.dataset import DatasetEvaluation, evaluate
 from bisenetformer_ros.inference.engines.switching import explain_choice
+from bisenetformer_ros.model.checkpoint import weights_precision
 from bisenetformer_ros.numbers import counted, percent
 from bisenetformer_ros.reports.cards import NO_INSTANCES, tracking_text
 from bisenetformer_ros.reports.dataset import DatasetReport, write_dataset_report
+from bisenetformer_ros.resources import find_model
 from bisenetformer_ros.segmenter import Segmenter
 
 DESCRIPTION = (
@@ -56,7 +58,13 @@ def run(args: argparse.Namespace) -> int:
     _print(evaluation, dataset)
     print(f"engine: {explain_choice(segmenter.engine)}")
     circumstances = _circumstances(args, segmenter)
-    content = {"dataset": args.dataset, "task": segmenter.task, "task_warning": segmenter.task_warning}
+    content = {
+        "architecture": dict(segmenter.engine.metadata.architecture),
+        "weights_precision": _weights_precision(args, segmenter),
+        "dataset": args.dataset,
+        "task": segmenter.task,
+        "task_warning": segmenter.task_warning,
+    }
     write_json(args.json, circumstances | content | evaluation.to_dict(dataset.labels))
     if args.report:
         args.report.mkdir(parents=True, exist_ok=True)
@@ -77,6 +85,13 @@ def _circumstances(args: argparse.Namespace, segmenter: Segmenter) -> dict[str, 
     if segmenter.task == "panoptic":
         texts["thresholds"] = f"score {args.score_threshold:g}, overlap {args.overlap_threshold:g}"
     return texts
+
+
+def _weights_precision(args: argparse.Namespace, segmenter: Segmenter) -> str:
+    """Return the precision in which the file holds the weights: rounding them to fp16 may change results."""
+    path = find_model(args.model)
+    is_graph = path.suffix.lower() in (".onnx", ".engine")
+    return segmenter.engine.precision if is_graph else weights_precision(path)
 
 
 def _print(evaluation: DatasetEvaluation, dataset: LabeledDataset) -> None:

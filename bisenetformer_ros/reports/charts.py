@@ -32,6 +32,16 @@ class Bar:
     color: int
 
 
+@dataclass(frozen=True)
+class Point:
+    """A point of `scatter_chart`; `color` is the number of the colour."""
+
+    name: str
+    x: float
+    y: float
+    color: int
+
+
 def bar_chart(bars: Sequence[Bar], full: float = 1e-9) -> Html:
     """Return horizontal bars on a common scale from 0 to at least `full`."""
     row, left = 30, 130
@@ -122,6 +132,67 @@ def stacked_areas(
         parts.append(f'<path d="M{"L".join([*top, *base[::-1]])}Z" fill="rgb({red},{green},{blue})"/>')
     grid = _numbers_or_seconds(len(shares), step, duration_s)
     return _svg(axis.height + _TOP + _BOTTOM, [*parts, *axis.grid(), *grid])
+
+
+def scatter_chart(points: Sequence[Point], x_name: str, y_name: str) -> Html:
+    """Return named points; the horizontal axis begins at 0, the vertical one just below the lowest point.
+
+    Args:
+        points: At least one.
+        x_name: Caption of the horizontal axis.
+        y_name: Caption of the vertical axis.
+    """
+    height, top = 380, 30
+    right, bottom = WIDTH - _RIGHT, top + height
+    heights = [point.y for point in points]
+    x_ticks, y_ticks = _ticks(0.0, max(point.x for point in points)), _ticks(min(heights), max(heights))
+
+    def x_of(value: float) -> float:
+        return _LEFT + (right - _LEFT) * value / x_ticks[-1]
+
+    def y_of(value: float) -> float:
+        return bottom - height * (value - y_ticks[0]) / (y_ticks[-1] - y_ticks[0])
+
+    parts = [_text(_LEFT - 8, 14, y_name), _text(right, bottom + 38, x_name, "end")]
+    for tick in y_ticks:
+        parts.append(f'<path class="grid" d="M{_LEFT} {y_of(tick):.1f}H{right}"/>')
+        parts.append(_text(_LEFT - 8, y_of(tick) + 4, f"{tick:g}", "end"))
+    parts += [_text(x_of(tick), bottom + 18, f"{tick:g}", "middle") for tick in x_ticks]
+    dots = [(x_of(point.x), y_of(point.y)) for point in points]
+    for (x, y), point in zip(dots, points, strict=True):
+        parts.append(f'<circle cx="{x:.1f}" cy="{y:.1f}" r="5" {_fill(point.color)}/>')
+    boxes = [(x - 5, y - 5, x + 5, y + 5) for x, y in dots]
+    for (x, y), point in zip(dots, points, strict=True):
+        box = _free_box(x, y, _LETTER * len(point.name), boxes, right)
+        boxes.append(box)
+        parts.append(_text(box[0], box[3] - 2, point.name))
+    return _svg(bottom + 44, parts)
+
+
+def _ticks(low: float, high: float) -> list[float]:
+    """Return round numbers at equal distances, at most `low` to at least `high`."""
+    step = _Axis((high - low) or 1.0).interval
+    first, last = math.floor(low / step + 1e-9), math.ceil(high / step - 1e-9)
+    return [index * step for index in range(first, max(last, first + 1) + 1)]
+
+
+def _free_box(
+    x: float, y: float, width: float, taken: Sequence[tuple[float, float, float, float]], right: float
+) -> tuple[float, float, float, float]:
+    """Return the place (left, top, right, bottom) for a name beside a point that overlaps the fewest others."""
+    places = [
+        (left, middle - 6, left + width, middle + 6)
+        for middle in (y, y - 13, y + 13, y - 26, y + 26)
+        for left in ((x + 9, x - 9 - width) if abs(middle - y) < 20 else (x - width / 2,))
+    ]
+
+    def cost(place: tuple[float, float, float, float]) -> tuple[int, int]:
+        overlaps = sum(
+            place[0] < box[2] and box[0] < place[2] and place[1] < box[3] and box[1] < place[3] for box in taken
+        )
+        return overlaps + 9 * (place[2] > right or place[0] < 0), places.index(place)
+
+    return min(places, key=cost)
 
 
 @dataclass(frozen=True)

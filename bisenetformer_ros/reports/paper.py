@@ -43,16 +43,40 @@ class PaperRow:
     note: str
     architecture: Mapping[str, Any] | None
 
+    @property
+    def name(self) -> str:
+        """Method and backbone."""
+        return " ".join(filter(None, (self.method, self.backbone)))
+
 
 @dataclass(frozen=True)
 class PaperTable:
-    """A table; `dataset` is a name of the catalog, `task` is "semantic" or "panoptic"."""
+    """A table; `dataset` is a name of the catalog, `task` is "semantic" or "panoptic".
+
+    Attributes:
+        num_things: Of the `num_classes` classes.
+        num_images: Of the validation set.
+        size: (height, width) of the images for which FPS and multiply-accumulates are given.
+        section: Number of the section that describes the table.
+        page: Of the article; None if unknown.
+    """
 
     number: int
     title: str
     dataset: str
     task: str
+    num_classes: int
+    num_things: int
+    num_images: int
+    size: tuple[int, int]
+    section: str
     rows: tuple[PaperRow, ...]
+    page: int | None = None
+
+    @property
+    def place(self) -> str:
+        """Where the table is in the paper, as in "table 3 (page 7)"."""
+        return f"table {self.number}" + (f" (page {self.page})" if self.page else f" (section {self.section})")
 
     def find(self, architecture: Mapping[str, Any]) -> PaperRow | None:
         """Return the row of the network that these keywords of `build_model` build, or None."""
@@ -61,12 +85,36 @@ class PaperTable:
         return next((row for row in self.rows if row.architecture == wanted), None)
 
 
+@dataclass(frozen=True)
+class PaperText:
+    """Figures that the text of a section gives for the row of BiSeNetFormer with `backbone` in a table."""
+
+    section: str
+    table: int
+    backbone: str
+    figures: Mapping[str, float]
+
+
 def paper_tables(dataset: str, task: str) -> tuple[PaperTable, ...]:
     """Return the paper's tables for a data set and a task, in its order."""
+    return tuple(table for table in all_paper_tables() if (table.dataset, table.task) == (dataset, task))
+
+
+@cache
+def all_paper_tables() -> tuple[PaperTable, ...]:
+    """Return tables 1 to 7 in the paper's order; table 5 counts as two, one per data set."""
     return tuple(
-        PaperTable(**{**table, "rows": tuple(map(_row, table["rows"]))})
+        PaperTable(**{**table, "size": tuple(table["size"]), "rows": tuple(map(_row, table["rows"]))})
         for table in _content()["tables"]
-        if (table["dataset"], table["task"]) == (dataset, task)
+    )
+
+
+def paper_texts() -> tuple[PaperText, ...]:
+    """Return the figures in the text that repeat those of tables."""
+    names = ("section", "table", "backbone")
+    return tuple(
+        PaperText(**{name: entry[name] for name in names}, figures={k: entry[k] for k in entry if k not in names})
+        for entry in _content()["texts"]
     )
 
 
@@ -104,8 +152,8 @@ def paper_cards(
 
 def _card(table: PaperTable, architecture: Mapping[str, Any], measured: Mapping[str, float]) -> Html:
     columns = [name for name in HEADERS if any(name in row.figures for row in table.rows)]
-    rows = [[row.method, row.backbone, *(_cell(row.figures, name) for name in columns)] for row in table.rows]
-    rows.append(["measured here", "", *(_cell(measured, name) for name in columns)])
+    rows = [[row.method, row.backbone, *(figure_text(row.figures, name) for name in columns)] for row in table.rows]
+    rows.append(["measured here", "", *(figure_text(measured, name) for name in columns)])
     own = table.find(architecture)
     if own is not None:
         common = [name for name in QUALITY if name in measured and name in own.figures]
@@ -131,7 +179,8 @@ def _note(table: PaperTable, is_in_it: bool) -> str:
     return ". ".join(sentences) + "."
 
 
-def _cell(figures: Mapping[str, float], name: str) -> str:
+def figure_text(figures: Mapping[str, float], name: str) -> str:
+    """Format a figure as the paper does; nothing for one that is missing."""
     if name not in figures:
         return ""
     return f"{figures[name]:.0f}" if name == "flops_g" else f"{figures[name]:.1f}"

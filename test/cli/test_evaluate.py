@@ -38,6 +38,8 @@ def test_semantic(camvid: Path, random_weights: Path, tmp_path: Path, capsys: py
         "semantic",
         "camvid, val",
     )
+    assert figures["architecture"] == {"name": "bisenetformer-nano", "num_classes": NUM_CLASSES}
+    assert figures["weights_precision"] == "fp32"
     assert figures["num_images"] == 2
     assert 0 < figures["miou"] < 1
     assert "All" not in figures

@@ -13,7 +13,7 @@ from bisenetformer_ros.labels import LabelMap
 from bisenetformer_ros.metadata import ModelMetadata
 from bisenetformer_ros.model import build_model, load_model
 from bisenetformer_ros.model.bisenetformer import BiSeNetFormer
-from bisenetformer_ros.model.checkpoint import load_checkpoint, read_metadata, save_model, trained_task
+from bisenetformer_ros.model.checkpoint import load_checkpoint, read_metadata, save_model, trained_task, weights_precision
 
 ModelFactory = Callable[..., BiSeNetFormer]
 ARCHITECTURE = {
@@ -71,6 +71,7 @@ def test_half_precision_rounds_only_parameters(random_model: ModelFactory, tmp_p
             assert torch.equal(loaded[name], expected), name
     stored = {tensor.dtype for name, tensor in load_file(tmp_path / "half.safetensors").items() if name in parameters}
     assert stored == {torch.float16}
+    assert weights_precision(tmp_path / "half.safetensors") == "fp16"
 
 
 def test_metadata_round_trip(random_model: ModelFactory, tmp_path: Path) -> None:

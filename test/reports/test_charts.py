@@ -1,10 +1,19 @@
 """Charts are parsed as XML to check what is drawn where."""
 
+import itertools
 import xml.etree.ElementTree as ElementTree
 
 import pytest
 
-from bisenetformer_ros.reports.charts import Bar, bar_chart, line_chart, stacked_areas, stacked_columns
+from bisenetformer_ros.reports.charts import (
+    Bar,
+    Point,
+    bar_chart,
+    line_chart,
+    scatter_chart,
+    stacked_areas,
+    stacked_columns,
+)
 
 SVG_TAGS = {"svg", "rect", "path", "text", "circle"}
 
@@ -100,3 +109,29 @@ def test_a_duration_is_written_below_in_round_seconds() -> None:
         assert list(seconds) == ["0 s", "50 s"]
         start, middle = seconds.values()
         assert (middle - start) / (960 - 12 - start) == pytest.approx(50 / 60, abs=0.001)
+
+
+def test_points_are_placed_by_both_axes() -> None:
+    root = parse(scatter_chart([Point("a", 10, 50, 0), Point("b & c", 20, 60, 4), Point("d", 30, 50, 4)], "FPS", "PQ"))
+    a, b, d = ((float(dot.get("cx")), float(dot.get("cy"))) for dot in root.iter("circle"))
+    assert d[0] - b[0] == pytest.approx(b[0] - a[0], abs=0.2)
+    assert a[1] == d[1] > b[1]
+    assert {"a", "b & c", "d", "FPS", "PQ", "0", "10", "30", "50", "60"} <= set(texts(root))
+
+
+def test_names_of_close_points_do_not_overlap() -> None:
+    points = [Point(f"network {i}", 10 + i / 10, 50 + i / 10, 0) for i in range(4)]
+    root = parse(scatter_chart([*points, Point("far", 100, 90, 0)], "FPS", "PQ"))
+    places = [
+        (float(text.get("x")), float(text.get("y"))) for text in root.iter("text") if text.text.startswith("network")
+    ]
+    assert len(places) == 4
+    for (x, y), (other_x, other_y) in itertools.combinations(places, 2):
+        assert abs(y - other_y) >= 12 or abs(x - other_x) >= 60
+
+
+def test_one_point_makes_a_chart() -> None:
+    root = parse(scatter_chart([Point("alone", 12.5, 33.3, 3)], "FPS", "PQ"))
+    (dot,) = root.iter("circle")
+    assert 0 < float(dot.get("cx")) < 960
+    assert 0 < float(dot.get("cy")) < float(root.get("viewBox").split()[3])
