@@ -13,7 +13,13 @@ from bisenetformer_ros.labels import LabelMap
 from bisenetformer_ros.metadata import ModelMetadata
 from bisenetformer_ros.model import build_model, load_model
 from bisenetformer_ros.model.bisenetformer import BiSeNetFormer
-from bisenetformer_ros.model.checkpoint import load_checkpoint, read_metadata, save_model, trained_task, weights_precision
+from bisenetformer_ros.model.checkpoint import (
+    load_checkpoint,
+    read_metadata,
+    save_model,
+    trained_task,
+    weights_precision,
+)
 
 ModelFactory = Callable[..., BiSeNetFormer]
 ARCHITECTURE = {
