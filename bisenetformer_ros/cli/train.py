@@ -24,7 +24,15 @@ from bisenetformer_ros.resources import find_model
 from bisenetformer_ros.training.config import TrainingConfig
 from bisenetformer_ros.training.distributed import World, joined_world, wait_for_all
 from bisenetformer_ros.training.loop import Trainer
-from bisenetformer_ros.training.observers import LogFile, PictureFolder, ProgressDisplay, TensorBoard, TrainingObserver
+from bisenetformer_ros.training.observers import (
+    WANDB_ID,
+    LogFile,
+    PictureFolder,
+    ProgressDisplay,
+    TensorBoard,
+    TrainingObserver,
+    WeightsAndBiases,
+)
 from bisenetformer_ros.training.run_lock import run_lock
 from bisenetformer_ros.training.run_state import RunState
 from bisenetformer_ros.training.validation import Validation
@@ -59,6 +67,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="initial weights instead of the recipe's: file or name of a network or an ImageNet backbone",
     )
     parser.add_argument("--tensorboard", action="store_true", help="write curves and pictures for TensorBoard")
+    parser.add_argument("--wandb", action="store_true", help="send curves and pictures to Weights & Biases")
     parser.add_argument("--restart", action="store_true", help="start over instead of continuing the run in --out")
 
 
@@ -89,7 +98,8 @@ def _train(args: argparse.Namespace, config: TrainingConfig, world: World) -> in
         run_state = RunState(args.out / "checkpoint.pt", config)
         if args.restart and world.is_main:
             run_state.remove()
-            (args.out / LOG).unlink(missing_ok=True)
+            for name in (LOG, WANDB_ID):
+                (args.out / name).unlink(missing_ok=True)
         wait_for_all()
         if config.initial_weights is not None and not run_state.exists():
             _initialize(model, config, labels, console)
@@ -108,7 +118,7 @@ def _train(args: argparse.Namespace, config: TrainingConfig, world: World) -> in
             weights = args.out / f"{config.name}.safetensors"
             hours = {"hours": round(trainer.seconds / 3600, 2)}
             WeightsWriter(config, labels).write(weights, trainer.learner.final_model, trainer.iteration, hours)
-            console.print(f"weights: {weights}")
+            console.print(f"weights: {weights}, {config.weights_precision}")
     return 0
 
 
@@ -134,6 +144,8 @@ def _observers(args: argparse.Namespace, trainer: Trainer, console: Console) -> 
     observers: list[TrainingObserver] = [LogFile(args.out / LOG), PictureFolder(args.out / "pictures")]
     if args.tensorboard:
         observers.append(TensorBoard(args.out / "tensorboard", trainer.iteration))
+    if args.wandb:
+        observers.append(WeightsAndBiases(args.out, trainer.config))
     progress = ProgressDisplay(console, trainer.iteration, trainer.config.iterations)
     if trainer.validation is not None:
         trainer.validation.on_image = progress.on_validation_image

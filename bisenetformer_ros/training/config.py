@@ -48,6 +48,7 @@ class TrainingConfig:
     num_points: int = 12544
     auxiliary_weight: float = 0.0
     ema_decay: float = 0.0
+    weights_precision: str = "fp16"
     validation: Mapping[str, Any] | None = None
     validate_every: int = 2000
     seed: int = 0
@@ -156,6 +157,7 @@ _RULES: dict[str, tuple[Callable[[Any], bool], str]] = {
     "checkpoint_backbone": _BOOLEAN,
     "cudnn_benchmark": _BOOLEAN,
     "precision": (lambda v: v in ("fp32", "tf32", "bf16", "fp16"), "fp32, tf32, bf16 or fp16"),
+    "weights_precision": (lambda v: v in ("fp16", "fp32"), "fp16 or fp32"),
     "validation": (lambda v: v is None or _source(v), "a mapping with a 'kind', or null"),
     "validate_every": (_whole, "a whole number of at least 1"),
     "task": (lambda v: v in ("panoptic", "semantic"), "panoptic or semantic"),

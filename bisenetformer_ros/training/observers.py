@@ -1,13 +1,15 @@
-"""Observers of a training run: log file, progress display, pictures and TensorBoard."""
+"""Observers of a training run: log file, progress display, pictures, TensorBoard and Weights & Biases."""
 
 import json
+import os
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from math import isfinite
 from pathlib import Path
 from types import TracebackType
 from typing import Any
+from uuid import uuid4
 
 import numpy as np
 from rich.columns import Columns
@@ -20,7 +22,10 @@ from bisenetformer_ros.commands import pip_install
 from bisenetformer_ros.errors import ConfigError
 from bisenetformer_ros.images.files import write_image
 from bisenetformer_ros.numbers import percent
+from bisenetformer_ros.training.config import TrainingConfig
 
+WANDB_ID = "wandb_id"
+"""File in the run's folder."""
 _NAMES = {"miou": "mIoU", "pq": "PQ", "pq_things": "PQ things", "pq_stuff": "PQ stuff"}
 _CLASS_NAMES = {"iou": "IoU", "pq": "PQ"}
 _GROUPS = {"learning_rate": "optimizer", "gradient_norm": "optimizer", "data_s": "time", "step_s": "time"}
@@ -168,15 +173,73 @@ class TensorBoard(TrainingObserver):
         self._writer.close()
 
     def on_iteration(self, iteration: int, record: Mapping[str, float]) -> None:
-        for name, value in record.items():
-            self._writer.add_scalar(f"{_GROUPS.get(name, 'loss')}/{name}", value, iteration)
+        for name, value in _training_curves(record).items():
+            self._writer.add_scalar(name, value, iteration)
 
     def on_validation(self, iteration: int, record: ValidationRecord) -> None:
-        for name, value in record.figures.items():
-            self._writer.add_scalar(f"validation/{name}", value, iteration)
-        for measure, of_classes in record.per_class.items():
-            for name, value in of_classes.items():
-                self._writer.add_scalar(f"validation_{measure}/{name}", value, iteration)
+        for name, value in _validation_curves(record).items():
+            self._writer.add_scalar(name, value, iteration)
         for name, rgb in record.pictures:
             self._writer.add_image(name, rgb, iteration, dataformats="HWC")
         self._writer.flush()
+
+
+class WeightsAndBiases(TrainingObserver):
+    """Sends curves and pictures to Weights & Biases; the environment variables of wandb say where to.
+
+    A resumed run goes on in the same curves. What an interrupted run has sent after its last save stays.
+
+    Args:
+        directory: Folder of the run, for wandb's own files and its id of the run.
+        config: The recipe, shown with the run.
+    """
+
+    def __init__(self, directory: Path, config: TrainingConfig) -> None:
+        try:
+            import wandb  # type: ignore[import-not-found]
+        except ImportError:
+            raise ConfigError(f"--wandb requires a package: {pip_install('wandb')}") from None
+        self._to_image = wandb.Image
+        id_file = directory / WANDB_ID
+        run_id = id_file.read_text(encoding="utf-8") if id_file.is_file() else uuid4().hex
+        try:
+            self._run = wandb.init(
+                project=os.environ.get("WANDB_PROJECT", "bisenetformer"),
+                name=config.name,
+                dir=str(directory),
+                config=asdict(config),
+                id=run_id,
+                resume="allow",
+                settings=wandb.Settings(console="off"),  # the progress bars would be sent line by line
+            )
+        except wandb.errors.Error as error:
+            raise ConfigError(
+                f"--wandb: {error}. Log in with `wandb login`, or set WANDB_MODE=offline and send the files later with "
+                "`wandb sync`"
+            ) from error
+        id_file.write_text(run_id, encoding="utf-8")
+
+    def close(self) -> None:
+        self._run.finish()
+
+    def on_iteration(self, iteration: int, record: Mapping[str, float]) -> None:
+        self._run.log(_training_curves(record), step=iteration)
+
+    def on_validation(self, iteration: int, record: ValidationRecord) -> None:
+        pictures = {f"pictures/{name}": self._to_image(rgb) for name, rgb in record.pictures}
+        self._run.log({**_validation_curves(record), **pictures}, step=iteration)
+
+
+def _training_curves(record: Mapping[str, float]) -> dict[str, float]:
+    """Return "loss/dice", "optimizer/learning_rate", …"""
+    return {f"{_GROUPS.get(name, 'loss')}/{name}": value for name, value in record.items()}
+
+
+def _validation_curves(record: ValidationRecord) -> dict[str, float]:
+    """Return "validation/miou", "validation_iou/sky", …"""
+    per_class = {
+        f"validation_{measure}/{name}": value
+        for measure, of_classes in record.per_class.items()
+        for name, value in of_classes.items()
+    }
+    return {f"validation/{name}": value for name, value in record.figures.items()} | per_class

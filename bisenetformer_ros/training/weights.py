@@ -13,9 +13,11 @@ from bisenetformer_ros.model.bisenetformer import BiSeNetFormer
 from bisenetformer_ros.model.checkpoint import save_model
 from bisenetformer_ros.training.config import TrainingConfig
 
+DTYPES = {"fp32": torch.float32, "fp16": torch.float16}
+
 
 class WeightsWriter:
-    """Writes half-precision weights whose header records their provenance."""
+    """Writes weights in the precision of the recipe; their header records it, with their provenance."""
 
     def __init__(self, config: TrainingConfig, labels: LabelMap) -> None:
         self.config = config
@@ -26,6 +28,7 @@ class WeightsWriter:
             "sources": [dict(source) for source in config.sources],
             "initial_weights": config.initial_weights,
             "batch_size": config.batch_size,
+            "weights_precision": config.weights_precision,
             "commit": _commit(),
             "torch": torch.__version__,
         }
@@ -42,7 +45,7 @@ class WeightsWriter:
             provenance=provenance,
             task=self.config.task,
         )
-        save_model(path, model, metadata, torch.float16)
+        save_model(path, model, metadata, DTYPES[self.config.weights_precision])
 
 
 def _commit() -> str:

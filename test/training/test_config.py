@@ -59,6 +59,7 @@ def test_all_problems_are_reported_at_once(tmp_path: Path) -> None:
         "architecture": "bisenetformer-nano",
         "sources": [{"kind": "camvid", "weight": 0}],
         "ema_decay": 1.0,
+        "weights_precision": "bf16",
         "iterations": True,
         "input_size": "640",
         "seed": -1,

@@ -1,19 +1,23 @@
 import io
 import json
 import math
+import sys
 from pathlib import Path
+from types import ModuleType
 
 import cv2
 import numpy as np
 import pytest
 from rich.console import Console
 
+from bisenetformer_ros.errors import ConfigError
 from bisenetformer_ros.training.observers import (
     LogFile,
     PictureFolder,
     ProgressDisplay,
     TensorBoard,
     ValidationRecord,
+    WeightsAndBiases,
 )
 
 PER_CLASS = {
@@ -124,3 +128,36 @@ def test_curves_and_pictures_are_read_back(tmp_path: Path) -> None:
     assert [(event.step, event.value) for event in events.Scalars("validation_iou/sky")] == [(2, 0.75)]
     (image,) = events.Images("scene")
     assert (image.step, image.height, image.width) == (2, 4, 6)
+
+
+def test_weights_and_biases_gets_curves_and_pictures(
+    short_run: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Offline. A run that resumes has the same id."""
+    wandb = pytest.importorskip("wandb", reason="no wandb")
+    monkeypatch.setenv("WANDB_MODE", "offline")
+    monkeypatch.setenv("WANDB_SILENT", "true")
+    monkeypatch.setenv("WANDB_SERVICE", "")  # which wandb sets; so it is as before after the test
+    monkeypatch.delenv("WANDB_SERVICE")
+    rgb = np.full((4, 6, 3), (200, 100, 50), np.uint8)
+    with WeightsAndBiases(tmp_path, short_run.config()) as board:
+        for iteration in (1, 2):
+            board.on_iteration(iteration, {"loss": 8.0 / iteration, "learning_rate": 0.5, "step_s": 2.0})
+        board.on_validation(2, ValidationRecord({"miou": 0.5}, {"iou": {"sky": 0.75}}, [("scene", rgb)]))
+        board.on_iteration(3, {"loss": 1.0})  # wandb takes a step when the next one begins
+        first = wandb.run.id
+        summary = dict(wandb.run.summary)
+        assert wandb.run.config["crop_size"] == [64, 64]
+    curves = {"loss/loss": 4.0, "optimizer/learning_rate": 0.5, "time/step_s": 2.0}
+    assert {name: summary[name] for name in curves} == curves
+    assert (summary["validation/miou"], summary["validation_iou/sky"]) == (0.5, 0.75)
+    (picture,) = tmp_path.glob("wandb/offline-run-*/files/media/images/pictures/scene_2_*.png")
+    assert np.array_equal(cv2.cvtColor(cv2.imread(str(picture)), cv2.COLOR_BGR2RGB), rgb)
+    with WeightsAndBiases(tmp_path, short_run.config()):
+        assert wandb.run.id == first
+
+
+def test_a_missing_wandb_is_explained(short_run: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "wandb", None)
+    with pytest.raises(ConfigError, match=r"--wandb requires a package: .*pip install.*wandb"):
+        WeightsAndBiases(tmp_path, short_run.config())

@@ -1,7 +1,9 @@
 from pathlib import Path
 from types import ModuleType
 
+import pytest
 import torch
+from safetensors.torch import load_file
 
 from bisenetformer_ros.labels import LabelMap
 from bisenetformer_ros.model.checkpoint import load_checkpoint
@@ -22,3 +24,18 @@ def test_the_file_records_its_provenance(short_run: ModuleType, tmp_path: Path) 
     assert (told["sources"], told["initial_weights"]) == ([{"kind": "squares"}], "start.safetensors")
     assert {"commit", "torch"} <= told.keys()
     assert [file.name for file in tmp_path.iterdir()] == ["a.safetensors"]
+
+
+@pytest.mark.parametrize(("precision", "dtype"), [("fp16", torch.float16), ("fp32", torch.float32)])
+def test_weights_have_the_precision_of_the_recipe(
+    short_run: ModuleType, tmp_path: Path, precision: str, dtype: torch.dtype
+) -> None:
+    path = tmp_path / "a.safetensors"
+    model = short_run.learner().model
+    WeightsWriter(short_run.config(weights_precision=precision), LabelMap.load("camvid11")).write(path, model, 4, {})
+    loaded, metadata = load_checkpoint(path)
+    assert metadata.provenance["weights_precision"] == precision
+    parameters = dict(model.named_parameters())
+    assert {tensor.dtype for name, tensor in load_file(path).items() if name in parameters} == {dtype}
+    for name, tensor in loaded.named_parameters():
+        assert torch.equal(tensor, parameters[name].to(dtype).float())
