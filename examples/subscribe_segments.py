@@ -4,8 +4,6 @@ python examples/subscribe_segments.py
 python examples/subscribe_segments.py --ros-args -r /bisenetformer/segments:=/robot/segmentation/segments
 """
 
-import contextlib
-
 import rclpy
 from bisenetformer_ros.msg import Segment, SegmentArray
 from rclpy.executors import ExternalShutdownException
@@ -37,8 +35,13 @@ def describe(segment: Segment) -> str:
 
 def main() -> None:
     rclpy.init()
-    with contextlib.suppress(KeyboardInterrupt, ExternalShutdownException):
+    try:
         rclpy.spin(SegmentPrinter())
+    except (KeyboardInterrupt, ExternalShutdownException):
+        pass
+    except Exception:
+        if rclpy.ok():  # otherwise Ctrl-C came between two steps of rclpy
+            raise
 
 
 if __name__ == "__main__":

@@ -7,7 +7,6 @@ camera's resolution: 0 to 254, or 255 where the layer ignores the pixel. The lay
 costmap with a point cloud and waits for `samples_to_max_cost` observations of a cell; this node assumes them.
 """
 
-import contextlib
 from pathlib import Path
 from typing import Any
 
@@ -102,8 +101,13 @@ def pixels(message: Image) -> np.ndarray:
 
 def main() -> None:
     rclpy.init()
-    with contextlib.suppress(KeyboardInterrupt, ExternalShutdownException):
+    try:
         rclpy.spin(LayerView())
+    except (KeyboardInterrupt, ExternalShutdownException):
+        pass
+    except Exception:
+        if rclpy.ok():  # otherwise Ctrl-C came between two steps of rclpy
+            raise
 
 
 if __name__ == "__main__":

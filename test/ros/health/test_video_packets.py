@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from diagnostic_msgs.msg import DiagnosticStatus
@@ -37,13 +38,11 @@ SOURCES = {
 CAMERA = f"""
 import sys, rclpy
 from {PACKAGE}.msg import FFMPEGPacket
+from spinning import spin
 rclpy.init()
 node = rclpy.create_node("camera")
 publisher = node.create_publisher(FFMPEGPacket, sys.argv[1], 1)
-try:
-    rclpy.spin(node)
-except (KeyboardInterrupt, rclpy.executors.ExternalShutdownException):
-    pass
+spin(node)
 """
 
 
@@ -63,8 +62,9 @@ def camera(start: Callable[..., Process], tmp_path_factory: pytest.TempPathFacto
     assert built.returncode == 0, built.stderr
     prefix = workspace / "install" / PACKAGE
     (site,) = prefix.glob("lib/python3*/site-packages")
-    added = {"AMENT_PREFIX_PATH": prefix, "LD_LIBRARY_PATH": prefix / "lib", "PYTHONPATH": site}
-    variables = {name: os.pathsep.join([str(path), os.environ.get(name, "")]) for name, path in added.items()}
+    spinning = Path(__file__).parents[1]
+    added = {"AMENT_PREFIX_PATH": [prefix], "LD_LIBRARY_PATH": [prefix / "lib"], "PYTHONPATH": [site, spinning]}
+    variables = {name: os.pathsep.join([*map(str, paths), os.environ.get(name, "")]) for name, paths in added.items()}
     return lambda topic: start("-c", CAMERA, topic, **variables)
 
 
