@@ -77,7 +77,8 @@ class Diagnostics:
         self._mixed_at: dict[str, float] = {}  # topic → time.monotonic() when it had several publishers
 
     def publish(self, state: NodeState) -> None:
-        statuses = [self._camera_status(state, camera) for camera in state.cameras]
+        problem = explain_deleted_files([os.geteuid()]) if lacks_files() else ""
+        statuses = [self._camera_status(state, camera, problem) for camera in state.cameras]
         statuses.append(make_status(self._node, "model", _model_finding(state), _model_values(state)))
         jetson = read_jetson()
         if jetson:
@@ -85,10 +86,11 @@ class Diagnostics:
         stamp = self._node.get_clock().now().to_msg()
         self._publisher.publish(DiagnosticArray(header=Header(stamp=stamp), status=statuses))
 
-    def _camera_status(self, state: NodeState, camera: CameraState) -> DiagnosticStatus:
+    def _camera_status(self, state: NodeState, camera: CameraState, deleted_files: str) -> DiagnosticStatus:
+        """deleted_files: Why the middleware of this process has lost its files, or empty."""
         if self._is_mixed(camera.subscription):  # their stamps interleave
             camera = replace(camera, report=replace(camera.report, missing=0, camera_rate=0.0))
-        finding = _with_deleted_files(self._camera_finding(state, camera))
+        finding = _with_deleted_files(self._camera_finding(state, camera), deleted_files)
         self._log(camera.subscription.topic, finding)
         info = camera.camera_info
         values = _camera_values(camera)
@@ -151,9 +153,8 @@ class Diagnostics:
             self._node.get_logger().warning(f"{topic}: {finding.text}")
 
 
-def _with_deleted_files(finding: Finding) -> Finding:
-    """Add whether the middleware of this process has lost its files, which may show later in lost images."""
-    problem = explain_deleted_files([os.geteuid()]) if lacks_files() else ""
+def _with_deleted_files(finding: Finding, problem: str) -> Finding:
+    """Add that the middleware of this process has lost its files, which may show later in lost images."""
     if not problem or problem in finding.text:
         return finding
     return Finding(max(finding.level, WARN), f"{problem}; {finding.text}")
