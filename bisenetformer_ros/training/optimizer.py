@@ -86,9 +86,9 @@ class AveragedWeights(nn.Module):
         """Follow `model`, which was trained by one step."""
         updates = int(self.num_updates)
         decay = min(self.decay, (1 + updates) / (10 + updates))
-        for averaged, trained in zip(self.model.state_dict().values(), model.state_dict().values(), strict=True):
-            if averaged.is_floating_point():
-                averaged.lerp_(trained, 1 - decay)
-            else:
-                averaged.copy_(trained)
+        pairs = list(zip(self.model.state_dict().values(), model.state_dict().values(), strict=True))
+        averaged, trained = zip(*(pair for pair in pairs if pair[0].is_floating_point()), strict=True)
+        torch._foreach_lerp_(averaged, trained, 1 - decay)  # a few kernels on a GPU in place of one per tensor
+        for counter, of_trained in (pair for pair in pairs if not pair[0].is_floating_point()):
+            counter.copy_(of_trained)
         self.num_updates += 1

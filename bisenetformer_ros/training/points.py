@@ -91,9 +91,10 @@ def segment_at(segment_maps: Tensor, images: Tensor, segments: Tensor, points: T
     framed = _framed(segment_maps)
     everywhere = framed.view(1, -1).expand(len(points), -1)
     start = (images * framed[0].numel())[:, None]
+    wanted = segments.to(framed.dtype)[:, None]  # comparing int16 with int64 would convert every pixel
     share = points.new_zeros(points.shape[:2])
     for pixel, weight in _pixels_around(points, segment_maps.shape[1:]):
-        share += weight * (everywhere.gather(1, start + pixel) == segments[:, None])
+        share += weight * (everywhere.gather(1, start + pixel) == wanted)
     return share
 
 
