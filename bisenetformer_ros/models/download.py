@@ -66,7 +66,10 @@ def download(entry: CatalogEntry, on_progress: Progress, read_timeout_s: float =
         published.unlink()
         raise ModelError(f"{error}; the file was deleted") from None
     record = {"url": entry.url, "sha256": sha256, "weights_sha256": hashlib.sha256(weights).hexdigest()}
-    write_together({path.with_suffix(".json"): (json.dumps(record, indent=2) + "\n").encode(), path: weights})
+    try:
+        write_together({path.with_suffix(".json"): (json.dumps(record, indent=2) + "\n").encode(), path: weights})
+    except OSError as error:
+        raise ModelError(f"{path} cannot be written: {error.strerror}; the same command continues") from None
     published.unlink()
     return path
 

@@ -91,8 +91,8 @@ class _Handler(BaseHTTPRequestHandler):
             server.released.wait(LIMIT_S)
 
     def _start(self) -> int:
-        """The first byte that is asked for, if the asker knows this version of the file."""
-        if self.server.version is None or self.headers.get("If-Range") != self.server.version:
+        """The first byte that is asked for, or that of the whole file if the asker knows another version."""
+        if "Range" not in self.headers or self.headers.get("If-Range", self.server.version) != self.server.version:
             return 0
         return int(self.headers["Range"].removeprefix("bytes=").removesuffix("-"))
 

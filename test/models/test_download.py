@@ -111,6 +111,18 @@ def test_the_hash_of_the_catalogue_counts(server: FileServer, checkpoint: bytes,
     assert get(entry_of(NAME, server, sha256=hashlib.sha256(checkpoint).hexdigest())).is_file()
 
 
+def test_weights_that_cannot_be_written_need_no_second_download(
+    server: FileServer, checkpoint: bytes, folder: Path
+) -> None:
+    server.content = checkpoint
+    (folder / f"{NAME}.safetensors").mkdir(parents=True)
+    with pytest.raises(ModelError, match=rf"{NAME}\.safetensors cannot be written: Is a directory"):
+        get(entry_of(NAME, server))
+    (folder / f"{NAME}.safetensors").rmdir()
+    assert get(entry_of(NAME, server)) == find_model(NAME)
+    assert len(server.asked) == 1
+
+
 class Code:
     """Makes a folder when it is unpickled."""
 

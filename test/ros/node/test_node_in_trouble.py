@@ -27,7 +27,8 @@ def reluctant(graph, start_node):
             "model": "/nowhere/model.safetensors",
             f"qos_overrides.{IMAGE}.subscription.reliability": "reliable",
             f"qos_overrides.{IMAGE}.subscription.depth": "3",
-        }
+        },
+        BISENETFORMER_MODELS="/nowhere",
     )
     graph.wait_for(lambda: graph.status("model") is not None, "diagnostics")
     return process
@@ -39,6 +40,11 @@ def test_a_missing_model_is_reported_and_configure_can_be_retried(graph, relucta
     assert "could not configure: model '/nowhere/model.safetensors'" in reluctant.output()
     assert graph.state() == "unconfigured"
     assert not graph.change_state("configure")  # still missing
+    assert graph.set_parameter("model", "bisenetformer-l-ade") == (True, "")
+    assert not graph.change_state("configure")
+    assert re.search(
+        r"'bisenetformer-l-ade' has not been downloaded.* download bisenetformer-l-ade`", reluctant.output()
+    )
     assert graph.set_parameter("engine", "tensorrt") == (True, "")
     assert graph.set_parameter("model", str(weights)) == (True, "")
     assert not graph.change_state("configure")
