@@ -22,7 +22,7 @@ from bisenetformer_ros.model.initialization import initialize
 from bisenetformer_ros.numbers import counted
 from bisenetformer_ros.resources import find_model
 from bisenetformer_ros.training.config import TrainingConfig
-from bisenetformer_ros.training.distributed import World, joined_world, wait_for_all
+from bisenetformer_ros.training.distributed import World, default_workers, joined_world, wait_for_all
 from bisenetformer_ros.training.loop import Trainer
 from bisenetformer_ros.training.observers import (
     WANDB_ID,
@@ -60,7 +60,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--check-data", action="store_true", help="read all images and labels once and list every problem"
     )
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N (default: %(default)s)")
-    parser.add_argument("--workers", type=int, default=1, help="loader processes per device (default: %(default)s)")
+    parser.add_argument(
+        "--workers", type=int, help="loader processes per device (default: its share of the CPU cores less one)"
+    )
     parser.add_argument(
         "--initial-weights",
         metavar="FILE",
@@ -110,7 +112,7 @@ def _train(args: argparse.Namespace, config: TrainingConfig, world: World) -> in
             observers = _observers(args, trainer, console) if world.is_main else []
             for observer in observers:
                 stack.enter_context(observer)
-            stopped_by = trainer.run(args.workers, observers)
+            stopped_by = trainer.run(default_workers() if args.workers is None else args.workers, observers)
         if stopped_by is not None:
             console.print(f"stopped after iteration {trainer.iteration}, state saved; the same command continues")
             return SIGNALLED + stopped_by

@@ -49,6 +49,12 @@ def joined_world(device: torch.device) -> Iterator[World]:
         dist.destroy_process_group()
 
 
+def default_workers() -> int:
+    """Return how many loaders each process of this machine may have: its share of the cores less one, at least 1."""
+    cores = len(os.sched_getaffinity(0))
+    return max(1, cores // int(os.environ.get("LOCAL_WORLD_SIZE", "1")) - 1)
+
+
 def num_processes() -> int:
     return dist.get_world_size() if _has_joined() else 1
 

@@ -133,7 +133,7 @@ class Learner:
     def _accumulate_gradients(self, batch: Batch) -> dict[str, Tensor]:
         """Add the gradients of the parts of a batch, one after the other; return the terms of its loss."""
         parts = split(batch, self.config.accumulate)
-        label_maps = batch.label_maps.to(self.world.device)
+        label_maps = batch.label_maps.to(self.world.device, non_blocking=True)
         totals: dict[str, Tensor] = {}
         for part in parts:
             with self._without_exchange() if part is not parts[-1] else nullcontext():
@@ -149,9 +149,10 @@ class Learner:
     def _losses(self, part: Batch, label_maps: Tensor, counts: list[int]) -> dict[str, Tensor]:
         """Compute the share of a part in the loss of the batch, which has these label maps and segments per image."""
         device, dtype = self.world.device, AUTOCAST[self.config.precision]
-        images = part.images.to(device).to(self.model.pixel_mean.dtype, memory_format=torch.channels_last)
+        images = part.images.to(device, non_blocking=True)
+        images = images.to(self.model.pixel_mean.dtype, memory_format=torch.channels_last)
         with torch.autocast(device.type, dtype, enabled=dtype is not None):
-            predictions, dense = self._shared(images, part.label_maps.to(device), label_maps)
+            predictions, dense = self._shared(images, part.label_maps.to(device, non_blocking=True), label_maps)
         losses = self.criterion(predictions, part.targets.to(device), part.seeds, counts)
         if dense is not None:
             losses["auxiliary"] = self.config.auxiliary_weight * dense

@@ -119,6 +119,7 @@ class Trainer:
             num_workers=num_workers,
             collate_fn=collate,
             worker_init_fn=begin_worker,
+            pin_memory=world.device.type == "cuda",
         )
         for batch in loader:
             if isinstance(batch, BiSeNetFormerError):

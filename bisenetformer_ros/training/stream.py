@@ -6,7 +6,7 @@ interruptions.
 
 import signal
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -38,6 +38,15 @@ class Batch:
     targets: Targets
     names: list[str]
     seeds: list[int]
+
+    def pin_memory(self) -> "Batch":
+        """For DataLoader: copy to memory from which copies to a GPU are asynchronous."""
+        return replace(
+            self,
+            images=self.images.pin_memory(),
+            label_maps=self.label_maps.pin_memory(),
+            targets=self.targets.pin_memory(),
+        )
 
 
 class TrainingStream(Dataset):

@@ -39,7 +39,12 @@ class Targets:
         return torch.cat(self.class_ids)[start[images] + segments]
 
     def to(self, device: torch.device) -> "Targets":
-        return Targets(tuple(ids.to(device) for ids in self.class_ids), self.segment_maps.to(device))
+        class_ids = tuple(ids.to(device, non_blocking=True) for ids in self.class_ids)
+        return Targets(class_ids, self.segment_maps.to(device, non_blocking=True))
+
+    def pin_memory(self) -> "Targets":
+        """See `Batch.pin_memory`."""
+        return Targets(tuple(ids.pin_memory() for ids in self.class_ids), self.segment_maps.pin_memory())
 
     @staticmethod
     def cat(parts: Sequence["Targets"]) -> "Targets":

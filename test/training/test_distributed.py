@@ -5,9 +5,10 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import pytest
 import torch
 
-from bisenetformer_ros.training.distributed import average, gather, joined_world, largest
+from bisenetformer_ros.training.distributed import average, default_workers, gather, joined_world, largest
 
 
 def two_processes(directory: Path) -> list[str]:
@@ -56,3 +57,15 @@ def test_a_process_alone_is_the_world() -> None:
         assert (world.rank, world.size, world.device, world.is_main) == (0, 1, torch.device("cpu"), True)
         assert average(torch.tensor([1.0, 3.0])).tolist() == [1.0, 3.0]
         assert (largest(7, world.device), gather("a")) == (7, ["a"])
+
+
+@pytest.mark.parametrize(("cores", "processes", "workers"), [(1, "1", 1), (2, None, 1), (16, None, 15), (16, "4", 3)])
+def test_loaders_take_the_cores_that_a_process_has(
+    monkeypatch: pytest.MonkeyPatch, cores: int, processes: str | None, workers: int
+) -> None:
+    """torchrun sets LOCAL_WORLD_SIZE. Of several processes, each leaves one core to itself."""
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(cores)))
+    monkeypatch.delenv("LOCAL_WORLD_SIZE", raising=False)
+    if processes is not None:
+        monkeypatch.setenv("LOCAL_WORLD_SIZE", processes)
+    assert default_workers() == workers

@@ -127,3 +127,13 @@ def test_a_loader_process_survives_ctrl_c_and_kill() -> None:
     )
     process = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert process.stdout == "alive\n"
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="only CUDA pins memory")
+def test_a_batch_is_pinned_whole(short_run: ModuleType) -> None:
+    stream = TrainingStream(short_run.config(), [short_run.Squares()])
+    batch = collate([stream[0], stream[1]])
+    pinned = batch.pin_memory()
+    assert same(pinned, batch)
+    tensors = (pinned.images, pinned.label_maps, pinned.targets.segment_maps, *pinned.targets.class_ids)
+    assert all(tensor.is_pinned() for tensor in tensors)
