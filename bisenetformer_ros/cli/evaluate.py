@@ -10,12 +10,15 @@ from bisenetformer_ros.cli.arguments import (
     add_model_arguments,
     command_line,
     open_segmenter,
+    warn,
     write_json,
 )
 from bisenetformer_ros.cli.progress import progress
 from bisenetformer_ros.cli.tables import class_table, latency_table
 from bisenetformer_ros.data.catalog import NAMES, SYNTHETIC, open_dataset
 from bisenetformer_ros.data.sample import LabeledDataset
+from bisenetformer_ros.errors import ConfigError
+from bisenetformer_ros.evaluation.augmented import SCALES, AugmentedSegmenter
 from bisenetformer_ros.evaluation.dataset import DatasetEvaluation, evaluate
 from bisenetformer_ros.inference.engines.switching import explain_choice
 from bisenetformer_ros.model.checkpoint import weights_precision
@@ -41,13 +44,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--root", type=Path, help="folder of the data set; not for synthetic")
     parser.add_argument("--split", default="val", help="part of the data set; not for synthetic (default: %(default)s)")
     add_model_arguments(parser)
+    parser.add_argument(
+        "--tta",
+        action="store_true",
+        help="semantic task: average class scores over 6 sizes and mirror images, with engine torch (17 times the work)",
+    )
     add_json_argument(parser)
     parser.add_argument("--report", type=Path, metavar="DIR", help="also write DIR/report.html")
 
 
 def run(args: argparse.Namespace) -> int:
     dataset = open_dataset(args.dataset, args.root, **({} if args.dataset == SYNTHETIC else {"splits": [args.split]}))
-    segmenter = open_segmenter(args)
+    segmenter = _open_augmented(args) if args.tta else open_segmenter(args)
     with progress() as bar:
         task = bar.add_task("evaluating", total=len(dataset))
 
@@ -56,11 +64,11 @@ def run(args: argparse.Namespace) -> int:
 
         evaluation = evaluate(segmenter, dataset, show)
     _print(evaluation, dataset)
-    print(f"engine: {explain_choice(segmenter.engine)}")
     circumstances = _circumstances(args, segmenter)
+    print(f"weights: {circumstances['model']}, {circumstances['weights_precision']}")
+    print(f"engine: {explain_choice(segmenter.engine)}")
     content = {
         "architecture": dict(segmenter.engine.metadata.architecture),
-        "weights_precision": _weights_precision(args, segmenter),
         "dataset": args.dataset,
         "task": segmenter.task,
         "task_warning": segmenter.task_warning,
@@ -74,14 +82,25 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
+def _open_augmented(args: argparse.Namespace) -> Segmenter:
+    if args.engine not in ("auto", "torch"):
+        raise ConfigError(f"--tta runs the engine torch, got --engine {args.engine}")
+    segmenter = AugmentedSegmenter(args.model, args.task, args.device, args.precision)
+    warn(args, segmenter.task_warning)
+    return segmenter
+
+
 def _circumstances(args: argparse.Namespace, segmenter: Segmenter) -> dict[str, str]:
     engine = segmenter.engine
     texts = {
         "command": command_line(),
         "model": engine.metadata.name,
+        "weights_precision": _weights_precision(args, segmenter),
         "engine": f"{engine.name}, {engine.device}, {engine.precision}",
         "data": args.dataset if args.dataset == SYNTHETIC else f"{args.dataset}, {args.split}",
     }
+    if args.tta:
+        texts["test-time augmentation"] = f"scales {', '.join(map(str, SCALES))}, each mirrored, too"
     if segmenter.task == "panoptic":
         texts["thresholds"] = f"score {args.score_threshold:g}, overlap {args.overlap_threshold:g}"
     return texts

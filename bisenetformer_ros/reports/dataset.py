@@ -35,7 +35,7 @@ class DatasetReport:
 
     Attributes:
         name: Name of the data set in the catalog.
-        circumstances: Name → text about how the figures were obtained, "model" and "data" among them.
+        circumstances: Name → text about how the figures were obtained: "model", "weights_precision", "data", …
     """
 
     name: str
@@ -86,7 +86,8 @@ def _paper_cards(report: DatasetReport) -> Iterator[Html]:
         quality = evaluation.panoptic_quality
         parts = {"pq": quality.all, "pq_things": quality.things, "pq_stuff": quality.stuff}
         measured |= {name: 100 * part.pq for name, part in parts.items()}
-    return paper_cards(report.name, segmenter.task, segmenter.engine.metadata.architecture, measured)
+    architecture, weights = segmenter.engine.metadata.architecture, report.circumstances["weights_precision"]
+    return paper_cards(report.name, segmenter.task, architecture, measured, weights)
 
 
 def _quality_card(report: DatasetReport) -> Html:

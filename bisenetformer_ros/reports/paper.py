@@ -136,7 +136,7 @@ def _content() -> dict[str, Any]:
 
 
 def paper_cards(
-    dataset: str, task: str, architecture: Mapping[str, Any], measured: Mapping[str, float]
+    dataset: str, task: str, architecture: Mapping[str, Any], measured: Mapping[str, float], weights_precision: str
 ) -> Iterator[Html]:
     """Yield each table of the paper for this data set and task, with the measurement added.
 
@@ -145,15 +145,18 @@ def paper_cards(
         task: "semantic" or "panoptic".
         architecture: Keywords of `build_model` of the measured network.
         measured: Name of HEADERS → measured figure; quality in percent.
+        weights_precision: Of the weights file, such as "fp16".
     """
     for table in paper_tables(dataset, task):
-        yield _card(table, architecture, measured)
+        yield _card(table, architecture, measured, weights_precision)
 
 
-def _card(table: PaperTable, architecture: Mapping[str, Any], measured: Mapping[str, float]) -> Html:
+def _card(
+    table: PaperTable, architecture: Mapping[str, Any], measured: Mapping[str, float], weights_precision: str
+) -> Html:
     columns = [name for name in HEADERS if any(name in row.figures for row in table.rows)]
     rows = [[row.method, row.backbone, *(figure_text(row.figures, name) for name in columns)] for row in table.rows]
-    rows.append(["measured here", "", *(figure_text(measured, name) for name in columns)])
+    rows.append(["measured here", f"{weights_precision} weights", *(figure_text(measured, name) for name in columns)])
     own = table.find(architecture)
     if own is not None:
         common = [name for name in QUALITY if name in measured and name in own.figures]

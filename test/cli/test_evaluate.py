@@ -126,3 +126,25 @@ def test_misuse_is_explained(
     root = [] if message.startswith("needs") else ["--root", str(camvid)]
     assert main(["evaluate", "--dataset", "camvid", *root, "--model", str(random_weights), *options]) == 2
     assert message in capsys.readouterr().err
+
+
+def test_augmented_evaluation_says_so(
+    camvid: Path, semantic_weights: Path, random_weights: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    figures = {}
+    for name, options in (("plain", ()), ("augmented", ("--tta", "--precision", "fp32", "--report", str(tmp_path)))):
+        assert evaluate(camvid, semantic_weights, *options, "--json", str(tmp_path / f"{name}.json")) == 0
+        figures[name] = json.loads((tmp_path / f"{name}.json").read_text())
+    assert figures["augmented"]["engine"] == "torch, cpu, fp32"
+    assert figures["augmented"]["weights_precision"] == "fp32"
+    assert "weights: meadow, fp32" in capsys.readouterr().out
+    assert "scales 0.5, 0.75, 1.0, 1.25, 1.5, 1.75" in figures["augmented"]["test-time augmentation"]
+    assert "test-time augmentation" not in figures["plain"]
+    assert [figures[name]["frame_ms"]["count"] for name in figures] == [2, 0]  # no stages are timed
+    assert "test-time augmentation" in (tmp_path / "report.html").read_text(encoding="utf-8")
+    for model, options, message in (
+        (random_weights, (), "takes the semantic task, got panoptic"),
+        (semantic_weights, ("--engine", "onnxruntime"), "--tta runs the engine torch, got --engine onnxruntime"),
+    ):
+        assert evaluate(camvid, model, "--tta", *options) == 2
+        assert message in capsys.readouterr().err

@@ -128,9 +128,11 @@ def rows(card: str) -> list[list[str]]:
 
 
 def test_the_measurement_is_compared_with_its_row() -> None:
-    (card, *_) = paper_cards("cityscapes", "panoptic", {"name": "bisenetformer-stdc2", "num_classes": 19}, MEASURED)
+    (card, *_) = paper_cards(
+        "cityscapes", "panoptic", {"name": "bisenetformer-stdc2", "num_classes": 19}, MEASURED, "fp16"
+    )
     assert rows(card)[-2:] == [
-        ["measured here", "", "56.0", "50.1", "66.0", "12.3", "", ""],
+        ["measured here", "fp16 weights", "56.0", "50.1", "66.0", "12.3", "", ""],
         ["against BiSeNetFormer", "STDC2", "-1.3", "+1.5", "+0.0", "", "", ""],
     ]
     assert ["Mask2Former", "R50", "62.1", "", "", "4.1", "519", "44.0"] in rows(card)
@@ -139,11 +141,11 @@ def test_the_measurement_is_compared_with_its_row() -> None:
 
 
 def test_a_network_that_is_not_in_the_table_is_only_shown() -> None:
-    (card,) = paper_cards("ade20k", "semantic", {"name": "bisenetformer-nano"}, MEASURED)
-    assert rows(card)[-1] == ["measured here", "", "70.0", "12.3", "", ""]
+    (card,) = paper_cards("ade20k", "semantic", {"name": "bisenetformer-nano"}, MEASURED, "fp16")
+    assert rows(card)[-1] == ["measured here", "fp16 weights", "70.0", "12.3", "", ""]
     assert "The measured network is not in the table" in card
     assert card.count('<tr class="total">') == 1
 
 
 def test_without_a_table_there_is_no_card() -> None:
-    assert list(paper_cards("camvid", "semantic", {"name": "bisenetformer-nano"}, MEASURED)) == []
+    assert list(paper_cards("camvid", "semantic", {"name": "bisenetformer-nano"}, MEASURED, "fp16")) == []
