@@ -47,7 +47,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--tta",
         action="store_true",
-        help="semantic task: average class scores over 6 sizes and mirror images, with engine torch (17 times the work)",
+        help="semantic task: average class scores over 6 sizes and mirror images with engine torch (17 times the work)",
     )
     add_json_argument(parser)
     parser.add_argument("--report", type=Path, metavar="DIR", help="also write DIR/report.html")
