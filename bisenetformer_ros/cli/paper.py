@@ -116,7 +116,7 @@ def _print(comparison: PaperComparison, console: Console) -> None:
 
 
 def _terminal_table(compared: ComparedTable) -> Table:
-    table = Table(box=box.SIMPLE, show_edge=False, pad_edge=False)
+    table = Table(box=box.SIMPLE, show_edge=False, pad_edge=False, collapse_padding=True)
     for index, name in enumerate(compared.header()):
         table.add_column(name, justify="right" if index else "left", no_wrap=True)
     for cells in compared.text_rows():

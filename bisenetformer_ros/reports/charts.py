@@ -163,7 +163,7 @@ def scatter_chart(points: Sequence[Point], x_name: str, y_name: str) -> Html:
         parts.append(f'<circle cx="{x:.1f}" cy="{y:.1f}" r="5" {_fill(point.color)}/>')
     boxes = [(x - 5, y - 5, x + 5, y + 5) for x, y in dots]
     for (x, y), point in zip(dots, points, strict=True):
-        box = _free_box(x, y, _LETTER * len(point.name), boxes, right)
+        box = _free_box((x, y), _LETTER * len(point.name), dots, boxes, right)
         boxes.append(box)
         parts.append(_text(box[0], box[3] - 2, point.name))
     return _svg(bottom + 44, parts)
@@ -177,20 +177,32 @@ def _ticks(low: float, high: float) -> list[float]:
 
 
 def _free_box(
-    x: float, y: float, width: float, taken: Sequence[tuple[float, float, float, float]], right: float
+    point: tuple[float, float],
+    width: float,
+    points: Sequence[tuple[float, float]],
+    taken: Sequence[tuple[float, float, float, float]],
+    right: float,
 ) -> tuple[float, float, float, float]:
-    """Return the place (left, top, right, bottom) for a name beside a point that overlaps the fewest others."""
+    """Return the place (left, top, right, bottom) for the name of one of the points.
+
+    It overlaps the fewest others that are taken, and is closer to this point than to others.
+    """
+    x, y = point
     places = [
         (left, middle - 6, left + width, middle + 6)
         for middle in (y, y - 13, y + 13, y - 26, y + 26)
         for left in ((x + 9, x - 9 - width) if abs(middle - y) < 20 else (x - width / 2,))
     ]
 
+    def distance(place: tuple[float, float, float, float], to: tuple[float, float]) -> float:
+        return math.hypot(max(place[0] - to[0], to[0] - place[2], 0), max(place[1] - to[1], to[1] - place[3], 0))
+
     def cost(place: tuple[float, float, float, float]) -> tuple[int, int]:
         overlaps = sum(
             place[0] < box[2] and box[0] < place[2] and place[1] < box[3] and box[1] < place[3] for box in taken
         )
-        return overlaps + 9 * (place[2] > right or place[0] < 0), places.index(place)
+        closer = sum(distance(place, other) < distance(place, point) for other in points)
+        return overlaps + closer + 9 * (place[2] > right or place[0] < 0), places.index(place)
 
     return min(places, key=cost)
 

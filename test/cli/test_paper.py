@@ -108,6 +108,24 @@ def test_results_are_shown_beside_the_paper(tmp_path: Path, capsys: pytest.Captu
 
 
 @pytest.mark.usefixtures("quick_counts")
+def test_the_longest_rows_fit_into_80_columns(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    shares = {name: {"pq": 0.333} for name in ("All", "Things", "Stuff")}
+    content = EVALUATION | {"task": "panoptic", **shares}
+    for name in ("stdc2", "r50"):
+        architecture = {"name": f"bisenetformer-{name}", "num_classes": 19}
+        (tmp_path / f"{name}.json").write_text(json.dumps(content | {"architecture": architecture}))
+    assert main(["paper", "--results", str(tmp_path)]) == 0
+    printed = capsys.readouterr().out
+    assert "…" not in printed
+    assert max(map(len, printed.splitlines())) <= 80
+    rows = [line.split() for line in printed.splitlines()]
+    assert ["difference", "-24.2", "-18.9", "-29.1", "x0.45"] in rows  # R50: 57.5, 52.2, 62.4 and 22.3 FPS
+
+
+@pytest.mark.usefixtures("quick_counts")
 def test_figure_3_has_an_image_per_row_and_a_model_per_column(
     tmp_path: Path, random_weights: Path, semantic_weights: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
