@@ -69,6 +69,7 @@ class ComparedRow:
                     "setting": measured.setting,
                     "weights_precision": measured.weights or None,
                     "num_images": measured.num_images or None,
+                    "is_augmented": measured.is_augmented,
                     "warning": measured.warning,
                     "figures": dict(measured.figures),
                     "difference": {
@@ -254,10 +255,13 @@ def _compare_row(
     return ComparedRow(row, counts[_key(table, row)], own)
 
 
+_SAME_NETWORK = ("architecture", "dataset", "task", "is_augmented")
+
+
 def _conflicts(measurements: Sequence[Measurement]) -> Iterator[str]:
     """Compare the quality that two files state for one network, data set and task."""
     for first, second in combinations(measurements, 2):
-        if any(getattr(first, name) != getattr(second, name) for name in ("architecture", "dataset", "task")):
+        if any(getattr(first, name) != getattr(second, name) for name in _SAME_NETWORK):
             continue
         for name in QUALITY:
             both = name in first.figures and name in second.figures
@@ -272,6 +276,8 @@ def _describe(measured: Measurement, table: PaperTable) -> str:
     parts = [f"{measured.file}: {measured.setting}"]
     if measured.weights:
         parts.append(f"{measured.weights} weights")
+    if measured.is_augmented:
+        parts.append("test-time augmentation")
     if measured.num_images:
         parts.append(f"{measured.num_images} images")
         if measured.num_images != table.num_images:

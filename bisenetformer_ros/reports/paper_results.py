@@ -27,6 +27,7 @@ class Measurement:
         setting: How it was measured.
         weights: Precision in which the weights file stores the parameters; "" for a benchmark.
         num_images: Number of images; 0 for a benchmark.
+        is_augmented: Whether it averages over sizes and mirror images, which the paper does not.
         warning: Why the figures may mislead; may be empty.
     """
 
@@ -39,6 +40,7 @@ class Measurement:
     size: tuple[int, int] | None = None
     weights: str = ""
     num_images: int = 0
+    is_augmented: bool = False
     warning: str = ""
 
     def tables(self) -> tuple[PaperTable, ...]:
@@ -119,6 +121,7 @@ def _evaluation(content: Mapping[str, Any], name: str) -> Measurement:
         dataset,
         weights=content["weights_precision"],
         num_images=content["num_images"],
+        is_augmented="test-time augmentation" in content,
         warning=content["task_warning"],
     )
 

@@ -165,6 +165,13 @@ def test_without_results_there_are_paper_and_counts() -> None:
     assert list(comparison.lists()) == ["Contradictions in the paper"]
 
 
+def test_augmented_results_are_named_and_contradict_no_others(tmp_path: Path) -> None:
+    augmented = EVALUATION | {"All": {"pq": 0.60, "n": 19}, "test-time augmentation": "scales 0.5, 1"}
+    comparison = compared(tmp_path, a=EVALUATION, b=augmented)
+    assert comparison.conflicts == ()
+    assert "b.json: torch, cpu, fp32, fp16 weights, test-time augmentation, 500 images" in comparison.to_markdown()
+
+
 @pytest.mark.parametrize(("name", "what"), [("nowhere", "missing"), ("file", "a file")])
 def test_a_wrong_folder_is_explained(tmp_path: Path, name: str, what: str) -> None:
     (tmp_path / "file").touch()
