@@ -91,7 +91,7 @@ def _train(args: argparse.Namespace, config: TrainingConfig, world: World) -> in
     validation = None
     if config.validation is not None:
         (dataset,) = _open([config.validation], args.root, "val", labels, console)
-        validation = Validation(config, dataset, args.out, world.device)
+        validation = Validation(config, dataset, args.out, world)
     torch.manual_seed(config.seed)
     model = build_model(**config.architecture, num_classes=len(labels))
     with run_lock(args.out) if world.is_main else nullcontext(True) as is_locked:

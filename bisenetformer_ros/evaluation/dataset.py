@@ -1,19 +1,28 @@
 """Evaluation of a segmenter on a labelled data set."""
 
 import math
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, replace
 from itertools import zip_longest
 from typing import Any
 
-from bisenetformer_ros.data.sample import LabeledDataset
+import numpy as np
+
+from bisenetformer_ros.data.sample import LabeledDataset, Sample
 from bisenetformer_ros.errors import ConfigError
 from bisenetformer_ros.evaluation.quality import QualityMeter, TrackingMeter, mean_iou_figures
 from bisenetformer_ros.inference.tracking import Tracker
 from bisenetformer_ros.labels import LabelMap
 from bisenetformer_ros.metrics.latency import LatencySummary, summarize
 from bisenetformer_ros.metrics.mean_iou import MeanIoUResult
-from bisenetformer_ros.metrics.panoptic_quality import PanopticQualityResult, SegmentMatches, image_pq
+from bisenetformer_ros.metrics.panoptic_quality import (
+    PanopticQuality,
+    PanopticQualityResult,
+    SegmentMatches,
+    image_pq,
+)
 from bisenetformer_ros.metrics.video_quality import VideoQualityResult
 from bisenetformer_ros.numbers import first_of, without_nan
 from bisenetformer_ros.results import STAGES, StageTimes
@@ -92,6 +101,21 @@ class DatasetEvaluation:
         return without_nan(content)
 
 
+@dataclass(frozen=True, eq=False)
+class PartialEvaluation:
+    """Measurements of some images of a data set.
+
+    Attributes:
+        images: Position in the data set → measurements.
+        confusion: As in `MeanIoUResult`, of these images.
+        tracking: As in `DatasetEvaluation`; only of use if all images are there.
+    """
+
+    images: Mapping[int, ImageScore]
+    confusion: np.ndarray
+    tracking: VideoQualityResult | None
+
+
 def evaluate(
     segmenter: Segmenter, dataset: LabeledDataset, on_image: Callable[[int, float], None] = lambda count, miou: None
 ) -> DatasetEvaluation:
@@ -106,19 +130,60 @@ def evaluate(
         ConfigError: The model and the data set have different classes.
         DataError: Labels and image differ in size.
     """
+    part = evaluate_part(segmenter, dataset, range(len(dataset)), on_image)
+    return replace(merge([part], dataset.labels), tracking=part.tracking)
+
+
+def evaluate_part(
+    segmenter: Segmenter,
+    dataset: LabeledDataset,
+    indices: Sequence[int],
+    on_image: Callable[[int, float], None] = lambda count, miou: None,
+) -> PartialEvaluation:
+    """Like `evaluate`, for the images at some positions of the data set."""
     _check_classes(segmenter.labels, dataset.labels)
-    quality, tracks, images = QualityMeter(dataset.labels), TrackingMeter(dataset.labels, Tracker()), []
-    for index in range(len(dataset)):
-        sample = dataset[index]
+    quality, tracks = QualityMeter(dataset.labels), TrackingMeter(dataset.labels, Tracker())
+    images: dict[int, ImageScore] = {}
+    for index, sample in zip(
+        indices, read_samples(dataset, indices, ahead=segmenter.engine.device != "cpu"), strict=True
+    ):
         result = segmenter(sample.rgb)
         instance_map = None if result.panoptic_map is None else sample.instance_map
         score = quality.update(sample.name, result, sample.label_map, instance_map)
         if sample.video and instance_map is not None:
             tracks.update(result, (sample.label_map, instance_map), sample.video)
         pq = None if score.matches is None else image_pq(score.matches, dataset.labels)
-        images.append(ImageScore(sample.name, score.miou, pq, score.matches, result.times_ms))
-        on_image(index + 1, quality.mean_iou.miou)
-    return DatasetEvaluation(quality.mean_iou, quality.panoptic_quality, tuple(images), tracks.result())
+        images[index] = ImageScore(sample.name, score.miou, pq, score.matches, result.times_ms)
+        on_image(len(images), quality.mean_iou.miou)
+    return PartialEvaluation(images, quality.mean_iou.confusion, tracks.result())
+
+
+def merge(parts: Sequence[PartialEvaluation], labels: LabelMap) -> DatasetEvaluation:
+    """Merge the parts of a data set into what `evaluate` measures, with the same bits; without tracking."""
+    by_index = {index: image for part in parts for index, image in part.images.items()}
+    images = tuple(by_index[index] for index in sorted(by_index))
+    mean_iou = MeanIoUResult.of(np.sum([part.confusion for part in parts], axis=0))
+    matches = [image.matches for image in images if image.matches is not None]
+    quality = PanopticQuality(labels)
+    for of_image in matches:
+        quality.add(of_image)
+    return DatasetEvaluation(mean_iou, quality.result() if matches else None, images, tracking=None)
+
+
+def read_samples(dataset: LabeledDataset, indices: Iterable[int], ahead: bool) -> Iterator[Sample]:
+    """Yield samples; `ahead`: read the next one in a thread meanwhile, which is not worth it beside a network that
+    computes on the CPU and whose latency is measured."""
+    if not ahead:
+        yield from (dataset[index] for index in indices)
+        return
+    with ThreadPoolExecutor(max_workers=1) as pool:
+        upcoming: deque[Future[Sample]] = deque()
+        for index in indices:
+            upcoming.append(pool.submit(dataset.__getitem__, index))
+            if len(upcoming) > 1:
+                yield upcoming.popleft().result()
+        while upcoming:
+            yield upcoming.popleft().result()
 
 
 def _check_classes(model: LabelMap, dataset: LabelMap) -> None:

@@ -16,7 +16,7 @@ import torch.distributed as dist
 from torch import Tensor
 
 _PATIENCE = timedelta(hours=1)
-"""The other processes wait this long for the main one to validate."""
+"""Processes wait this long for each other, as at the end of a validation."""
 
 
 @dataclass(frozen=True)

@@ -137,13 +137,11 @@ class Trainer:
             observer.on_iteration(self.iteration, record)
 
     def _validate_if_due(self, observers: Sequence[TrainingObserver]) -> bool:
-        """The main process validates, the others wait."""
         if self.validation is None or not self.validation.is_due(self.iteration, self.is_finished):
             return False
-        if self.world.is_main:
-            record = self.validation.measure(self.learner.final_model, self.iteration)
-            for observer in observers:
-                observer.on_validation(self.iteration, record)
+        record = self.validation.measure(self.learner.final_model, self.iteration)
+        for observer in observers:
+            observer.on_validation(self.iteration, record)
         self.validation.last_iteration = self.iteration
         wait_for_all()
         return True

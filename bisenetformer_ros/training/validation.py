@@ -1,14 +1,14 @@
 """Validation during a run; keeps the best weights."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 
 from bisenetformer_ros.data.sample import LabeledDataset, Sample, panoptic_ground_truth
-from bisenetformer_ros.evaluation.dataset import DatasetEvaluation, evaluate
+from bisenetformer_ros.evaluation.dataset import DatasetEvaluation, evaluate_part, merge
 from bisenetformer_ros.images.draw import overlay
 from bisenetformer_ros.images.panels import side_by_side, with_legend
 from bisenetformer_ros.inference.segments import measure_regions
@@ -18,6 +18,7 @@ from bisenetformer_ros.numbers import without_nan
 from bisenetformer_ros.results import Segment, SegmentationResult
 from bisenetformer_ros.segmenter import Segmenter
 from bisenetformer_ros.training.config import TrainingConfig
+from bisenetformer_ros.training.distributed import World, gather, wait_for_all
 from bisenetformer_ros.training.observers import ValidationRecord
 from bisenetformer_ros.training.weights import WeightsWriter
 
@@ -26,7 +27,8 @@ NUM_PICTURES = 4
 
 class Validation:
     """Writes `latest.safetensors`, evaluates it as `bisenetformer evaluate` does, and copies the best one to
-    `best.safetensors`: the one with the highest PQ, in the semantic task with the highest mIoU.
+    `best.safetensors`: the one with the highest PQ, in the semantic task with the highest mIoU. Each process of `world`
+    measures its share of the images, and all get the same figures; the main one writes.
 
     `directory` is the folder of the run, `last_iteration` that of the latest validation; `on_image` is called with the
     number of images done and in total.
@@ -37,13 +39,13 @@ class Validation:
         config: TrainingConfig,
         dataset: LabeledDataset,
         directory: Path,
-        device: torch.device,
+        world: World,
         on_image: Callable[[int, int], None] = lambda done, total: None,
     ) -> None:
         self.config = config
         self.dataset = dataset
         self.directory = directory
-        self.device = device
+        self.world = world
         self.on_image = on_image
         self.writer = WeightsWriter(config, dataset.labels)
         self.metric = "pq" if config.task == "panoptic" else "miou"
@@ -55,17 +57,23 @@ class Validation:
         return iteration > self.last_iteration and (iteration % self.config.validate_every == 0 or at_the_end)
 
     def measure(self, model: BiSeNetFormer, iteration: int) -> ValidationRecord:
-        """Validate the weights of `model`."""
+        """Validate the weights that `model` has in the main process; pictures are drawn there alone."""
         latest = self.directory / "latest.safetensors"
-        self.writer.write(latest, model, iteration, {})
-        segmenter = Segmenter(latest, device=str(self.device))
-        evaluation = evaluate(segmenter, self.dataset, lambda done, _: self.on_image(done, len(self.dataset)))
+        if self.world.is_main:
+            self.writer.write(latest, model, iteration, {})
+        wait_for_all()
+        segmenter = Segmenter(latest, device=str(self.world.device))
+        indices = range(self.world.rank, len(self.dataset), self.world.size)
+        part = evaluate_part(segmenter, self.dataset, indices, lambda done, _: self.on_image(done, len(indices)))
+        evaluation = merge(gather(replace(part, tracking=None)), self.dataset.labels)
         figures = _figures(evaluation)
         if figures[self.metric] > self.best:
             self.best = figures[self.metric]
             best = self.directory / "best.safetensors"
-            self.writer.write(best, model, iteration, {"validation": without_nan(figures)})
-        return ValidationRecord(figures, _per_class(evaluation, self.dataset.labels), self._pictures(segmenter))
+            if self.world.is_main:
+                self.writer.write(best, model, iteration, {"validation": without_nan(figures)})
+        pictures = self._pictures(segmenter) if self.world.is_main else []
+        return ValidationRecord(figures, _per_class(evaluation, self.dataset.labels), pictures)
 
     def _pictures(self, segmenter: Segmenter) -> list[tuple[str, np.ndarray]]:
         count = min(NUM_PICTURES, len(self.dataset))

@@ -1,15 +1,17 @@
 """The measures of an untrained network's results against other ways of computing them."""
 
 import json
+import threading
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from patience import LIMIT_S
 
 from bisenetformer_ros.data.sample import Sample, panoptic_ground_truth
 from bisenetformer_ros.errors import ConfigError, DataError
-from bisenetformer_ros.evaluation.dataset import DatasetEvaluation, evaluate
+from bisenetformer_ros.evaluation.dataset import DatasetEvaluation, evaluate, evaluate_part, merge, read_samples
 from bisenetformer_ros.evaluation.panoptic_comparison import compare_panoptic
 from bisenetformer_ros.evaluation.panoptic_files import open_panoptic_files
 from bisenetformer_ros.images.coco_panoptic import CocoPanopticWriter, ids_to_rgb
@@ -182,3 +184,46 @@ def test_labels_of_another_size_are_refused(panoptic: Segmenter, dataset: Noise)
 
     with pytest.raises(DataError, match=r"noise0: the labels are \(64, 96\), the image is \(63, 96\)"):
         evaluate(panoptic, Cut(dataset.labels))
+
+
+@pytest.mark.parametrize("ahead", [False, True])
+def test_samples_are_read_in_order_and_errors_come_in_their_place(dataset: Noise, ahead: bool) -> None:
+    class Damaged(Noise):
+        def __getitem__(self, index: int) -> Sample:
+            if index == 1:
+                raise DataError("noise1 is damaged")
+            return super().__getitem__(index)
+
+    names = [sample.name for sample in read_samples(dataset, (2, 0, 1), ahead)]
+    assert names == ["noise2", "noise0", "noise1"]
+    samples = read_samples(Damaged(dataset.labels), (0, 1, 2), ahead)
+    np.testing.assert_array_equal(next(samples).rgb, dataset[0].rgb)
+    with pytest.raises(DataError, match="noise1 is damaged"):
+        next(samples)
+    assert list(read_samples(dataset, (), ahead)) == []
+
+
+def test_the_next_sample_is_read_while_one_is_in_use(dataset: Noise) -> None:
+    is_read = [threading.Event() for _ in SIZES]
+
+    class Observed(Noise):
+        def __getitem__(self, index: int) -> Sample:
+            is_read[index].set()
+            return super().__getitem__(index)
+
+    samples = read_samples(Observed(dataset.labels), range(3), ahead=True)
+    next(samples)
+    assert is_read[1].wait(LIMIT_S)
+    assert not is_read[2].is_set()
+    samples.close()
+
+
+@pytest.mark.parametrize("task", ["semantic", "panoptic"])
+def test_merged_parts_are_the_evaluation_of_the_whole(random_weights: Path, dataset: Noise, task: str) -> None:
+    segmenter = Segmenter(random_weights, task=task, device="cpu", score_threshold=0, overlap_threshold=0)
+    whole = evaluate(segmenter, dataset).to_dict(dataset.labels)
+    merged = merge([evaluate_part(segmenter, dataset, part) for part in ((1,), (), (2, 0))], dataset.labels)
+    content = merged.to_dict(dataset.labels)
+    for timing in ("frame_ms", "stage_ms"):
+        del whole[timing], content[timing]
+    assert content == whole

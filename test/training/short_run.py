@@ -98,7 +98,7 @@ def trainer(directory: Path, world: World = ALONE, dtype: torch.dtype = torch.fl
     settings = config(**changes)
     torch.manual_seed(settings.seed)
     model = build_model(**settings.architecture, num_classes=len(Squares.labels)).to(dtype)
-    validation = Validation(settings, Squares(), directory, world.device) if settings.validation else None
+    validation = Validation(settings, Squares(), directory, world) if settings.validation else None
     return loop.Trainer(settings, model, [Squares()], RunState(directory / RUN_STATE, settings), world, validation)
 
 

@@ -1,3 +1,4 @@
+import json
 import os
 import subprocess
 import sys
@@ -11,13 +12,16 @@ import torch
 from bisenetformer_ros.training.distributed import average, default_workers, gather, joined_world, largest
 
 
-def two_processes(directory: Path) -> list[str]:
+def two_processes(directory: Path, script: str = "distributed_run.py") -> list[str]:
     """Run them and return what they print."""
-    script = Path(__file__).with_name("distributed_run.py")
     launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     process = subprocess.run(
-        [*launch, str(script), str(directory)], env=environment, capture_output=True, text=True, check=False
+        [*launch, str(Path(__file__).with_name(script)), str(directory)],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert process.returncode == 0, process.stderr
     return [line for line in process.stdout.splitlines() if line.startswith("process ")]  # Gloo may print as well
@@ -50,6 +54,24 @@ def test_two_processes_train_like_one(short_run: ModuleType, tmp_path: Path) -> 
     learned = states[0]["learner"]["network"]["model.decoder.query_feat.weight"]
     assert float((learned - before).abs().max()) > 1e-3
     assert {file.name for file in shared.iterdir()} == {"checkpoint.pt", "latest.safetensors", "best.safetensors"}
+
+
+def test_two_processes_share_a_validation(tmp_path: Path) -> None:
+    """The figures are those of one process, to the last digit; the first process takes three images."""
+    (tmp_path / "alone").mkdir()
+    (tmp_path / "shared").mkdir()
+    script = Path(__file__).with_name("shared_validation.py")
+    alone = subprocess.run(
+        [sys.executable, str(script), str(tmp_path / "alone")], capture_output=True, text=True, check=True
+    ).stdout
+    assert alone.startswith("process 0: (5, 5) images, 4 pictures, ")
+    figures = alone.strip().partition("pictures, ")[2]
+    assert 0.1 < json.loads(figures)["pq"] == json.loads(figures)["best"] < 1
+    assert sorted(two_processes(tmp_path / "shared", "shared_validation.py")) == [
+        f"process 0: (3, 3) images, 4 pictures, {figures}",
+        f"process 1: (2, 2) images, 0 pictures, {figures}",
+    ]
+    assert {file.name for file in (tmp_path / "shared").iterdir()} == {"latest.safetensors", "best.safetensors"}
 
 
 def test_a_process_alone_is_the_world() -> None:

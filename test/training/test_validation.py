@@ -15,9 +15,10 @@ from bisenetformer_ros.model.bisenetformer import BiSeNetFormer
 from bisenetformer_ros.model.checkpoint import load_checkpoint
 from bisenetformer_ros.results import SegmentationResult
 from bisenetformer_ros.segmenter import Segmenter
+from bisenetformer_ros.training.distributed import World
 from bisenetformer_ros.training.validation import Validation, draw_comparison
 
-CPU = torch.device("cpu")
+ALONE = World(0, 1, torch.device("cpu"))
 LABELS = LabelMap.load("camvid11")
 NAMES = [label.name for label in LABELS]
 
@@ -56,7 +57,7 @@ def model_of(short_run: ModuleType, class_id: int) -> BiSeNetFormer:
 def validation(short_run: ModuleType, tmp_path: Path) -> Validation:
     """Three quarters of every image are sky."""
     config = short_run.config(task="semantic", validate_every=10)
-    return Validation(config, Half(48), tmp_path, CPU)
+    return Validation(config, Half(48), tmp_path, ALONE)
 
 
 def test_it_measures_the_file_that_it_writes(short_run: ModuleType, validation: Validation, tmp_path: Path) -> None:
@@ -87,14 +88,14 @@ def test_the_best_is_kept(short_run: ModuleType, validation: Validation, tmp_pat
 def test_the_best_outlives_an_interruption(short_run: ModuleType, validation: Validation, tmp_path: Path) -> None:
     validation.measure(model_of(short_run, Half.SKY), 10)
     state = validation.state_dict()
-    continued = Validation(validation.config, Half(48), tmp_path, CPU)
+    continued = Validation(validation.config, Half(48), tmp_path, ALONE)
     continued.load_state_dict(state)
     continued.measure(model_of(short_run, Half.ROAD), 20)
     assert load_checkpoint(tmp_path / "best.safetensors")[1].provenance["iterations"] == 10
 
 
 def test_the_panoptic_task_reports_its_quality(short_run: ModuleType, tmp_path: Path) -> None:
-    validation = Validation(short_run.config(task="panoptic"), Half(48), tmp_path, CPU)
+    validation = Validation(short_run.config(task="panoptic"), Half(48), tmp_path, ALONE)
     record = validation.measure(short_run.learner().model.eval(), 10)
     assert list(record.figures) == ["miou", "pixel_accuracy", "pq", "sq", "rq", "pq_things", "pq_stuff"]
     assert validation.best == record.figures["pq"] == 0
