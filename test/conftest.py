@@ -1,11 +1,16 @@
 import os
+import shutil
 import signal
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 # Read by OpenMP when torch is imported, here and in the processes that tests start: a thread that waits for another one
 # gives its core away. On a busy machine, spinning takes several times as long.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
+# What the user's runs have measured decides nothing here, and what tests measure is not kept for the user.
+os.environ["XDG_CACHE_HOME"] = tempfile.mkdtemp(prefix="bisenetformer-tests-")
 
 import pytest
 
@@ -54,6 +59,10 @@ def semantic_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("weights") / "meadow.safetensors"
     save_model(path, build_model(**architecture), metadata)
     return path
+
+
+def pytest_unconfigure() -> None:
+    shutil.rmtree(os.environ["XDG_CACHE_HOME"], ignore_errors=True)
 
 
 def pytest_configure() -> None:

@@ -1,20 +1,33 @@
 """Opens an engine for a model. Each engine's module is imported only when that engine is opened."""
 
+from collections.abc import Sequence
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 
+import numpy as np
 import torch
 
 from bisenetformer_ros.commands import ours
-from bisenetformer_ros.errors import BiSeNetFormerError, ConfigError, EngineError
+from bisenetformer_ros.errors import ConfigError, EngineError
 from bisenetformer_ros.inference.engines.base import Engine
 from bisenetformer_ros.inference.engines.capabilities import ENGINES, TASK_CHOICES
-from bisenetformer_ros.inference.engines.plan import EnginePlan, graph_label, plan_engine
-from bisenetformer_ros.inference.engines.ranking import faster_than_torch, fastest_first
+from bisenetformer_ros.inference.engines.choosing import FastestChooser, no_files
+from bisenetformer_ros.inference.engines.kept_measurements import KeptMeasurements
+from bisenetformer_ros.inference.engines.measuring import Candidate, Run
+from bisenetformer_ros.inference.engines.plan import (
+    FILE_ENGINES,
+    EnginePlan,
+    find_worth_building,
+    graph_label,
+    plan_engine,
+    plan_files,
+)
 from bisenetformer_ros.inference.engines.switching import EngineChoice, SwitchingEngine
 from bisenetformer_ros.inference.engines.tensorrt.sidecar import Sidecar
 from bisenetformer_ros.inference.graph.cache import newest_file
 from bisenetformer_ros.inference.graph.contract import GraphInfo
+from bisenetformer_ros.machine import computes_bf16
 from bisenetformer_ros.model.checkpoint import trained_task
 from bisenetformer_ros.resources import find_model
 
@@ -31,10 +44,10 @@ def open_engine(
         model: Weights file, name of a model, graph (.onnx) of `bisenetformer export`, or engine file (.engine)
             of `bisenetformer build-engine`.
         task: One of TASK_CHOICES.
-        engine: One of ENGINES. "auto" takes the fastest that works, see `explain_choice`. For a weights file, graph
-            engines open the files built from it: beside it, or in the cache.
+        engine: One of ENGINES. "auto" takes the fastest, measured on the first frame of each size. For a weights file,
+            graph engines open the files built from it: beside it, or in the cache.
         device: "auto", "cpu", "cuda" or "cuda:N".
-        precision: One of PRECISIONS.
+        precision: One of PRECISIONS. "auto" takes the fastest that agrees with fp32; on a CPU it is measured as well.
 
     Raises:
         ConfigError: For an unknown task.
@@ -84,29 +97,39 @@ def open_plan(plan: EnginePlan) -> Engine:
 def _open_weights(path: Path, task: str, engine: str, device: str, precision: str) -> Engine:
     if engine not in ("auto", "torch"):
         return _open_files_of(path, task, engine, device, precision)
-    from bisenetformer_ros.inference.engines.torch import TorchEngine
+    from bisenetformer_ros.inference.engines.torch import TorchEngine, resolve_device
 
-    general = TorchEngine(path, task, device, precision)
-    if engine == "torch":
-        return general
-    return SwitchingEngine(general, lambda frame_size: _choose(general, path, precision, frame_size))
+    kind = str(resolve_device(device))
+    precisions = ("fp32", "bf16") if (kind, precision) == ("cpu", "auto") and computes_bf16() else (precision,)
+    if engine == "torch" and len(precisions) == 1:
+        return TorchEngine(path, task, device, precision)
+    chooser = FastestChooser(
+        KeptMeasurements(path, task, kind),
+        {f"torch {each}": partial(TorchEngine, path, task, device, each) for each in precisions},
+        no_files if engine == "torch" else partial(_files_of, path, task, kind, precision),
+    )
+    return SwitchingEngine(chooser.usual, chooser.choose, chooser.measures)
 
 
-def _choose(general: Engine, weights: Path, precision: str, frame_size: tuple[int, int]) -> EngineChoice:
-    """The fastest engine with a usable file for frames of this size, else `general`."""
-    passed_over = []
-    for name in faster_than_torch(general.task, general.device):
-        if find_spec(name) is None:
-            passed_over.append(f"{name} is not installed")
-            continue
-        try:
-            plan = plan_engine(name, weights, general.task, general.device, precision, frame_size)
+def _files_of(
+    weights: Path, task: str, device: str, precision: str, frame_size: tuple[int, int]
+) -> tuple[list[Candidate], list[str]]:
+    """Candidates with a file for frames of this size, and why the engine that may be faster has none."""
+    candidates: list[Candidate] = []
+    passed_over: list[str] = []
+    worth_building = find_worth_building(task, device)
+    if worth_building and find_spec(worth_building) is None:
+        passed_over.append(f"{worth_building} is not installed")
+    try:
+        for plan in plan_files(weights, task, device, precision, frame_size):
             if plan.is_built:
-                return EngineChoice(open_plan(plan), tuple(passed_over))
-            passed_over.append(f"{name} has no file for frames of this size (to build it: {plan.build_command()})")
-        except BiSeNetFormerError as error:
-            passed_over.append(f"{name} does not work: {error}")
-    return EngineChoice(general, tuple(passed_over))
+                candidates.append(Candidate(plan.key, partial(open_plan, plan)))
+            elif plan.engine == worth_building:
+                command = plan.build_command()
+                passed_over.append(f"{plan.engine} has no file for frames of this size (to build it: {command})")
+    except EngineError as error:
+        passed_over.append(f"no file can be opened: {error}")
+    return candidates, passed_over
 
 
 def _open_files_of(weights: Path, task: str, engine: str, device: str, precision: str) -> Engine:
@@ -116,7 +139,10 @@ def _open_files_of(weights: Path, task: str, engine: str, device: str, precision
     kind = (device if device.startswith("cuda:") else "cuda") if on_gpu else "cpu"
     suffix = ".engine" if engine == "tensorrt" else ".onnx"
 
-    def choose(frame_size: tuple[int, int]) -> EngineChoice:
+    def choose(frames: Sequence[np.ndarray], run: Run) -> EngineChoice:
+        frame_size = frames[0].shape[:2]
+        if frame_size == first.frame_size:
+            return EngineChoice(first)
         plan = plan_engine(engine, weights, task, kind, precision, frame_size)
         if not plan.is_built:
             raise EngineError(
@@ -132,7 +158,8 @@ def _open_files_of(weights: Path, task: str, engine: str, device: str, precision
             f"engine {engine} has no file of {weights.name} for the {task} task; build one for the size (height x "
             f"width) of your frames: {example.build_command()}"
         )
-    return SwitchingEngine(open_engine(newest, task, engine, device, precision), choose)
+    first = open_engine(newest, task, engine, device, precision)
+    return SwitchingEngine(first, choose)
 
 
 def _check_device(engine: str, device: str) -> None:
@@ -167,15 +194,23 @@ def _open_graph(path: Path, task: str, engine: str, device: str, precision: str)
 
 
 def _open_fastest_graph(path: Path, task: str, device: str, precision: str) -> Engine:
+    """The first engine that works on a GPU; on a CPU, all are measured."""
     GraphInfo.load(path).check(path, task)
     on_gpu = torch.cuda.is_available() if device == "auto" else device != "cpu"
+    names = GRAPH_ENGINES if on_gpu else FILE_ENGINES["cpu"]
+    names = tuple(name for name in names if find_spec(name)) or names
+    engines = {f"{name} {precision}": partial(_open_graph, path, task, name, device, precision) for name in names}
     reasons = []
-    for name in fastest_first(task, "cuda" if on_gpu else "cpu"):
-        if name in GRAPH_ENGINES:
-            try:
-                return _open_graph(path, task, name, device, precision)
-            except EngineError as error:
-                reasons.append(f"{name}: {error}")
+    while engines:
+        key, open_first = next(iter(engines.items()))
+        try:
+            if on_gpu:
+                return open_first()
+            chooser = FastestChooser(KeptMeasurements(path, task, "cpu"), engines)
+            return SwitchingEngine(chooser.usual, chooser.choose, chooser.measures)
+        except EngineError as error:
+            reasons.append(f"{key.partition(' ')[0]}: {error}")
+            engines = {other: opener for other, opener in engines.items() if other != key}
     raise EngineError(f"no engine can run {path}: {'; '.join(reasons)}")
 
 

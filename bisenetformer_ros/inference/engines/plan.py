@@ -9,10 +9,15 @@ from pathlib import Path
 from bisenetformer_ros.commands import pip_install, quoted
 from bisenetformer_ros.errors import EngineError
 from bisenetformer_ros.inference.engines.capabilities import check_precision, supports_precision
-from bisenetformer_ros.inference.engines.ranking import faster_than_torch
 from bisenetformer_ros.inference.graph.cache import find_file, graph_name
 from bisenetformer_ros.libraries import OLDEST_EXPORTING_TORCH, check_torch
 from bisenetformer_ros.machine import available_memory_mib
+
+FILE_ENGINES = {"cpu": ("openvino", "onnxruntime"), "cuda": ("tensorrt",)}
+"""Device → engines that `auto` measures where their files exist. ONNX Runtime on CUDA would tune for seconds."""
+WORTH_BUILDING = {("semantic", "cpu"): "openvino", ("semantic", "cuda"): "tensorrt", ("panoptic", "cuda"): "tensorrt"}
+"""(task, device) → engine whose file the node asks for or builds; whether it serves is measured. None for the panoptic
+task on CPUs: few queries matter at any pixel, PyTorch skips the others, and a graph has to compute all of them."""
 
 NEEDED_PACKAGES = {"export": ("onnx", "onnxscript", "onnxruntime"), "build-engine": ("onnx", "onnxruntime")}
 """Command → packages that it imports."""
@@ -74,6 +79,11 @@ class EnginePlan:
     def is_built(self) -> bool:
         return os.path.isfile(self.path)
 
+    @property
+    def key(self) -> str:
+        """Identifies the engine and its file, which exists, among kept measurements."""
+        return f"{self.engine} {self.precision} {self.path.name} {self.path.stat().st_mtime_ns}"
+
     def pending(self) -> list[BuildStep]:
         """The steps to run until the engine can be opened, given that it cannot: the last one in any case."""
         return [step for step in self.steps if step is self.steps[-1] or not os.path.isfile(step.path)]
@@ -129,17 +139,23 @@ def plan_engine(
     return EnginePlan(engine, task, device, precision, tuple(steps))
 
 
-def plan_faster(
+def plan_files(
     weights: Path, task: str, device: str, precision: str, frame_size: tuple[int, int], num_cameras: int = 1
-) -> EnginePlan | None:
-    """Plan the fastest installed engine that beats PyTorch on `device`; None if there is none for the precision.
+) -> list[EnginePlan]:
+    """Plan every installed graph engine that supports the precision on `device`.
 
     See `plan_engine` for the arguments and errors.
     """
-    for engine in faster_than_torch(task, device):
-        if find_spec(engine) and supports_precision(engine, device, precision):
-            return plan_engine(engine, weights, task, device, precision, frame_size, num_cameras)
-    return None
+    return [
+        plan_engine(engine, weights, task, device, precision, frame_size, num_cameras)
+        for engine in FILE_ENGINES[device.partition(":")[0]]
+        if find_spec(engine) and supports_precision(engine, device, precision)
+    ]
+
+
+def find_worth_building(task: str, device: str) -> str | None:
+    """Return the engine of WORTH_BUILDING on `device`, "cpu" or "cuda[:N]"; None if there is none."""
+    return WORTH_BUILDING.get((task, device.partition(":")[0]))
 
 
 def graph_precision(engine: str, device: str, precision: str) -> str:

@@ -18,7 +18,6 @@ from bisenetformer_ros.inference.engines.unused_gpu import explain_unused_gpu
 from bisenetformer_ros.inference.postprocess import SemanticOrder, postprocess_panoptic, postprocess_semantic
 from bisenetformer_ros.inference.preprocess import check_frames, plan_geometry, preprocess
 from bisenetformer_ros.libraries import OLDEST_TORCH, check_torch
-from bisenetformer_ros.machine import computes_bf16
 from bisenetformer_ros.model.checkpoint import load_checkpoint
 from bisenetformer_ros.model.folding import fold
 from bisenetformer_ros.results import ImageGeometry, SegmentationResult, StageTimes
@@ -48,8 +47,7 @@ class TorchEngine:
             path: Weights file.
             task: One of TASKS.
             device: "auto" (the first GPU if there is one), "cpu", "cuda" or "cuda:N".
-            precision: "auto" is fp16 on CUDA; on the CPU, bf16 if the processor computes it, else fp32 (see
-                docs/decisions/bf16-on-the-cpu.md).
+            precision: "auto" is fp16 on CUDA and fp32 on the CPU, where `open_engine` measures whether bf16 is faster.
             semantic_order: See `postprocess_semantic`.
 
         Raises:
@@ -162,6 +160,4 @@ def _resolve_precision(precision: str, device: torch.device) -> str:
     check_precision("torch", device.type, precision)
     if precision != "auto":
         return precision
-    if device.type == "cuda":
-        return "fp16"
-    return "bf16" if computes_bf16() else "fp32"
+    return "fp16" if device.type == "cuda" else "fp32"

@@ -11,6 +11,7 @@ from rclpy.node import Node
 from std_msgs.msg import Header
 
 from bisenetformer_ros.images.raw import DecodingReport
+from bisenetformer_ros.inference.engines.switching import measured_times
 from bisenetformer_ros.machine import oversubscription
 from bisenetformer_ros.ros.cv_bridge_decoder import open_bridge
 from bisenetformer_ros.ros.health.clock import NodeClock, clock_of
@@ -215,12 +216,14 @@ def _model_values(state: NodeState) -> dict[str, object]:
     if state.segmenter is None:
         return {"state": state.lifecycle}
     engine, labels = state.segmenter.engine, state.segmenter.labels
+    times = measured_times(engine)
     return {
         "state": state.lifecycle,
         "model": engine.metadata.name,
         "engine": engine.name,
         "device": engine.device,
         "precision": engine.precision,
+        **({"measured": times} if times else {}),
         "task": state.segmenter.task,
         "trained_for": engine.metadata.task,
         "label_map": f"{labels.name} ({len(labels)} classes)",

@@ -12,9 +12,17 @@ import numpy as np
 from bisenetformer_ros.errors import BiSeNetFormerError, EngineError
 from bisenetformer_ros.in_thread import in_thread
 from bisenetformer_ros.inference.engines.base import Engine
+from bisenetformer_ros.inference.engines.kept_measurements import KeptMeasurements
+from bisenetformer_ros.inference.engines.measuring import Candidate, EngineTiming, fastest
 from bisenetformer_ros.inference.engines.opening import open_plan
-from bisenetformer_ros.inference.engines.plan import BuildStep, EnginePlan, build_command, plan_faster
-from bisenetformer_ros.inference.engines.switching import SwitchingEngine
+from bisenetformer_ros.inference.engines.plan import (
+    BuildStep,
+    EnginePlan,
+    build_command,
+    find_worth_building,
+    plan_files,
+)
+from bisenetformer_ros.inference.engines.switching import SwitchingEngine, Trial, engine_key
 from bisenetformer_ros.inference.graph.cache import cache_problem
 from bisenetformer_ros.ros.node.engine_builder import STOP_WITHIN_S, EngineBuilder
 from bisenetformer_ros.segmenter import Segmenter
@@ -36,10 +44,12 @@ class EngineState(Enum):
     REFUSED = "its file could not be built, or does not work although it was: not retried until the input changes"
     BUILDING = "a command builds its file"
     OPENING = "its file is being opened"
-    SERVING = "it is open and warm"
+    MEASURING = "it is open and warm, and runs beside the serving engine"
+    SLOWER = "it works, but the serving engine is not slower here: not opened again until its file changes"
+    SERVING = "it is faster"
 
 
-WAITING = (EngineState.MISSING, EngineState.STALE, EngineState.REFUSED)
+WAITING = (EngineState.MISSING, EngineState.STALE, EngineState.REFUSED, EngineState.SLOWER)
 """The states that wait for a file built by hand or for leave to build it."""
 
 
@@ -51,25 +61,32 @@ class Logger(Protocol):
 
 
 class EngineSwitch:
-    """Brings the engine of one plan into service.
+    """Brings the engine of one plan into service if it is faster than the one that serves.
 
     Attributes:
         state: The current state; SERVING is final.
-        engine: The open engine once SERVING.
     """
 
     def __init__(
-        self, plan: EnginePlan, frame_size: tuple[int, int], may_build: Callable[[], bool], logger: Logger
+        self,
+        plan: EnginePlan,
+        frame_size: tuple[int, int],
+        serving: SwitchingEngine,
+        kept: KeptMeasurements,
+        may_build: Callable[[], bool] | None,
+        logger: Logger,
     ) -> None:
         """
         Args:
             plan: For frames of (height, width) `frame_size`.
-            may_build: Whether commands may be run now.
+            serving: Segments the frames.
+            kept: Measurements of earlier runs.
+            may_build: Whether commands may be run now; None for a file that is not worth building or reporting.
             logger: Gets each problem once and, from another thread, the output of commands.
         """
         self.state = EngineState.MISSING
-        self.engine: Engine | None = None
         self._plan, self._frame_size = plan, frame_size
+        self._serving, self._kept = serving, kept
         self._may_build, self._logger = may_build, logger
         self._reason, self._warned = f"{plan.path.name} is missing", ""
         self._poll_at = self._started_at = 0.0
@@ -78,17 +95,18 @@ class EngineSwitch:
         self._built: dict[BuildStep, int | None] = {}
         """Step that was run → when its source had been modified."""
         self._opening: Future[Engine] | None = None
+        self._trial: Trial | None = None
         self._builder: EngineBuilder | None = None
 
     @property
     def problem(self) -> str:
-        """Why the engine does not serve yet and what to do; empty once it does."""
-        if self.state is EngineState.SERVING:
+        """Why the engine does not serve yet and what to do; empty if there is nothing to do."""
+        if self.state in (EngineState.SERVING, EngineState.SLOWER) or self._may_build is None:
             return ""
         text = f"{self._plan.engine} does not serve yet: {self._reason}"
         if self.state is EngineState.BUILDING:
             return f"{text} has been running for {time.monotonic() - self._started_at:.0f} s"
-        if self.state is EngineState.OPENING:
+        if self.state in (EngineState.OPENING, EngineState.MEASURING):
             return text
         if self.state is EngineState.REFUSED:
             text += "; not retried: fix the cause, then run the command or configure the node again"
@@ -101,12 +119,14 @@ class EngineSwitch:
         """Go to the next state if its time has come. Call it periodically in the main thread; it does not wait."""
         if self._opening is not None and self.state is EngineState.OPENING:
             self._check_opening(self._opening)
+        elif self._trial is not None and self.state is EngineState.MEASURING:
+            self._check_trial(self._trial)
         elif self._builder is not None and self.state is EngineState.BUILDING:
             self._check_build(self._builder)
         if self.state in WAITING and time.monotonic() >= self._poll_at:
             self._poll_at = time.monotonic() + POLL_PERIOD_S
             self._poll()
-        if self.state in WAITING and self._reason != self._warned:
+        if self.state in WAITING and self.problem and self._reason != self._warned:
             self._warned = self._reason
             self._logger.warning(self.problem)
 
@@ -121,9 +141,14 @@ class EngineSwitch:
         modified = _modified_ns(self._plan.path)
         if modified is not None and modified != self._opened:
             self._opened = modified
+            kept = self._read_kept()
+            if kept and fastest(kept).key != self._plan.key:
+                self._serving.note(self._frame_size, kept)
+                self._finish(EngineState.SLOWER, kept)
+                return
             self._opening = in_thread(self._open_warm, f"opening {self._plan.engine}")
             self.state, self._reason = EngineState.OPENING, f"{self._plan.path.name} is being opened"
-        elif self._may_build():
+        elif self._may_build is not None and self.state is not EngineState.SLOWER and self._may_build():
             self._build(self._plan.pending()[0])
 
     def _build(self, step: BuildStep) -> None:
@@ -163,11 +188,44 @@ class EngineSwitch:
             return
         error = opening.exception()
         if error is None:
-            self.state, self.engine = EngineState.SERVING, opening.result()
+            self._measure(opening.result())
             return
         is_ours = isinstance(error, BiSeNetFormerError)
         self.state, self._reason = EngineState.STALE, str(error) if is_ours else f"{type(error).__name__}: {error}"
         self._poll_at = 0.0
+
+    def _read_kept(self) -> tuple[EngineTiming, ...]:
+        serving = self._serving.serving(self._frame_size)
+        return self._kept.read(self._frame_size, [engine_key(serving), self._plan.key])
+
+    def _measure(self, engine: Engine) -> None:
+        """Measure the open engine on the next frames, or let it serve if kept measurements say so."""
+        if kept := self._read_kept():
+            self._serving.serve(self._frame_size, engine, kept)
+            self._finish(EngineState.SERVING, kept)
+            return
+        self._trial = Trial(Candidate(self._plan.key, lambda: engine))
+        self._serving.try_out(self._frame_size, self._trial)
+        self.state, self._reason = EngineState.MEASURING, "it is measured beside the engine that serves"
+
+    def _check_trial(self, trial: Trial) -> None:
+        if not trial.is_over:
+            return
+        self._trial = None
+        if trial.problem:
+            self.state, self._reason = EngineState.REFUSED, trial.problem
+            return
+        self._kept.keep(self._frame_size, trial.measurements)
+        if not trial.measurements[-1].agrees:
+            self.state, self._reason = EngineState.REFUSED, str(trial.measurements[-1])
+        else:
+            self._finish(EngineState.SERVING if trial.is_won else EngineState.SLOWER, trial.measurements)
+
+    def _finish(self, state: EngineState, measured: tuple[EngineTiming, ...]) -> None:
+        self.state, self._reason = state, state.value
+        height, width = self._frame_size
+        engine = fastest(measured).label
+        self._logger.info(f"frames of {width}x{height} go to {engine}; measured: {', '.join(map(str, measured))}")
 
 
 class EngineSwitcher:
@@ -194,44 +252,50 @@ class EngineSwitcher:
         segmenter.engine = self._engine = SwitchingEngine(segmenter.engine)
         self._weights, self._precision, self._num_cameras = weights, precision, num_cameras
         self._may_build, self._logger = may_build, logger
-        self._switches: dict[tuple[int, int], EngineSwitch | None] = {}
-        """None for a size that no engine serves faster."""
+        self._switches: dict[tuple[int, int], list[EngineSwitch]] = {}
 
     @property
     def problem(self) -> str:
         """Why faster engines do not serve yet and what to do; empty if there is nothing to do."""
-        return "; ".join(switch.problem for switch in self._switches.values() if switch and switch.problem)
+        return "; ".join(switch.problem for switch in self._all() if switch.problem)
 
     def update(self) -> None:
         """See `EngineSwitch.update`."""
         for size, count in self._engine.frame_counts.copy().items():
             if count >= MIN_FRAMES and size not in self._switches and len(self._switches) < MAX_SIZES:
                 self._switches[size] = self._plan(size)
-        for size, switch in self._switches.items():
-            if switch is not None and switch.state is not EngineState.SERVING:
+        for switch in self._all():
+            if switch.state is not EngineState.SERVING:
                 switch.update()
-                if switch.engine is not None:
-                    self._serve(size, switch.engine)
 
     def close(self) -> None:
         """Stop what is running."""
-        for switch in self._switches.values():
-            if switch is not None:
-                switch.close()
+        for switch in self._all():
+            switch.close()
 
-    def _plan(self, frame_size: tuple[int, int]) -> EngineSwitch | None:
+    def _all(self) -> list[EngineSwitch]:
+        return [switch for switches in self._switches.values() for switch in switches]
+
+    def _plan(self, frame_size: tuple[int, int]) -> list[EngineSwitch]:
         general, cameras = self._general, self._num_cameras
+        worth_building = find_worth_building(general.task, general.device)
         try:
-            plan = plan_faster(self._weights, general.task, general.device, self._precision, frame_size, cameras)
+            plans = plan_files(self._weights, general.task, general.device, self._precision, frame_size, cameras)
+            kept = KeptMeasurements(self._weights, general.task, general.device)
         except (EngineError, OSError) as error:
             self._logger.warning(f"no faster engine can be looked for: {error}")
-            return None
-        return EngineSwitch(plan, frame_size, self._may_build, self._logger) if plan else None
-
-    def _serve(self, frame_size: tuple[int, int], engine: Engine) -> None:
-        self._engine.serve(frame_size, engine)
-        height, width = frame_size
-        self._logger.info(f"frames of {width}x{height} go to {engine.name} on {engine.device}, {engine.precision}")
+            return []
+        return [
+            EngineSwitch(
+                plan,
+                frame_size,
+                self._engine,
+                kept,
+                self._may_build if plan.engine == worth_building else None,
+                self._logger,
+            )
+            for plan in plans
+        ]
 
 
 def _modified_ns(path: Path) -> int | None:

@@ -15,6 +15,7 @@ from bisenetformer_ros.errors import BiSeNetFormerError, EngineError, InferenceE
 from bisenetformer_ros.images.compressed import JpegDecoder, decode_compressed
 from bisenetformer_ros.images.raw import BadFrameError, DecodingReport
 from bisenetformer_ros.images.stamps import Order
+from bisenetformer_ros.inference.engines.switching import measured_times
 from bisenetformer_ros.inference.tracking import Tracker
 from bisenetformer_ros.results import SegmentationResult
 from bisenetformer_ros.ros.health.findings import assumption
@@ -197,8 +198,10 @@ class FramePipeline:
         self._warm.add((size, number))
         batches = "frames" if number == 1 else f"batches of {number} frames"
         height, width = size
+        times = measured_times(self._segmenter.engine)
         self._node.get_logger().info(
             f"warmed up for {batches} of {height}x{width} (height x width) in {time.monotonic() - begin:.1f} s"
+            + (f"; measured: {times}" if times else "")
         )
 
     def _segment(self, batch: Sequence[DecodedFrame]) -> None:

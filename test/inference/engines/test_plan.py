@@ -1,5 +1,6 @@
 """Which files a graph engine needs and how they are built, decided without any engine or GPU."""
 
+import os
 from importlib.machinery import ModuleSpec
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import torch
 from bisenetformer_ros.errors import EngineError
 from bisenetformer_ros.inference.engines import plan
 from bisenetformer_ros.inference.engines.capabilities import ENGINE_PRECISIONS, PRECISIONS
-from bisenetformer_ros.inference.engines.plan import BuildStep, graph_precision, plan_engine, plan_faster
+from bisenetformer_ros.inference.engines.plan import BuildStep, graph_precision, plan_engine, plan_files
 from bisenetformer_ros.inference.graph.contract import GRAPH_PRECISIONS
 
 SIZE = (480, 640)
@@ -37,7 +38,7 @@ def everything_installed(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("everything_installed")
 def test_bf16_on_cuda_is_left_to_pytorch_which_is_the_only_engine_for_it(weights: Path) -> None:
     """A graph in fp16 would be built for minutes, rejected for its precision, and built again."""
-    assert plan_faster(weights, "semantic", "cuda:0", "bf16", SIZE) is None
+    assert plan_files(weights, "semantic", "cuda:0", "bf16", SIZE) == []
     with pytest.raises(EngineError, match=r"tensorrt does not support .*'bf16' on cuda, .* set engine to torch"):
         plan_engine("tensorrt", weights, "semantic", "cuda:0", "bf16", SIZE)
 
@@ -47,7 +48,7 @@ def test_bf16_on_cuda_is_left_to_pytorch_which_is_the_only_engine_for_it(weights
 def test_tensorrt_gets_a_graph_in_the_precision_it_is_asked_for(
     weights: Path, cache: Path, precision: str, of_graph: str
 ) -> None:
-    planned = plan_faster(weights, "panoptic", "cuda:0", precision, SIZE)
+    (planned,) = plan_files(weights, "panoptic", "cuda:0", precision, SIZE)
     assert (planned.engine, planned.device, planned.precision) == ("tensorrt", "cuda:0", precision)
     graph, engine = (cache / f"street-9a129038d9a0-panoptic-480x640-{of_graph}{end}" for end in (".onnx", ".engine"))
     options = f"--size 480x640 --task panoptic --precision {of_graph}"
@@ -103,13 +104,13 @@ def test_a_file_beside_the_weights_comes_first(weights: Path, cache: Path) -> No
 
 @pytest.mark.usefixtures("everything_installed")
 def test_tensorrt_runs_the_frames_of_several_cameras_as_one_batch(weights: Path, cache: Path) -> None:
-    planned = plan_faster(weights, "semantic", "cuda:0", "fp16", SIZE, num_cameras=3)
+    (planned,) = plan_files(weights, "semantic", "cuda:0", "fp16", SIZE, num_cameras=3)
     stem = "street-9a129038d9a0-semantic-480x640-fp16-batch"
     export, build = planned.steps
     assert (export.path, build.path) == (cache / f"{stem}.onnx", cache / f"{stem}3.engine")
     assert export.options[-1] == "--dynamic-batch"
     assert build.options == ("--max-batch", "3")
-    other = plan_faster(weights, "semantic", "cuda:0", "fp16", SIZE, num_cameras=2)
+    (other,) = plan_files(weights, "semantic", "cuda:0", "fp16", SIZE, num_cameras=2)
     assert other.steps[0] == export
     assert other.path != planned.path
     on_cpu = [plan_engine("openvino", weights, "semantic", "cpu", "auto", SIZE, number) for number in (1, 3)]
@@ -119,6 +120,22 @@ def test_tensorrt_runs_the_frames_of_several_cameras_as_one_batch(weights: Path,
 @pytest.mark.parametrize(("device", "options"), [("cuda", ()), ("cuda:0", ()), ("cuda:1", ("--device", "cuda:1"))])
 def test_an_engine_is_built_for_the_gpu_that_runs_it(weights: Path, device: str, options: tuple[str, ...]) -> None:
     assert plan_engine("tensorrt", weights, "semantic", device, "fp16", SIZE).steps[1].options == options
+
+
+@pytest.mark.usefixtures("everything_installed")
+@pytest.mark.parametrize(("precision", "engines"), [("auto", ["openvino", "onnxruntime"]), ("bf16", ["openvino"])])
+def test_on_a_cpu_every_engine_for_the_precision_is_planned(weights: Path, precision: str, engines: list[str]) -> None:
+    assert [planned.engine for planned in plan_files(weights, "panoptic", "cpu", precision, SIZE)] == engines
+
+
+def test_a_file_that_was_built_again_has_another_key(weights: Path, cache: Path) -> None:
+    planned = plan_engine("openvino", weights, "semantic", "cpu", "auto", SIZE)
+    cache.mkdir(parents=True)
+    planned.path.touch()
+    key = planned.key
+    assert planned.key == key
+    os.utime(planned.path, ns=(0, 1))
+    assert planned.key != key
 
 
 @pytest.fixture

@@ -7,7 +7,6 @@ import torch
 from bisenetformer_ros.errors import EngineError, InputError, ModelError
 from bisenetformer_ros.inference.engines.opening import open_engine
 from bisenetformer_ros.inference.engines.torch import TorchEngine
-from bisenetformer_ros.machine import computes_bf16
 from bisenetformer_ros.model import load_model
 from bisenetformer_ros.resources import find_model
 from bisenetformer_ros.streets import StreetDrive
@@ -50,9 +49,8 @@ def test_bfloat16_changes_the_label_of_less_than_two_percent() -> None:
 
 
 def test_its_attributes_describe_it(random_weights: Path) -> None:
-    engine = open_engine(random_weights, "semantic", "torch", "cpu")
-    precision = "bf16" if computes_bf16() else "fp32"
-    assert (engine.name, engine.device, engine.precision, engine.task) == ("torch", "cpu", precision, "semantic")
+    engine = open_engine(random_weights, "semantic", "torch", "cpu", "bf16")
+    assert (engine.name, engine.device, engine.precision, engine.task) == ("torch", "cpu", "bf16", "semantic")
     assert engine.metadata.labels.name == "camvid11"
 
 

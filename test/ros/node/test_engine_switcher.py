@@ -1,39 +1,66 @@
 """The states of a switch with real commands and engines: its file is a weights file that `bisenetformer convert`
-builds."""
+builds. The engine that serves meanwhile is PyTorch, slowed down."""
 
 import logging
 import os
+import re
 import shutil
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
-from bisenetformer_ros.inference.engines import plan
+from bisenetformer_ros.inference.engines import kept_measurements, plan, switching
+from bisenetformer_ros.inference.engines.kept_measurements import KeptMeasurements
 from bisenetformer_ros.inference.engines.opening import open_engine
 from bisenetformer_ros.inference.engines.plan import BuildStep, EnginePlan
+from bisenetformer_ros.inference.engines.switching import SwitchingEngine, measured_times
+from bisenetformer_ros.inference.engines.torch import TorchEngine
+from bisenetformer_ros.results import SegmentationResult
 from bisenetformer_ros.ros.node import engine_switcher
 from bisenetformer_ros.ros.node.engine_switcher import MIN_FRAMES, EngineState, EngineSwitch, EngineSwitcher
 from bisenetformer_ros.segmenter import Segmenter
 
-MISSING, STALE, REFUSED, BUILDING, OPENING, SERVING = (
+MISSING, STALE, REFUSED, BUILDING, OPENING, MEASURING, SLOWER, SERVING = (
     EngineState.MISSING,
     EngineState.STALE,
     EngineState.REFUSED,
     EngineState.BUILDING,
     EngineState.OPENING,
+    EngineState.MEASURING,
+    EngineState.SLOWER,
     EngineState.SERVING,
 )
 SIZE = (48, 80)
+FRAME = np.random.default_rng(0).integers(0, 255, (*SIZE, 3), np.uint8)
 LOGGER = logging.getLogger("switch")
+
+
+class SlowEngine(TorchEngine):
+    """PyTorch, slower by more than any load of the machine."""
+
+    def segment(self, *arguments: Any) -> list[SegmentationResult]:
+        time.sleep(0.3)
+        return super().segment(*arguments)
 
 
 @pytest.fixture(autouse=True)
 def no_pause(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Every update polls."""
+    """Every update polls; the engine that is built has two rounds to win."""
     monkeypatch.setattr(engine_switcher, "POLL_PERIOD_S", 0.0)
+    monkeypatch.setattr(switching, "ROUNDS", 2)
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The cache folder, where measurements are kept, as on an idle machine."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setattr(kept_measurements, "oversubscription", lambda: "")
+    return tmp_path / "cache"
 
 
 @pytest.fixture
@@ -49,13 +76,17 @@ def built(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def switch_to(source: Path, built: Path) -> Iterator[Callable[..., EngineSwitch]]:
-    """Makes the switch to an engine that opens `built`."""
+def switch_to(random_weights: Path, source: Path, built: Path) -> Iterator[Callable[..., EngineSwitch]]:
+    """Makes the switch to an engine that opens `built`, while another one serves."""
     switches: list[EngineSwitch] = []
 
-    def switch_to(may_build: bool, logger: logging.Logger = LOGGER) -> EngineSwitch:
+    def switch_to(may_build: bool | None, serving: type[TorchEngine] = SlowEngine) -> EngineSwitch:
         planned = EnginePlan("torch", "semantic", "cpu", "fp32", (BuildStep("convert", source, built),))
-        switches.append(EngineSwitch(planned, SIZE, lambda: may_build, logger))
+        engine = SwitchingEngine(serving(random_weights, "semantic", "cpu", "fp32"))
+        engine.segment([FRAME], 0.5, 0.5)
+        kept = KeptMeasurements(random_weights, "semantic", "cpu")
+        leave = None if may_build is None else lambda: may_build
+        switches.append(EngineSwitch(planned, SIZE, engine, kept, leave, LOGGER))
         return switches[-1]
 
     yield switch_to
@@ -68,6 +99,8 @@ def states(switch: EngineSwitch, *ends: EngineState) -> list[EngineState]:
     seen = [switch.state]
     while True:
         switch.update()
+        if switch.state is MEASURING:
+            switch._serving.segment([FRAME], 0.5, 0.5)
         if switch.state is not seen[-1]:
             seen.append(switch.state)
         if switch.state in ends:
@@ -75,11 +108,92 @@ def states(switch: EngineSwitch, *ends: EngineState) -> list[EngineState]:
         time.sleep(0.02)
 
 
+def slow_plan(plan: EnginePlan) -> SlowEngine:
+    """Opens a plan in vain."""
+    return SlowEngine(plan.path, "semantic", "cpu", "fp32")
+
+
+def serves_fast(switch: EngineSwitch) -> bool:
+    """Whether the engine of the switch, not the slow one, has the next frame."""
+    return not isinstance(switch._serving.serving(SIZE), SlowEngine)
+
+
 def test_a_file_that_exists_is_opened(source: Path, built: Path, switch_to: Callable[..., EngineSwitch]) -> None:
     shutil.copy(source, built)
     switch = switch_to(may_build=False)
-    assert states(switch, SERVING) == [MISSING, OPENING, SERVING]
-    assert (switch.engine.name, switch.engine.task, switch.problem) == ("torch", "semantic", "")
+    assert states(switch, SERVING) == [MISSING, OPENING, MEASURING, SERVING]
+    assert (serves_fast(switch), switch.problem) == (True, "")
+
+
+def test_an_engine_that_is_not_faster_does_not_serve(
+    source: Path,
+    built: Path,
+    switch_to: Callable[..., EngineSwitch],
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level(logging.INFO)
+    monkeypatch.setattr(engine_switcher, "open_plan", slow_plan)
+    shutil.copy(source, built)
+    switch = switch_to(may_build=True, serving=TorchEngine)
+    assert states(switch, SLOWER) == [MISSING, OPENING, MEASURING, SLOWER]
+    assert (serves_fast(switch), switch.problem) == (True, "")
+    pattern = r"frames of 80x48 go to torch fp32; measured: torch fp32 [\d.]+ ms, torch fp32 [3-9]\d\d\.\d ms"
+    assert re.fullmatch(pattern, caplog.messages[-1])
+    assert measured_times(switch._serving) in caplog.messages[-1]
+    for _ in range(3):
+        switch.update()
+        assert switch.state is SLOWER  # although it may build
+    os.utime(built)
+    assert states(switch, SLOWER, OPENING) == [SLOWER, OPENING]
+
+
+def test_what_was_measured_is_not_measured_again(
+    source: Path, built: Path, switch_to: Callable[..., EngineSwitch], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copy(source, built)
+    states(switch_to(may_build=False), SERVING)
+    again = switch_to(may_build=False)
+    assert states(again, SERVING) == [MISSING, OPENING, SERVING]
+    assert serves_fast(again)
+    monkeypatch.setattr(engine_switcher, "open_plan", slow_plan)
+    os.utime(built, ns=(0, 0))
+    states(switch_to(may_build=False, serving=TorchEngine), SLOWER)
+    assert states(switch_to(may_build=False, serving=TorchEngine), SLOWER) == [MISSING, SLOWER]  # not even opened
+
+
+class WrongEngine(TorchEngine):
+    """PyTorch with other labels."""
+
+    def segment(self, *arguments: Any) -> list[SegmentationResult]:
+        return [replace(result, label_map=result.label_map ^ 1) for result in super().segment(*arguments)]
+
+
+def test_an_engine_that_disagrees_is_refused(
+    source: Path,
+    built: Path,
+    switch_to: Callable[..., EngineSwitch],
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    monkeypatch.setattr(engine_switcher, "open_plan", lambda plan: WrongEngine(plan.path, "semantic", "cpu", "fp32"))
+    shutil.copy(source, built)
+    switch = switch_to(may_build=False)
+    assert states(switch, REFUSED, SERVING) == [MISSING, OPENING, MEASURING, REFUSED]
+    assert not serves_fast(switch)
+    assert "ms, but 0.00 % of its labels agree (required: 99.9 %); not retried" in switch.problem
+    assert caplog.messages[-1] == switch.problem
+
+
+def test_a_file_that_is_not_worth_building_is_taken_but_not_asked_for(
+    source: Path, built: Path, switch_to: Callable[..., EngineSwitch], caplog: pytest.LogCaptureFixture
+) -> None:
+    switch = switch_to(may_build=None)
+    for _ in range(3):
+        switch.update()
+    assert (switch.state, switch.problem, caplog.messages) == (MISSING, "", [])
+    shutil.copy(source, built)
+    assert states(switch, SERVING) == [MISSING, OPENING, MEASURING, SERVING]
 
 
 def test_a_missing_file_is_built_where_that_is_allowed(
@@ -89,9 +203,9 @@ def test_a_missing_file_is_built_where_that_is_allowed(
     switch = switch_to(may_build=True)
     states(switch, BUILDING)
     assert f"torch does not serve yet: `bisenetformer convert {source} {built}` has been running for" in switch.problem
-    assert states(switch, SERVING) == [BUILDING, OPENING, SERVING]
-    assert (switch.engine.name, switch.problem) == ("torch", "")
-    assert caplog.messages[-1].startswith(f"wrote random to {built}")
+    assert states(switch, SERVING) == [BUILDING, OPENING, MEASURING, SERVING]
+    assert (serves_fast(switch), switch.problem) == (True, "")
+    assert any(message.startswith(f"wrote random to {built}") for message in caplog.messages)
 
 
 def test_a_missing_file_is_reported_and_taken_once_somebody_has_built_it(
@@ -107,12 +221,19 @@ def test_a_missing_file_is_reported_and_taken_once_somebody_has_built_it(
     )
     assert caplog.messages == [switch.problem]
     shutil.copy(source, built)
-    assert states(switch, SERVING) == [MISSING, OPENING, SERVING]
+    assert states(switch, SERVING) == [MISSING, OPENING, MEASURING, SERVING]
 
 
 def test_a_stale_file_is_rebuilt_where_that_is_allowed(built: Path, switch_to: Callable[..., EngineSwitch]) -> None:
     built.write_bytes(b"from another time")
-    assert states(switch_to(may_build=True), SERVING) == [MISSING, OPENING, BUILDING, OPENING, SERVING]
+    assert states(switch_to(may_build=True), SERVING) == [
+        MISSING,
+        OPENING,
+        BUILDING,
+        OPENING,
+        MEASURING,
+        SERVING,
+    ]
 
 
 def test_a_stale_file_is_reported_with_the_reason_and_the_command(
@@ -138,7 +259,7 @@ def test_a_failed_build_is_not_retried_but_a_file_built_by_hand_is_taken(
         switch.update()
         assert switch.state is REFUSED
     shutil.copy(random_weights, built)
-    assert states(switch, SERVING) == [REFUSED, OPENING, SERVING]
+    assert states(switch, SERVING) == [REFUSED, OPENING, MEASURING, SERVING]
 
 
 def test_a_failed_build_is_retried_once_its_input_has_changed(
@@ -148,7 +269,7 @@ def test_a_failed_build_is_retried_once_its_input_has_changed(
     switch = switch_to(may_build=True)
     states(switch, REFUSED)
     shutil.copy(random_weights, source)
-    assert states(switch, SERVING) == [REFUSED, BUILDING, OPENING, SERVING]
+    assert states(switch, SERVING) == [REFUSED, BUILDING, OPENING, MEASURING, SERVING]
 
 
 def test_a_command_that_does_not_help_is_not_repeated(
@@ -185,7 +306,7 @@ def test_a_command_that_cannot_run_here_is_not_started(
     assert states(switch, REFUSED) == [MISSING, REFUSED]
     assert "MiB of memory are available, expected 1000000000" in switch.problem
     shutil.copy(source, built)  # built elsewhere
-    assert states(switch, SERVING) == [REFUSED, OPENING, SERVING]
+    assert states(switch, SERVING) == [REFUSED, OPENING, MEASURING, SERVING]
 
 
 def test_closing_stops_the_command(switch_to: Callable[..., EngineSwitch]) -> None:

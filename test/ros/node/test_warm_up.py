@@ -1,5 +1,7 @@
 """Warm-up for the sizes of the cameras, of an engine that records each shape and of one that does not."""
 
+import re
+
 import pytest
 from sensor_msgs.msg import Image
 
@@ -24,13 +26,23 @@ sys.exit(main(open_segmenter=open_segmenter))
 """
 """The engine for CUDA, which without a GPU records nothing but does all else."""
 
+MEASURING = """
+import sys
+from bisenetformer_ros.inference.engines import kept_measurements, opening
+from bisenetformer_ros.ros.node.segmentation_node import main
+opening.computes_bf16 = lambda: True
+kept_measurements.oversubscription = lambda: ""
+sys.exit(main())
+"""
+"""The node on an idle processor that computes bf16."""
+
 SIZES = {"small": (48, 80), "large": (64, 96)}
 
 
 @pytest.fixture
 def arguments(graph, weights) -> list[str]:
     graph.forget_diagnostics()  # of the node before
-    parameters = {"model": weights, "task": "semantic", "engine": "torch", "device": "cpu"}
+    parameters = {"model": weights, "task": "semantic", "engine": "torch", "device": "cpu", "precision": "fp32"}
     parameters["diagnostic_updater.period"] = "0.2"
     return ["--ros-args", *(word for name, value in parameters.items() for word in ("-p", f"{name}:={value}"))]
 
@@ -38,7 +50,10 @@ def arguments(graph, weights) -> list[str]:
 def logged(process, frames: str) -> int:
     """How often the warm-up for such frames was logged, with its time in seconds."""
     lines = process.output().splitlines()
-    return sum(f"warmed up for {frames} (height x width) in " in line and line.endswith(" s") for line in lines)
+    return sum(
+        f"warmed up for {frames} (height x width) in " in line and re.search(r" s(; .*)?$", line) is not None
+        for line in lines
+    )
 
 
 def recorded(process) -> list[str]:
@@ -91,3 +106,23 @@ def test_an_engine_that_gains_nothing_is_warmed_up_by_configure_alone(graph, sta
     assert process.output().count("warmed up in ") == 1
     assert "warmed up for" not in process.output()
     assert process.stop() == 0
+
+
+def test_precision_auto_is_measured_before_anybody_listens_and_kept(graph, start, arguments, tmp_path):
+    arguments += ["-p", "precision:=auto", "-p", f"cache_dir:={tmp_path}"]
+    process = start("-c", MEASURING, *arguments)
+    graph.wait_until_active(process)
+    with graph.camera() as camera:
+        graph.wait_for(lambda: logged(process, "frames of 48x80"), "the warm-up", camera.send)
+        assert "; measured: torch fp32 " in process.output()
+        graph.wait_for(lambda: "measured" in graph.values("model"), "the times in /diagnostics")
+        times = graph.values("model")["measured"]
+        assert times in process.output()
+        assert process.stop() == 0
+        graph.forget_diagnostics()
+        again = start("-c", MEASURING, *arguments)
+        graph.wait_until_active(again)
+        with graph.listening({"mask": Image}):
+            graph.wait_for(lambda: graph.values("model").get("measured") == times, "the kept times", camera.send)
+    assert "warmed up for" not in again.output()
+    assert again.stop() == 0
