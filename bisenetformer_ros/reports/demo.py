@@ -142,7 +142,8 @@ def _boxes_card(outcome: Outcome, boxes: BoxScores) -> Html:
     things = page.color_legend((label.color, label.name) for label in recording.labels if label.is_thing)
     note = (
         f"{boxes_text(boxes)} Over {counted(len(boxes.frames), 'frame')} with exact depth. Estimated boxes, with the "
-        "ids of their tracks, over true boxes (dashed), forward up; the camera sees the shaded area. An estimated box holds the visible surface, a true one the whole thing. "
+        "ids of their tracks, over true boxes (dashed), forward up; the camera sees the shaded area. An estimated box "
+        "holds the visible surface, a true one the whole thing. "
         f"Counted are things of {MIN_PIXELS} visible pixels or more; a mask of the same class with an IoU above "
         f"{MIN_IOU:g} finds one."
     )
