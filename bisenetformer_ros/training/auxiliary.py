@@ -41,9 +41,7 @@ class DenseAuxiliary(nn.Module):
         context16 = features.levels[1]
         total = torch.zeros((), device=labels.device)
         for logits in (self.on_mask_features(features.mask), self.on_context(context16)):
-            # Contiguous like the gradient of the cross-entropy, which saves its conversion to channels last.
-            logits = at_least_single(logits).contiguous()
-            logits = F.interpolate(logits, labels.shape[1:], mode="bilinear", align_corners=False)
+            logits = F.interpolate(at_least_single(logits), labels.shape[1:], mode="bilinear", align_corners=False)
             of_class = weights.to(logits.dtype)
             total = total + F.cross_entropy(logits, labels, of_class, ignore_index=UNLABELED, reduction="sum")
         return total / 2 / (weights * counts).sum().clamp(min=1)  # not `@`, which autocast runs in half
