@@ -1,9 +1,15 @@
-"""The models that can be named: `config/models/catalog.yaml`."""
+"""The models that can be named: those of `config/models/catalog.yaml`, and those downloaded from an address."""
 
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
+from bisenetformer_ros.errors import ConfigError
 from bisenetformer_ros.text_files import read_yaml
+
+NOT_STATED = "not stated"
+ADDRESS_LIMIT_MB = 1000.0
+"""Limit for a file whose length no catalogue knows."""
 
 
 @dataclass(frozen=True)
@@ -12,7 +18,8 @@ class CatalogEntry:
 
     Attributes:
         kind: "network", which segments, or "backbone", which a training starts from.
-        architecture: Name that `build_model` takes; of a backbone, that of a network which has it.
+        architecture: Name that `build_model` takes; of a backbone, that of a network which has it. None until the file
+            of an address has shown it, as `num_classes`, `task` and `input_size` are.
         data: Data set on which it was trained, and its classes.
         num_classes: None for a backbone, as `task` and `input_size` are.
         task: One of TASKS, for which it was trained.
@@ -27,11 +34,11 @@ class CatalogEntry:
 
     name: str
     kind: str
-    architecture: str
+    architecture: str | None
     data: str
     num_classes: int | None
     task: str | None
-    input_size: int | None
+    input_size: int | tuple[int, int] | None
     published: str | None
     licence: str
     source: str
@@ -43,3 +50,16 @@ class CatalogEntry:
 def read_catalog(path: Path) -> dict[str, CatalogEntry]:
     """Read the catalogue: name → entry, in the file's order."""
     return {name: CatalogEntry(name, **fields) for name, fields in read_yaml(path).items()}
+
+
+def entry_of_address(url: str, sha256: str | None) -> CatalogEntry:
+    """Describe the network at an address; it is named like the file.
+
+    Raises:
+        ConfigError: The address ends without the name of a file.
+    """
+    name = Path(urlsplit(url).path).stem
+    if not name:
+        raise ConfigError(f"{url}: expected the address of a file, such as https://…/my-network.safetensors")
+    unknown = (None, NOT_STATED, None, None, None, None, NOT_STATED)
+    return CatalogEntry(name, "network", *unknown, source=url, url=url, sha256=sha256, limit_mb=ADDRESS_LIMIT_MB)

@@ -69,7 +69,7 @@ def models_folder() -> Path | None:
 def find_download(name: str) -> Path | None:
     """Return the weights that were downloaded under this name, unchecked; None if there are none."""
     folder = models_folder()
-    path = folder / f"{name}.safetensors" if folder else None
+    path = folder / f"{name}.safetensors" if folder and Path(name).name == name else None
     return path if path and path.is_file() else None
 
 
@@ -97,9 +97,9 @@ def find_model(model: str | Path) -> Path:
     try:
         return config_file("models", name, ".safetensors")
     except FileNotFoundError as error:
-        if name not in catalog():
+        path = find_download(name)
+        if path is None and name not in catalog():
             raise ModelError(f"model {error}; `bisenetformer models` lists those to download") from None
-    path = find_download(name)
     if path is None:
         raise ModelError(f"model '{name}' has not been downloaded; to do so: {ours('download', name)}")
     if sha256_of(path) != read_download_record(path).get("weights_sha256"):

@@ -54,7 +54,8 @@ def download(entry: CatalogEntry, on_progress: Progress, read_timeout_s: float =
         fetch(entry.url, published, entry.sha256 or recorded, entry.limit_mb * 1e6, on_progress, read_timeout_s)
     except HashError as error:
         if entry.sha256:
-            raise ModelError(f"{error} The expected hash is the catalogue's: update this package") from None
+            advice = "is the catalogue's or that of --sha256: update this package, or ask the publisher"
+            raise ModelError(f"{error} The expected hash {advice}") from None
         first = path.with_suffix(".json")
         raise ModelError(
             f"{error} The first download had the expected one: if you trust the new, delete {first}"
@@ -76,7 +77,7 @@ def download(entry: CatalogEntry, on_progress: Progress, read_timeout_s: float =
 
 def _convert(entry: CatalogEntry, published: Path, sha256: str) -> bytes:
     """Return the content of a weights file; check that the network is that of the catalogue."""
-    if entry.kind == "backbone":
+    if entry.kind == "backbone" and entry.architecture:
         backbone = build_model(entry.architecture, num_classes=1).backbone
         tensors = read_tensors(published)
         with naming(published):
@@ -84,11 +85,13 @@ def _convert(entry: CatalogEntry, published: Path, sha256: str) -> bytes:
         load_tensors(backbone, tensors, published)
         return serialize_backbone(backbone, entry.architecture)
     model, metadata = load_checkpoint(published)
+    provenance = {"source": entry.url, "sha256": sha256, "licence": entry.licence}
+    metadata = replace(metadata, name=entry.name, provenance=provenance)
+    if entry.architecture is None:
+        return serialize_model(model, metadata)
     found = (metadata.architecture["name"], len(metadata.labels), metadata.task)
     expected = (entry.architecture, entry.num_classes, entry.task)
     if found != expected:
         words = ["{} with {} classes, {}".format(*network) for network in (expected, found)]
         raise ModelError(f"{published}: expected {words[0]}, got {words[1]}")
-    provenance = {"source": entry.url, "sha256": sha256, "licence": entry.licence}
-    metadata = replace(metadata, name=entry.name, input_size=entry.input_size, provenance=provenance)
-    return serialize_model(model, metadata)
+    return serialize_model(model, replace(metadata, input_size=entry.input_size))

@@ -1,5 +1,6 @@
 """`bisenetformer models` and `download`, and names in other commands."""
 
+import hashlib
 import io
 import json
 import re
@@ -89,6 +90,31 @@ def test_a_downloaded_model_is_listed_and_taken_by_name(
     assert len(server.asked) == 1
 
 
+def test_a_network_from_an_address_is_named_like_its_file(
+    server: FileServer, checkpoint: bytes, tmp_path: Path, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    url, digest = server.url("/warehouse.pth"), hashlib.sha256(checkpoint).hexdigest()
+    server.files["/warehouse.pth"] = checkpoint
+    assert main(["download", url, "--sha256", "0" * 64]) == 1
+    assert "--sha256" in capsys.readouterr().err
+    assert main(["download", url, "--sha256", digest, "--json", str(tmp_path / "downloaded.json")]) == 0
+    assert f"warehouse: {folder / 'warehouse.safetensors'}\n" in capsys.readouterr().out
+    assert main(["models", "--json", str(tmp_path / "models.json")]) == 0
+    assert re.search(r"warehouse .* downloaded ", capsys.readouterr().out)
+    listed = read(tmp_path / "models.json")["warehouse"]
+    assert (listed["url"], listed["sha256"], listed["task"], listed["num_classes"]) == (url, digest, "semantic", 150)
+    assert read(tmp_path / "downloaded.json")["warehouse"] == listed
+    assert main(["convert", "warehouse", str(tmp_path / "half.safetensors"), "--precision", "fp16"]) == 0
+
+    asked = len(server.asked)
+    assert main(["download", url, "--sha256", digest]) == 0
+    assert "was there already" in capsys.readouterr().out
+    for arguments in ([url, "--sha256", "0" * 64], [server.url("/other/warehouse.pth")]):
+        assert main(["download", *arguments]) == 1
+        assert "delete it" in capsys.readouterr().err
+    assert len(server.asked) == asked
+
+
 def test_all_downloads_what_comes_and_names_what_does_not(
     server: FileServer, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -142,8 +168,11 @@ def test_a_recipe_may_name_a_backbone_to_download(tmp_path: Path, capsys: pytest
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ([], "expected names of models, or --all"),
-        (["--all", M], "expected names of models, or --all"),
+        ([], "expected names of models, addresses, or --all"),
+        (["--all", M], "expected names of models, addresses, or --all"),
+        ([M, "--sha256", "00"], "--sha256 belongs to one address"),
+        (["https://example.org/"], "https://example.org/: expected the address of a file"),
+        ([f"https://example.org/{M}.pth"], f"{M} is a name of the catalogue: rename the file"),
         (
             ["bisenetformer-xl-ade"],
             "no model to download: bisenetformer-xl-ade; expected names out of bisenetformer-s-",
