@@ -139,7 +139,7 @@ def render_footage(
     truth = LabelFolder(directory / "labels", directory / "instances", names)
     drives = f"{counted(len(seeds), 'generated drive')} (seed {', '.join(map(str, seeds))})"
     known = "labels, instances and depth" if depth_every else "labels and instances"
-    return Footage(str(directory), truth, f"{drives}, exact {known}", directory / "geometry")
+    return Footage(str(directory / "images"), truth, f"{drives}, exact {known}", directory / "geometry")
 
 
 def drive_of(name: str) -> str:

@@ -178,7 +178,7 @@ def render_drives(
     on_frame: Callable[[], None],
     depth_every: int = 0,
 ) -> None:
-    """Render one drive per seed: NAME.png, labels/NAME.png, instances/NAME.png (16 bit) and geometry/NAME.npz.
+    """Render one drive per seed: images/NAME.png, labels/NAME.png, instances/NAME.png (16 bit) and geometry/NAME.npz.
 
     Args:
         seeds: Of the drives, which share the frames evenly.
@@ -189,9 +189,8 @@ def render_drives(
         depth_every: The geometry of every so many frames has depth and boxes besides the camera matrix; 0 for none.
             Depth takes as long as the frame.
     """
-    folders = (directory, directory / "labels", directory / "instances")
-    geometry = directory / "geometry"
-    for folder in (*folders[1:], geometry):
+    *folders, geometry = (directory / name for name in ("images", "labels", "instances", "geometry"))
+    for folder in (*folders, geometry):
         folder.mkdir()
     ends = [num_frames * (i + 1) // len(seeds) for i in range(len(seeds))]
     number = 0

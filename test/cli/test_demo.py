@@ -137,6 +137,7 @@ def test_a_generated_drive_comes_with_instances_that_are_tracked(
     assert main(["demo", *arguments, "--json", str(result)]) == 0
     content = json.loads(result.read_text())
     assert content["frames"]["sent"] == 6
+    assert content["notes"] == []
     assert content["outputs"]["panoptic"] > 0
     assert content["scores"]["exact_instances"] is True
     assert set(content["scores"]["panoptic"]) == {"all", "things", "stuff", "per_class"}

@@ -32,11 +32,11 @@ def test_wrong_seeds_are_rejected(source: str) -> None:
 def test_a_rendered_drive_has_the_generators_pixels_and_labels(tmp_path: Path) -> None:
     rendered = []
     footage = render_footage((5, 9), 3, 4.0, tmp_path, lambda: rendered.append(1))
-    names = sorted(path.stem for path in tmp_path.glob("*.png"))
+    names = sorted(path.stem for path in Path(footage.path).glob("*.png"))
     assert names == ["00000_drive5", "00001_drive9", "00002_drive9"]
     assert len(rendered) == 3
     expected = StreetDrive(9, 2, frame_rate_hz=4.0)[1]
-    rgb = cv2.imread(str(tmp_path / "00002_drive9.png"))[..., ::-1]
+    rgb = cv2.imread(f"{footage.path}/00002_drive9.png")[..., ::-1]
     label_map, instance_map = footage.truth.load("00002_drive9", LABELS)
     np.testing.assert_array_equal(rgb, expected.rgb)
     np.testing.assert_array_equal(label_map, expected.label_map)
@@ -45,7 +45,7 @@ def test_a_rendered_drive_has_the_generators_pixels_and_labels(tmp_path: Path) -
 
 def test_every_second_frame_has_depth_and_boxes(tmp_path: Path) -> None:
     footage = render_footage((5, 9), 7, 4.0, tmp_path, lambda: None, depth_every=2)
-    names = sorted(path.stem for path in tmp_path.glob("*.png"))
+    names = sorted(path.stem for path in Path(footage.path).glob("*.png"))
     geometries = {name: footage.load_geometry(name) for name in names}
     assert [geometry.depth is not None for geometry in geometries.values()] == [*(True, False) * 3, True]
     drive, last = StreetDrive(9, 4, frame_rate_hz=4.0), geometries["00006_drive9"]
@@ -59,8 +59,8 @@ def test_every_second_frame_has_depth_and_boxes(tmp_path: Path) -> None:
 
 
 def test_fewer_frames_than_drives(tmp_path: Path) -> None:
-    render_footage((5, 9), 1, 4.0, tmp_path, lambda: None)
-    assert [path.stem for path in tmp_path.glob("*.png")] == ["00000_drive9"]
+    footage = render_footage((5, 9), 1, 4.0, tmp_path, lambda: None)
+    assert [path.stem for path in Path(footage.path).glob("*.png")] == ["00000_drive9"]
 
 
 def touch(folder: Path, *names: str) -> Path:
