@@ -11,7 +11,7 @@ from documents import ROOT
 from bisenetformer_ros.cli.__main__ import build_parser
 from bisenetformer_ros.ros.node.settings import SETTINGS
 
-ELSEWHERE = {"tensorrt", "onnxruntime-gpu"}
+ELSEWHERE = {"tensorrt", "onnxruntime-gpu", "wandb"}
 """Packages that no extra of setup.py requires."""
 FIELD = "/FIELD"
 TRANSITIONS = ("configure", "cleanup", "activate", "deactivate", "shutdown")
