@@ -64,12 +64,17 @@ def _fetched(entry: CatalogEntry) -> tuple[Path, bool]:
     path = find_download(entry.name)
     if path is None:
         return _download(entry), False
-    record = read_download_record(path)
-    if entry.architecture is None and record.get("url") != entry.url:
-        raise ModelError(f"{path} came from {record.get('url')}: delete it first, or rename the file at the address")
-    if entry.architecture is None and entry.sha256 not in (None, record["sha256"]):
-        raise ModelError(f"{path}: expected a file of SHA-256 {entry.sha256}, got one of {record['sha256']}: delete it")
+    if entry.architecture is None:
+        _require_source(entry, path)
     return find_model(entry.name), True
+
+
+def _require_source(entry: CatalogEntry, path: Path) -> None:
+    record = read_download_record(path)
+    if record.get("url") != entry.url:
+        raise ModelError(f"{path} came from {record.get('url')}: delete it first, or rename the file at the address")
+    if entry.sha256 not in (None, record["sha256"]):
+        raise ModelError(f"{path}: expected a file of SHA-256 {entry.sha256}, got one of {record['sha256']}: delete it")
 
 
 def _download(entry: CatalogEntry) -> Path:

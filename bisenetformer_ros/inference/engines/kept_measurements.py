@@ -45,9 +45,9 @@ class KeptMeasurements:
 
     def latest(self) -> tuple[EngineTiming, ...]:
         """Return the last comparison of the model, for any frame size and candidates; empty if there is none."""
-        names = [name for name in _load() if name.startswith(self._prefix)]
+        comparisons = [kept for name, kept in _load().items() if name.startswith(self._prefix)]
         with suppress(IndexError, TypeError):
-            return tuple(EngineTiming(**values) for values in _load()[names[-1]])
+            return tuple(EngineTiming(**values) for values in comparisons[-1])
         return ()
 
     def keep(self, frame_size: tuple[int, int], measurements: Sequence[EngineTiming]) -> None:
