@@ -32,16 +32,9 @@ def doctor(domain, monkeypatch, capsys) -> Callable[[], str]:
 
 
 def delete_files(process: Process) -> None:
-    """Delete the segments of a process that runs, and their locks.
-
-    Not its ports: their names return, and the process would remove the new owner's file when it ends.
-    """
+    """Delete the segment, the ports and the locks of a process that runs."""
     links = [os.readlink(descriptor) for descriptor in Path(f"/proc/{process.pid}/fd").iterdir()]
-    locks = [
-        Path(link)
-        for link in links
-        if link.startswith("/dev/shm/fast") and link.endswith("_el") and "_port" not in link
-    ]
+    locks = [Path(link) for link in links if link.startswith("/dev/shm/fast") and link.endswith("_el")]
     assert locks
     for lock in locks:
         lock.with_name(lock.name.removesuffix("_el")).unlink()
