@@ -20,7 +20,8 @@ def _the_environment_stays() -> Iterator[None]:
     """What a test leaves in the environment would change later tests: ROS, for one, reads much of it."""
     before = dict(os.environ)
     yield
-    by_libraries = {"PYTEST_CURRENT_TEST", "TORCHINDUCTOR_CACHE_DIR", "LD_LIBRARY_PATH"}  # the last one by OpenCV
+    by_pytorch = {"TORCHINDUCTOR_CACHE_DIR", "CUDA_MODULE_LOADING"}
+    by_libraries = {"PYTEST_CURRENT_TEST", "LD_LIBRARY_PATH", *by_pytorch}  # LD_LIBRARY_PATH by OpenCV
     changed = {name for name, _ in before.items() ^ os.environ.items()} - by_libraries
     assert not changed, f"environment variables that the test has left changed: {', '.join(sorted(changed))}"
 
