@@ -1,8 +1,10 @@
 """A camera as a process: `python camera.py RATE_HZ` publishes small images on image_raw until it is interrupted.
 
-A second argument `best_effort` sets the reliability.
+Further arguments: `best_effort` for the reliability, `large` for images of 2048x1024.
 """
 
+import array
+import contextlib
 import sys
 
 import rclpy
@@ -12,14 +14,15 @@ from spinning import spin
 
 
 def main() -> None:
+    height, width = (1024, 2048) if "large" in sys.argv else (48, 80)
+    pixels = array.array("B", bytes(height * width * 3))
     rclpy.init()
     node = rclpy.create_node("camera")
     reliability = ReliabilityPolicy.BEST_EFFORT if "best_effort" in sys.argv else ReliabilityPolicy.RELIABLE
     publisher = node.create_publisher(Image, "image_raw", QoSProfile(depth=1, reliability=reliability))
-    pixels = bytes(48 * 80 * 3)
 
     def publish() -> None:
-        message = Image(height=48, width=80, encoding="rgb8", step=240, data=pixels)
+        message = Image(height=height, width=width, encoding="rgb8", step=3 * width, data=pixels)
         message.header.frame_id = "front_camera"
         message.header.stamp = node.get_clock().now().to_msg()
         publisher.publish(message)
@@ -29,4 +32,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    with contextlib.suppress(KeyboardInterrupt):  # before it spins
+        main()

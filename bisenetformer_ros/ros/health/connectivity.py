@@ -1,6 +1,7 @@
 """Why images do not arrive, as text for diagnostics."""
 
 import os
+import shlex
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher
@@ -11,7 +12,6 @@ from rclpy.topic_endpoint_info import TopicEndpointInfo
 from rclpy.utilities import get_rmw_implementation_identifier
 
 from bisenetformer_ros.commands import quoted
-from bisenetformer_ros.resources import share_dir
 from bisenetformer_ros.ros.health.middleware import (
     CYCLONE_DDS,
     FAST_DDS,
@@ -23,13 +23,20 @@ from bisenetformer_ros.ros.health.middleware import (
 )
 from bisenetformer_ros.ros.health.peers import (
     Segment,
+    command_of,
     is_local,
     other_users,
     segment_of,
     user_name,
     users_without_files,
 )
-from bisenetformer_ros.ros.shared_memory import LARGE_IMAGES, SEGMENT_BYTES, SHARED_MEMORY, VARIABLE, is_localhost_only
+from bisenetformer_ros.ros.shared_memory import (
+    SEGMENT_BYTES,
+    SHARED_MEMORY,
+    VARIABLE,
+    is_localhost_only,
+    profile_for,
+)
 from bisenetformer_ros.ros.transports import TRANSPORTS, Transport
 
 CAMERA_INFO = "sensor_msgs/msg/CameraInfo"
@@ -144,15 +151,22 @@ def _transport_loss(
     is_best_effort = subscription.qos.reliability != ReliabilityPolicy.RELIABLE
     if publishers and not best_effort and is_best_effort and release:
         return f"the publisher is reliable but this subscription is not: {release}"
-    for info in best_effort:
-        if is_local(node, info) and (problem := _room_problem(segment_of(info), image_bytes)):
-            reliable = f"make it reliable and {release}" if release else "make it reliable"
-            return (
-                f"the publisher is best effort, and {problem}: "
-                f"start it with {VARIABLE}={share_dir() / LARGE_IMAGES}, "
-                f"or {reliable}, or set {TRANSPORT_VARIABLE}=LARGE_DATA for every process of the graph"
-            )
+    for info in publishers:
+        is_reliable, segment = info not in best_effort, segment_of(info)
+        if is_reliable and not (segment and image_bytes):
+            continue
+        if is_local(node, info) and (problem := _room_problem(segment, image_bytes)):
+            kind = "reliable, but" if is_reliable else "best effort, and"
+            return f"the publisher is {kind} {problem}: {_restart_advice(segment)}"
     return ""
+
+
+def _restart_advice(segment: Segment | None) -> str:
+    """The command that starts a camera with room for images."""
+    environment = {name: value for name, value in os.environ.items() if name != VARIABLE}
+    setting = f"{VARIABLE}={profile_for(environment)}"
+    command = command_of(segment.pid) if segment else []
+    return f"restart it as `{setting} {shlex.join(command)}`" if command else f"start it with {setting}"
 
 
 def _room_problem(segment: Segment | None, image_bytes: int) -> str:

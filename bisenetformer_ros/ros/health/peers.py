@@ -29,6 +29,7 @@ class Segment:
 
     uid: int  # of the user who runs the process
     size: int  # bytes
+    pid: int
 
 
 def segment_of(endpoint: TopicEndpointInfo) -> Segment | None:
@@ -49,8 +50,15 @@ def segment_of(endpoint: TopicEndpointInfo) -> Segment | None:
         pid = pids.get(f"{device}:{status.st_ino}")
         if pid is not None and pid & 0xFFFF == wanted:
             for _, segment in _files(lock.removesuffix("_el")):
-                return Segment(segment.st_uid, segment.st_size)
+                return Segment(segment.st_uid, segment.st_size, pid)
     return None
+
+
+def command_of(pid: int) -> list[str]:
+    """Return the program and arguments of a process; an empty list if they cannot be read."""
+    with contextlib.suppress(OSError):  # it has just ended, or belongs to another user whom /proc hides
+        return [os.fsdecode(word) for word in Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")[:-1]]
+    return []
 
 
 def is_local(node: Node, endpoint: TopicEndpointInfo) -> bool:

@@ -5,6 +5,7 @@ import json
 import signal
 import threading
 from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 
 import pytest
 import rclpy
@@ -18,8 +19,11 @@ from std_msgs.msg import Header
 from bisenetformer_ros.cli.__main__ import main
 from bisenetformer_ros.ros.health.doctor import Diagnosis, examine
 from bisenetformer_ros.ros.health.findings import ERROR, OK, WARN
+from bisenetformer_ros.ros.health.middleware import TRANSPORT_VARIABLE
 from bisenetformer_ros.ros.health.observer import NodeObserver
+from bisenetformer_ros.ros.shared_memory import VARIABLE
 
+CAMERA = Path(__file__).parents[1] / "camera.py"
 NODE = "/bisenetformer"
 BEST_EFFORT = QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
 
@@ -202,6 +206,20 @@ def test_best_effort_images_that_exceed_the_shared_memory(graph, says, prints):
         room = "its shared memory segment of 0.5 MB has no room for two images of 0.9 MB"
         says(WARN, "/image_raw", "lost in transport", room)
         prints(1)
+
+
+def test_a_camera_process_without_room_in_shared_memory(start, observer):
+    """Whether none of its images arrives or a few do."""
+    camera = start(str(CAMERA), "30", "best_effort", "large", **{VARIABLE: "", TRANSPORT_VARIABLE: ""})
+    words = ("shared memory segment of 0.5 MB", f": restart it as `{VARIABLE}=", f"{CAMERA} 30 best_effort large`")
+    texts: list[str] = []
+
+    def said() -> bool:
+        texts[:] = [d.text for d in examine(observer, NODE, seconds=0.6) if d.level >= WARN]
+        return any(all(word in text for word in words) for text in texts)
+
+    until(said, lambda: f"nothing with {words}, but {texts}")
+    assert camera.stop() == 0
 
 
 def test_two_publishers(graph, says):
