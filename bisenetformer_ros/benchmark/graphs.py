@@ -55,7 +55,9 @@ class GraphFiles:
         except ImportError as error:
             packages = pip_install("onnx", "onnxruntime", "onnxscript")
             raise EngineError(f"cannot export graphs ({error}): {packages}") from error
-        options = ExportOptions(contestant.task, self.frame_size, precision)
+        on_cpu = contestant.engine != "tensorrt" and not contestant.device.startswith("cuda")
+        ends_at = "logits" if on_cpu and contestant.semantic_order == "full" else "results"
+        options = ExportOptions(contestant.task, self.frame_size, precision, ends_at=ends_at)
         calibration = load_calibration(self.frames, self.frame_size) if precision == "int8" else []
         graph = build_onnx(contestant.model, options, calibration, contestant.semantic_order)
         write_atomically(path, graph.SerializeToString())

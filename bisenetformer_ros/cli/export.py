@@ -13,7 +13,7 @@ from bisenetformer_ros.cli.arguments import add_json_argument, add_task_argument
 from bisenetformer_ros.cli.progress import progress
 from bisenetformer_ros.errors import ConfigError
 from bisenetformer_ros.images.sources import sample_images
-from bisenetformer_ros.inference.engines.opening import resolve_task
+from bisenetformer_ros.inference.engines.opening import GRAPH_ENGINES, resolve_task
 from bisenetformer_ros.inference.graph.cache import check_output
 from bisenetformer_ros.inference.graph.contract import GRAPH_PRECISIONS
 from bisenetformer_ros.inference.graph.onnx import OPSET, ExportOptions, build_onnx
@@ -26,8 +26,9 @@ from bisenetformer_ros.tasks import task_warning
 DESCRIPTION = (
     "Export weights to an ONNX graph for camera frames of one size. The graph includes resize, normalization and "
     "post-processing: bytes of frames go in; a label map or, for the panoptic task, a map of queries and a table of "
-    "them come out. ONNX Runtime, OpenVINO and TensorRT 8.6 to 11 run it. Its results are compared with PyTorch's "
-    "first; a graph that disagrees is not written, and the exit code is 1."
+    "them come out. ONNX Runtime, OpenVINO and TensorRT 8.6 to 11 run it. For CPUs, --engine openvino or onnxruntime "
+    "exports a faster graph without post-processing, which this package does after it. The results are compared with "
+    "PyTorch's first; a graph that disagrees is not written, and the exit code is 1."
 )
 EXAMPLE = """bisenetformer export bisenetformer-nano-camvid nano.onnx --size 480x640
 bisenetformer export nano.safetensors nano.onnx --size 480x640 --task semantic --precision fp16 --verify-with drive/"""
@@ -59,6 +60,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="with int8: signed activations without zero points, as TensorRT requires (default: unsigned, for CPUs)",
     )
+    parser.add_argument(
+        "--engine",
+        choices=(*GRAPH_ENGINES, "tensorrt"),
+        help="engine to run the graph: with openvino or onnxruntime, it is for CPUs and ends at the logits; with "
+        "tensorrt it includes post-processing (default: it does so, and every engine runs it)",
+    )
     parser.add_argument("--bgr", action="store_true", help="take frames as B, G, R instead of R, G, B")
     parser.add_argument("--dynamic-batch", action="store_true", help="take any number of frames per run instead of one")
     parser.add_argument(
@@ -83,7 +90,8 @@ def run(args: argparse.Namespace) -> int:
     warning = task_warning(task, trained_task(weights))
     warn(args, warning)
     colours = "bgr" if args.bgr else "rgb"
-    options = ExportOptions(task, args.size, args.precision, colours, args.dynamic_batch, args.symmetric)
+    ends_at = "logits" if args.engine in GRAPH_ENGINES else "results"
+    options = ExportOptions(task, args.size, args.precision, colours, args.dynamic_batch, args.symmetric, ends_at)
     if args.verify_with:
         frames = read_frames(args.verify_with, args.size, MAX_FRAMES)
     else:

@@ -11,9 +11,10 @@ import torch
 from bisenetformer_ros.commands import pip_install
 from bisenetformer_ros.errors import EngineError, ModelError
 from bisenetformer_ros.file_names import utf8_path
+from bisenetformer_ros.inference.engines.allocator import keep_freed_memory
 from bisenetformer_ros.inference.engines.denormals import flush_denormals
 from bisenetformer_ros.inference.engines.unused_gpu import explain_unused_gpu
-from bisenetformer_ros.inference.graph.contract import OUTPUTS, GraphInfo
+from bisenetformer_ros.inference.graph.contract import GraphInfo
 from bisenetformer_ros.inference.graph.runs import segment_frames
 from bisenetformer_ros.results import SegmentationResult
 
@@ -43,8 +44,7 @@ class OnnxRuntimeEngine:
             EngineError: For the task, the device, the precision or a missing ONNX Runtime.
         """
         path = Path(path)
-        self.graph = GraphInfo.load(path)
-        self.graph.check(path, task)
+        self.graph = GraphInfo.load(path).check(path, task)
         self.frame_size = self.graph.frame_size
         self.task, self.metadata = task, self.graph.metadata
         self.graph.check_precision(path, precision)
@@ -55,6 +55,8 @@ class OnnxRuntimeEngine:
         self.tunes_per_shape = kind != "cpu"
         reason = f"this ONNX Runtime {ort.__version__} does not support CUDA: {pip_install('onnxruntime-gpu')}"
         self.warning = explain_unused_gpu(device, reason) if kind == "cpu" else ""
+        if kind == "cpu":
+            keep_freed_memory()
         self._session = _open(ort, path, kind, index)
 
     def segment(
@@ -68,9 +70,9 @@ class OnnxRuntimeEngine:
 
     def run(self, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         """Return every output of the graph by its name."""
-        names = OUTPUTS[self.task]
+        names = self.graph.outputs
         if self.device == "cpu":
-            flush_denormals()  # in this thread; the option of the session is for its own
+            flush_denormals()  # in this thread, which also post-processes; the option of the session is for its own
         return dict(zip(names, self._session.run(names, dict(inputs)), strict=True))
 
 

@@ -13,9 +13,11 @@ import torch
 
 from bisenetformer_ros.commands import pip_install
 from bisenetformer_ros.errors import EngineError, ModelError
+from bisenetformer_ros.inference.engines.allocator import keep_freed_memory
 from bisenetformer_ros.inference.engines.capabilities import check_precision
+from bisenetformer_ros.inference.engines.denormals import flush_denormals
 from bisenetformer_ros.inference.engines.unused_gpu import explain_unused_gpu
-from bisenetformer_ros.inference.graph.contract import FRAMES, OUTPUTS, GraphInfo
+from bisenetformer_ros.inference.graph.contract import FRAMES, GraphInfo
 from bisenetformer_ros.inference.graph.runs import segment_frames
 from bisenetformer_ros.machine import computes_bf16
 from bisenetformer_ros.results import SegmentationResult
@@ -49,13 +51,13 @@ class OpenVinoEngine:
         """
         path = Path(path)
         check_device(device)
-        self.graph = GraphInfo.load(path)
-        self.graph.check(path, task)
+        self.graph = GraphInfo.load(path).check(path, task)
         self.frame_size = self.graph.frame_size
         self.task, self.metadata, self.device = task, self.graph.metadata, "cpu"
         self.warning = explain_unused_gpu(device, "OpenVINO computes on CPUs only; set engine to auto")
         floats = _choose_floats(precision, self.graph, path)
         self.precision = "int8" if self.graph.precision == "int8" else floats
+        keep_freed_memory()
         self._model = _compile(load_openvino(), path, floats)
 
     def segment(
@@ -69,8 +71,9 @@ class OpenVinoEngine:
 
     def run(self, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         """Return every output of the graph by its name."""
+        flush_denormals()  # in this thread, which post-processes; the option below is for OpenVINO's own
         outputs = self._model(dict(inputs), share_inputs=True)
-        return {name: outputs[name] for name in OUTPUTS[self.task]}
+        return {name: outputs[name] for name in self.graph.outputs}
 
 
 def check_device(device: str) -> None:

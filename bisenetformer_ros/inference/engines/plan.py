@@ -12,12 +12,14 @@ from bisenetformer_ros.inference.engines.capabilities import check_precision, su
 from bisenetformer_ros.inference.graph.cache import find_file, graph_name
 from bisenetformer_ros.libraries import OLDEST_EXPORTING_TORCH, check_torch
 from bisenetformer_ros.machine import available_memory_mib
+from bisenetformer_ros.tasks import TASKS
 
 FILE_ENGINES = {"cpu": ("openvino", "onnxruntime"), "cuda": ("tensorrt",)}
 """Device → engines that `auto` measures where their files exist. ONNX Runtime on CUDA would tune for seconds."""
-WORTH_BUILDING = {("semantic", "cpu"): "openvino", ("semantic", "cuda"): "tensorrt", ("panoptic", "cuda"): "tensorrt"}
-"""(task, device) → engine whose file the node asks for or builds; whether it serves is measured. None for the panoptic
-task on CPUs: few queries matter at any pixel, PyTorch skips the others, and a graph has to compute all of them."""
+WORTH_BUILDING = {
+    (task, device): name for task in TASKS for device, name in (("cpu", "openvino"), ("cuda", "tensorrt"))
+}
+"""(task, device) → engine whose file the node asks for or builds; whether it serves is measured."""
 
 NEEDED_PACKAGES = {"export": ("onnx", "onnxscript", "onnxruntime"), "build-engine": ("onnx", "onnxruntime")}
 """Command → packages that it imports."""
@@ -123,6 +125,8 @@ def plan_engine(
     if of_graph == "int8":
         options += ("--calibrate", "IMAGES")  # only the user knows which
         options += ("--symmetric",) if engine == "tensorrt" else ()
+    if device == "cpu":
+        options += ("--engine", engine)
     name = graph_name(weights, task, frame_size, graph_label(engine, device, precision))
     of_engine: tuple[str, ...] = ()
     if engine == "tensorrt" and num_cameras > 1:

@@ -22,6 +22,8 @@ LABEL_MAP = "label_map"
 CONFIDENCE = "confidence"
 QUERY_MAP = "query_map"
 QUERY_TABLE = "query_table"
+CLASS_LOGITS = "class_logits"
+MASK_LOGITS = "mask_logits"
 
 INPUTS = {"semantic": (FRAMES,), "panoptic": (FRAMES, SCORE_THRESHOLD)}
 """Inputs per task. frames: (B, H, W, 3) uint8 in the graph's channel order. score_threshold: () float32, 0 to 1."""
@@ -30,6 +32,14 @@ OUTPUTS = {"semantic": (LABEL_MAP, CONFIDENCE), "panoptic": (QUERY_MAP, CONFIDEN
 
 query_map holds the query whose region contains the pixel, or NO_QUERY; the table's columns are TABLE_COLUMNS.
 """
+LOGITS = (CLASS_LOGITS, MASK_LOGITS)
+"""Outputs of a graph without post-processing, which serves both tasks and whose only input is frames.
+
+class_logits: (B, N, K+1) float32, the last class is "no object". mask_logits: (B, N, h, w) float32, covering the padded
+image.
+"""
+GRAPH_ENDS = ("results", "logits")
+"""What a graph may end at: OUTPUTS of its task, or LOGITS."""
 
 GRAPH_PRECISIONS = ("fp32", "fp16", "int8")
 MAX_BATCH = 64
@@ -66,6 +76,7 @@ class GraphInfo:
         weights_sha256: Of the weights file.
         tools: Name → version of the software that made the graph.
         symmetric: For int8: whether activations are signed without zero points, as TensorRT requires.
+        ends_at: One of GRAPH_ENDS.
         path: The file that it was read from; None if it was not read from one.
     """
 
@@ -78,6 +89,7 @@ class GraphInfo:
     weights_sha256: str
     tools: Mapping[str, str] = field(default_factory=dict)
     symmetric: bool = False
+    ends_at: str = "results"  # as in files that do not say
     path: Path | None = field(default=None, compare=False)
 
     @classmethod
@@ -110,11 +122,22 @@ class GraphInfo:
     def max_batch(self) -> int:
         return MAX_BATCH if self.dynamic_batch else 1
 
-    def check(self, path: Path, task: str) -> None:
-        """Check that the graph is for `task`. Raises EngineError, with the command that exports one."""
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        return (FRAMES,) if self.ends_at == "logits" else INPUTS[self.task]
+
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        return LOGITS if self.ends_at == "logits" else OUTPUTS[self.task]
+
+    def check(self, path: Path, task: str) -> "GraphInfo":
+        """Return the description for `task`. Raises EngineError, with the command, if the graph is for another one."""
+        if self.ends_at == "logits":
+            return replace(self, task=task)
         if task != self.task:
             command = quoted(replace(self, task=task).export_command())
             raise EngineError(f"{path} is for the {self.task} task, expected the {task} task; export one: {command}")
+        return self
 
     def check_precision(self, path: Path, precision: str) -> None:
         """Check the precision for engines that cannot change that of the graph. Raises EngineError."""
@@ -141,9 +164,12 @@ class GraphInfo:
             values = json.loads(strings[_ENTRY])
             if (version := values.pop("format")) != FORMAT_VERSION:
                 raise ModelError(f"the graph has format {version}, this version reads format {FORMAT_VERSION}")
-            return cls(metadata, **{**values, "frame_size": tuple(values["frame_size"])})
+            info = cls(metadata, **{**values, "frame_size": tuple(values["frame_size"])})
         except (ValueError, TypeError, KeyError) as error:
             raise ModelError(f"the graph's metadata is corrupt: {type(error).__name__}: {error}") from error
+        if info.ends_at not in GRAPH_ENDS:
+            raise ModelError(f"the graph ends at '{info.ends_at}', expected one of {', '.join(GRAPH_ENDS)}")
+        return info
 
     def export_command(self, output: Path | None = None) -> tuple[str, ...]:
         """Return the words of the command that exports this graph.
@@ -160,6 +186,7 @@ class GraphInfo:
         options += ["--symmetric"] if self.symmetric else []
         options += ["--bgr"] if self.colours == "bgr" else []
         options += ["--dynamic-batch"] if self.dynamic_batch else []
+        options += ["--engine", "openvino"] if self.ends_at == "logits" else []  # or onnxruntime, which is the same
         return ("bisenetformer", "export", self._find_weights(output.parent), str(output), *options)
 
     def _find_weights(self, folder: Path) -> str:

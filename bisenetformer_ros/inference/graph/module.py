@@ -19,7 +19,7 @@ DTYPES = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16, 
 
 
 class SegmentationGraph(nn.Module):
-    """Maps `contract.INPUTS` to `contract.OUTPUTS` for frames of (height, width) `frame_size`.
+    """Maps `contract.INPUTS` to `contract.OUTPUTS`, or frames to LOGITS, for frames of (height, width) `frame_size`.
 
     `folded` is a result of `fold`, whose weights are converted in place: see `ExportableNetwork`.
     """
@@ -33,14 +33,16 @@ class SegmentationGraph(nn.Module):
         precision: str,
         colours: str,
         semantic_order: SemanticOrder = "full",
+        ends_at: str = "results",
     ) -> None:
         super().__init__()
         geometry = plan_geometry(frame_size, metadata.input_size)
         height, width = geometry.padded_size
         mask_size = height // MASK_STRIDE, width // MASK_STRIDE
         num_classes, num_queries = len(metadata.labels), folded.decoder.query_feat.num_embeddings
-        self.frame_input = FrameInput(geometry, metadata.pixel_mean, metadata.pixel_std, colours)
+        self.frame_input: nn.Module = FrameInput(geometry, metadata.pixel_mean, metadata.pixel_std, colours)
         self.network = ExportableNetwork(folded, geometry.padded_size, DTYPES[precision])
+        self.ends_at = ends_at
         self.output: nn.Module = SemanticOutput(num_classes, num_queries, mask_size, geometry, semantic_order)
         if task == "panoptic":
             if num_queries > MAX_QUERIES:
@@ -49,4 +51,6 @@ class SegmentationGraph(nn.Module):
 
     def forward(self, frames: Tensor, score_threshold: Tensor | None = None) -> tuple[Tensor, ...]:
         logits = self.network(self.frame_input(frames))
+        if self.ends_at == "logits":
+            return logits
         return self.output(*logits) if score_threshold is None else self.output(*logits, score_threshold)

@@ -17,7 +17,7 @@ from onnx import helper, numpy_helper
 
 from bisenetformer_ros import __version__
 from bisenetformer_ros.file_hash import sha256_of
-from bisenetformer_ros.inference.graph.contract import INPUTS, MAX_BATCH, OUTPUTS, GraphInfo
+from bisenetformer_ros.inference.graph.contract import MAX_BATCH, GraphInfo
 from bisenetformer_ros.inference.graph.int8 import quantize
 from bisenetformer_ros.inference.graph.module import SegmentationGraph
 from bisenetformer_ros.inference.postprocess import SemanticOrder
@@ -44,6 +44,7 @@ class ExportOptions:
         colours: Channel order of the frames, "rgb" or "bgr".
         dynamic_batch: Whether a run takes any number of frames rather than one.
         symmetric: For int8: signed activations without zero points, for TensorRT; see `quantize`.
+        ends_at: One of GRAPH_ENDS.
     """
 
     task: str
@@ -52,6 +53,7 @@ class ExportOptions:
     colours: str = "rgb"
     dynamic_batch: bool = False
     symmetric: bool = False
+    ends_at: str = "results"
 
 
 def build_onnx(
@@ -75,17 +77,24 @@ def build_onnx(
     check_torch(OLDEST_EXPORTING_TORCH, "export", "export on a workstation and copy the graph")
     model, metadata = load_checkpoint(weights)
     graph = SegmentationGraph(
-        fold(model), metadata, options.task, options.frame_size, options.precision, options.colours, semantic_order
+        fold(model),
+        metadata,
+        options.task,
+        options.frame_size,
+        options.precision,
+        options.colours,
+        semantic_order,
+        options.ends_at,
     ).eval()
-    proto = _trace(graph, options)
-    _remove_traces(proto)
-    _downgrade_to_opset_17(proto)
     info = GraphInfo(
         metadata,
         **vars(options),
         weights_sha256=sha256_of(weights),
         tools={"bisenetformer_ros": __version__, "torch": torch.__version__, "onnx": onnx.__version__},
     )
+    proto = _trace(graph, info)
+    _remove_traces(proto)
+    _downgrade_to_opset_17(proto)
     helper.set_model_props(proto, info.to_strings())
     proto.producer_name, proto.producer_version = "bisenetformer_ros", __version__
     if options.precision == "int8":
@@ -94,11 +103,11 @@ def build_onnx(
     return proto
 
 
-def _trace(graph: SegmentationGraph, options: ExportOptions) -> onnx.ModelProto:
-    batch = 2 if options.dynamic_batch else 1  # the exporter takes a batch of one as a constant
-    frames = torch.zeros(batch, *options.frame_size, 3, dtype=torch.uint8)
-    arguments = (frames, torch.tensor(0.5))[: len(INPUTS[options.task])]
-    shapes = {0: torch.export.Dim("batch", min=1, max=MAX_BATCH)} if options.dynamic_batch else None
+def _trace(graph: SegmentationGraph, info: GraphInfo) -> onnx.ModelProto:
+    batch = 2 if info.dynamic_batch else 1  # the exporter takes a batch of one as a constant
+    frames = torch.zeros(batch, *info.frame_size, 3, dtype=torch.uint8)
+    arguments = (frames, torch.tensor(0.5))[: len(info.inputs)]
+    shapes = {0: torch.export.Dim("batch", min=1, max=MAX_BATCH)} if info.dynamic_batch else None
     for noisy in ("torch.onnx", "onnxscript"):
         logging.getLogger(noisy).setLevel(logging.ERROR)
     with warnings.catch_warnings():
@@ -106,9 +115,9 @@ def _trace(graph: SegmentationGraph, options: ExportOptions) -> onnx.ModelProto:
         program = torch.onnx.export(
             graph,
             arguments,
-            input_names=INPUTS[options.task],
-            output_names=OUTPUTS[options.task],
-            dynamic_shapes=(shapes, None)[: len(arguments)] if options.dynamic_batch else None,
+            input_names=info.inputs,
+            output_names=info.outputs,
+            dynamic_shapes=(shapes, None)[: len(arguments)] if info.dynamic_batch else None,
             opset_version=EXPORTERS_OPSET,
             dynamo=True,
             verbose=False,

@@ -6,21 +6,23 @@ from time import perf_counter
 
 import cv2
 import numpy as np
+import torch
 
 from bisenetformer_ros.commands import quoted
 from bisenetformer_ros.errors import EngineError
 from bisenetformer_ros.inference.graph.contract import (
     CONFIDENCE,
     FRAMES,
-    INPUTS,
     LABEL_MAP,
+    LOGITS,
     NO_QUERY,
     QUERY_MAP,
     QUERY_TABLE,
     SCORE_THRESHOLD,
     GraphInfo,
 )
-from bisenetformer_ros.inference.preprocess import check_frames
+from bisenetformer_ros.inference.postprocess import postprocess_panoptic, postprocess_semantic
+from bisenetformer_ros.inference.preprocess import check_frames, plan_geometry
 from bisenetformer_ros.inference.segments import Queries, Region, describe_segments, merge_regions, number_segments
 from bisenetformer_ros.labels import LabelMap
 from bisenetformer_ros.results import UNLABELED, SegmentationResult, StageTimes
@@ -58,7 +60,7 @@ def segment_frames(
         prepared = perf_counter()
         outputs = run(inputs)
         inferred = perf_counter()
-        batch = read_results(outputs, graph, overlap_threshold)
+        batch = read_results(outputs, graph, score_threshold, overlap_threshold)
         stages = (prepared - start, inferred - prepared, perf_counter() - inferred)
         times_ms = StageTimes(*(1e3 * seconds / len(batch) for seconds in stages))
         results += [replace(result, times_ms=times_ms) for result in batch]
@@ -71,15 +73,25 @@ def graph_inputs(frames: Sequence[np.ndarray], graph: GraphInfo, score_threshold
     if graph.colours == "bgr":
         batch = np.ascontiguousarray(batch[..., ::-1])
     values = {FRAMES: batch, SCORE_THRESHOLD: np.array(score_threshold, np.float32)}
-    return {name: values[name] for name in INPUTS[graph.task]}
+    return {name: values[name] for name in graph.inputs}
 
 
-def read_results(outputs: Arrays, graph: GraphInfo, overlap_threshold: float) -> list[SegmentationResult]:
-    """Interpret the outputs (see `contract.OUTPUTS`), one result per frame of the batch."""
+def read_results(
+    outputs: Arrays, graph: GraphInfo, score_threshold: float, overlap_threshold: float
+) -> list[SegmentationResult]:
+    """Interpret the outputs (see `contract.OUTPUTS` and `LOGITS`), one result per frame of the batch."""
+    if graph.ends_at == "logits":
+        class_logits, mask_logits = (torch.from_numpy(outputs[name]) for name in LOGITS)
+        per_frame = zip(class_logits, mask_logits, strict=True)
+        geometry, labels = plan_geometry(graph.frame_size, graph.metadata.input_size), graph.metadata.labels
+        if graph.task == "semantic":
+            return [postprocess_semantic(*logits, geometry, labels) for logits in per_frame]
+        thresholds = score_threshold, overlap_threshold
+        return [postprocess_panoptic(*logits, geometry, labels, *thresholds) for logits in per_frame]
     if graph.task == "semantic":
         return [SegmentationResult(*pair) for pair in zip(outputs[LABEL_MAP], outputs[CONFIDENCE], strict=True)]
-    per_frame = zip(outputs[QUERY_MAP], outputs[CONFIDENCE], outputs[QUERY_TABLE], strict=True)
-    return [_panoptic(*arrays, graph.metadata.labels, overlap_threshold) for arrays in per_frame]
+    tables = zip(outputs[QUERY_MAP], outputs[CONFIDENCE], outputs[QUERY_TABLE], strict=True)
+    return [_panoptic(*arrays, graph.metadata.labels, overlap_threshold) for arrays in tables]
 
 
 def _check_size(found: tuple[int, int], graph: GraphInfo) -> None:

@@ -115,7 +115,9 @@ def test_without_a_graph_pytorch_serves_and_the_command_is_reported(cache: Path,
     engine = open_engine(random_weights, "semantic", device="cpu", precision="fp32")
     engine.segment([FRAME], 0.5, 0.5)
     path = cache / graph_name(random_weights, "semantic", SIZE, "fp32")
-    command = f"bisenetformer export {random_weights} {path} --size 6x8 --task semantic --precision fp32"
+    command = (
+        f"bisenetformer export {random_weights} {path} --size 6x8 --task semantic --precision fp32 --engine openvino"
+    )
     assert explain_choice(engine) == (
         f"torch on cpu, fp32; openvino has no file for frames of this size (to build it: `{command}`)"
     )
@@ -131,11 +133,11 @@ def test_a_damaged_graph_is_passed_over_and_reported(cache: Path, random_weights
     assert "; openvino does not work: " in words
 
 
-def test_no_graph_is_asked_for_where_it_would_be_slower(cache: Path, random_weights: Path) -> None:
-    """For the panoptic task on a CPU."""
-    engine = open_engine(random_weights, "panoptic", device="cpu", precision="fp32")
+@pytest.mark.parametrize("task", ["semantic", "panoptic"])
+def test_the_command_for_a_cpu_names_its_engine(random_weights: Path, task: str) -> None:
+    engine = open_engine(random_weights, task, device="cpu", precision="fp32")
     engine.segment([FRAME], 0.5, 0.5)
-    assert explain_choice(engine) == "torch on cpu, fp32"
+    assert f"--task {task} --precision fp32 --engine openvino`)" in explain_choice(engine)
 
 
 def test_a_graph_of_other_weights_has_another_name(cache: Path, random_weights: Path, tmp_path: Path) -> None:
