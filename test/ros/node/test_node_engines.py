@@ -90,7 +90,7 @@ def test_a_missing_graph_is_reported_with_the_command_while_pytorch_serves(graph
     assert message.startswith("torch serves; openvino does not serve yet: ")
     assert f"run `bisenetformer export {os.sep}" in message
     assert f"{cache}{os.sep}{MODEL}-" in message
-    assert "--size 48x80 --task semantic --precision fp32`, or set build_engine" in message
+    assert "--size 48x80 --task semantic --precision fp32 --engine openvino`, or set build_engine" in message
     assert graph.values("model")["engine"] == "torch"
     assert not graphs_in(cache)
 
