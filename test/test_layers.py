@@ -26,12 +26,13 @@ LIBRARIES = {
     "tensorrt": {"inference/engines/tensorrt/engine.py"},
     "wandb": {"training/observers.py"},
     "torchvision": {"inference/gpu_jpeg.py"},
+    "triton": {"inference/fused.py", "inference/kernels.py"},
     "zstandard": {"bags"},
 }
 
 # Part of the package -> who else may import it: folders, or single modules.
 IMPORTERS = {
-    "ros": {"cli/node.py", "cli/doctor.py"},
+    "ros": {"cli/node.py", "cli/doctor.py", "cli/export.py"},
     "cli": set(),
     "model": {"benchmark", "cli", "inference", "models", "training"},
 }

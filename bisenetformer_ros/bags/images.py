@@ -129,19 +129,20 @@ def bag_images(path: Path, messages: Iterable[BagMessage], decoders: _Decoders =
         yield BagImage(f"{path.stem}_{number:06d}", message, decoders)
 
 
-def open_bag(path: Path, topic: str | None = None) -> FrameSource:
+def open_bag(path: Path, topic: str | None = None, option: str = "--topic") -> FrameSource:
     """Open an image topic of a bag as frames in order of recording.
 
     Args:
         path: Bag.
         topic: Name of the topic; None for the bag's only image topic.
+        option: Command-line option that names the topic, for error messages.
 
     Raises:
         InputError: The bag cannot be read or lacks the topic.
         ConfigError: rosbags is not installed.
     """
     bag = Bag(path)  # stays open while its frames are read
-    chosen = choose_image_topic(bag, topic, "--topic")
+    chosen = choose_image_topic(bag, topic, option)
     images = bag_images(path, bag.messages([chosen.name]))
     frames = (SourceFrame(image.name, image.read) for image in images)
     return FrameSource(chosen.count, frames, notes=tuple(bag.notes))

@@ -2,6 +2,7 @@
 
 import argparse
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -9,10 +10,13 @@ import cv2
 import numpy as np
 
 from bisenetformer_ros.atomic_write import write_atomically
+from bisenetformer_ros.bags.images import open_bag
+from bisenetformer_ros.bags.reader import is_bag
 from bisenetformer_ros.cli.arguments import add_json_argument, add_task_argument, frame_size, warn, write_json
 from bisenetformer_ros.cli.progress import progress
 from bisenetformer_ros.errors import ConfigError
-from bisenetformer_ros.images.sources import sample_images
+from bisenetformer_ros.images.sources import sample_images, spread
+from bisenetformer_ros.inference.calibration_frames import SPACING_S
 from bisenetformer_ros.inference.engines.opening import GRAPH_ENGINES, resolve_task
 from bisenetformer_ros.inference.graph.cache import check_output
 from bisenetformer_ros.inference.graph.contract import GRAPH_PRECISIONS
@@ -31,12 +35,17 @@ DESCRIPTION = (
     "PyTorch's first; a graph that disagrees is not written, and the exit code is 1."
 )
 EXAMPLE = """bisenetformer export bisenetformer-nano-camvid nano.onnx --size 480x640
-bisenetformer export nano.safetensors nano.onnx --size 480x640 --task semantic --precision fp16 --verify-with drive/"""
+bisenetformer export nano.safetensors nano.onnx --size 480x640 --task semantic --precision fp16 --verify-with drive/
+bisenetformer export nano.safetensors nano.onnx --size 480x640 --precision int8 --calibrate-topic /camera/image_raw"""
 
 MAX_FRAMES = 20
 """Of --verify-with; more frames hardly change the result."""
 MAX_CALIBRATION = 32
-"""Of --calibrate; on CamVid, more frames change nothing."""
+"""Frames that calibrate; on CamVid, more change nothing."""
+HELD_OUT = slice(1, None, 3)
+"""Images like the camera's on which the graph is compared, and not calibrated, without --verify-with."""
+MAX_IMAGES = MAX_CALIBRATION * 3 // 2
+"""To read, so that MAX_CALIBRATION remain."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -52,8 +61,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--calibrate",
         metavar="IMAGES",
-        help="required for int8: images like the camera's, as a folder, pattern, video or address; "
-        f"up to {MAX_CALIBRATION} are used",
+        help="required for int8, unless --calibrate-topic is given: images like the camera's, as a folder, pattern, "
+        f"video, rosbag2 or address; up to {MAX_CALIBRATION} are used, spread evenly",
+    )
+    parser.add_argument(
+        "--calibrate-topic",
+        metavar="TOPIC",
+        help="with --calibrate BAG: its image topic, required if it has several; without: an image topic of the "
+        f"running ROS 2 graph, from which an image is taken every {SPACING_S:g} s",
     )
     parser.add_argument(
         "--symmetric",
@@ -71,20 +86,24 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--verify-with",
         metavar="IMAGES",
-        help="compare with PyTorch on these images, as a folder, pattern, video or address; up to "
-        f"{MAX_FRAMES} are used (default: four rendered streets)",
+        help="compare with PyTorch on these images, as a folder, pattern, video, rosbag2 or address; up to "
+        f"{MAX_FRAMES} are used (default: four rendered streets; for int8, every third image of --calibrate or "
+        f"--calibrate-topic, on which it is then not calibrated)",
     )
     add_json_argument(parser)
 
 
 def run(args: argparse.Namespace) -> int:
     check_output(args.output, ".onnx")
-    if args.precision == "int8" and args.calibrate is None:
-        raise ConfigError("--calibrate IMAGES is required for --precision int8")
-    if args.precision != "int8" and args.calibrate is not None:
-        raise ConfigError(f"--calibrate is for --precision int8 only, got {args.precision}")
-    if args.precision != "int8" and args.symmetric:
-        raise ConfigError(f"--symmetric is for --precision int8 only, got {args.precision}")
+    if args.precision == "int8" and args.calibrate is None and args.calibrate_topic is None:
+        raise ConfigError("--calibrate IMAGES or --calibrate-topic TOPIC is required for --precision int8")
+    for option in ("calibrate", "calibrate_topic", "symmetric"):
+        if args.precision != "int8" and getattr(args, option):
+            raise ConfigError(f"--{option.replace('_', '-')} is for --precision int8 only, got {args.precision}")
+    if args.calibrate and args.calibrate_topic and not is_bag(Path(args.calibrate)):
+        raise ConfigError(
+            f"--calibrate-topic names a topic of a bag or of ROS, got --calibrate {args.calibrate} as well"
+        )
     weights = find_model(args.model)
     task = resolve_task(weights, args.task)
     warning = task_warning(task, trained_task(weights))
@@ -92,11 +111,7 @@ def run(args: argparse.Namespace) -> int:
     colours = "bgr" if args.bgr else "rgb"
     ends_at = "logits" if args.engine in GRAPH_ENGINES else "results"
     options = ExportOptions(task, args.size, args.precision, colours, args.dynamic_batch, args.symmetric, ends_at)
-    if args.verify_with:
-        frames = read_frames(args.verify_with, args.size, MAX_FRAMES)
-    else:
-        frames = load_verification_frames(args.size)
-    calibration = read_frames(args.calibrate, args.size, MAX_CALIBRATION) if args.calibrate else []
+    calibration, frames = _read_all_frames(args)
     with progress() as bar:
         building = bar.add_task("building the graph", total=None)
         proto = build_onnx(weights, options, calibration)
@@ -115,9 +130,43 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def read_frames(source: str, size: tuple[int, int], most: int) -> list[np.ndarray]:
-    """Read up to `most` images of a source, resized to (height, width) `size`."""
-    images = sample_images(source, most)
+def _read_all_frames(args: argparse.Namespace) -> tuple[list[np.ndarray], list[np.ndarray]]:
+    """Frames that calibrate, none unless for int8, and others to compare on."""
+    verification = read_frames(args.verify_with, args.size, MAX_FRAMES) if args.verify_with else []
+    frames: list[np.ndarray] = []
+    most = MAX_CALIBRATION if verification else MAX_IMAGES
+    if args.calibrate:
+        frames = read_frames(args.calibrate, args.size, most, args.calibrate_topic)
+    elif args.calibrate_topic:
+        from bisenetformer_ros.ros.image_topic import receive_images  # needs ROS
+
+        with progress() as bar:
+            images = receive_images(args.calibrate_topic, most, SPACING_S)
+            frames = _resized(bar.track(images, total=most, description="receiving images"), args.size)
+    if not verification:
+        verification = frames[HELD_OUT] or load_verification_frames(args.size)
+        del frames[HELD_OUT]
+    return frames, verification
+
+
+def read_frames(source: str, size: tuple[int, int], most: int, topic: str | None = None) -> list[np.ndarray]:
+    """Read up to `most` images of a source, resized to (height, width) `size`.
+
+    Args:
+        source: As of `open_source`, or a bag.
+        size: See above.
+        most: See above.
+        topic: Of a bag; None for its only image topic.
+    """
+    if not is_bag(Path(source)):
+        return _resized(sample_images(source, most), size)
+    bag = open_bag(Path(source), topic, "--calibrate-topic")
+    for note in bag.notes:
+        print(f"bisenetformer export: {note}", file=sys.stderr)
+    return _resized(spread(bag.frames, bag.num_frames or 0, most), size)
+
+
+def _resized(images: Iterable[np.ndarray], size: tuple[int, int]) -> list[np.ndarray]:
     return [cv2.resize(image, size[::-1], interpolation=cv2.INTER_AREA) for image in images]
 
 

@@ -1,6 +1,6 @@
 """Images one after the other: from a file, a folder, a video or a stream."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from itertools import islice
@@ -117,8 +117,13 @@ def sample_images(source: str | Path, most: int) -> Iterator[np.ndarray]:
         yield from (frame.read() for frame in islice(opened.frames, most))
         return
     count = sum(1 for _ in opened.frames)
+    yield from spread(open_source(source).frames, count, most)
+
+
+def spread(frames: Iterable[SourceFrame], count: int, most: int) -> Iterator[np.ndarray]:
+    """Read up to `most` of `count` frames, spread evenly over them."""
     picked = set(np.linspace(0, count - 1, min(count, most)).astype(int))
-    yield from (frame.read() for index, frame in enumerate(open_source(source).frames) if index in picked)
+    yield from (frame.read() for index, frame in enumerate(frames) if index in picked)
 
 
 def scan_folder(path: Path) -> tuple[list[Path], str]:

@@ -73,6 +73,30 @@ class StampOrder:
         return Order.WENT_BACK if stamp_s < self._trusted.stamp_s else Order.LEAPT
 
 
+class Spacing:
+    """Picks frames of a camera that are at least `period_s` apart, by their stamps or by their arrival.
+
+    Either counts, as recordings are played faster than they were made, and some cameras do not stamp.
+    """
+
+    def __init__(self, period_s: float) -> None:
+        self._period_s = period_s
+        self._picked: tuple[float, float] | None = None
+
+    def is_due(self, stamp_s: float, arrival_s: float) -> bool:
+        """Return whether to pick this frame; the next one is then due `period_s` later.
+
+        Args:
+            stamp_s: Seconds on the camera's clock.
+            arrival_s: Seconds on a monotonic clock.
+        """
+        times = stamp_s, arrival_s
+        if self._picked and all(abs(a - b) < self._period_s for a, b in zip(times, self._picked, strict=True)):
+            return False
+        self._picked = times
+        return True
+
+
 def by_stamp(items: Iterable[_T], stamp: Callable[[_T], float | None]) -> Iterator[_T]:
     """Sort items by stamp that are recorded up to MAX_DISPLACEMENT places too early.
 

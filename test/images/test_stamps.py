@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from bisenetformer_ros.images.stamps import LEAP_S, Order, StampOrder, by_stamp, count_missing, frame_period
+from bisenetformer_ros.images.stamps import LEAP_S, Order, Spacing, StampOrder, by_stamp, count_missing, frame_period
 
 OK, REPEATED, BACK, LEAPT = Order.IN_ORDER, Order.REPEATED, Order.WENT_BACK, Order.LEAPT
 INVALID = Order.INVALID
@@ -105,3 +105,19 @@ def test_losses_are_counted_by_a_known_period():
 )
 def test_by_stamp(recorded, expected):
     assert list(by_stamp(recorded, lambda stamp: stamp)) == expected
+
+
+@pytest.mark.parametrize(
+    ("frames", "picked"),
+    [
+        ([(0, 0), (1, 0.1), (2, 0.2), (3.9, 0.3), (4, 0.4)], [0, 2, 4]),  # played fast
+        ([(0, 0), (0.1, 1), (0.2, 2), (0.3, 3.9), (0.4, 4)], [0, 2, 4]),  # played slowly
+        ([(7, 0), (7, 1), (7, 2), (7, 3)], [0, 2]),  # not stamped
+        ([(9, 0), (0, 0.1), (1, 0.2)], [0, 1]),  # started again
+    ],
+)
+def test_frames_are_spaced_by_their_stamps_or_their_arrival(
+    frames: list[tuple[float, float]], picked: list[int]
+) -> None:
+    spacing = Spacing(2.0)
+    assert [number for number, times in enumerate(frames) if spacing.is_due(*times)] == picked

@@ -64,8 +64,13 @@ def test_labels_and_segments_both_count(labels: float, segments: float | None, p
     ("arguments", "words"),
     [
         (["OUT.engine"], "expected a .onnx file"),
-        (["OUT.onnx", "--precision", "int8"], "--calibrate IMAGES is required for --precision int8"),
+        (["OUT.onnx", "--precision", "int8"], "--calibrate IMAGES or --calibrate-topic TOPIC is required for"),
         (["OUT.onnx", "--calibrate", "."], "--calibrate is for --precision int8 only, got fp32"),
+        (["OUT.onnx", "--calibrate-topic", "/image"], "--calibrate-topic is for --precision int8 only, got fp32"),
+        (
+            ["OUT.onnx", "--precision", "int8", "--calibrate", ".", "--calibrate-topic", "/image"],
+            "--calibrate-topic names a topic of a bag or of ROS, got --calibrate . as well",
+        ),
         (["OUT.onnx", "--symmetric", "--precision", "fp16"], "--symmetric is for --precision int8 only, got fp16"),
     ],
 )

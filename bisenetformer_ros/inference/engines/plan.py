@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -21,6 +21,8 @@ WORTH_BUILDING = {
 }
 """(task, device) → engine whose file the node asks for or builds; whether it serves is measured."""
 
+IMAGES = "IMAGES"
+"""Stands in a command for images like the camera's, which only the user knows or a node collects."""
 NEEDED_PACKAGES = {"export": ("onnx", "onnxscript", "onnxruntime"), "build-engine": ("onnx", "onnxruntime")}
 """Command → packages that it imports."""
 NEEDED_MIB = 1500
@@ -39,6 +41,15 @@ class BuildStep:
     @property
     def arguments(self) -> tuple[str, ...]:
         return (self.command, str(self.source), str(self.path), *self.options)
+
+    @property
+    def needs_images(self) -> bool:
+        """Whether the command calibrates on images; see `with_images`."""
+        return IMAGES in self.options
+
+    def with_images(self, folder: Path) -> "BuildStep":
+        """Return the step with `folder` as the images that it needs."""
+        return replace(self, options=tuple(str(folder) if word == IMAGES else word for word in self.options))
 
     def problem(self) -> str:
         """Why the command cannot run on this machine, and the other way to get its file; empty if it can."""
@@ -123,7 +134,7 @@ def plan_engine(
     of_graph = graph_precision(engine, device, precision)
     options: tuple[str, ...] = ("--size", "{}x{}".format(*frame_size), "--task", task, "--precision", of_graph)
     if of_graph == "int8":
-        options += ("--calibrate", "IMAGES")  # only the user knows which
+        options += ("--calibrate", IMAGES)
         options += ("--symmetric",) if engine == "tensorrt" else ()
     if device == "cpu":
         options += ("--engine", engine)

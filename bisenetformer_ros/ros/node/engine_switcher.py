@@ -1,7 +1,7 @@
 """Faster engines for the sizes of the incoming frames, built and opened while the node works with another engine."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from concurrent.futures import Future, wait
 from enum import Enum
 from pathlib import Path
@@ -11,11 +11,18 @@ import numpy as np
 
 from bisenetformer_ros.errors import BiSeNetFormerError, EngineError
 from bisenetformer_ros.in_thread import in_thread
+from bisenetformer_ros.inference.calibration_frames import (
+    NUM_FRAMES,
+    SPACING_S,
+    CalibrationFrames,
+    remove_abandoned_frames,
+)
 from bisenetformer_ros.inference.engines.base import Engine
 from bisenetformer_ros.inference.engines.kept_measurements import KeptMeasurements
 from bisenetformer_ros.inference.engines.measuring import Candidate, EngineTiming, fastest
 from bisenetformer_ros.inference.engines.opening import open_plan
 from bisenetformer_ros.inference.engines.plan import (
+    FILE_ENGINES,
     BuildStep,
     EnginePlan,
     build_command,
@@ -42,6 +49,7 @@ class EngineState(Enum):
     MISSING = "its file does not exist"
     STALE = "its file cannot be opened: damaged, or built for another machine"
     REFUSED = "its file could not be built, or does not work although it was: not retried until the input changes"
+    COLLECTING = "frames of the camera are kept to calibrate it"
     BUILDING = "a command builds its file"
     OPENING = "its file is being opened"
     MEASURING = "it is open and warm, and runs beside the serving engine"
@@ -49,8 +57,14 @@ class EngineState(Enum):
     SERVING = "it is faster"
 
 
-WAITING = (EngineState.MISSING, EngineState.STALE, EngineState.REFUSED, EngineState.SLOWER)
-"""The states that wait for a file built by hand or for leave to build it."""
+WAITING = (
+    EngineState.MISSING,
+    EngineState.STALE,
+    EngineState.REFUSED,
+    EngineState.COLLECTING,
+    EngineState.SLOWER,
+)
+"""The states that wait for a file built by hand, for leave to build it, or for the frames that this needs."""
 
 
 class Logger(Protocol):
@@ -97,13 +111,21 @@ class EngineSwitch:
         self._opening: Future[Engine] | None = None
         self._trial: Trial | None = None
         self._builder: EngineBuilder | None = None
+        self._frames: CalibrationFrames | None = None
 
     @property
     def problem(self) -> str:
         """Why the engine does not serve yet and what to do; empty if there is nothing to do."""
-        if self.state in (EngineState.SERVING, EngineState.SLOWER) or self._may_build is None:
+        plan = self._plan
+        if self.state is EngineState.SERVING or self._may_build is None:
             return ""
-        text = f"{self._plan.engine} does not serve yet: {self._reason}"
+        if self.state is EngineState.SLOWER:
+            if plan.precision in ("auto", self._serving.serving(self._frame_size).precision):
+                return ""
+            return f"no engine serves in {plan.precision}: {self._reason}; set precision to auto to accept that"
+        text = f"{plan.engine} does not serve yet: {self._reason}"
+        if self._frames is not None and self.state is EngineState.COLLECTING:
+            return f"{text}, {NUM_FRAMES} of them at intervals of {SPACING_S:g} s, {self._frames.count} so far"
         if self.state is EngineState.BUILDING:
             return f"{text} has been running for {time.monotonic() - self._started_at:.0f} s"
         if self.state in (EngineState.OPENING, EngineState.MEASURING):
@@ -111,7 +133,7 @@ class EngineSwitch:
         if self.state is EngineState.REFUSED:
             text += "; not retried: fix the cause, then run the command or configure the node again"
         else:
-            text += f"; run {self._plan.build_command()}, or set build_engine to have the node do it"
+            text += f"; run {plan.build_command()}, or set build_engine to have the node do it"
         unusable = cache_problem()
         return f"{text}; {unusable}" if unusable else text
 
@@ -130,10 +152,17 @@ class EngineSwitch:
             self._warned = self._reason
             self._logger.warning(self.problem)
 
+    def offer(self, camera: Hashable, rgb: np.ndarray, stamp_s: float) -> None:
+        """See `CalibrationFrames.offer`; ignored unless frames are collected."""
+        frames = self._frames  # which the main thread may drop
+        if frames is not None:
+            frames.offer(camera, rgb, stamp_s)
+
     def close(self) -> None:
-        """Stop what is running, within 2 * STOP_WITHIN_S."""
+        """Stop what is running, within a few times STOP_WITHIN_S."""
         if self._builder is not None:
             self._builder.stop()
+        self._drop_frames()
         if self._opening is not None:
             wait([self._opening], STOP_WITHIN_S)
 
@@ -141,6 +170,7 @@ class EngineSwitch:
         modified = _modified_ns(self._plan.path)
         if modified is not None and modified != self._opened:
             self._opened = modified
+            self._drop_frames()
             kept = self._read_kept()
             if kept and fastest(kept).key != self._plan.key:
                 self._serving.note(self._frame_size, kept)
@@ -148,35 +178,66 @@ class EngineSwitch:
                 return
             self._opening = in_thread(self._open_warm, f"opening {self._plan.engine}")
             self.state, self._reason = EngineState.OPENING, f"{self._plan.path.name} is being opened"
-        elif self._may_build is not None and self.state is not EngineState.SLOWER and self._may_build():
+        elif self._may_build is None or self.state is EngineState.SLOWER:
+            return
+        elif self._may_build():
             self._build(self._plan.pending()[0])
+        elif self.state is EngineState.COLLECTING:  # the leave was withdrawn
+            self._drop_frames()
+            self.state, self._reason = EngineState.MISSING, f"{self._plan.path.name} is missing"
 
     def _build(self, step: BuildStep) -> None:
         command, modified = build_command([step]), _modified_ns(step.source)
         if step in self._built and self._built[step] == modified:
             if self.state is not EngineState.REFUSED:
-                self.state, self._reason = EngineState.REFUSED, f"{command} did not help: {self._reason}"
+                self._refuse(f"{command} did not help: {self._reason}")
             return
+        problem, frames = step.problem(), None
+        if step.needs_images and not problem:
+            frames, problem = self._collect()
+            if frames is None and not problem:
+                return
         self._built[step] = modified
-        if problem := step.problem():
-            self.state, self._reason = EngineState.REFUSED, problem
+        if problem:
+            self._refuse(problem)
             return
         try:
-            self._builder = EngineBuilder(step.arguments, self._logger.info)
+            self._builder = EngineBuilder((step.with_images(frames) if frames else step).arguments, self._logger.info)
         except OSError as error:  # no room for another process
-            self.state, self._reason = EngineState.REFUSED, f"{command} could not be started: {error}"
+            self._refuse(f"{command} could not be started: {error}")
             return
         self.state, self._reason, self._started_at = EngineState.BUILDING, command, time.monotonic()
 
+    def _collect(self) -> tuple[Path | None, str]:
+        """Have frames of the camera collected; return their folder once they are complete, and why they cannot be."""
+        try:
+            self._frames = self._frames or CalibrationFrames()
+        except OSError as error:
+            return None, f"no frames can be kept to calibrate it: {error}"
+        if self._frames.problem:
+            return None, f"no frames can be kept to calibrate it: {self._frames.problem}"
+        self.state, self._reason = EngineState.COLLECTING, EngineState.COLLECTING.value
+        return self._frames.path if self._frames.is_complete else None, ""
+
+    def _drop_frames(self) -> None:
+        frames, self._frames = self._frames, None
+        if frames is not None:
+            frames.remove()
+
+    def _refuse(self, reason: str) -> None:
+        self._drop_frames()
+        self.state, self._reason = EngineState.REFUSED, reason
+
     def _check_build(self, builder: EngineBuilder) -> None:
         code = builder.exit_code()
+        if code is not None:
+            self._drop_frames()
         if code == 0:
             self.state, self._reason = EngineState.MISSING, f"{self._plan.path.name} is missing"
             self._poll_at = 0.0
         elif code is not None:
             ending = f"exit code {code}" if code > 0 else f"signal {-code}"
-            self.state = EngineState.REFUSED
-            self._reason = f"{self._reason} failed with {ending}: {builder.last_lines()}"
+            self._refuse(f"{self._reason} failed with {ending}: {builder.last_lines()}")
 
     def _open_warm(self) -> Engine:
         engine = open_plan(self._plan)
@@ -213,19 +274,19 @@ class EngineSwitch:
             return
         self._trial = None
         if trial.problem:
-            self.state, self._reason = EngineState.REFUSED, trial.problem
+            self._refuse(trial.problem)
             return
         self._kept.keep(self._frame_size, trial.measurements)
         if not trial.measurements[-1].agrees:
-            self.state, self._reason = EngineState.REFUSED, str(trial.measurements[-1])
+            self._refuse(str(trial.measurements[-1]))
         else:
             self._finish(EngineState.SERVING if trial.is_won else EngineState.SLOWER, trial.measurements)
 
     def _finish(self, state: EngineState, measured: tuple[EngineTiming, ...]) -> None:
-        self.state, self._reason = state, state.value
+        times = ", ".join(map(str, measured))
+        self.state, self._reason = state, f"{state.value} (measured: {times})"
         height, width = self._frame_size
-        engine = fastest(measured).label
-        self._logger.info(f"frames of {width}x{height} go to {engine}; measured: {', '.join(map(str, measured))}")
+        self._logger.info(f"frames of {width}x{height} go to {fastest(measured).label}; measured: {times}")
 
 
 class EngineSwitcher:
@@ -253,11 +314,13 @@ class EngineSwitcher:
         self._weights, self._precision, self._num_cameras = weights, precision, num_cameras
         self._may_build, self._logger = may_build, logger
         self._switches: dict[tuple[int, int], list[EngineSwitch]] = {}
+        self._no_engine = ""
+        remove_abandoned_frames()
 
     @property
     def problem(self) -> str:
         """Why faster engines do not serve yet and what to do; empty if there is nothing to do."""
-        return "; ".join(switch.problem for switch in self._all() if switch.problem)
+        return "; ".join(filter(None, (self._no_engine, *(switch.problem for switch in self._all()))))
 
     def update(self) -> None:
         """See `EngineSwitch.update`."""
@@ -267,6 +330,14 @@ class EngineSwitcher:
         for switch in self._all():
             if switch.state is not EngineState.SERVING:
                 switch.update()
+
+    def offer(self, camera: Hashable, rgb: np.ndarray, stamp_s: float) -> None:
+        """Take a frame that is about to be segmented, in case it is needed for a calibration.
+
+        Returns at once; call it in one thread. See `CalibrationFrames.offer` for the arguments.
+        """
+        for switch in self._switches.get(rgb.shape[:2], ()):
+            switch.offer(camera, rgb, stamp_s)
 
     def close(self) -> None:
         """Stop what is running."""
@@ -285,6 +356,10 @@ class EngineSwitcher:
         except (EngineError, OSError) as error:
             self._logger.warning(f"no faster engine can be looked for: {error}")
             return []
+        if self._precision == "int8":  # PyTorch has none, so any engine for it is worth a file
+            worth_building = plans[0].engine if plans else None
+            names = " or ".join(FILE_ENGINES[general.device.partition(":")[0]])
+            self._no_engine = "" if plans else f"precision int8 needs {names}, and none is installed"
         return [
             EngineSwitch(
                 plan,

@@ -4,7 +4,7 @@ import contextlib
 import time
 import traceback
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -83,12 +83,20 @@ class FramePipeline:
         segmenter: Segmenter,
         parameters: Parameters,
         decode_jpeg: JpegDecoder | None = None,
+        on_frame: Callable[[Camera, np.ndarray, float], None] | None = None,
     ) -> None:
-        """Start the worker threads. `decode_jpeg` is as of `decode_compressed`."""
+        """Start the worker threads.
+
+        Args:
+            node, segmenter, parameters: Of the pipeline.
+            decode_jpeg: See `decode_compressed`.
+            on_frame: Called with each image that is segmented, (H, W, 3) uint8 RGB, and its stamp in seconds.
+        """
         self._node = node
         self._segmenter = segmenter
         self._parameters = parameters
         self._decode_jpeg = decode_jpeg
+        self._on_frame = on_frame
         self._formats: dict[Camera, tuple] = {}
         self._trackers: defaultdict[Camera, Tracker] = defaultdict(Tracker)  # of the publishing thread
         self._last_logged: dict[tuple[Camera, str], float] = {}
@@ -147,6 +155,9 @@ class FramePipeline:
                     frame.camera.statistics.frame_dropped(*reason)
                 else:
                     decoded = self._decode(frame)
+                    if self._on_frame is not None:
+                        stamp = frame.message.header.stamp
+                        self._on_frame(frame.camera, decoded.rgb, stamp.sec + stamp.nanosec * 1e-9)
                     self._warm_up(decoded)
                     batches[decoded.rgb.shape].append(decoded)
         for batch in batches.values():

@@ -126,7 +126,7 @@ class SegmentationNode(GuardedNode, LifecycleNode):
             engine="torch" if upgradable else settings["engine"],
             task=settings["task"],
             device=settings["device"],
-            precision=settings["precision"],
+            precision="auto" if upgradable and settings["precision"] == "int8" else settings["precision"],
         )
         begin = time.monotonic()
         segmenter.warm_up(WARM_UP_SIZE)
@@ -174,7 +174,8 @@ class SegmentationNode(GuardedNode, LifecycleNode):
 
     def _start(self) -> None:
         assert self._segmenter is not None
-        self._pipeline = FramePipeline(self, self._segmenter, self._settings, self._decode_jpeg)
+        on_frame = self._switcher.offer if self._switcher is not None else None
+        self._pipeline = FramePipeline(self, self._segmenter, self._settings, self._decode_jpeg, on_frame)
         for camera in self._cameras:
             camera.update()
         self._active_since = time.monotonic()

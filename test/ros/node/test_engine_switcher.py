@@ -1,6 +1,7 @@
 """The states of a switch with real commands and engines: its file is a weights file that `bisenetformer convert`
 builds. The engine that serves meanwhile is PyTorch, slowed down."""
 
+import itertools
 import logging
 import os
 import re
@@ -14,6 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from bisenetformer_ros.inference.calibration_frames import NUM_FRAMES, SPACING_S
 from bisenetformer_ros.inference.engines import kept_measurements, plan, switching
 from bisenetformer_ros.inference.engines.kept_measurements import KeptMeasurements
 from bisenetformer_ros.inference.engines.opening import open_engine
@@ -25,10 +27,11 @@ from bisenetformer_ros.ros.node import engine_switcher
 from bisenetformer_ros.ros.node.engine_switcher import MIN_FRAMES, EngineState, EngineSwitch, EngineSwitcher
 from bisenetformer_ros.segmenter import Segmenter
 
-MISSING, STALE, REFUSED, BUILDING, OPENING, MEASURING, SLOWER, SERVING = (
+MISSING, STALE, REFUSED, COLLECTING, BUILDING, OPENING, MEASURING, SLOWER, SERVING = (
     EngineState.MISSING,
     EngineState.STALE,
     EngineState.REFUSED,
+    EngineState.COLLECTING,
     EngineState.BUILDING,
     EngineState.OPENING,
     EngineState.MEASURING,
@@ -309,6 +312,107 @@ def test_a_command_that_cannot_run_here_is_not_started(
     assert states(switch, SERVING) == [REFUSED, OPENING, MEASURING, SERVING]
 
 
+@pytest.fixture
+def collects(
+    source: Path, built: Path, switch_to: Callable[..., EngineSwitch], leave: list[bool], random_weights: Path
+) -> tuple[EngineSwitch, Path]:
+    """A switch whose command needs images, and the folder in which it keeps them."""
+    switch = switch_to(may_build=True)
+    step = BuildStep("convert", source, built, ("IMAGES",))
+    switch._plan = EnginePlan("torch", "semantic", "cpu", "fp32", (step,))
+    switch._may_build = lambda: leave[-1]
+    switch.offer("front", FRAME, 0.0)
+    assert states(switch, COLLECTING) == [MISSING, COLLECTING]
+    return switch, switch._frames.path
+
+
+@pytest.fixture
+def leave() -> list[bool]:
+    """Whether the command may run: the last one counts."""
+    return [True]
+
+
+def collect(switch: EngineSwitch, number: int) -> None:
+    """Send frames SPACING_S apart until `number` are kept."""
+    stamps = itertools.count(0, SPACING_S)
+    stamp = next(stamps)
+    while switch._frames.count < number:
+        switch.offer("front", FRAME, stamp)
+        if switch._frames.count * SPACING_S > stamp:
+            stamp = next(stamps)
+
+
+def test_frames_are_collected_then_the_command_gets_their_folder_and_they_are_deleted(
+    collects: tuple[EngineSwitch, Path], caplog: pytest.LogCaptureFixture
+) -> None:
+    switch, folder = collects
+    collect(switch, NUM_FRAMES - 1)
+    switch.update()
+    words = f"kept to calibrate it, {NUM_FRAMES} of them at intervals of {SPACING_S:g} s, "
+    assert f"{words}{NUM_FRAMES - 1} so far" in switch.problem
+    (record,) = caplog.get_records("setup")
+    assert f"{words}0 so far" in record.getMessage()
+    assert caplog.messages == []  # one line, however many frames
+    collect(switch, NUM_FRAMES)
+    assert states(switch, REFUSED) == [COLLECTING, BUILDING, REFUSED]  # convert takes no images
+    assert f"unrecognized arguments: {folder}" in switch.problem
+    assert not folder.exists()
+    assert states(switch, REFUSED) == [REFUSED]
+
+
+def test_frames_are_deleted_without_leave_with_a_file_built_by_hand_and_at_the_end(
+    collects: tuple[EngineSwitch, Path], leave: list[bool], source: Path, built: Path
+) -> None:
+    switch, folder = collects
+    leave.append(False)
+    assert states(switch, MISSING) == [COLLECTING, MISSING]
+    assert not folder.exists()
+    assert "so far" not in switch.problem
+    leave.append(True)
+    states(switch, COLLECTING)
+    folder = switch._frames.path
+    switch.close()
+    assert not folder.exists()
+    states(switch, COLLECTING)
+    folder = switch._frames.path
+    shutil.copy(source, built)
+    assert states(switch, SERVING) == [COLLECTING, OPENING, MEASURING, SERVING]
+    assert not folder.exists()
+
+
+def test_frames_that_cannot_be_kept_are_a_problem(collects: tuple[EngineSwitch, Path]) -> None:
+    switch, folder = collects
+    folder.rmdir()
+    while not switch._frames.problem:
+        switch.offer("front", FRAME, 0.0)
+    states(switch, REFUSED)
+    assert f"no frames can be kept to calibrate it: cannot write {folder}" in switch.problem
+    assert states(switch, REFUSED) == [REFUSED]  # and so it stays
+
+
+def test_without_a_folder_for_frames_nothing_is_collected(
+    source: Path, built: Path, switch_to: Callable[..., EngineSwitch], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", os.devnull)
+    switch = switch_to(may_build=True)
+    step = BuildStep("convert", source, built, ("IMAGES",))
+    switch._plan = EnginePlan("torch", "semantic", "cpu", "fp32", (step,))
+    assert states(switch, REFUSED) == [MISSING, REFUSED]
+    assert "no frames can be kept to calibrate it: [Errno 20] Not a directory" in switch.problem
+    assert "cannot be written: set the parameter cache_dir" in switch.problem
+
+
+def test_an_engine_in_int8_that_is_slower_is_reported(
+    source: Path, built: Path, switch_to: Callable[..., EngineSwitch], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engine_switcher, "open_plan", slow_plan)
+    shutil.copy(source, built)
+    switch = switch_to(may_build=True, serving=TorchEngine)
+    switch._plan = replace(switch._plan, precision="int8")
+    states(switch, SLOWER)
+    assert re.match(r"no engine serves in int8: it works, but .* \(measured: torch fp32 .* ms\); set", switch.problem)
+
+
 def test_closing_stops_the_command(switch_to: Callable[..., EngineSwitch]) -> None:
     switch = switch_to(may_build=True)
     states(switch, BUILDING)
@@ -335,6 +439,17 @@ def test_the_switcher_survives_a_cache_that_cannot_be_created(
     assert "openvino does not serve yet: " in switcher.problem
     assert "cannot be written: set the parameter cache_dir" in switcher.problem
     switcher.close()
+
+
+def test_int8_without_any_engine_for_it_is_a_problem(
+    segmenter: Segmenter, random_weights: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(plan, "find_spec", lambda name: None)
+    switcher = EngineSwitcher(segmenter, random_weights, "int8", 1, lambda: False, LOGGER)
+    for _ in range(MIN_FRAMES):
+        segmenter(np.zeros((*SIZE, 3), np.uint8))
+    switcher.update()
+    assert switcher.problem == "precision int8 needs openvino or onnxruntime, and none is installed"
 
 
 def test_weights_that_are_gone_are_a_warning(
