@@ -82,7 +82,7 @@ def users_without_files(domain: int) -> set[int]:
     ports, uids = _ports(domain), set()
     for pid in set(_lock_holders().values()):
         locks = _own_locks(pid)
-        if ports & {lock.rpartition("_port")[2] for lock in locks} and _lacks_files(locks):
+        if ports & {lock.rpartition("_port")[2] for lock in locks} and any(locks.values()):
             with contextlib.suppress(FileNotFoundError):  # it has just ended
                 uids.add(os.stat(f"/proc/{pid}").st_uid)
     return uids
@@ -90,7 +90,7 @@ def users_without_files(domain: int) -> set[int]:
 
 def lacks_files() -> bool:
     """Return whether files in shared memory of this process have been deleted: others cannot open them any more."""
-    return _lacks_files(_own_locks(os.getpid()))
+    return any(_own_locks(os.getpid()).values())
 
 
 def other_users(node: Node, endpoints: Iterable[TopicEndpointInfo]) -> set[int]:
@@ -134,19 +134,19 @@ def _lock_holders() -> dict[str, int]:
     return {file: int(pid) for pid, file in re.findall(r"FLOCK +ADVISORY +WRITE (\d+) (\w+:\w+:\d+) ", locks)}
 
 
-def _own_locks(pid: int) -> set[str]:
-    """Names without `_el` of the locks that a process keeps open beside its segments and ports."""
-    names = set()
+def _own_locks(pid: int) -> dict[str, bool]:
+    """The segments and ports beside which a process keeps a lock open: name → whether both files have been deleted.
+
+    The lock is there before the other file, so that nothing is missing while a process starts.
+    """
+    locks = {}
     with contextlib.suppress(OSError):  # it has just ended, or belongs to another user
         for descriptor in Path(f"/proc/{pid}/fd").iterdir():
             with contextlib.suppress(FileNotFoundError):  # just closed
-                lock = re.fullmatch(rf"{SHARED_MEMORY}/(fast\w+)_el( \(deleted\))?", os.readlink(descriptor))
-                names |= {lock[1]} if lock else set()
-    return names
-
-
-def _lacks_files(names: Iterable[str]) -> bool:
-    return not all((SHARED_MEMORY / name).exists() for name in names)
+                if lock := re.fullmatch(rf"({SHARED_MEMORY}/fast\w+)_el( \(deleted\))?", os.readlink(descriptor)):
+                    segment = Path(lock[1])
+                    locks[segment.name] = lock[2] is not None and not segment.exists()
+    return locks
 
 
 def _files(pattern: str) -> Iterator[tuple[str, os.stat_result]]:

@@ -1,73 +1,85 @@
-"""A node whose files in shared memory are deleted while it runs, as logind does when its user logs out."""
+"""A node whose files in shared memory are deleted while it runs, as logind does when its user logs out.
+
+Node and doctor have a /dev/shm of their own: a node without files deletes, when it ends, those that others of its name
+have created since.
+"""
 
 import os
-from collections.abc import Callable
-from pathlib import Path
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
 
 import pytest
-from patience import until
+from patience import LIMIT_S, until
 from ros_graph import Process
 
-from bisenetformer_ros.cli.__main__ import main
 from bisenetformer_ros.ros.health.connectivity import explain_deleted_files
-from bisenetformer_ros.ros.health.peers import lacks_files, users_without_files
+from bisenetformer_ros.ros.health.peers import lacks_files
 
 CAUSE = (
     "files in /dev/shm of a running process of root (uid 0) have been deleted, so Fast DDS does not reach it; logind "
     "deletes them when the user logs out of the last session: run `sudo loginctl enable-linger 0`, or set RemoveIPC=no "
     "in logind.conf, and restart camera and node"
 )
+NODE = ("-m", "bisenetformer_ros.ros.node.segmentation_node", "--ros-args", "-p", "diagnostic_updater.period:=0.2")
+SUBSCRIBED = "subscribed to /image_raw"
+
+
+@pytest.fixture(scope="module")
+def in_own_memory() -> Iterator[list[str]]:
+    """The beginning of commands that share a /dev/shm of their own, and the user root."""
+    mount = "mount -t tmpfs tmpfs /dev/shm && echo mounted && exec cat"
+    command = ["unshare", "--map-root-user", "--mount", "sh", "-c", mount]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as holder:
+        if holder.stdout.readline() != "mounted\n":
+            pytest.skip("this user may not mount a /dev/shm of its own, with `unshare --map-root-user --mount`")
+        yield ["nsenter", f"--target={holder.pid}", "--user", "--preserve-credentials", "--mount"]
+        holder.stdin.close()
 
 
 @pytest.fixture
-def doctor(domain, monkeypatch, capsys) -> Callable[[], str]:
-    """Run the command and return what it prints."""
-    monkeypatch.setenv("ROS_DOMAIN_ID", str(domain))
+def start_node(domain, weights, in_own_memory, tmp_path) -> Iterator[Callable[[], Process]]:
+    """Start the node, and wait until it is active."""
+    processes: list[Process] = []
 
-    def doctor() -> str:
-        main(["doctor", "--seconds", "1"])
-        return " ".join(capsys.readouterr().out.split())
+    def start_node() -> Process:
+        parameters = "-p", f"model:={weights}", "-p", "task:=semantic", "-p", "engine:=torch"
+        log = tmp_path / f"{len(processes)}.txt"
+        processes.append(Process(domain, log, *in_own_memory, sys.executable, *NODE, *parameters, variables={}))
+        says(processes[-1], SUBSCRIBED)
+        return processes[-1]
 
-    return doctor
-
-
-def delete_files(process: Process) -> None:
-    """Delete the segment, the ports and the locks of a process that runs."""
-    links = [os.readlink(descriptor) for descriptor in Path(f"/proc/{process.pid}/fd").iterdir()]
-    locks = [Path(link) for link in links if link.startswith("/dev/shm/fast") and link.endswith("_el")]
-    assert locks
-    for lock in locks:
-        lock.with_name(lock.name.removesuffix("_el")).unlink()
-        lock.unlink()
+    yield start_node
+    for process in processes:
+        process.stop()  # by SIGALRM if the middleware does not close in time without its files
 
 
-def test_deleted_files_are_named_until_the_node_is_restarted(graph, domain, start_node, weights, doctor):
-    parameters = {"model": str(weights), "task": "semantic", "engine": "torch"}
-    process = start_node(parameters)
-    graph.wait_until_active(process)
-    assert users_without_files(domain) == set()
-    delete_files(process)
-    cause = explain_deleted_files([os.geteuid()])
-    graph.wait_for(lambda: cause in process.output() or not process.alive(), "the node names the cause")
+def says(process: Process, words: str) -> None:
+    """Wait for the words in the output of a process that goes on."""
+    until(lambda: words in process.output() or not process.alive(), process.output)
     assert process.alive(), process.output()
-    assert users_without_files(domain) == {os.geteuid()}
-    assert users_without_files(domain + 1) == set()
+
+
+def test_deleted_files_are_named_until_the_node_is_restarted(domain, start_node, in_own_memory):
+    def run(*command: str, domain: int = domain) -> str:
+        environment = os.environ | {"ROS_DOMAIN_ID": str(domain)}
+        ended = subprocess.run(
+            [*in_own_memory, *command], env=environment, capture_output=True, text=True, timeout=LIMIT_S
+        )
+        return " ".join(ended.stdout.split())
+
+    doctor = sys.executable, "-m", "bisenetformer_ros.cli", "doctor", "--seconds", "1"
+    process = start_node()
+    says(process, "no images: no publisher")  # so that the level does not change any more
+    assert "have been deleted" not in process.output() + run(*doctor)
+    run("sh", "-c", "rm /dev/shm/*")
+    says(process, CAUSE)
+    until(lambda: CAUSE in run(*doctor), lambda: run(*doctor))
+    assert "have been deleted" not in run(*doctor, domain=domain + 1)
     assert not lacks_files()  # of this process
-    said = ""
-
-    def doctor_names_the_cause() -> bool:
-        nonlocal said
-        said = doctor()
-        return cause in said
-
-    until(doctor_names_the_cause, lambda: said)
-    process.stop()  # by SIGALRM if the middleware does not close in time without its files
-    restarted = start_node(parameters)
-    subscribed = "subscribed to /image_raw"
-    graph.wait_for(lambda: subscribed in restarted.output() or not restarted.alive(), "the node is active again")
-    assert restarted.alive(), restarted.output()
-    assert users_without_files(domain) == set()
-    assert "have been deleted" not in restarted.output() + doctor()
+    process.stop()
+    restarted = start_node()
+    assert "have been deleted" not in restarted.output() + run(*doctor)
 
 
 def test_the_cause_in_words():
