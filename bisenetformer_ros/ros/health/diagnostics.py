@@ -69,12 +69,12 @@ class NodeState:
 
 
 class Diagnostics:
-    """Publishes the state of the node, and logs when the level of a camera changes."""
+    """Publishes the state of the node, and logs when the level of a camera changes or the node has lost its files."""
 
     def __init__(self, node: Node) -> None:
         self._node = node
         self._publisher = node.create_publisher(DiagnosticArray, "/diagnostics", 1)
-        self._logged_levels: dict[str, int] = {}
+        self._logged: dict[str, tuple[int, str]] = {}  # topic → level, why files are lost
         self._mixed_at: dict[str, float] = {}  # topic → time.monotonic() when it had several publishers
 
     def publish(self, state: NodeState) -> None:
@@ -92,7 +92,7 @@ class Diagnostics:
         if self._is_mixed(camera.subscription):  # their stamps interleave
             camera = replace(camera, report=replace(camera.report, missing=0, camera_rate=0.0))
         finding = _with_deleted_files(self._camera_finding(state, camera), deleted_files)
-        self._log(camera.subscription.topic, finding)
+        self._log(camera.subscription.topic, finding, deleted_files)
         info = camera.camera_info
         values = _camera_values(camera)
         values["camera_info"] = info.topic if info.arrived else explain_no_camera_info(self._node, info)
@@ -143,11 +143,11 @@ class Diagnostics:
         if info.is_wanted and not info.arrived and seconds_active > FIRST_FRAME_S:
             yield Finding(WARN, f"no calibration for ~/camera_info: {explain_no_camera_info(self._node, info)}")
 
-    def _log(self, topic: str, finding: Finding) -> None:
-        """Log changes of the level, for users who do not watch /diagnostics."""
-        if finding.level == self._logged_levels.get(topic, OK):
+    def _log(self, topic: str, finding: Finding, deleted_files: str) -> None:
+        """Log changes of the level and the loss of files, for users who do not watch /diagnostics."""
+        if (finding.level, deleted_files) == self._logged.get(topic, (OK, "")):
             return
-        self._logged_levels[topic] = finding.level
+        self._logged[topic] = finding.level, deleted_files
         if finding.level == OK:
             self._node.get_logger().info(f"{topic} recovered: {finding.text}")
         else:
