@@ -120,7 +120,8 @@ SETTINGS = (
     Setting(
         "precision",
         "auto",
-        "Number format of the network; auto: fp16 on CUDA, on CPUs the fastest that agrees with fp32, measured.",
+        "Number format of the network; auto: fp16 on CUDA, on CPUs the fastest that agrees with fp32, measured; int8: "
+        "with engine auto, PyTorch serves as with auto until an engine has a calibrated file.",
         Changes.UNCONFIGURED,
         choices=PRECISIONS,
     ),
