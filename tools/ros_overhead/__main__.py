@@ -17,6 +17,7 @@ from tables import tables
 
 from bisenetformer_ros.errors import BiSeNetFormerError
 from bisenetformer_ros.replay.processes import Processes, private_environment
+from bisenetformer_ros.ros.shared_memory import VARIABLE, profile_for
 
 HERE = Path(__file__).parent
 EXAMPLE = "example: python tools/ros_overhead --frames 600 --rate 8 --json out/ros_overhead.json"
@@ -54,6 +55,7 @@ def main() -> int:
 
 def _measure(args: argparse.Namespace, rate: float, folder: Path, console: Console) -> Measurement:
     environment = private_environment(folder)
+    environment[VARIABLE] = str(profile_for(environment))  # for the camera; the node would use it by itself
     environment["PYTHONPATH"] = f"{HERE}:{environment.get('PYTHONPATH', '')}"
     with Processes(folder, environment) as processes:
         return measure(processes, (args.height, args.width), rate, args.frames, args.inference_ms, console)

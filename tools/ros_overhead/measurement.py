@@ -86,7 +86,7 @@ def measure(
     run.listen("each step alone", "piece", len(IMAGES))
     processes.start("node", "sleeping_node", [*shape, str(inference_ms), "--ros-args", "--log-level", "warn"])
     processes.start("listener", "listener", [NODE])
-    processes.start("camera", "camera", [*shape, str(rate), str(WARM_UP_FRAMES + frames)])
+    processes.start("camera", "camera", [*shape, str(rate), str(WARM_UP_FRAMES + frames), "reliable"])
     run.listen("warming up", "latency", WARM_UP_FRAMES)
     begin = {name: _cpu_ms(processes.pid(name)) for name in ("camera", "node", "listener")}
     run.listen("frames", "latency", frames)
