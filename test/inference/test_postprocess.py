@@ -1,14 +1,11 @@
 """Streaming post-processing against the plain form: all masks in full, one query after the other."""
 
-import tracemalloc
-from collections.abc import Callable
-
 import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from peak_memory import peak_bytes
 from torch import Tensor
-from torch.profiler import ProfilerActivity, profile
 
 from bisenetformer_ros.inference import postprocess
 from bisenetformer_ros.inference.postprocess import (
@@ -279,21 +276,6 @@ def test_uncertain_queries_take_no_part() -> None:
     masks = torch.full((1, 8, 12), 9.0)
     assert postprocess_panoptic(classes, masks, GEOMETRY, LABELS, score_threshold=score + 0.01).segments == ()
     assert len(postprocess_panoptic(classes, masks, GEOMETRY, LABELS, score_threshold=score - 0.01).segments) == 1
-
-
-def peak_bytes(function: Callable[[], SegmentationResult]) -> int:
-    """The most memory that tensors and arrays made by `function` take, as their two allocators report it."""
-    function()  # what is set up once per process is not what a frame takes
-    tracemalloc.start()
-    function()
-    arrays = tracemalloc.get_traced_memory()[1]
-    tracemalloc.stop()
-    with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as recording:
-        function()
-    allocations = [event for event in recording.profiler.kineto_results.events() if event.name() == "[memory]"]
-    allocations.sort(key=lambda event: event.start_ns())
-    tensors = np.cumsum([event.nbytes() for event in allocations])
-    return int(tensors.max()) + arrays
 
 
 @pytest.mark.parametrize("task", ["semantic", "panoptic"])

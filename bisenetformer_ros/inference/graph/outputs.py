@@ -5,6 +5,7 @@ table: which queries become segments.
 """
 
 import math
+from collections.abc import Iterator
 
 import torch
 import torch.nn.functional as F
@@ -93,24 +94,29 @@ class PanopticOutput(nn.Module):
         Returns owner (B, H, W) int64, its score · probability, and the mask areas (B, N) of all queries. Where every
         score is 0, the owner is an arbitrary query with score 0.
         """
-        owners, bests = [], []
-        strips = self.strips(mask_logits)
-        for strip in strips:
+        owners, bests, counts = [], [], []
+        for strip in self.strips(mask_logits):
+            counts.append((strip >= 0).float().sum(dim=4).sum(dim=(1, 2)))
             best, owner = (strip.sigmoid() * scores[:, None, None, :, None]).max(dim=3)
             bests.append(self.strips.join_tiles(best))
             owners.append(self.strips.join_tiles(owner))
-        return torch.cat(owners, dim=1), torch.cat(bests, dim=1), self.strips.count_not_negative(strips)
+        mask_areas = torch.stack(counts).sum(dim=0) - self.strips.num_beyond  # a strip is 0 beyond the image
+        return torch.cat(owners, dim=1), torch.cat(bests, dim=1), mask_areas
 
 
 class MaskStrips(nn.Module):
     """`MaskTiles` as operators: upsamples maps, which cover the padded image, to the camera image strip by strip.
 
-    Strips are unrolled: each is a handful of operators, and no tensor holds more than one strip.
+    Strips are unrolled: each is a handful of operators, no tensor holds more than one strip, and a strip can be freed
+    before the next one is computed.
 
     Args:
         num_maps: Maps per image.
         map_size: (height, width) of the maps.
         geometry: Sizes of the padded image and the camera image.
+
+    Attributes:
+        num_beyond: Pixels of all strips beyond the image.
     """
 
     tile_columns: Tensor
@@ -129,23 +135,16 @@ class MaskStrips(nn.Module):
         self.register_buffer("row_weights", torch.from_numpy(rows.weights))
         self.register_buffer("column_weights", torch.from_numpy(columns.weights).transpose(1, 2).contiguous())
 
-    def forward(self, maps: Tensor) -> list[Tensor]:
+    def forward(self, maps: Tensor) -> Iterator[Tensor]:
         """Upsample (B, N, h, w) to strips (B, R, T, N, TILE_WIDTH) of R rows in T tiles, 0 beyond the image."""
         tiles = maps.index_select(3, self.tile_columns).unflatten(3, (-1, self.column_taps))
         tiles = tiles.permute(0, 2, 3, 1, 4)
         tile_shape = tiles.shape[2:]
         tiles = tiles.flatten(2)
-        strips = []
         for index, first in enumerate(self.first_rows):
             height = min(self.strip_height, self.height - index * self.strip_height)
             rows = torch.matmul(self.row_weights[index, :height], tiles[:, first : first + self.row_taps])
-            strips.append(torch.matmul(rows.unflatten(2, tile_shape), self.column_weights))
-        return strips
-
-    def count_not_negative(self, strips: list[Tensor]) -> Tensor:
-        """Count the image's pixels at which each map is at least 0, as it is beyond the image: (B, N)."""
-        counts = [(strip >= 0).float().sum(dim=4).sum(dim=(1, 2)) for strip in strips]
-        return torch.stack(counts).sum(dim=0) - self.num_beyond
+            yield torch.matmul(rows.unflatten(2, tile_shape), self.column_weights)
 
     def join_tiles(self, values: Tensor) -> Tensor:
         """Join (B, R, T, TILE_WIDTH) side by side to (B, R, W), without the columns beyond the image."""

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from peak_memory import peak_bytes
 
 from bisenetformer_ros.inference.graph.contract import NO_QUERY
 from bisenetformer_ros.inference.graph.input import FrameInput
@@ -87,3 +88,17 @@ def test_query_regions_equal_numpy(size: tuple[int, int]) -> None:
             box = (columns.min(), rows.min(), columns.max() + 1, rows.max() + 1)
             expected = [len(rows), *box, columns.mean(), rows.mean()]
         np.testing.assert_allclose(found[query], expected, rtol=1e-5)
+
+
+@pytest.mark.parametrize("task", ["semantic", "panoptic"])
+def test_one_strip_of_the_masks_exists_at_a_time(task: str) -> None:
+    geometry = plan_geometry((1024, 2048), None)
+    class_logits, mask_logits = logits(100, (128, 256))
+    with torch.inference_mode():
+        if task == "semantic":
+            semantic = SemanticOutput(NUM_CLASSES, 100, (128, 256), geometry)
+            peak = peak_bytes(lambda: semantic(class_logits, mask_logits))
+        else:
+            panoptic = PanopticOutput(NUM_CLASSES, 100, (128, 256), geometry)
+            peak = peak_bytes(lambda: panoptic(class_logits, mask_logits, torch.tensor(0.0)))
+    assert mask_logits.nbytes < peak < 150 * 2**20
