@@ -111,9 +111,15 @@ def states(switch: EngineSwitch, *ends: EngineState) -> list[EngineState]:
         time.sleep(0.02)
 
 
-def slow_plan(plan: EnginePlan) -> SlowEngine:
-    """Opens a plan in vain."""
-    return SlowEngine(plan.path, "semantic", "cpu", "fp32")
+@pytest.fixture
+def opened_as(source: Path, built: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[type[TorchEngine]], None]:
+    """Creates the file of the engine, which opens it as this kind."""
+
+    def opened_as(kind: type[TorchEngine]) -> None:
+        monkeypatch.setattr(engine_switcher, "open_plan", lambda plan: kind(plan.path, "semantic", "cpu", "fp32"))
+        shutil.copy(source, built)
+
+    return opened_as
 
 
 def serves_fast(switch: EngineSwitch) -> bool:
@@ -129,15 +135,10 @@ def test_a_file_that_exists_is_opened(source: Path, built: Path, switch_to: Call
 
 
 def test_an_engine_that_is_not_faster_does_not_serve(
-    source: Path,
-    built: Path,
-    switch_to: Callable[..., EngineSwitch],
-    monkeypatch: pytest.MonkeyPatch,
-    caplog: pytest.LogCaptureFixture,
+    opened_as: Callable, built: Path, switch_to: Callable[..., EngineSwitch], caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO)
-    monkeypatch.setattr(engine_switcher, "open_plan", slow_plan)
-    shutil.copy(source, built)
+    opened_as(SlowEngine)
     switch = switch_to(may_build=True, serving=TorchEngine)
     assert states(switch, SLOWER) == [MISSING, OPENING, MEASURING, SLOWER]
     assert (serves_fast(switch), switch.problem) == (True, "")
@@ -152,14 +153,14 @@ def test_an_engine_that_is_not_faster_does_not_serve(
 
 
 def test_what_was_measured_is_not_measured_again(
-    source: Path, built: Path, switch_to: Callable[..., EngineSwitch], monkeypatch: pytest.MonkeyPatch
+    opened_as: Callable, source: Path, built: Path, switch_to: Callable[..., EngineSwitch]
 ) -> None:
     shutil.copy(source, built)
     states(switch_to(may_build=False), SERVING)
     again = switch_to(may_build=False)
     assert states(again, SERVING) == [MISSING, OPENING, SERVING]
     assert serves_fast(again)
-    monkeypatch.setattr(engine_switcher, "open_plan", slow_plan)
+    opened_as(SlowEngine)
     os.utime(built, ns=(0, 0))
     states(switch_to(may_build=False, serving=TorchEngine), SLOWER)
     assert states(switch_to(may_build=False, serving=TorchEngine), SLOWER) == [MISSING, SLOWER]  # not even opened
@@ -173,14 +174,9 @@ class WrongEngine(TorchEngine):
 
 
 def test_an_engine_that_disagrees_is_refused(
-    source: Path,
-    built: Path,
-    switch_to: Callable[..., EngineSwitch],
-    monkeypatch: pytest.MonkeyPatch,
-    caplog: pytest.LogCaptureFixture,
+    opened_as: Callable, switch_to: Callable[..., EngineSwitch], caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(engine_switcher, "open_plan", lambda plan: WrongEngine(plan.path, "semantic", "cpu", "fp32"))
-    shutil.copy(source, built)
+    opened_as(WrongEngine)
     switch = switch_to(may_build=False)
     assert states(switch, REFUSED, SERVING) == [MISSING, OPENING, MEASURING, REFUSED]
     assert not serves_fast(switch)
@@ -403,10 +399,9 @@ def test_without_a_folder_for_frames_nothing_is_collected(
 
 
 def test_an_engine_in_int8_that_is_slower_is_reported(
-    source: Path, built: Path, switch_to: Callable[..., EngineSwitch], monkeypatch: pytest.MonkeyPatch
+    opened_as: Callable, switch_to: Callable[..., EngineSwitch]
 ) -> None:
-    monkeypatch.setattr(engine_switcher, "open_plan", slow_plan)
-    shutil.copy(source, built)
+    opened_as(SlowEngine)
     switch = switch_to(may_build=True, serving=TorchEngine)
     switch._plan = replace(switch._plan, precision="int8")
     states(switch, SLOWER)
