@@ -36,7 +36,7 @@ class DepthCamera:
 
     def __init__(self, graph: Graph, name: str = "") -> None:
         """name: Of one of several cameras, such as `/rear`, for its topics."""
-        self._node = graph.node
+        self._node, self._sent = graph.node, graph.sent
         create = graph.node.create_publisher
         self.mask = create(Image, f"/bisenetformer{name}/mask", RELIABLE)
         self.panoptic = create(Image, f"/bisenetformer{name}/panoptic", RELIABLE)
@@ -67,6 +67,7 @@ class DepthCamera:
 
     def send_result(self, stamp_ns: int, leave_out: str = "") -> None:
         """What the segmentation node publishes for one image."""
+        self._sent.add(divmod(stamp_ns, 10**9))
         header = self.header(stamp_ns)
         labels = np.full((HEIGHT, WIDTH), ROAD, np.uint8)
         labels[THING] = CAR
@@ -94,6 +95,7 @@ class DepthCamera:
         frame_id = changes.pop("frame_id", "color_optical")
         depth = changes.pop("depth", np.full((HEIGHT, WIDTH), 2000, np.uint16))
         info = changes.pop("info", self.calibration(*depth.shape))
+        self._sent.add(divmod(stamp_ns, 10**9))
         message = image(self.header(stamp_ns, frame_id), depth, "16UC1" if depth.dtype == np.uint16 else "32FC1")
         for field, value in changes.items():
             setattr(message, field, value)

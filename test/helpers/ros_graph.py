@@ -90,11 +90,18 @@ class Process:
             pytest.fail(f"the process did not end within {LIMIT_S:g} s of {how.name}:\n{self.output()}")
 
 
+def stamp_of(message: Any) -> tuple[int, int]:
+    """The stamp of the frame that a message belongs to, in seconds and nanoseconds."""
+    stamp = (message if hasattr(message, "header") else message.markers[0]).header.stamp
+    return stamp.sec, stamp.nanosec
+
+
 class Camera:
     """Publishes small random pictures with their calibration, stamped with the present time."""
 
-    def __init__(self, node: Node, topic: str, qos: QoSProfile) -> None:
-        self._node = node
+    def __init__(self, node: Node, topic: str, qos: QoSProfile, sent: set[tuple[int, int]]) -> None:
+        """sent: Gets the stamp of every picture."""
+        self._node, self._sent = node, sent
         self._images = node.create_publisher(Image, topic, qos)
         self._infos = node.create_publisher(CameraInfo, "/".join([*topic.split("/")[:-1], "camera_info"]), RELIABLE)
         self._random = np.random.default_rng(0)
@@ -116,6 +123,7 @@ class Camera:
         return message
 
     def publish(self, message: Image) -> None:
+        self._sent.add(stamp_of(message))
         self._images.publish(message)
 
     def close(self) -> None:
@@ -139,6 +147,8 @@ class Graph:
         self._executor = SingleThreadedExecutor(context=self.context)
         self._executor.add_node(self.node)
         self._diagnostics = self.collect(DiagnosticArray, "/diagnostics")
+        self.sent: set[tuple[int, int]] = set()
+        """Stamps of the frames that cameras of this graph have sent."""
 
     def close(self) -> None:
         self._executor.shutdown()
@@ -147,7 +157,7 @@ class Graph:
 
     @contextlib.contextmanager
     def camera(self, topic: str = "image_raw", qos: QoSProfile = RELIABLE) -> Iterator[Camera]:
-        camera = Camera(self.node, topic, qos)
+        camera = Camera(self.node, topic, qos, self.sent)
         try:
             yield camera
         finally:
@@ -161,10 +171,18 @@ class Graph:
 
     @contextlib.contextmanager
     def listening(self, topics: dict[str, type], qos: QoSProfile = RELIABLE) -> Iterator[dict[str, list]]:
-        """Subscribes to topics of the node for the time of a `with` block: topic → messages."""
+        """Subscribes to topics of the node for the time of a `with` block: topic → messages.
+
+        Those of frames that a camera has sent before are left out: a test before this one may have sent them.
+        """
         messages: dict[str, list] = {topic: [] for topic in topics}
+        earlier = frozenset(self.sent)
+
+        def append_to(of_topic: list) -> Callable[[Any], None]:
+            return lambda message: None if stamp_of(message) in earlier else of_topic.append(message)
+
         subscriptions = [
-            self.node.create_subscription(kind, f"/bisenetformer/{topic}", messages[topic].append, qos)
+            self.node.create_subscription(kind, f"/bisenetformer/{topic}", append_to(messages[topic]), qos)
             for topic, kind in topics.items()
         ]
         try:
@@ -185,6 +203,15 @@ class Graph:
                 due = now + 0.2
             self._executor.spin_once(timeout_sec=0.05)
         return value
+
+    def wait_for_result(self, messages: list, send: Callable[[], Any]) -> Any:
+        """Sends frames until the message of one of them arrives, which is returned."""
+        earlier = frozenset(self.sent)
+
+        def results() -> list:
+            return [message for message in messages if stamp_of(message) not in earlier]
+
+        return self.wait_for(results, "the result of a frame that is sent from now on", send)[0]
 
     def call(self, kind: type, name: str, owner: str = "/bisenetformer", **fields: Any) -> Any:
         """The response of a service of the node."""

@@ -38,8 +38,7 @@ def segments(graph, process):
     with graph.camera() as camera, graph.listening({"mask": Image}) as messages:
 
         def segments() -> None:
-            messages["mask"].clear()
-            graph.wait_for(lambda: messages["mask"] or not process.alive(), "a mask", camera.send)
+            graph.wait_for_result(messages["mask"], camera.send)
             assert process.alive(), process.output()
 
         yield segments
@@ -153,8 +152,7 @@ def test_a_full_disk_for_logs_does_not_stop_the_node(graph, domain, weights, tmp
         with graph.camera() as camera, graph.listening({"mask": Image}) as messages:
             graph.wait_for(lambda: messages["mask"] or node.poll() is not None, "a mask", camera.send)
             bad = camera.picture(encoding="none")  # is logged
-            messages["mask"].clear()
-            graph.wait_for(lambda: messages["mask"], "a mask after a log", lambda: (camera.publish(bad), camera.send()))
+            graph.wait_for_result(messages["mask"], lambda: (camera.publish(bad), camera.send()))
     finally:
         node.send_signal(signal.SIGINT)
         node.wait()

@@ -27,15 +27,7 @@ def green(graph, camera):
     """Return what the node decoded of an image, by its green channel: (H, W) uint8."""
 
     def green(**fields) -> np.ndarray:
-        sent = []
-
-        def send() -> None:
-            sent.append(camera.send(size=SIZE, **fields).header.stamp)
-
-        def result() -> Image | None:
-            return next((image for image in messages["confidence"] if image.header.stamp in sent), None)
-
-        message = graph.wait_for(result, "the confidence", send)
+        message = graph.wait_for_result(messages["confidence"], lambda: camera.send(size=SIZE, **fields))
         return np.frombuffer(message.data, np.uint8).reshape(SIZE)
 
     with graph.listening({"confidence": Image}) as messages:

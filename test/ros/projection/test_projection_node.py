@@ -47,10 +47,7 @@ def xyz(points: np.ndarray) -> np.ndarray:
 
 def receive(graph, camera, messages, **changes):
     """The output for a frame that is sent until it arrives."""
-    stamps = []
-    by_stamp = lambda: [m for m in messages if camera.stamp_ns(m.header) in stamps]  # noqa: E731
-    graph.wait_for(by_stamp, "an output", lambda: stamps.append(camera.send(**changes)))
-    return by_stamp()[0]
+    return graph.wait_for_result(messages, lambda: camera.send(**changes))
 
 
 def test_cloud_holds_the_points_of_a_pinhole_camera(graph, camera):
@@ -102,8 +99,7 @@ def test_headers_are_those_of_the_mask_exactly(graph, camera):
             camera.send_result(stamp)
             camera.send_depth(stamp)
 
-        expected = camera.header(stamp)  # clouds of an earlier test may still arrive
-        graph.wait_for(lambda: expected in [cloud.header for cloud in messages["points"]], "its cloud", send)
+        assert graph.wait_for_result(messages["points"], send).header == camera.header(stamp)
 
 
 def test_boxes_of_things(graph, camera):
@@ -161,7 +157,6 @@ def test_encodings_and_layouts_give_the_same_cloud(graph, camera):
             for padding, big_endian in ((0, False), (3, False), (7, True)):
                 message = image(header, pixels, encoding, padding, big_endian)
                 changes = {name: getattr(message, name) for name in ("encoding", "is_bigendian", "step", "data")}
-                messages["points"].clear()
                 clouds.append(receive(graph, camera, messages["points"], depth=pixels, **changes))
     expected = expected_points(np.where(millimeters == 0, np.nan, millimeters / 1000))
     assert np.isnan(expected[0, :5]).all()
