@@ -14,7 +14,7 @@ from bisenetformer_ros.ros.node.segmentation_node import main
 from bisenetformer_ros.segmenter import Segmenter
 class Recording(cuda_graph.RecordedGraph):
     def __init__(self, module, task, shape, *others):
-        print("recorded", shape, flush=True)
+        sys.stdout.write(f"recorded {shape}\\n")  # at once, so that no log comes in between
         super().__init__(module, task, shape, *others)
 cuda_graph.RecordedGraph = Recording
 def open_segmenter(path, **options):
@@ -87,12 +87,8 @@ def test_a_camera_that_changes_its_size_is_warmed_up_once_per_size(graph, start,
     graph.wait_until_active(process)
     with graph.camera() as camera, graph.listening({"mask": Image}) as messages:
         for size in [*SIZES.values()] * 2:
-
-            def arrived(size: tuple[int, int] = size) -> bool:
-                return any((mask.height, mask.width) == size for mask in messages["mask"])
-
-            messages["mask"].clear()
-            graph.wait_for(arrived, f"a mask of {size}", lambda size=size: camera.send(size=size))
+            mask = graph.wait_for_result(messages["mask"], lambda size=size: camera.send(size=size))
+            assert (mask.height, mask.width) == size
     assert [logged(process, "frames of {}x{}".format(*size)) for size in SIZES.values()] == [1, 1]
     assert recorded(process) == ["(1, 480, 640, 3)", "(1, 48, 80, 3)", "(1, 64, 96, 3)"]
     assert process.stop() == 0
@@ -114,10 +110,8 @@ def test_precision_auto_is_measured_before_anybody_listens_and_kept(graph, start
     graph.wait_until_active(process)
     with graph.camera() as camera:
         graph.wait_for(lambda: logged(process, "frames of 48x80"), "the warm-up", camera.send)
-        assert "; measured: torch fp32 " in process.output()
-        graph.wait_for(lambda: "measured" in graph.values("model"), "the times in /diagnostics")
-        times = graph.values("model")["measured"]
-        assert times in process.output()
+        times = re.search(r"; measured: (torch fp32 .*)$", process.output(), re.MULTILINE)[1]
+        graph.wait_for(lambda: graph.values("model").get("measured") == times, "the times in /diagnostics")
         assert process.stop() == 0
         graph.forget_diagnostics()
         again = start("-c", MEASURING, *arguments)
