@@ -7,9 +7,12 @@ from typing import Any
 import numpy as np
 from sensor_msgs.msg import CompressedImage, Image
 
-from bisenetformer_ros.images.compressed import decode_compressed
+from bisenetformer_ros.images.compressed import JpegDecoder, decode_compressed
 from bisenetformer_ros.images.raw import DecodingReport
 from bisenetformer_ros.ros.cv_bridge_decoder import decode
+
+Decode = Callable[[Any, int, DecodingReport, JpegDecoder | None], np.ndarray]
+"""Decodes a message to (H, W, 3) uint8 RGB; arguments as of `decode_compressed`."""
 
 
 @dataclass(frozen=True)
@@ -18,14 +21,18 @@ class Transport:
 
     kind: type  # of the messages
     suffix: str  # of the topic
-    decode: Callable[[Any, int, DecodingReport], np.ndarray]  # message, bit depth, report → (H, W, 3) uint8 RGB
+    decode: Decode
 
     @property
     def type_name(self) -> str:
         return f"sensor_msgs/msg/{self.kind.__name__}"
 
 
+def _decode_raw(message: Image, bit_depth: int, report: DecodingReport, _: JpegDecoder | None) -> np.ndarray:
+    return decode(message, bit_depth, report)
+
+
 TRANSPORTS = {
-    "raw": Transport(Image, "", decode),
+    "raw": Transport(Image, "", _decode_raw),
     "compressed": Transport(CompressedImage, "/compressed", decode_compressed),
 }

@@ -51,7 +51,7 @@ UNKNOWN = {
 
 @dataclass(frozen=True)
 class ImageSubscription:
-    """A subscription to images and the publishers that discovery has found."""
+    """A subscription to images, which may be closed, and the publishers that discovery has found."""
 
     name: str  # that users remap, without the transport's suffix
     topic: str  # full name
@@ -59,6 +59,8 @@ class ImageSubscription:
     qos: QoSProfile
     forced_by: str  # parameter by which users chose the reliability; empty if the node did
     publishers: Sequence[TopicEndpointInfo]  # on `topic`, of any type
+    is_open: bool  # closed while nobody needs images
+    since: float  # time.monotonic() of the opening or closing
 
     @property
     def base_topic(self) -> str:
@@ -91,13 +93,19 @@ def explain_no_camera_info(node: Node, subscription: CameraInfoSubscription) -> 
 
 
 def explain_no_images(node: Node, subscription: ImageSubscription) -> str:
-    """Explain why an open subscription receives nothing, and how to fix it."""
+    """Explain why a subscription receives nothing, and how to fix it.
+
+    Returns:
+        An empty string for a closed one that finds a compatible publisher.
+    """
     topic, publishers = subscription.topic, subscription.publishers
     if not publishers:
         return _no_publisher(node, subscription)
     mismatches = [_mismatch(node, info, subscription) for info in publishers]
     if all(mismatches):
         return f"no compatible publisher on {topic}: " + "; ".join(mismatches)
+    if not subscription.is_open:
+        return ""
     compatible = [info for info, mismatch in zip(publishers, mismatches, strict=True) if not mismatch]
     names = ", ".join(node_name(info) for info in compatible)
     cause = explain_deleted_files(users_without_files(node.context.get_domain_id()))

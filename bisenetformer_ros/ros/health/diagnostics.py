@@ -103,8 +103,9 @@ class Diagnostics:
         report = camera.report
         if state.active_since is None:
             return Finding(OK, f"{state.lifecycle}: not subscribed")
-        if frames_overdue(report, time.monotonic() - state.active_since):
-            return Finding(ERROR, "no images: " + explain_no_images(self._node, camera.subscription))
+        seconds = time.monotonic() - max(state.active_since, camera.subscription.since)
+        if frames_overdue(report, seconds) and (reason := explain_no_images(self._node, camera.subscription)):
+            return Finding(ERROR, f"no images: {reason}")
         if not state.enabled:
             return Finding(OK, "disabled: all images are dropped; call ~/enable to resume")
         if not camera.has_subscribers:

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import chain
 
 import rclpy
 from rclpy.node import Node
@@ -73,7 +74,8 @@ def examine(observer: NodeObserver, name: str, seconds: float) -> list[Diagnosis
         *_outputs(seen, observer.node),
     ]
     if seen.num_results:
-        diagnoses.append(Diagnosis("outputs", OK, f"{seen.num_results} frames segmented in {seconds:g} s"))
+        reader = "" if _has_subscribers(seen, observer.node) else " for the doctor; otherwise idle: no subscribers"
+        diagnoses.append(Diagnosis("outputs", OK, f"{seen.num_results} frames segmented in {seconds:g} s{reader}"))
     elif all(diagnosis.level == OK for diagnosis in diagnoses):
         text = f"no frame segmented in {seconds:g} s, for an unknown reason"
         diagnoses.append(Diagnosis("outputs", WARN, text))
@@ -155,18 +157,20 @@ def _time(seen: Observation, node: Node) -> Iterator[Diagnosis]:
 
 
 def _outputs(seen: Observation, node: Node) -> Iterator[Diagnosis]:
-    """Subscribers that receive nothing, and whether there is any subscriber."""
-    subscribers = 0
+    """Subscribers that receive nothing."""
     for topic in seen.outputs:
         for publisher in node.get_publishers_info_by_topic(topic):
             for info in node.get_subscriptions_info_by_topic(topic):
                 compatibility, reason = qos_check_compatible(publisher.qos_profile, info.qos_profile)
-                subscribers += node_name(info) != OBSERVER
                 if compatibility == QoSCompatibility.ERROR:
                     text = f"{node_name(info)} receives nothing: it requests an incompatible QoS ({qos_reason(reason)})"
                     yield Diagnosis(topic, ERROR, f"{text}; outputs are reliable, volatile, keep last 1")
                 elif uids := closed_between(publisher, info):
                     cause = explain_users([uids[1]], "the node", uids[0])
                     yield Diagnosis(topic, ERROR, f"{node_name(info)} receives nothing: {cause}")
-    if seen.state == "active" and seen.outputs and not subscribers:
-        yield Diagnosis("outputs", OK, "idle: no subscribers, so nothing is segmented")
+
+
+def _has_subscribers(seen: Observation, node: Node) -> bool:
+    """Whether another node than the observer subscribes to an output."""
+    infos = chain.from_iterable(map(node.get_subscriptions_info_by_topic, seen.outputs))
+    return any(node_name(info) != OBSERVER for info in infos)

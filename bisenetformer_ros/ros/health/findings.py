@@ -26,10 +26,10 @@ class Finding:
     text: str
 
 
-def frames_overdue(report: FrameReport, seconds_active: float) -> bool:
-    """Return whether an active node should have received a frame by now."""
-    if report.seconds_since_frame is None or report.seconds_since_frame > seconds_active:
-        return seconds_active > FIRST_FRAME_S
+def frames_overdue(report: FrameReport, seconds_open: float) -> bool:
+    """Return whether a subscription that was opened `seconds_open` ago should have received a frame by now."""
+    if report.seconds_since_frame is None or report.seconds_since_frame > seconds_open:
+        return seconds_open > FIRST_FRAME_S
     return report.seconds_since_frame > WINDOW_S
 
 

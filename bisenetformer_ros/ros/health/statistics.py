@@ -102,6 +102,11 @@ class FrameStatistics:
             self._non_increasing += order in (Order.REPEATED, Order.WENT_BACK)
             return order
 
+    def forget_arrivals(self) -> None:
+        """Restart the rates of the images: what was published before now was not to arrive."""
+        with self._lock:
+            self._arrivals.clear()
+
     def note(self, anomaly: str) -> None:
         """Count an anomaly that does not cost the frame."""
         with self._lock:

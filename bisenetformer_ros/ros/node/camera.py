@@ -65,11 +65,10 @@ class Camera:
 
     def state(self) -> CameraState:
         """Return what /diagnostics reports."""
-        has_subscribers = self.outputs is not None and self.outputs.have_subscribers()
         return CameraState(
             subscription=self.input.state(),
             report=self.statistics.report(),
-            has_subscribers=has_subscribers,
+            has_subscribers=self.has_subscribers(),
             decoding=self.decoding,
             bit_depth=self._settings["bit_depth"],
             camera_info=CameraInfoSubscription(
@@ -80,6 +79,10 @@ class Camera:
             ),
         )
 
+    def has_subscribers(self) -> bool:
+        """Return whether any of its outputs has a subscriber."""
+        return self.outputs is not None and self.outputs.have_subscribers()
+
     def open_outputs(self, task: str) -> None:
         self.outputs = OutputPublishers(self._node, self._prefix, task)
 
@@ -88,9 +91,14 @@ class Camera:
             self.outputs.close()
         self.outputs = None
 
-    def update(self) -> None:
-        """Open the subscriptions, or reopen those that have to follow the publishers."""
-        self.input.update()
+    def update(self, needs_image: bool) -> None:
+        """Subscribe as far as the outputs have subscribers, and follow the publishers. Call it periodically.
+
+        Args:
+            needs_image: Whether the node needs an image without subscribers, too.
+        """
+        if self.input.update(needs_image or self.has_subscribers()):
+            self.statistics.forget_arrivals()
         topic = self._choose_info_topic()
         if self._info_subscription is None or topic != self._info_topic:
             self._close_info()

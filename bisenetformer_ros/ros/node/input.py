@@ -1,5 +1,6 @@
 """The subscription to a camera's images, whose reliability follows the publishers."""
 
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -52,6 +53,7 @@ class ImageInput:
         self._subscription: Subscription | None = None
         self._depth = depth
         self._qos = QoSProfile(depth=depth)
+        self._since = time.monotonic()
         self.name = name
         self.transport = TRANSPORTS[transport]
         self.topic = node.resolve_topic_name(node.resolve_topic_name(name) + self.transport.suffix)
@@ -66,15 +68,34 @@ class ImageInput:
     def state(self) -> ImageSubscription:
         """Return what /diagnostics needs to explain missing images."""
         publishers = self._node.get_publishers_info_by_topic(self.topic)
-        return ImageSubscription(self.name, self.topic, self.transport, self._qos, self._forced_by(), publishers)
+        return ImageSubscription(
+            self.name,
+            self.topic,
+            self.transport,
+            self._qos,
+            self._forced_by(),
+            publishers,
+            self._subscription is not None,
+            self._since,
+        )
 
-    def update(self) -> None:
-        """Open the subscription, or reopen it if the reliability has to change."""
+    def update(self, is_wanted: bool = True) -> bool:
+        """Open or close the subscription, or reopen it if the reliability has to change.
+
+        Args:
+            is_wanted: Whether images are needed.
+
+        Returns:
+            Whether a subscription was opened.
+        """
         reliability = self._choose()
-        if self._subscription is not None and reliability == self._qos.reliability:
-            return
-        self.close()
-        self._qos = QoSProfile(history=HistoryPolicy.KEEP_LAST, depth=self._depth, reliability=reliability)
+        if not is_wanted or reliability != self._qos.reliability:
+            self.close()
+        if reliability != self._qos.reliability:
+            self._qos = QoSProfile(history=HistoryPolicy.KEEP_LAST, depth=self._depth, reliability=reliability)
+        if not is_wanted or self._subscription is not None:
+            return False
+        self._since = time.monotonic()
         self._subscription = self._node.create_subscription(
             self.transport.kind,
             self.topic,
@@ -84,11 +105,13 @@ class ImageInput:
                 (QoSPolicyKind.HISTORY, QoSPolicyKind.DEPTH, QoSPolicyKind.DURABILITY)
             ),
         )
+        return True
 
     def close(self) -> None:
         if self._subscription is not None:
             self._node.destroy_subscription(self._subscription)
             self._subscription = None
+            self._since = time.monotonic()
 
     def _forced_by(self) -> str:
         """Name of the parameter by which users chose the reliability; empty if the publishers decide."""

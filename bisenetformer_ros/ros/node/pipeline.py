@@ -12,7 +12,7 @@ import numpy as np
 from sensor_msgs.msg import CompressedImage, Image
 
 from bisenetformer_ros.errors import BiSeNetFormerError, EngineError, InferenceError
-from bisenetformer_ros.images.compressed import JpegDecoder, decode_compressed
+from bisenetformer_ros.images.compressed import JpegDecoder
 from bisenetformer_ros.images.raw import BadFrameError, DecodingReport
 from bisenetformer_ros.images.stamps import Order
 from bisenetformer_ros.inference.engines.switching import measured_times
@@ -123,6 +123,10 @@ class FramePipeline:
         if self._segmenting.put(camera, PendingFrame(camera, message, time.monotonic(), self._age_ms(message))):
             camera.statistics.frame_dropped("replaced_by_newer")
 
+    def needs_image(self, camera: Camera) -> bool:
+        """Return whether the engine has to be warmed up for the size of the camera's images, which is still unknown."""
+        return self._segmenter.engine.tunes_per_shape and camera not in self._formats
+
     def stop(self) -> None:
         """Finish the frames in progress and drop those that wait.
 
@@ -150,7 +154,7 @@ class FramePipeline:
         for frame in frames:
             with self._dropping([frame]):
                 if reason := self._reason_to_skip(frame):
-                    if self._may_need_warm_up(frame.camera):
+                    if self.needs_image(frame.camera):
                         self._warm_up(self._decode(frame))
                     frame.camera.statistics.frame_dropped(*reason)
                 else:
@@ -170,7 +174,7 @@ class FramePipeline:
         limit, age = self._parameters["max_age_ms"], self._age_ms(frame.message)
         if 0 < limit < age:
             return "too_old", f"{age:.0f} ms, max_age_ms is {limit:g}"
-        if frame.camera.outputs is None or not frame.camera.outputs.have_subscribers():
+        if not frame.camera.has_subscribers():
             return "no_listener", ""
         return None
 
@@ -181,11 +185,8 @@ class FramePipeline:
         previous = self._formats.get(camera)
         if previous is not None and previous[1] != encoding:
             camera.decoding = DecodingReport()
-        arguments = message, self._parameters["bit_depth"], camera.decoding
-        if self._decode_jpeg is not None and isinstance(message, CompressedImage):
-            rgb = decode_compressed(*arguments, self._decode_jpeg)
-        else:
-            rgb = camera.input.transport.decode(*arguments)
+        decode = camera.input.transport.decode
+        rgb = decode(message, self._parameters["bit_depth"], camera.decoding, self._decode_jpeg)
         decode_ms = 1e3 * (time.monotonic() - begin)
         self._formats[camera] = rgb.shape, encoding
         if previous is not None and self._formats[camera] != previous:
@@ -193,10 +194,6 @@ class FramePipeline:
         for assumed in camera.decoding.assumed:
             self._warn(camera, assumed, f"{camera.input.topic}: {assumption(assumed)}", once=True)
         return DecodedFrame(frame, rgb, decode_ms)
-
-    def _may_need_warm_up(self, camera: Camera) -> bool:
-        """Whether the engine has to be warmed up for the size of the camera's images, which is still unknown."""
-        return self._segmenter.engine.tunes_per_shape and camera not in self._formats
 
     def _warm_up(self, decoded: DecodedFrame) -> None:
         """Warm up an engine that tunes per shape for the cameras of the frame's size, before anybody needs results."""

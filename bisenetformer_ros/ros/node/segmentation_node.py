@@ -30,8 +30,8 @@ from bisenetformer_ros.ros.transports import TRANSPORTS
 from bisenetformer_ros.segmenter import Segmenter
 
 DEFAULT_NAME = "bisenetformer"
-GRAPH_PERIOD_S = 0.5
-"""Period of checking the publishers of the image topics."""
+GRAPH_PERIOD_S = 0.25
+"""Period of checking who subscribes to the outputs, and who publishes the images. Humble reports no changes of them."""
 SWITCH_PERIOD_S = 0.5
 """Period of advancing the switch to a faster engine."""
 WARM_UP_SIZE = (480, 640)
@@ -75,7 +75,7 @@ class SegmentationNode(GuardedNode, LifecycleNode):
         steady = Clock(clock_type=ClockType.STEADY_TIME)  # a paused simulation would stop timers of the ROS clock
         period = self._settings["diagnostic_updater.period"]
         self.create_timer(period, self._publish_diagnostics, clock=steady)
-        self.create_timer(GRAPH_PERIOD_S, self._watch_publishers, clock=steady)
+        self.create_timer(GRAPH_PERIOD_S, self._update_subscriptions, clock=steady)
         self.create_timer(SWITCH_PERIOD_S, self._update_switcher, clock=steady)
         self._autostart_timer = self.create_timer(0.0, self._autostart, clock=steady)
 
@@ -176,10 +176,10 @@ class SegmentationNode(GuardedNode, LifecycleNode):
         assert self._segmenter is not None
         on_frame = self._switcher.offer if self._switcher is not None else None
         self._pipeline = FramePipeline(self, self._segmenter, self._settings, self._decode_jpeg, on_frame)
-        for camera in self._cameras:
-            camera.update()
+        self._update_subscriptions()
         self._active_since = time.monotonic()
-        self.get_logger().info(f"subscribed to {', '.join(camera.input.topic for camera in self._cameras)}")
+        topics = ", ".join(camera.input.topic for camera in self._cameras)
+        self.get_logger().info(f"active; subscribed to {topics} while an output has a subscriber")
 
     def _stop(self) -> None:
         for camera in self._cameras:
@@ -207,10 +207,10 @@ class SegmentationNode(GuardedNode, LifecycleNode):
         if self._pipeline is not None:  # an image may arrive while the subscription is closed
             self._pipeline.on_image(camera, message)
 
-    def _watch_publishers(self) -> None:
+    def _update_subscriptions(self) -> None:
         if self._pipeline is not None:
             for camera in self._cameras:
-                camera.update()
+                camera.update(self._pipeline.needs_image(camera))
 
     def _update_switcher(self) -> None:
         if self._switcher is not None:

@@ -38,6 +38,7 @@ class Listener:
             automatically_declare_parameters_from_overrides=True,
         )
         self.arrived: list = []
+        self.is_wanted = True
         self.input = ImageInput(
             self.node,
             "image_raw",
@@ -49,7 +50,7 @@ class Listener:
         self._executor.add_node(self.node)
 
     def spin(self) -> None:
-        self.input.update()
+        self.input.update(self.is_wanted)
         self._executor.spin_once(timeout_sec=0.1)
 
     def why_none(self) -> str:
@@ -119,6 +120,18 @@ def test_images_on_another_topic_or_by_another_transport(graph, listen, transpor
 
     until(received, lambda: f"no images with {arguments}")
     graph.node.destroy_publisher(camera)
+
+
+def test_a_closed_subscription_misses_a_publisher_but_no_images(graph, listen):
+    listener = listen()
+    wait_for(listener.why_none, "no publisher on /image_raw")
+    listener.is_wanted = False
+    assert listener.why_none().startswith("no publisher on /image_raw")
+    assert not listener.input.state().is_open
+    with graph.camera():
+        until(lambda: listener.why_none() == "", listener.why_none)
+        listener.is_wanted = True
+        wait_for(listener.why_none, "/test publishes on /image_raw, but nothing arrives")
 
 
 def test_the_same_camera_by_another_transport_is_preferred_to_another_camera(graph, listen):

@@ -80,11 +80,12 @@ def doctor(domain, monkeypatch, capsys) -> Callable[[str], None]:
 
 
 @needs_root
-def test_a_node_of_another_user_than_the_camera(camera, start_as_nobody, node, doctor, monkeypatch, domain):
+def test_a_node_of_another_user_than_the_camera(graph, camera, start_as_nobody, node, doctor, monkeypatch, domain):
     """Fast DDS 3 falls back to UDP where a process may not open another's memory; only root's messages are lost."""
     process = start_as_nobody(*node)
     cause = f"it is run by root (uid 0) but this node by nobody (uid {NOBODY}), and {CLOSED}this node with"
-    until(lambda: cause in process.output() or not process.alive(), process.output)
+    with graph.listening({"mask": Image}):
+        graph.wait_for(lambda: cause in process.output() or not process.alive(), "the cause in the log")
     assert f"{cause} FASTDDS_BUILTIN_TRANSPORTS=UDPv4" in process.output()
     assert users_of_domain(domain) == {0, NOBODY}
     doctor(f"it is run by nobody (uid {NOBODY}) but the doctor by root (uid 0), and {CLOSED}the doctor with")

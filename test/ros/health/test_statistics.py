@@ -50,6 +50,17 @@ def test_rates_by_clock_stamp_and_result(statistics, clock):
     assert (report.delay_ms, report.seconds_since_frame) == (30.0, pytest.approx(0.25))
 
 
+def test_frames_before_a_pause_are_no_part_of_the_rates(statistics, clock):
+    for begin, end in ((0, 20), (40, 60)):
+        statistics.forget_arrivals()
+        for number in range(begin, end):
+            clock.now = 100 + 0.1 * number
+            statistics.frame_received(stamp_s=5 + 0.1 * number)
+    report = statistics.report()
+    assert (report.received, report.missing) == (40, 0)
+    assert (report.arrival_rate, report.stamp_rate) == (pytest.approx(10.0), pytest.approx(10.0))
+
+
 def test_the_rate_of_the_camera_and_the_losses_are_told_by_the_stamps(statistics, clock):
     """10 Hz, of which three out of ten arrive."""
     for number in range(100):

@@ -99,6 +99,8 @@ def test_every_camera_has_its_own_and_a_remapped_topic_is_kept(graph, start, wei
     remappings = remapped(left__image_raw="/l/image", right__image_raw="/r/image", right__camera_info="/r/info")
     parameters = ["-p", f"model:={weights}", "-p", "image_transport:=compressed", "-p", "cameras:=[left,right,up]"]
     process = start(*NODE, *remappings, *parameters, "-r", "__node:=several")
+    for camera in ("left", "right", "up"):
+        graph.collect(Image, f"/several/{camera}/mask")
     expected = {
         "/l/image/compressed": "/l/camera_info",
         "/r/image/compressed": "/r/info",

@@ -100,8 +100,8 @@ def treated(graph, process, topic: str, send: Callable) -> Iterator[Patient]:
     It has become reliable as well: a frame may get lost while it subscribes for the second time.
     """
     patient = Patient(graph, process, topic, send)
-    graph.wait_for(lambda: graph.is_heard_reliably(topic), "a reliable subscription")
     subscription = graph.node.create_subscription(Image, "/bisenetformer/mask", patient.masks.append, 10)
+    graph.wait_for(lambda: graph.is_heard_reliably(topic), "a reliable subscription")
     graph.wait_for(lambda: patient.masks, "the first mask", send)
     graph.settle()
     patient.is_well()

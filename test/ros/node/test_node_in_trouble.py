@@ -97,14 +97,15 @@ def test_a_publisher_of_another_type(graph, reluctant):
 
 
 def test_a_compatible_publisher_that_does_not_publish(graph, reluctant):
-    with graph.camera():
+    with graph.camera(), graph.listening({"mask": Image}):
         mine = "and this node ('')"
         wait_for_error(graph, "/test publishes on /image_raw, but nothing arrives", "the camera has stopped", mine)
 
 
 def test_qos_overrides_take_precedence(graph, reluctant):
     subscriptions = graph.node.get_subscriptions_info_by_topic
-    (info,) = graph.wait_for(lambda: subscriptions(IMAGE), "the node's subscription")
+    with graph.listening({"mask": Image}):
+        (info,) = graph.wait_for(lambda: subscriptions(IMAGE), "the node's subscription")
     assert info.qos_profile.reliability == ReliabilityPolicy.RELIABLE
     assert "recovered" not in reluctant.output()
 

@@ -1,5 +1,6 @@
 """The node as a process, tested over ROS only. Tests that restore its state share one process."""
 
+import itertools
 import signal
 
 import cv2
@@ -213,17 +214,46 @@ def test_diagnostics_have_the_keys_of_dashboards(graph, camera, outputs):
     assert model["label_map"].startswith("camvid11")
 
 
-def test_frames_without_subscribers_are_not_segmented(graph, camera):
-    def counts() -> tuple[int, int]:
-        values = graph.values("/image_raw")
-        return int(values.get("dropped.no_listener", 0)), int(values["total_segmented_frames"])
+@pytest.mark.parametrize("topic", ["mask", "overlay/compressed", "camera_info", "latency"])
+def test_the_node_subscribes_to_images_while_any_output_has_a_subscriber(graph, camera, topic):
+    def is_closed() -> bool:
+        return graph.node.count_subscribers("/image_raw") == 0
 
-    graph.wait_for(lambda: graph.status("/image_raw").message.startswith("idle"), "an idle node", camera.send)
-    dropped, _ = counts()
-    graph.wait_for(lambda: counts()[0] > dropped, "the first frame without a listener", camera.send)
-    dropped, segmented = counts()
-    graph.wait_for(lambda: counts()[0] >= dropped + 3, "three more of them", camera.send)
-    assert counts()[1] == segmented
+    def received() -> int:
+        return int(graph.values("/image_raw")["total_received_frames"])
+
+    graph.wait_for(is_closed, "no subscription", camera.send)
+    graph.wait_for_status("/image_raw", DiagnosticStatus.OK, "idle: no subscribers")
+    before = received()
+    for _ in range(3):
+        graph.forget_diagnostics()
+        graph.wait_for(lambda: graph.status("/image_raw"), "diagnostics while images are sent", camera.send)
+    assert received() == before
+    with graph.listening({topic: ALL[topic]}) as messages:
+        graph.wait_for(lambda: messages[topic], "a message", camera.send)
+        graph.wait_for(lambda: not is_closed(), "a subscription", camera.send)
+        graph.wait_for_status("/image_raw", DiagnosticStatus.OK, "segmenting", every=camera.send)
+    graph.wait_for(is_closed, "no subscription again", camera.send)
+
+
+def test_the_pause_without_subscribers_is_no_loss(graph, camera):
+    """Images of a steady camera; the pause is within the window of the rates, as are the images around it."""
+    begin, sent = graph.node.get_clock().now().nanoseconds, itertools.count(1)
+
+    def send() -> None:
+        stamp = begin + next(sent) * 100_000_000
+        camera.send(header=Header(stamp=Time(sec=stamp // 10**9, nanosec=stamp % 10**9)))
+
+    def rate() -> float:
+        return float(graph.values("/image_raw")["frame_rate_camera"])
+
+    for _ in range(2):
+        with graph.listening({"mask": Image}):
+            graph.wait_for(lambda: 9 < rate() < 11, "the camera's rate", send)
+            assert "lost in transport" not in graph.status("/image_raw").message
+        graph.wait_for(lambda: graph.node.count_subscribers("/image_raw") == 0, "no subscription", send)
+        for _ in range(5):
+            send()
 
 
 def test_thresholds_and_alpha_change_live(graph, camera):
@@ -370,15 +400,15 @@ def test_reliability_follows_the_publishers(graph, camera):
         infos = graph.node.get_subscriptions_info_by_topic("/image_raw")
         return infos[0].qos_profile.reliability if len(infos) == 1 else None
 
-    graph.wait_for(lambda: reliability() == ReliabilityPolicy.RELIABLE, "reliable, as the only publisher is")
-    with graph.camera(qos=QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)) as other:
-        graph.wait_for(lambda: reliability() == ReliabilityPolicy.BEST_EFFORT, "best effort, as one publisher is")
-        with graph.listening({"mask": Image}) as messages:
+    with graph.listening({"mask": Image}) as messages:
+        graph.wait_for(lambda: reliability() == ReliabilityPolicy.RELIABLE, "reliable, as the only publisher is")
+        with graph.camera(qos=QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)) as other:
+            graph.wait_for(lambda: reliability() == ReliabilityPolicy.BEST_EFFORT, "best effort, as one publisher is")
             graph.wait_for_result(messages["mask"], other.send)
             graph.wait_for_result(messages["mask"], camera.send)
-    graph.wait_for(lambda: reliability() == ReliabilityPolicy.RELIABLE, "reliable again")
-    assert graph.set_parameter("reliability", "best_effort") == (True, "")
-    graph.wait_for(lambda: reliability() == ReliabilityPolicy.BEST_EFFORT, "best effort, as the parameter says")
+        graph.wait_for(lambda: reliability() == ReliabilityPolicy.RELIABLE, "reliable again")
+        assert graph.set_parameter("reliability", "best_effort") == (True, "")
+        graph.wait_for(lambda: reliability() == ReliabilityPolicy.BEST_EFFORT, "best effort, as the parameter says")
     graph.set_parameter("reliability", "auto")
 
 

@@ -74,6 +74,8 @@ def test_every_size_and_number_of_cameras_is_recorded_before_anybody_listens(gra
         expected = ["(1, 480, 640, 3)", "(1, 48, 80, 3)", "(2, 48, 80, 3)", "(1, 64, 96, 3)"]
         assert recorded(process) == expected
         graph.wait_for(lambda: int(graph.values("/front/image_raw").get("dropped.no_listener", 0)), "the first frame")
+        topics = ("/front/image_raw", "/rear/image_raw", "/left/image_raw")
+        graph.wait_for(lambda: not any(map(graph.node.count_subscribers, topics)), "no subscription after the warm-up")
         with graph.listening({"front/mask": Image, "rear/mask": Image}) as masks:
             graph.wait_for(
                 lambda: all(len(each) > 2 for each in masks.values()), "masks", lambda: (front.send(), rear.send())
