@@ -4,7 +4,7 @@ import xml.etree.ElementTree
 from collections.abc import Iterable
 
 import pytest
-from sensor_msgs.msg import PointCloud2
+from sensor_msgs.msg import Image, PointCloud2
 
 from bisenetformer_ros.resources import share_dir
 
@@ -28,9 +28,10 @@ def names_of(endpoints: Iterable[tuple[str, list[str]]]) -> set[str]:
 
 @pytest.fixture(scope="module", params=[SEGMENTATION, PROJECTION])
 def node(request, graph, start, start_node, weights) -> str:
-    """The name of a running node; the projection node has its inputs while somebody subscribes to an output."""
+    """The name of a running node, which has its inputs while somebody subscribes to an output."""
     if request.param == SEGMENTATION:
         graph.wait_until_active(start_node({"model": str(weights), "use_sim_time": "true"}))
+        graph.node.create_subscription(Image, f"/{SEGMENTATION}/mask", lambda _: None, 1)
     else:
         arguments = ["--ros-args", "-p", "use_sim_time:=true"]
         start("-m", "bisenetformer_ros.ros.projection.projection_node", *arguments)
