@@ -82,7 +82,8 @@ class Segmenter:
 
         An engine for a single frame size is warmed up with that size instead.
         """
-        self(np.full((*(self.engine.frame_size or image_size), 3), 128, np.uint8))
+        for _ in range(2 if self.engine.tunes_per_shape else 1):
+            self(np.full((*(self.engine.frame_size or image_size), 3), 128, np.uint8))
 
     def __call__(self, rgb: np.ndarray) -> SegmentationResult:
         """Segment an image.

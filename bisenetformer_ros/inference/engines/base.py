@@ -18,7 +18,8 @@ class Engine(Protocol):
         precision: "fp32", "bf16", "fp16" or "int8".
         task: One of `tasks.TASKS`, fixed when the engine was opened.
         frame_size: (height, width) of the only frames it accepts; None for any size.
-        tunes_per_shape: Whether the first batch of a frame size and number takes seconds, in which it records or tunes.
+        tunes_per_shape: Whether the first or second batch of a frame size and number takes seconds, in which it records
+            or tunes.
         metadata: Of the model.
         warning: Why it is slower than this machine could be, and what to do; empty if it is not.
     """

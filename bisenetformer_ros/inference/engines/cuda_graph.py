@@ -5,6 +5,7 @@ between.
 """
 
 import threading
+from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -26,7 +27,7 @@ from bisenetformer_ros.results import SegmentationResult
 BATCHES = (1, 2, 4)
 """Numbers of frames that are recorded. A number in between is padded, a larger one split."""
 MAX_SIZES = 8
-"""Most frame sizes with recordings."""
+"""Most frame sizes with recordings. A size is recorded when it comes again within as many batches."""
 WARM_UPS = 3
 """Runs before the recording, in which PyTorch and cuDNN choose kernels and allocate memory."""
 GPU_LOCK = threading.Lock()
@@ -49,7 +50,8 @@ class SizeGraphs:
 
 
 class CudaGraphs:
-    """Segments frames of any size. The first batch of a size and number takes seconds: its graph is recorded then.
+    """Segments frames of any size. When a size repeats, the first batch of each number takes seconds: its graph is
+    recorded then. The images of a data set have many sizes, most of which do not repeat.
 
     All recordings share the weights, and one memory pool for everything in between, since they never run at the same
     time. If the GPU has no memory left, they are dropped, and frames run one by one from then on.
@@ -67,6 +69,7 @@ class CudaGraphs:
         self._stream = torch.cuda.Stream(device) if device.type == "cuda" else None
         self._max_batch = BATCHES[-1]
         self._sizes: dict[tuple[int, int], SizeGraphs] = {}
+        self._recent: deque[tuple[int, int]] = deque(maxlen=MAX_SIZES)
 
     def segment(
         self, frames: Sequence[np.ndarray], score_threshold: float, overlap_threshold: float
@@ -87,20 +90,25 @@ class CudaGraphs:
         self._sizes.pop(frame_size, None)
 
     def _run(self, size: tuple[int, int], inputs: Arrays) -> dict[str, np.ndarray]:
-        graphs = self._sizes.pop(size, None)
-        if graphs is None:
-            while len(self._sizes) >= MAX_SIZES:
-                self._sizes.pop(next(iter(self._sizes)))  # the least recently used
-            module = SegmentationGraph(self._folded, self._metadata, self._task, size, self._precision, "rgb")
-            graphs = SizeGraphs(module.eval().to(self._device))
-        self._sizes[size] = graphs
+        repeats = size in self._recent or size in self._sizes
+        self._recent.append(size)
         batch = recorded_batch(len(inputs[FRAMES]))
+        shape = (batch, *size, 3)
+        graphs = self._sizes.pop(size, None) or SizeGraphs(self._module(size))
+        if not repeats:
+            return FixedGraph(graphs.module, self._task, shape, self._device).run(inputs)
+        while len(self._sizes) >= MAX_SIZES:
+            self._sizes.pop(next(iter(self._sizes)))  # the least recently used
+        self._sizes[size] = graphs
         if batch not in graphs.recordings:
-            shape = (batch, *size, 3)
             graphs.recordings[batch] = RecordedGraph(
                 graphs.module, self._task, shape, self._device, self._stream, self._pool()
             )
         return graphs.recordings[batch].run(inputs)
+
+    def _module(self, size: tuple[int, int]) -> SegmentationGraph:
+        module = SegmentationGraph(self._folded, self._metadata, self._task, size, self._precision, "rgb")
+        return module.eval().to(self._device)
 
     def _pool(self) -> Any:
         """The memory pool of the recordings, None before the first one."""
@@ -108,8 +116,47 @@ class CudaGraphs:
         return next((each.replay.pool for each in recordings if isinstance(each.replay, Replay)), None)
 
 
-class RecordedGraph:
-    """A module recorded for frames of one shape (B, H, W, 3), with host and device memory for inputs and outputs."""
+class FixedGraph:
+    """A module for frames of one shape (B, H, W, 3), with host and device memory for inputs and outputs."""
+
+    @torch.inference_mode()
+    def __init__(self, module: SegmentationGraph, task: str, shape: tuple[int, ...], device: torch.device) -> None:
+        self._names, self._on_gpu = OUTPUTS[task], device.type == "cuda"
+        self._frames = torch.zeros(shape, dtype=torch.uint8, device=device)
+        self._threshold = torch.zeros((), device=device)
+        inputs = (self._frames, self._threshold) if task == "panoptic" else (self._frames,)
+        self._sent_frames = self._on_host(self._frames)
+
+        def compute() -> tuple[Tensor, ...]:
+            with device:  # where the module creates its intermediate tensors
+                return module(*inputs)
+
+        self.replay: Compute = compute
+        self._received: list[Tensor] = []
+
+    @torch.inference_mode()
+    def run(self, inputs: Arrays) -> dict[str, np.ndarray]:
+        """Return every output of the graph by its name, for up to B frames."""
+        count = len(inputs[FRAMES])
+        self._sent_frames[:count].copy_(torch.from_numpy(inputs[FRAMES]))
+        self._frames[:count].copy_(self._sent_frames[:count], non_blocking=True)
+        if SCORE_THRESHOLD in inputs:
+            self._threshold.fill_(float(inputs[SCORE_THRESHOLD]))
+        outputs = self.replay()
+        self._received = self._received or [self._on_host(output) for output in outputs]
+        for received, output in zip(self._received, outputs, strict=True):
+            received.copy_(output, non_blocking=True)
+        if self._on_gpu:
+            torch.cuda.current_stream(self._frames.device).synchronize()
+        return {name: x[:count].numpy().copy() for name, x in zip(self._names, self._received, strict=True)}
+
+    def _on_host(self, tensor: Tensor) -> Tensor:
+        """Host memory of its shape, pinned so that copies are asynchronous."""
+        return torch.empty(tensor.shape, dtype=tensor.dtype, pin_memory=self._on_gpu)
+
+
+class RecordedGraph(FixedGraph):
+    """The same, recorded; without CUDA, which has no stream, it runs as it is."""
 
     @torch.inference_mode()
     def __init__(
@@ -121,36 +168,9 @@ class RecordedGraph:
         stream: torch.cuda.Stream | None,
         pool: Any,
     ) -> None:
-        self._names, self._on_gpu = OUTPUTS[task], device.type == "cuda"
-        self._frames = torch.zeros(shape, dtype=torch.uint8, device=device)
-        self._threshold = torch.zeros((), device=device)
-        inputs = (self._frames, self._threshold) if task == "panoptic" else (self._frames,)
-        self._sent_frames = self._on_host(self._frames)
-
-        def compute() -> tuple[Tensor, ...]:
-            with device:  # where the module creates its intermediate tensors
-                return module(*inputs)
-
-        self.replay = compute if stream is None else Replay(compute, stream, pool)
-        self._received = [self._on_host(output) for output in self.replay()]
-
-    @torch.inference_mode()
-    def run(self, inputs: Arrays) -> dict[str, np.ndarray]:
-        """Return every output of the graph by its name, for up to B frames."""
-        count = len(inputs[FRAMES])
-        self._sent_frames[:count].copy_(torch.from_numpy(inputs[FRAMES]))
-        self._frames[:count].copy_(self._sent_frames[:count], non_blocking=True)
-        if SCORE_THRESHOLD in inputs:
-            self._threshold.fill_(float(inputs[SCORE_THRESHOLD]))
-        for received, output in zip(self._received, self.replay(), strict=True):
-            received.copy_(output, non_blocking=True)
-        if self._on_gpu:
-            torch.cuda.current_stream(self._frames.device).synchronize()
-        return {name: x[:count].numpy().copy() for name, x in zip(self._names, self._received, strict=True)}
-
-    def _on_host(self, tensor: Tensor) -> Tensor:
-        """Host memory of its shape, pinned so that copies are asynchronous."""
-        return torch.empty(tensor.shape, dtype=tensor.dtype, pin_memory=self._on_gpu)
+        super().__init__(module, task, shape, device)
+        if stream is not None:
+            self.replay = Replay(self.replay, stream, pool)
 
 
 class Replay:

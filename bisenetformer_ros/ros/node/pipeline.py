@@ -202,7 +202,8 @@ class FramePipeline:
         if not self._segmenter.engine.tunes_per_shape or (size, number) in self._warm:
             return
         begin = time.monotonic()
-        self._run_engine([decoded.rgb] * number)
+        for _ in range(2):  # see `Engine.tunes_per_shape`
+            self._run_engine([decoded.rgb] * number)
         self._warm.add((size, number))
         batches = "frames" if number == 1 else f"batches of {number} frames"
         height, width = size

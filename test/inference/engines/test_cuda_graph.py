@@ -67,6 +67,12 @@ def grey(number: int, size: tuple[int, int] = (32, 64)) -> list[np.ndarray]:
     return [np.full((*size, 3), 10 + 20 * index, np.uint8) for index in range(number)]
 
 
+def segment_twice(graphs: CudaGraphs, frames: list[np.ndarray]) -> None:
+    """The second time, the size repeats."""
+    for _ in range(2):
+        graphs.segment(frames, *THRESHOLDS)
+
+
 def recorded(graphs: CudaGraphs) -> list[tuple[tuple[int, int], int]]:
     return [(size, batch) for size, each in graphs._sizes.items() for batch in each.recordings]
 
@@ -74,6 +80,33 @@ def recorded(graphs: CudaGraphs) -> list[tuple[tuple[int, int], int]]:
 def test_a_batch_is_padded_to_the_next_recorded_one() -> None:
     assert BATCHES == (1, 2, 4)
     assert [recorded_batch(number) for number in (1, 2, 3, 4)] == [1, 2, 4, 4]
+
+
+def test_only_a_size_that_repeats_is_recorded(small: CudaGraphs) -> None:
+    """Images of a data set: two sizes are frequent, the others occur once."""
+    frequent, rare = [(32, 32), (32, 64)], [(64, 32 * width) for width in range(1, 2 * MAX_SIZES)]
+    for size in rare:
+        for each in (*frequent, size):
+            (result,) = small.segment(grey(1, each), *THRESHOLDS)
+            assert result.label_map.shape == each
+    assert recorded(small) == [(size, 1) for size in frequent]
+
+
+def test_a_size_that_returns_late_is_not_recorded(small: CudaGraphs) -> None:
+    sizes = [(32, 32 * width) for width in range(1, MAX_SIZES + 2)]
+    for size in [*sizes, sizes[0]]:
+        small.segment(grey(1, size), *THRESHOLDS)
+    assert recorded(small) == []
+    small.segment(grey(1, sizes[1 - MAX_SIZES]), *THRESHOLDS)  # the earliest among those before
+    assert recorded(small) == [(sizes[1 - MAX_SIZES], 1)]
+
+
+def test_a_recording_repeats_what_ran_without(small: CudaGraphs) -> None:
+    (frame,) = grey(1)
+    first, second = (small.segment([frame], *THRESHOLDS)[0] for _ in range(2))
+    np.testing.assert_array_equal(first.label_map, second.label_map)
+    small.segment(grey(2), *THRESHOLDS)  # another number of frames of a size that repeats
+    assert recorded(small) == [((32, 64), 1), ((32, 64), 2)]
 
 
 def test_any_number_of_frames_takes_three_recordings_at_most(small: CudaGraphs) -> None:
@@ -95,7 +128,8 @@ def test_a_second_round_of_the_cameras_records_nothing(small: CudaGraphs, camera
         for index, number in enumerate(cameras, start=1):
             small.segment(grey(number, (32, 32 * index)), *THRESHOLDS)
 
-    round_of_frames()
+    for _ in range(2):
+        round_of_frames()
     before = {id(recording) for each in small._sizes.values() for recording in each.recordings.values()}
     round_of_frames()
     assert before == {id(recording) for each in small._sizes.values() for recording in each.recordings.values()}
@@ -106,7 +140,7 @@ def test_recordings_of_all_sizes_share_the_weights(random_weights: Path, precisi
     graphs = CudaGraphs(*load_checkpoint(random_weights), "semantic", precision, torch.device("cpu"))
     addresses = []
     for width in (32, 64):
-        graphs.segment(grey(1, (32, width)), *THRESHOLDS)
+        segment_twice(graphs, grey(1, (32, width)))
         network = graphs._sizes[32, width].module.network
         addresses.append({name: weights.data_ptr() for name, weights in network.named_parameters()})
     different = {name for name, address in addresses[0].items() if address != addresses[1][name]}
@@ -116,17 +150,18 @@ def test_recordings_of_all_sizes_share_the_weights(random_weights: Path, precisi
 def test_the_least_recently_used_size_is_dropped(small: CudaGraphs) -> None:
     sizes = [(32, 32 * (1 + number)) for number in range(MAX_SIZES + 1)]
     for size in [*sizes[:MAX_SIZES], sizes[0], sizes[-1]]:
-        small.segment(grey(1, size), *THRESHOLDS)
+        segment_twice(small, grey(1, size))
     assert list(small._sizes) == [*sizes[2:MAX_SIZES], sizes[0], sizes[-1]]  # the second is the least recently used
 
 
 def test_a_released_size_is_recorded_again_if_it_returns(small: CudaGraphs) -> None:
     for width in (32, 64):
-        small.segment(grey(1, (32, width)), *THRESHOLDS)
+        segment_twice(small, grey(1, (32, width)))
     small.release((32, 32))
     small.release((1, 1))  # never recorded
     assert recorded(small) == [((32, 64), 1)]
     assert len(small.segment(grey(2, (32, 32)), *THRESHOLDS)) == 2
+    assert recorded(small) == [((32, 64), 1), ((32, 32), 2)]
 
 
 def test_without_memory_for_a_batch_frames_run_one_by_one(small: CudaGraphs, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -137,8 +172,10 @@ def test_without_memory_for_a_batch_frames_run_one_by_one(small: CudaGraphs, mon
             super().__init__(module, task, shape, *others)
 
     monkeypatch.setattr(cuda_graph, "RecordedGraph", OnASmallGpu)
-    small.segment(grey(1, (32, 32)), *THRESHOLDS)
-    assert len(small.segment(grey(3), *THRESHOLDS)) == 3
+    segment_twice(small, grey(1, (32, 32)))
+    assert recorded(small) == [((32, 32), 1)]
+    for _ in range(2):
+        assert len(small.segment(grey(3), *THRESHOLDS)) == 3
     assert recorded(small) == [((32, 64), 1)]  # what was recorded before has been freed
     assert len(small.segment(grey(2), *THRESHOLDS)) == 2
 
@@ -149,4 +186,4 @@ def test_memory_that_is_missing_for_one_frame_is_an_error(small: CudaGraphs, mon
 
     monkeypatch.setattr(cuda_graph, "RecordedGraph", out_of_memory)
     with pytest.raises(torch.cuda.OutOfMemoryError):
-        small.segment(grey(1), *THRESHOLDS)
+        segment_twice(small, grey(1))
