@@ -135,3 +135,27 @@ def test_a_kept_graph_serves_without_another_calibration(graph, start_int8, send
     assert {path: path.stat().st_mtime_ns for path in cache.glob("*.onnx")} == before
     assert "so far" not in process.output()
     assert process.stop() == 0
+
+
+def test_sizes_are_calibrated_apart_and_a_graph_that_disagrees_is_refused(graph, start_int8, moments, cache):
+    """Random pictures, whose many borders move in int8."""
+    process = start_int8()
+    with graph.camera() as camera, graph.listening({"mask": Image}) as messages:
+
+        def send(size: tuple[int, int]) -> None:
+            camera.send(size=size, header=Header(stamp=Time(sec=next(moments)), frame_id="front"))
+
+        def says(pattern: str) -> bool:
+            return re.search(pattern, graph.status("model").message, re.DOTALL) is not None
+
+        graph.wait_for(lambda: says(r"[1-9]\d* so far"), "some frames", lambda: send((40, 64)))
+        (kept,) = folders_in(cache)
+        graph.wait_for(lambda: says("failed with exit code 1"), "the end of the command", lambda: send((32, 48)))
+        message = graph.status("model").message
+        assert re.search(r"\d+ so far; openvino does not serve yet: `bisenetformer export ", message)
+        assert "was not written: the graph disagrees with PyTorch" in message
+        assert folders_in(cache) == [kept]
+        messages["mask"].clear()
+        graph.wait_for(lambda: messages["mask"], "a mask", lambda: send((32, 48)))
+    assert process.stop() == 0
+    assert folders_in(cache) == []
