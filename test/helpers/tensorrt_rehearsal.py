@@ -46,6 +46,9 @@ CAMERAS = 3
 GPU = torch.device("cpu")
 CURRENT_DEVICE: list[torch.device] = []
 """Of PyTorch, on which TensorRT builds and runs."""
+CAN_RECORD = [True]
+RECORDED: list[Any] = []
+REPLAYED: list[Any] = []
 ELEMENT_TYPES = {TensorProto.UINT8: "UINT8", TensorProto.FLOAT: "FLOAT"}
 
 
@@ -163,6 +166,14 @@ class HostMemory(runtime.GpuMemory):
         self._host, self._device = (
             {name: torch.zeros(size, dtype=torch.uint8) for name, size in sizes.items()} for _ in range(2)
         )
+
+    def record(self, enqueue: Any) -> Any:
+        """Where CUDA would record: runs once, and fails for an engine that cannot be recorded."""
+        enqueue()
+        RECORDED.append(enqueue)
+        if not CAN_RECORD[-1]:
+            raise RuntimeError("operation not permitted when stream is capturing")
+        return lambda: REPLAYED.append(enqueue) or enqueue()
 
     def finish(self) -> None: ...
 
@@ -377,9 +388,22 @@ def golden_checks(graph: Path) -> list[str]:
     return said
 
 
+def rehearse_recording(scene: Scene) -> list[bool]:
+    """Whether the engine of a scene was recorded, whether frames ran as the recording; and again if CUDA refuses."""
+    seen = []
+    for can_record in (True, False):
+        CAN_RECORD.append(can_record)
+        RECORDED.clear(), REPLAYED.clear()
+        scene.rehearse()
+        seen += [bool(RECORDED), bool(REPLAYED)]
+    CAN_RECORD.append(True)
+    return seen
+
+
 def main(directory: Path) -> None:
     good, refused = scenes(directory)
     seen = [scene.rehearse() for scene in good]
+    recordings = {scene.graph.stem: rehearse_recording(scene) for scene in good[:2]}
     files = sorted(path.name for path in directory.iterdir())
     golden = golden_checks(good[0].graph)
     half = fp16_refusals(directory)
@@ -401,6 +425,7 @@ def main(directory: Path) -> None:
         "errors_print_themselves": "__str__" in vars(tensorrt_bindings.ParserError),
         "files": files,
         "golden": golden,
+        "recordings": recordings,
     }
     print(json.dumps(report))
 

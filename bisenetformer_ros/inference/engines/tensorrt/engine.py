@@ -7,7 +7,7 @@ TensorRT is only imported when an engine is opened or built.
 import contextlib
 import logging
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -17,7 +17,7 @@ import torch
 
 from bisenetformer_ros.commands import pip_install
 from bisenetformer_ros.errors import EngineError, InferenceError
-from bisenetformer_ros.inference.engines.cuda_graph import GPU_LOCK
+from bisenetformer_ros.inference.engines.cuda_graph import GPU_LOCK, Replay
 from bisenetformer_ros.inference.engines.tensorrt.golden import GoldenCheck, compare_with_onnxruntime
 from bisenetformer_ros.inference.engines.tensorrt.sidecar import Platform, Sidecar
 from bisenetformer_ros.inference.engines.tensorrt.tensors import TensorSpec, check_tensors, numpy_type
@@ -72,6 +72,7 @@ class TensorRTEngine:
             self._memory = GpuMemory(self._tensors, self._max_batch, self._device)
         for spec in self._tensors:
             self._context.set_tensor_address(spec.name, self._memory.address(spec.name))
+        self._execute = self._enqueue if self.graph.dynamic_batch else self._recorded()
         self.golden = sidecar.golden or self._compare(path, sidecar)
         if not self.golden.passed:
             raise EngineError(
@@ -120,14 +121,34 @@ class TensorRTEngine:
             if spec.is_input:
                 memory.array(spec, batch)[...] = inputs[spec.name]
                 memory.upload(spec, batch)
-                self._context.set_input_shape(spec.name, spec.array_shape(batch))
-        if not self._context.execute_async_v3(memory.stream_handle):
-            raise InferenceError(f"TensorRT could not run the network: {self._log}")
+                if self.graph.dynamic_batch:
+                    self._context.set_input_shape(spec.name, spec.array_shape(batch))
+        self._execute()
         outputs = [spec for spec in self._tensors if not spec.is_input]
         for spec in outputs:
             memory.download(spec, batch)
         memory.finish()
         return {spec.name: memory.array(spec, batch).copy() for spec in outputs}
+
+    def _enqueue(self) -> tuple[()]:
+        if not self._context.execute_async_v3(self._memory.stream_handle):
+            raise InferenceError(f"TensorRT could not run the network: {self._log}")
+        return ()
+
+    def _recorded(self) -> Callable[[], object]:
+        """`_enqueue` as a CUDA graph; as it is for an engine that cannot be recorded.
+
+        Only for fixed shapes: another input shape would change the context, and with it invalidate the recording.
+        """
+        for spec in self._tensors:
+            if spec.is_input:
+                self._context.set_input_shape(spec.name, spec.array_shape(batch=1))
+        try:
+            with torch.cuda.device(self._device):
+                return self._memory.record(self._enqueue)
+        except RuntimeError as error:
+            logging.getLogger(__name__).warning("TensorRT runs without a CUDA graph: %s", error)
+            return self._enqueue
 
 
 class GpuMemory:
@@ -160,6 +181,16 @@ class GpuMemory:
 
     def download(self, spec: TensorSpec, batch: int) -> None:
         self._copy(self._host, self._device, spec.name, spec.num_bytes(batch))
+
+    def record(self, enqueue: Callable[[], tuple[()]]) -> Callable[[], object]:
+        """Record what `enqueue` puts on the stream; return what repeats it. RuntimeError if that is impossible."""
+        replay = Replay(enqueue, self._stream, pool=None)
+
+        def repeat() -> None:
+            with torch.cuda.stream(self._stream):
+                replay()
+
+        return repeat
 
     def finish(self) -> None:
         self._stream.synchronize()

@@ -149,6 +149,11 @@ def test_fp16_is_refused_where_the_graph_does_not_decide(report: Any) -> None:
         assert "set precision to fp32" in text
 
 
+def test_fixed_shapes_are_recorded_as_a_cuda_graph_where_that_is_possible(report: Any) -> None:
+    """recorded, run as recorded; and the same where CUDA refuses: its labels, too, come out."""
+    assert report["recordings"] == {"single": [True, True, True, False], "batch": [False] * 4}
+
+
 def test_an_engine_is_optimized_for_the_number_of_cameras(report: Any) -> None:
     assert [shape[0] for shape in report["profile"]] == [1, 3, 3]
 
