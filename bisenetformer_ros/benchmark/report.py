@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from bisenetformer_ros.benchmark.budget import Step
 from bisenetformer_ros.benchmark.ceilings import Ceilings
 from bisenetformer_ros.benchmark.contestants import Contestant
 from bisenetformer_ros.benchmark.counts import NetworkCounts
@@ -76,12 +77,14 @@ class SizeReport:
         counts: Of the network at this size.
         entries: The reference of speed first.
         left_out: Contestant → why it did not run.
+        budget: Of `frame_budget`; empty on a CPU.
     """
 
     frame_size: tuple[int, int]
     counts: NetworkCounts
     entries: tuple[EngineEntry, ...]
     left_out: Mapping[str, str] = field(default_factory=dict)
+    budget: tuple[Step, ...] = ()
 
     @property
     def gmacs(self) -> float:
@@ -99,6 +102,7 @@ class SizeReport:
             "unfolded_gmacs": self.counts.gmacs,
             "contestants": [self._entry_to_dict(entry, ceilings) for entry in self.entries],
             "left_out": dict(self.left_out),
+            "budget": [{**step.to_dict(), "least_ms": step.least_ms(ceilings)} for step in self.budget],
         }
 
     def _entry_to_dict(self, entry: EngineEntry, ceilings: Ceilings) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from bisenetformer_ros.benchmark.authors_sdk import SdkContestant
+from bisenetformer_ros.benchmark.budget import frame_budget
 from bisenetformer_ros.benchmark.ceilings import measure_ceilings
 from bisenetformer_ros.benchmark.contestants import Contestant, EngineContestant, SegmentFrame
 from bisenetformer_ros.benchmark.counts import count_network
@@ -107,7 +108,9 @@ def _measure_size(
         return EngineEntry(contestant, tuple(timings[name]), agreement, measure_peak_mib(contestant, frames[0]))
 
     counts = count_network(model.metadata.architecture, plan_geometry(size, None).padded_size)
-    return SizeReport(size, counts, tuple(map(describe, contestants)), left_out)
+    on_gpu = resolve_device(plan.device).type == "cuda"
+    budget = frame_budget(model.metadata, plan.task, size) if on_gpu else ()
+    return SizeReport(size, counts, tuple(map(describe, contestants)), left_out, budget)
 
 
 def list_contestants(model: BenchmarkModel, plan: Plan) -> Iterator[Contestant]:

@@ -1,12 +1,13 @@
 """Tables of a benchmark, for the terminal and in Markdown."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from rich import box
 from rich.console import Console
 from rich.table import Table
 
+from bisenetformer_ros.benchmark.budget import Step
 from bisenetformer_ros.benchmark.ceilings import Ceilings
 from bisenetformer_ros.benchmark.report import BenchmarkReport, EngineEntry, SizeReport, Spread, spread
 from bisenetformer_ros.numbers import percent
@@ -17,7 +18,7 @@ NOTES = (
     "compared round by round. pre, infer, post: milliseconds per stage, medians; engines other than PyTorch run "
     "everything in one graph. ceiling: fraction of a matrix product's rate in the same precision that the network "
     "reaches, at least. labels, segments: percent equal to those of PyTorch in fp32. MiB: peak memory of a process of "
-    "its own."
+    "its own. least ms: computed for a GPU from the bytes and products of the fp16 graph's steps and the ceilings."
 )
 
 
@@ -47,7 +48,7 @@ def show_report(report: BenchmarkReport, console: Console) -> None:
         console.print(line, highlight=False)
     for size in report.sizes:
         console.print(f"\n{_title(size)}", style="bold", highlight=False)
-        for table in (speed_table(size), detail_table(size, report.ceilings)):
+        for table in _tables(size, report.ceilings):
             console.print(table.to_rich())
         for line in _not_run(size):
             console.print(line, highlight=False)
@@ -59,7 +60,7 @@ def to_markdown(report: BenchmarkReport) -> str:
     lines = [f"- {line}" for line in describe_setting(report)]
     for size in report.sizes:
         lines += ["", f"**{_title(size)}**"]
-        for table in (speed_table(size), detail_table(size, report.ceilings)):
+        for table in _tables(size, report.ceilings):
             lines += ["", table.to_markdown()]
         lines += ["", *(f"- {line}" for line in _not_run(size))]
     return "\n".join([*lines, "", NOTES, ""])
@@ -102,6 +103,25 @@ def detail_table(size: SizeReport, ceilings: Ceilings) -> TextTable:
         )
 
     return TextTable(columns, tuple(map(cells, size.entries)))
+
+
+def budget_table(steps: Sequence[Step], ceilings: Mapping[str, Ceilings]) -> TextTable:
+    """Tabulate the result of `frame_budget`, with the least milliseconds of each step by column of `ceilings`."""
+    rows = (
+        (
+            step.name,
+            f"{step.gmacs:.1f}",
+            f"{step.megabytes:.0f}",
+            *(f"{step.least_ms(of_column):.1f}" for of_column in ceilings.values()),
+        )
+        for step in steps
+    )
+    return TextTable(("", "GMAC", "MB", *ceilings), tuple(rows))
+
+
+def _tables(size: SizeReport, ceilings: Ceilings) -> list[TextTable]:
+    budget = [budget_table(size.budget, {"least ms": ceilings})] if size.budget else []
+    return [speed_table(size), detail_table(size, ceilings), *budget]
 
 
 def _title(size: SizeReport) -> str:
