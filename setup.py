@@ -15,6 +15,7 @@ TENSORBOARD = ["tensorboard>=2.13", "pillow>=9.1"]
 BAGS = ["mcap>=1.1", "rosbags>=0.11.6", "zstandard>=0.18"]
 DOWNLOAD = ["pooch>=1.6", "requests>=2.25"]  # an extra: a robot without network gets the files copied
 TEST = [*TENSORBOARD, *DOWNLOAD, "mcap-ros2-support>=0.5", "pytest>=7.0", "pytest-timeout>=2.1", "transformers>=4.57"]
+TRITON = "triton; sys_platform == 'linux' and platform_machine == 'x86_64'"  # its interpreter tests kernels on CPUs
 EXTRAS = {
     "torch": MODEL,
     "onnx": ONNX,
@@ -26,7 +27,7 @@ EXTRAS = {
     "bags": [*MODEL, *BAGS],
     "download": [*MODEL, *DOWNLOAD],
     "test": TEST,
-    "dev": [*TEST, "mypy", "ruff", "types-PyYAML"],
+    "dev": [*TEST, "mypy", "ruff", "types-PyYAML", TRITON],
 }
 
 

@@ -80,13 +80,10 @@ def _best_class(tiles: MaskTiles) -> tuple[Tensor, Tensor]:
 def _best_sum(tiles: MaskTiles, probabilities: Tensor) -> tuple[Tensor, Tensor]:
     """Return the same as `_best_class`, from tiles of mask logits and the queries' class probabilities (N, K).
 
-    In most tiles, most masks are nearly 0 or nearly 1 throughout. Such masks count with the middle of their bounds, as
-    long as the errors sum to at most SCORE_TOLERANCE. Classes that cannot win in a tile are skipped.
+    See `plan_sum` for the masks that are summed. Classes that cannot win in a tile are skipped.
     """
     lowest, highest = (bound.sigmoid() for bound in tiles.bounds())
-    middle = (lowest + highest) / 2
-    errors, queries = ((highest - middle) * probabilities.amax(1)).sort(dim=1, descending=True)
-    counts = (errors.flip(1).cumsum(1) > SCORE_TOLERANCE).sum(1)
+    middle, queries, counts = plan_sum(lowest, highest, probabilities)
     likely = highest @ probabilities >= (lowest @ probabilities).amax(dim=1, keepdim=True)
     candidates, class_counts = _needed_first(likely)
     best, classes = (tiles.new_map(torch.uint8) for _ in range(2))
@@ -97,6 +94,27 @@ def _best_sum(tiles: MaskTiles, probabilities: Tensor) -> tuple[Tensor, Tensor]:
         scores = torch.baddbmm(constant[:, :, None], weights, tiles.logits(batch, summed).sigmoid_())
         _keep_best(scores, chosen, batch, best, classes)
     return best, classes
+
+
+def plan_sum(lowest: Tensor, highest: Tensor, probabilities: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Plan which masks to sum in each of T tiles.
+
+    In most tiles, most masks are nearly 0 or nearly 1 throughout. Such masks count with the middle of their bounds, as
+    long as the errors sum to at most SCORE_TOLERANCE.
+
+    Args:
+        lowest: (…, T, N) lower bounds of the masks' probabilities in the tiles.
+        highest: (…, T, N) upper bounds.
+        probabilities: (…, N, K) the queries' class probabilities.
+
+    Returns:
+        The middles (…, T, N); the queries (…, T, N) int64, of which the first ones are to be summed; their number
+        (…, T).
+    """
+    middle = (lowest + highest) / 2
+    weights = probabilities.amax(-1).unsqueeze(-2)
+    errors, queries = ((highest - middle) * weights).sort(dim=-1, descending=True)
+    return middle, queries, (errors.flip(-1).cumsum(-1) > SCORE_TOLERANCE).sum(-1)
 
 
 def _keep_best(scores: Tensor, of_classes: Tensor, batch: Tensor, best: Tensor, classes: Tensor) -> None:

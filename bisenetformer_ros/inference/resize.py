@@ -27,8 +27,8 @@ def bilinear_taps(source: int, target: int) -> Taps:
     """Return the taps of F.interpolate(mode="bilinear", align_corners=False), which equals cv2.INTER_LINEAR."""
     position = np.maximum((np.arange(target) + 0.5) * (source / target) - 0.5, 0)
     lower = np.minimum(position.astype(int), source - 1)
-    upper = np.minimum(lower + 1, source - 1)
     fraction = position - lower
+    upper = np.minimum(lower + (fraction > 0), source - 1)
     return Taps(np.stack([lower, upper], axis=1), np.stack([1 - fraction, fraction], axis=1))
 
 

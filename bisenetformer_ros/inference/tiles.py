@@ -41,8 +41,8 @@ class MaskTiles:
         self._image_size = geometry.image_size
         height, width = mask_logits.shape[1:]
         image_height, image_width = geometry.image_size
-        tile_height = _tile_length(image_height, TILE_HEIGHT)
-        tile_width = _tile_length(image_width, TILE_WIDTH)
+        tile_height = tile_length(image_height, TILE_HEIGHT)
+        tile_width = tile_length(image_width, TILE_WIDTH)
         self._tile_size = tile_height, tile_width
         rows, columns = plan_mask_resize((height, width), geometry, self._tile_size)
         self._grid = len(rows.first), len(columns.first)
@@ -110,7 +110,7 @@ class MaskTiles:
         return tiles.flatten(2).flatten(0, 1)
 
 
-def _tile_length(length: int, longest: int) -> int:
+def tile_length(length: int, longest: int) -> int:
     """Return the longest tile that divides the length, or `longest` if only tiles of less than half of it do."""
     return next((tile for tile in range(longest, longest // 2 - 1, -1) if length % tile == 0), longest)
 

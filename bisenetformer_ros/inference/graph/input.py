@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from bisenetformer_ros.inference.resize import ResizeBlocks, area_taps, bilinear_taps
+from bisenetformer_ros.inference.resize import ResizeBlocks, Taps, area_taps, bilinear_taps
 from bisenetformer_ros.results import ImageGeometry
 
 BLOCK_SIZE = 64
@@ -38,11 +38,10 @@ class FrameInput(nn.Module):
         self.register_buffer("mean", torch.tensor(pixel_mean).view(3, 1, 1))
         self.register_buffer("scale", 1 / torch.tensor(pixel_std).view(3, 1, 1))
         if geometry.resized_size != geometry.image_size:
-            shrinks = np.prod(geometry.resized_size) < np.prod(geometry.image_size)
-            taps = area_taps if shrinks else bilinear_taps
+            rows, columns = resize_taps(geometry)
             (height, width), (new_height, new_width) = geometry.image_size, geometry.resized_size
-            self.rows = AxisResize(ResizeBlocks.plan(taps(height, new_height), height, BLOCK_SIZE), new_height)
-            self.columns = AxisResize(ResizeBlocks.plan(taps(width, new_width), width, BLOCK_SIZE), new_width)
+            self.rows = AxisResize(ResizeBlocks.plan(rows, height, BLOCK_SIZE), new_height)
+            self.columns = AxisResize(ResizeBlocks.plan(columns, width, BLOCK_SIZE), new_width)
 
     def forward(self, frames: Tensor) -> Tensor:
         """Map frames (B, H, W, 3) uint8 to (B, 3, padded height, padded width) float32, 0 in the padding."""
@@ -62,6 +61,14 @@ class FrameInput(nn.Module):
         rows = self.rows(images.flatten(2)).unflatten(2, (width, 3))
         resized = self.columns(rows.permute(0, 2, 3, 1).flatten(2)).unflatten(2, (3, rows.shape[1]))
         return resized.permute(0, 2, 3, 1)
+
+
+def resize_taps(geometry: ImageGeometry) -> tuple[Taps, Taps]:
+    """Return the taps of the rows and columns of the resized image, as `preprocess` interpolates them."""
+    shrinks = np.prod(geometry.resized_size) < np.prod(geometry.image_size)
+    taps = area_taps if shrinks else bilinear_taps
+    rows, columns = (taps(*lengths) for lengths in zip(geometry.image_size, geometry.resized_size, strict=True))
+    return rows, columns
 
 
 class AxisResize(nn.Module):
