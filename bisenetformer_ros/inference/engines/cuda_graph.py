@@ -1,7 +1,7 @@
 """A whole batch on an NVIDIA GPU as one upload, one CUDA graph, one download and one synchronization.
 
 The recorded module is the one that is exported to ONNX: like a CUDA graph, it has fixed shapes and needs no host in
-between.
+between. With Triton, kernels take the place of its pre- and post-processing.
 """
 
 import threading
@@ -15,6 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from bisenetformer_ros.commands import pip_install
 from bisenetformer_ros.inference.graph.contract import FRAMES, OUTPUTS, SCORE_THRESHOLD, GraphInfo
 from bisenetformer_ros.inference.graph.module import SegmentationGraph
 from bisenetformer_ros.inference.graph.runs import Arrays, segment_frames
@@ -34,6 +35,22 @@ GPU_LOCK = threading.Lock()
 """Held while a CUDA graph is recorded or an engine is opened: either may fail if the other one runs beside it."""
 
 Compute = Callable[[], tuple[Tensor, ...]]
+
+
+def load_fuse(device: torch.device) -> tuple[Callable[[SegmentationGraph], None] | None, str]:
+    """Return `fused.fuse` if its kernels run on the device, else None and a warning."""
+    try:
+        from bisenetformer_ros.inference import fused
+
+        with GPU_LOCK, torch.cuda.device(device if device.type == "cuda" else -1):
+            fused.try_kernels(device)
+    except Exception as error:  # of many types: Triton's, its compiler's, its driver's
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        return None, (
+            f"post-processing on {device} takes many times the memory traffic that it needs, since its kernels cannot "
+            f"run: {reason}; install Triton ({pip_install('triton')}) and a C compiler"
+        )
+    return fused.fuse, ""
 
 
 def recorded_batch(num_frames: int) -> int:
@@ -57,6 +74,9 @@ class CudaGraphs:
     time. If the GPU has no memory left, they are dropped, and frames run one by one from then on.
 
     precision: "fp32", "bf16" or "fp16". Without CUDA nothing is recorded and the module runs as it is.
+
+    Attributes:
+        warning: Why no kernels of Triton serve, and what to do; empty if they do.
     """
 
     def __init__(
@@ -67,6 +87,7 @@ class CudaGraphs:
         # Before the first recording, which keeps the addresses of the weights.
         self._folded.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing in PyTorch's stubs
         self._stream = torch.cuda.Stream(device) if device.type == "cuda" else None
+        self._fuse, self.warning = load_fuse(device)
         self._max_batch = BATCHES[-1]
         self._sizes: dict[tuple[int, int], SizeGraphs] = {}
         self._recent: deque[tuple[int, int]] = deque(maxlen=MAX_SIZES)
@@ -108,6 +129,8 @@ class CudaGraphs:
 
     def _module(self, size: tuple[int, int]) -> SegmentationGraph:
         module = SegmentationGraph(self._folded, self._metadata, self._task, size, self._precision, "rgb")
+        if self._fuse:
+            self._fuse(module)
         return module.eval().to(self._device)
 
     def _pool(self) -> Any:

@@ -69,6 +69,7 @@ class TorchEngine:
             torch.backends.cudnn.allow_tf32 = False  # by default, cuDNN rounds to the 10 bits of TF32
         if self._device.type == "cuda" and semantic_order == "full":
             self._graphs = CudaGraphs(model, self.metadata, task, self.precision, self._device)
+            self.warning = self._graphs.warning
             return
         self._model = fold(model).to(self._device)
         self._model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing in PyTorch's stubs
