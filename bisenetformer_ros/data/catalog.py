@@ -41,18 +41,23 @@ class RenderedDrives:
     """Frames spread evenly over synthetic drives, rendered once and kept in memory.
 
     The drives have the seeds first_seed, first_seed + 1, … Seeds below 10000 are reserved for evaluation and demos, the
-    others are for training. `size` is (height, width) in pixels.
+    others are for training. `size` is (height, width) in pixels; `crowd` as in `StreetDrive`.
     """
 
     has_instances = True
 
     def __init__(
-        self, first_seed: int = 0, num_drives: int = 20, frames_per_drive: int = 5, size: tuple[int, int] = (360, 480)
+        self,
+        first_seed: int = 0,
+        num_drives: int = 20,
+        frames_per_drive: int = 5,
+        size: tuple[int, int] = (360, 480),
+        crowd: float = 1.0,
     ) -> None:
         self.labels = LabelMap.load(LABEL_MAP)
         self.samples: list[Sample] = []
         for seed in range(first_seed, first_seed + num_drives):
-            drive = StreetDrive(seed, size=size)
+            drive = StreetDrive(seed, size=size, crowd=crowd)
             for index in np.linspace(0, len(drive) - 1, frames_per_drive).round().astype(int):
                 frame = drive[int(index)]
                 name = f"drive{seed}_{index:03d}"

@@ -66,31 +66,38 @@ class ThingBox:
 class StreetDrive:
     """A drive along one random street, as a sequence of `SyntheticFrame`s.
 
-    Frame i depends on seed, i, size and frame_rate_hz only, so any order of access gives the same pixels. Single pixels
-    may differ between versions of OpenCV. The first access is slow: it paints the textures of the street.
+    Frame i depends on seed, i, size, frame_rate_hz and crowd only, so any order of access gives the same pixels. Single
+    pixels may differ between versions of OpenCV. The first access is slow: it paints the textures of the street.
 
     Args:
         seed: At least 0.
         num_frames: At least 1.
         size: (height, width) in pixels, at least 1 each.
         frame_rate_hz: Above 0.
+        crowd: Density of people, signs and posts as a multiple of what streets have by default; above 0.
 
     Raises:
         InputError: An argument is out of range.
     """
 
     def __init__(
-        self, seed: int, num_frames: int = 60, size: tuple[int, int] = (360, 480), frame_rate_hz: float = 10.0
+        self,
+        seed: int,
+        num_frames: int = 60,
+        size: tuple[int, int] = (360, 480),
+        frame_rate_hz: float = 10.0,
+        crowd: float = 1.0,
     ):
-        if seed < 0 or num_frames < 1 or min(size) < 1 or not frame_rate_hz > 0:
+        if seed < 0 or num_frames < 1 or min(size) < 1 or not frame_rate_hz > 0 or not crowd > 0:
             raise InputError(
-                "a drive needs a seed of at least 0, at least one frame, a size of at least 1x1 and a positive frame "
-                f"rate, got seed={seed}, num_frames={num_frames}, size={size}, frame_rate_hz={frame_rate_hz}"
+                "a drive needs a seed of at least 0, at least one frame, a size of at least 1x1, a positive frame rate "
+                f"and a positive crowd, got seed={seed}, num_frames={num_frames}, size={size}, "
+                f"frame_rate_hz={frame_rate_hz}, crowd={crowd}"
             )
         self.size = (int(size[0]), int(size[1]))
         self._num_frames = num_frames
         self._frame_rate_hz = frame_rate_hz
-        self._layout = random_layout(seed)
+        self._layout = random_layout(seed, crowd)
         self._light = random_light(generator(seed, 7))
         self._sky = Sky(self._layout, self._light, self.size)
         self._ground = Ground(self._layout)

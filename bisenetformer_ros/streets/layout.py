@@ -45,8 +45,8 @@ class Side:
 class Layout:
     """One street and the drive along it; lengths in metres, speed in m/s, angles in radians.
 
-    `hand` is -1 for driving on the left, 1 on the right. `junctions` are the (start, end) of side streets within each
-    PERIOD_M of the road.
+    `hand` is -1 for driving on the left, 1 on the right. `crowd` multiplies the number of signs and posts, and `people`
+    contains it. `junctions` are the (start, end) of side streets within each PERIOD_M of the road.
     """
 
     seed: int
@@ -56,6 +56,7 @@ class Layout:
     speed: float
     traffic: float
     people: float
+    crowd: float
     junctions: tuple[tuple[float, float], ...]
     bend: tuple[float, float, float]
     camera_height: float
@@ -101,7 +102,7 @@ class Layout:
         return (float(start), float(end)) if end > start else None
 
 
-def random_layout(seed: int) -> Layout:
+def random_layout(seed: int, crowd: float) -> Layout:
     rng = generator(seed, 1)
     lane = rng.uniform(3.0, 3.9)
     district = int(rng.choice(4, p=(0.38, 0.27, 0.2, 0.15)))
@@ -115,7 +116,8 @@ def random_layout(seed: int) -> Layout:
         sides=sides,
         speed=rng.uniform(4.0, 11.0),
         traffic=rng.uniform(0.15, 0.75),
-        people=rng.uniform(0.2, 1.0) * (1.3 if district == 0 else 0.7),
+        people=rng.uniform(0.2, 1.0) * (1.3 if district == 0 else 0.7) * crowd,
+        crowd=crowd,
         junctions=junctions,
         bend=(rng.uniform(0, 0.0025), rng.uniform(150, 320), rng.uniform(0, 2 * np.pi)),
         camera_height=rng.uniform(1.2, 1.65),

@@ -113,20 +113,20 @@ class Street:
 
     def _furniture(self, side: Side) -> list[Row | Terrace]:
         rng, out, stock = self._rng, side.sign, self._stock
-        key, u = 161 + 50 * out, out * (side.curb + 0.45)
+        key, u, crowd = 161 + 50 * out, out * (side.curb + 0.45), self._layout.crowd
         lamp_post = stock.lamp_post(rng.uniform(5.5, 9))
         rows: list[Row | Terrace] = [
-            Row(key, out, u, rng.uniform(22, 34), 0.85, lamp_post, spread=0.05, jitter=0.2),
-            Row(key + 1, out, u, 13.0, rng.uniform(0.3, 0.7), stock.sign, spread=0.1),
+            Row(key, out, u, rng.uniform(22, 34) / crowd, 0.85, lamp_post, spread=0.05, jitter=0.2),
+            Row(key + 1, out, u, 13.0 / crowd, rng.uniform(0.3, 0.7), stock.sign, spread=0.1),
         ]
-        if rng.random() < 0.3:
+        if rng.random() < 0.3 * crowd:
             rows.append(Row(key + 2, out, u, rng.uniform(1.6, 3), 0.4, stock.bollard, cluster=8, jitter=0))
         elif rng.random() < 0.45:
             rows.append(self._fence(key + 3, out, u - 0.15 * out, 2.5, 0.45, (0.95, 1.2), cluster=5))
         if rng.random() < (0.25 if side.kind == "town" else 0.5):
             rows.append(Row(key + 4, out, out * (side.curb + 0.8), rng.uniform(8, 15), 0.7, stock.tree, spread=0.1))
         if rng.random() < 0.3:
-            rows.append(Row(key + 5, out, u, 40.0, 0.9, stock.mast, spread=0.1))
+            rows.append(Row(key + 5, out, u, 40.0 / crowd, 0.9, stock.mast, spread=0.1))
         return rows
 
     def _walking(self, side: Side) -> list[Row | Terrace]:

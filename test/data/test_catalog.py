@@ -24,6 +24,8 @@ def test_rendered_drives_are_frames_spread_over_drives() -> None:
     np.testing.assert_array_equal(sample.label_map, frame.label_map)
     np.testing.assert_array_equal(sample.instance_map, frame.instance_map)
     assert sample.instance_map.dtype == np.int32
+    crowded = RenderedDrives(**TINY, crowd=2.5)[3]
+    np.testing.assert_array_equal(crowded.rgb, StreetDrive(6, size=(36, 48), crowd=2.5)[59].rgb)
 
 
 def test_sources_of_a_recipe_are_opened_in_order() -> None:

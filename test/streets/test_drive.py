@@ -43,6 +43,18 @@ def test_frame_rate_scales_time():
     )
 
 
+def test_a_crowd_adds_people_and_thin_things():
+    pole, sign, pedestrian, bicyclist = 2, 6, 9, 10
+    counts = {}
+    for crowd in (1.0, 2.5):
+        frames = [StreetDrive(seed, 40, SIZE, crowd=crowd)[20] for seed in SEEDS]
+        pixels = sum(np.bincount(frame.label_map.ravel(), minlength=256) for frame in frames)
+        people = sum(np.unique(f.instance_map[f.label_map >= pedestrian]).size for f in frames)
+        counts[crowd] = np.array([people, *pixels[[pole, sign, pedestrian, bicyclist]]])
+    assert (counts[2.5] > counts[1.0]).all(), counts
+    assert counts[2.5][0] > 1.4 * counts[1.0][0]
+
+
 def test_a_drive_is_a_sequence():
     drive = StreetDrive(5, num_frames=3, size=SIZE)
     frames = list(drive)
@@ -113,7 +125,13 @@ def test_frames_move_and_overlap(drives):
 
 @pytest.mark.parametrize(
     "arguments",
-    [{"seed": -1}, {"seed": 0, "num_frames": 0}, {"seed": 0, "size": (0, 5)}, {"seed": 0, "frame_rate_hz": 0}],
+    [
+        {"seed": -1},
+        {"seed": 0, "num_frames": 0},
+        {"seed": 0, "size": (0, 5)},
+        {"seed": 0, "frame_rate_hz": 0},
+        {"seed": 0, "crowd": 0},
+    ],
 )
 def test_invalid_arguments_are_named(arguments):
     name, value = list(arguments.items())[-1]
