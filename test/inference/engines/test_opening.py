@@ -106,7 +106,8 @@ def test_pytorch_is_measured_in_bf16_where_the_processor_computes_it(
 ) -> None:
     monkeypatch.setattr(opening, "computes_bf16", lambda: computes)
     engine = open_engine(random_weights, "semantic", "torch", "cpu")
-    engine.segment([FRAME], 0.5, 0.5)
+    for _ in range(2):  # a measurement that ran out of time on a busy machine is completed by the second
+        engine.segment([FRAME], 0.5, 0.5)
     measured = re.findall(r"torch (\w+) [\d.]+ ms", explain_choice(engine))
     assert measured == (precisions if computes else [])
 
