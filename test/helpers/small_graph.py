@@ -20,6 +20,8 @@ def write_graph(
 ) -> Path:
     """The label is 1 where a pixel is red, the confidence is its green channel.
 
+    In fp16, a part of the semantic graph is in float16, and it has a comparison and a shape.
+
     For the panoptic task: what is red is the region of the only query, which is of class 1, has the score that is asked
     for and, whatever the picture, AREA pixels.
     """
@@ -33,6 +35,8 @@ def write_graph(
         helper.make_tensor("red", TensorProto.INT64, [], [0]),
         helper.make_tensor("green", TensorProto.INT64, [], [1]),
         helper.make_tensor("half", TensorProto.FLOAT, [], [128.0]),
+        helper.make_tensor("half_in_half", TensorProto.FLOAT16, [], [128.0]),
+        helper.make_tensor("limit", TensorProto.FLOAT, [], [1.0]),
         helper.make_tensor("none", TensorProto.FLOAT, [], [255.0]),
         helper.make_tensor("class", TensorProto.FLOAT, [1], [1.0]),
         helper.make_tensor("areas_box_centre", TensorProto.FLOAT, [9], [AREA, AREA, AREA, 0, 0, 8, 6, 4, 3]),
@@ -47,6 +51,16 @@ def write_graph(
         helper.make_node("Floor", ["ratio"], ["is_red"]),
         helper.make_node("Cast", ["greens"], ["confidence"], to=TensorProto.UINT8),
     ]
+    if (task, precision) == ("semantic", "fp16"):
+        nodes[3:] = [
+            helper.make_node("Cast", ["reds"], ["half_reds"], to=TensorProto.FLOAT16),
+            helper.make_node("Div", ["half_reds", "half_in_half"], ["half_ratio"]),
+            helper.make_node("Cast", ["half_ratio"], ["ratio"], to=TensorProto.FLOAT),
+            helper.make_node("GreaterOrEqual", ["ratio", "limit"], ["is_red"]),
+            helper.make_node("Shape", ["greens"], ["sizes"]),
+            helper.make_node("Reshape", ["greens", "sizes"], ["same_greens"]),
+            helper.make_node("Cast", ["same_greens"], ["confidence"], to=TensorProto.UINT8),
+        ]
     if task == "semantic":
         nodes.append(helper.make_node("Cast", ["is_red"], [map_name], to=TensorProto.UINT8))
     else:

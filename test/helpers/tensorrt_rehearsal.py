@@ -33,7 +33,6 @@ from tensorrt_stage import Stage
 from bisenetformer_ros.cli import build_engine
 from bisenetformer_ros.cli.__main__ import main as command_line
 from bisenetformer_ros.errors import EngineError
-from bisenetformer_ros.inference.engines.plan import graph_precision
 from bisenetformer_ros.inference.engines.tensorrt import build as export
 from bisenetformer_ros.inference.engines.tensorrt import engine as runtime
 from bisenetformer_ros.inference.engines.tensorrt.sidecar import Sidecar
@@ -41,7 +40,6 @@ from bisenetformer_ros.inference.engines.tensorrt.tensors import numpy_type
 from bisenetformer_ros.inference.graph.contract import GraphInfo
 from bisenetformer_ros.results import UNLABELED
 
-PRECISION = "fp32" if tensorrt_bindings.__version__.startswith("8.") else "fp16"
 CAMERAS = 3
 GPU = torch.device("cpu")
 CURRENT_DEVICE: list[torch.device] = []
@@ -49,7 +47,15 @@ CURRENT_DEVICE: list[torch.device] = []
 CAN_RECORD = [True]
 RECORDED: list[Any] = []
 REPLAYED: list[Any] = []
-ELEMENT_TYPES = {TensorProto.UINT8: "UINT8", TensorProto.FLOAT: "FLOAT"}
+ELEMENT_TYPES = {
+    TensorProto.UINT8: "UINT8",
+    TensorProto.FLOAT: "FLOAT",
+    TensorProto.FLOAT16: "HALF",
+    TensorProto.BOOL: "BOOL",
+    TensorProto.INT64: "INT32",
+}
+"""By the parser of 8.6, the only version whose layers are asked for."""
+LAYER_TYPES = {"Cast": "CAST", "Shape": "SHAPE", "Constant": "CONSTANT"}
 
 
 class Play:
@@ -63,6 +69,7 @@ class Play:
         self.shapes: dict[str, tuple[int, ...]] = {}
         self.profile: tuple[tuple[int, ...], ...] = ()
         self.flags: list[str] = []
+        self.pinned: dict[str, list[str | int]] = {}
         self.dla: dict[str, Any] = {}
         self.stage = Stage(tensorrt_bindings, self.answers())
 
@@ -73,14 +80,25 @@ class Play:
         num_inputs = len(model.graph.input)
         played: dict[int, Any] = {}
 
-        def play(index: int) -> Any:
-            actor = self.stage.understudy(tensorrt_bindings.ITensor)
-            played[id(actor)] = (actor, index)
+        elements = {tensor.name: tensor.data_type for tensor in model.graph.initializer}
+        layers = [onnx.helper.make_node("Constant", [], [name]) for name in elements] + [*model.graph.node]
+        inferred = onnx.shape_inference.infer_shapes(model).graph
+        elements |= {value.name: value.type.tensor_type.elem_type for value in [*tensors, *inferred.value_info]}
+
+        def play(role: Any, real: type = tensorrt_bindings.ITensor) -> Any:
+            actor = self.stage.understudy(real)
+            played[id(actor)] = (actor, role)
             return actor
 
-        def dtype(index: int) -> Any:
-            name = ELEMENT_TYPES[tensors[index].type.tensor_type.elem_type]
-            return getattr(tensorrt_bindings.DataType, name)
+        def role(actor: Any) -> Any:
+            return played[id(actor)][1]
+
+        def dtype(name: str) -> Any:
+            return getattr(tensorrt_bindings.DataType, ELEMENT_TYPES[elements[name]])
+
+        def pin(layer: Any, dtype: Any, what: str | int) -> None:
+            assert dtype == tensorrt_bindings.DataType.FLOAT
+            self.pinned.setdefault(role(layer).output[0], []).append(what)
 
         def shape(index: int) -> Any:
             dimensions = tensors[index].type.tensor_type.shape.dim
@@ -91,11 +109,22 @@ class Play:
             "OnnxParser.parse": lambda parser, content: bytes(content) == self.graph,
             "INetworkDefinition.num_inputs": num_inputs,
             "INetworkDefinition.num_outputs": len(tensors) - num_inputs,
-            "INetworkDefinition.get_input": lambda network, index: play(index),
-            "INetworkDefinition.get_output": lambda network, index: play(num_inputs + index),
-            "ITensor.name": lambda tensor: names[played[id(tensor)][1]],
-            "ITensor.dtype": lambda tensor: dtype(played[id(tensor)][1]),
-            "ITensor.shape": lambda tensor: shape(played[id(tensor)][1]),
+            "INetworkDefinition.get_input": lambda network, index: play(names[index]),
+            "INetworkDefinition.get_output": lambda network, index: play(names[num_inputs + index]),
+            "INetworkDefinition.num_layers": len(layers),
+            "INetworkDefinition.get_layer": lambda network, index: play(layers[index], tensorrt_bindings.ILayer),
+            "ILayer.type": lambda layer: getattr(
+                tensorrt_bindings.LayerType, LAYER_TYPES.get(role(layer).op_type, "ELEMENTWISE")
+            ),
+            "ILayer.num_inputs": lambda layer: len(role(layer).input) + 1,
+            "ILayer.get_input": lambda layer, index: play(name) if (name := [*role(layer).input, ""][index]) else None,
+            "ILayer.num_outputs": lambda layer: len(role(layer).output),
+            "ILayer.get_output": lambda layer, index: play(role(layer).output[index]),
+            "ILayer.precision": lambda layer, dtype: pin(layer, dtype, "precision"),
+            "ILayer.set_output_type": lambda layer, index, dtype: pin(layer, dtype, index),
+            "ITensor.name": role,
+            "ITensor.dtype": lambda tensor: dtype(role(tensor)),
+            "ITensor.shape": lambda tensor: shape(names.index(role(tensor))),
             "IBuilderConfig.progress_monitor": self.hear_monitor,
             "IBuilderConfig.set_flag": lambda config, flag: self.flags.append(flag.name),
             "IBuilderConfig.default_device_type": lambda config, device: self.dla.update(device=device.name),
@@ -110,7 +139,7 @@ class Play:
             "ICudaEngine.get_tensor_mode": lambda engine, name: (
                 modes.INPUT if names.index(name) < num_inputs else modes.OUTPUT
             ),
-            "ICudaEngine.get_tensor_dtype": lambda engine, name: dtype(names.index(name)),
+            "ICudaEngine.get_tensor_dtype": lambda engine, name: dtype(name),
             "ICudaEngine.get_tensor_shape": lambda engine, name: shape(names.index(name)),
             "IExecutionContext.set_tensor_address": self.set_address,
             "IExecutionContext.set_input_shape": self.set_shape,
@@ -295,7 +324,7 @@ def segment_random_frames(engine: runtime.TensorRTEngine, batch: int) -> None:
 
 def scenes(directory: Path) -> tuple[list[Scene], dict[str, Scene]]:
     """Those that end well, and those that TensorRT refuses."""
-    single = write_graph(directory / "single.onnx", PRECISION, dynamic_batch=False)
+    single = write_graph(directory / "single.onnx", "fp16", dynamic_batch=False)
     batch = write_graph(directory / "batch.onnx", "fp32", dynamic_batch=True)
     reasons = ["In node 3: no importer for Foo", "In node 5: INT64 is not supported"]
     parser_errors = {
@@ -315,12 +344,11 @@ def scenes(directory: Path) -> tuple[list[Scene], dict[str, Scene]]:
     }
     panoptic = write_graph(directory / "panoptic.onnx", "fp32", dynamic_batch=False, task="panoptic")
     int8 = write_graph(directory / "int8.onnx", "int8", dynamic_batch=False, symmetric=True)
-    good = [Scene(single), Scene(batch), Scene(panoptic), Scene(int8)]
+    cores = {"Builder.num_DLA_cores": 2}
+    dla = write_graph(directory / "dla.onnx", "fp16", dynamic_batch=False)  # a DLA core needs fp16
+    good = [Scene(single), Scene(batch), Scene(panoptic), Scene(int8), Scene(dla, cores, dla_core=1)]
     bad = {name: Scene(single, lines) for name, lines in refused.items()}
-    if PRECISION == "fp16":  # which a DLA core needs
-        cores = {"Builder.num_DLA_cores": 2}
-        good.append(Scene(write_graph(directory / "dla.onnx", "fp16", dynamic_batch=False), cores, dla_core=1))
-        bad["dla"] = Scene(single, cores, dla_core=2)
+    bad["dla"] = Scene(single, cores, dla_core=2)
     return good, bad
 
 
@@ -351,22 +379,6 @@ def logged() -> dict[str, list[str]]:
         say("ERROR", f"error {number}")
     logging.getLogger("bisenetformer_ros").removeHandler(handler)
     return {"first": first, "last": list(log.errors), "logged": [record.getMessage() for record in handler.buffer]}
-
-
-def fp16_refusals(directory: Path) -> list[str]:
-    """What building an fp16 graph, and planning one, ends with; empty if nothing is refused."""
-    said = []
-    graph = write_graph(directory / "half.onnx", "fp16", dynamic_batch=False)
-    sys.modules["tensorrt"] = Play(graph).stage
-    for action in (
-        lambda: export.build_engine(graph, graph.with_suffix(".engine"), None),
-        lambda: graph_precision("tensorrt", "cuda:0", "auto"),
-    ):
-        try:
-            action()
-        except EngineError as error:
-            said.append(str(error))
-    return said
 
 
 def golden_checks(graph: Path) -> list[str]:
@@ -406,7 +418,6 @@ def main(directory: Path) -> None:
     recordings = {scene.graph.stem: rehearse_recording(scene) for scene in good[:2]}
     files = sorted(path.name for path in directory.iterdir())
     golden = golden_checks(good[0].graph)
-    half = fp16_refusals(directory)
     refusals = {name: scene.refusal() for name, scene in refused.items()}
     used = set().union(*(play.stage.used for play, _ in seen), *(error.used for error in refusals.values()))
     everything = [*good, refused["parse"]]
@@ -421,7 +432,7 @@ def main(directory: Path) -> None:
         "profile": seen[1][0].profile,
         "flags": {scene.graph.stem: play.flags for scene, (play, _) in zip(good, seen, strict=True)},
         "dla": {scene.graph.stem: play.dla for scene, (play, _) in zip(good, seen, strict=True)},
-        "fp16_refusals": half,
+        "pinned": {scene.graph.stem: play.pinned for scene, (play, _) in zip(good, seen, strict=True)},
         "errors_print_themselves": "__str__" in vars(tensorrt_bindings.ParserError),
         "files": files,
         "golden": golden,
@@ -432,7 +443,7 @@ def main(directory: Path) -> None:
 
 def interrupt(directory: Path) -> None:
     """`bisenetformer build-engine`, and Ctrl-C in the middle of the build; ends with the command's exit code."""
-    graph = write_graph(directory / "single.onnx", PRECISION, dynamic_batch=False)
+    graph = write_graph(directory / "single.onnx", "fp16", dynamic_batch=False)
     play = Play(graph)
 
     def build_for_ever(builder: Any, network: Any, config: Any) -> None:

@@ -182,8 +182,6 @@ def graph_precision(engine: str, device: str, precision: str) -> str:
     check_precision(engine, device, precision)
     if precision == "auto":
         precision = "fp32" if device == "cpu" else "fp16"
-    if engine == "tensorrt" and precision == "fp16":
-        _check_tensorrt_fp16()
     return "fp32" if precision == "bf16" else precision  # OpenVINO computes in bf16 from a graph in fp32
 
 
@@ -191,13 +189,3 @@ def graph_label(engine: str, device: str, precision: str) -> str:
     """What file names say of the graph of `graph_precision`; TensorRT's int8 is not that of the other engines."""
     of_graph = graph_precision(engine, device, precision)
     return f"{of_graph}-symmetric" if (engine, of_graph) == ("tensorrt", "int8") else of_graph
-
-
-def _check_tensorrt_fp16() -> None:
-    from bisenetformer_ros.inference.engines.tensorrt.engine import check_fp16, load_tensorrt
-
-    try:
-        trt = load_tensorrt()
-    except EngineError:  # files may be planned for a machine that has it
-        return
-    check_fp16(trt)

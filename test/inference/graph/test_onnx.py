@@ -101,6 +101,21 @@ def test_constants_are_finite(graph: onnx.GraphProto) -> None:
         assert np.isfinite(numpy_helper.to_array(tensor)).all(), tensor.name
 
 
+def test_what_casts_and_constants_give_fits_into_fp16(graph: onnx.GraphProto) -> None:
+    """TensorRT 8.6 may compute them in it."""
+    kinds, makers = types(graph), {name: node for node in graph.node for name in node.output}
+    for node in graph.node:
+        if node.op_type == "Cast" and kinds[node.output[0]] == TensorProto.FLOAT:
+            (name,) = node.input
+            while name in makers and makers[name].op_type in ("Concat", "Reshape"):
+                name = makers[name].input[0]
+            small = kinds[name] in (TensorProto.FLOAT16, TensorProto.BOOL, TensorProto.UINT8)
+            assert small or makers[name].op_type == "ArgMax", node
+    for tensor in graph.initializer:
+        if tensor.data_type == TensorProto.FLOAT:
+            assert np.abs(numpy_helper.to_array(tensor)).max(initial=0) <= np.finfo(np.float16).max, tensor.name
+
+
 def test_no_tensor_holds_all_masks_of_a_frame(graph: onnx.GraphProto) -> None:
     """100 queries and a frame of 2048x1024 make 800 MiB; here, the largest tensor is one strip."""
     largest = 0

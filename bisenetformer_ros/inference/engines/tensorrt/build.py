@@ -16,7 +16,6 @@ from bisenetformer_ros.commands import quoted
 from bisenetformer_ros.errors import ConfigError, EngineError
 from bisenetformer_ros.inference.engines.capabilities import ENGINE_PRECISIONS
 from bisenetformer_ros.inference.engines.tensorrt.engine import (
-    check_fp16,
     cuda_device,
     error_log,
     has_typed_networks,
@@ -88,8 +87,6 @@ def build_engine(
     if dla_core is not None:
         _check_dla(graph, onnx_path)
     trt, gpu = load_tensorrt(), cuda_device(device)
-    if graph.precision == "fp16":
-        check_fp16(trt)
     onnx_sha256 = digest(onnx_path.read_bytes())
     platform = this_platform(trt, gpu)
     with torch.cuda.device(gpu):
@@ -125,6 +122,8 @@ def _build(
     builder = trt.Builder(log)
     network = _parse(trt, builder, log, onnx_path)
     config = _configure(trt, builder, graph, max_batch, workspace_mib, progress)
+    if graph.precision == "fp16" and not has_typed_networks(trt):
+        _allow_fp16(trt, network, config)
     if dla_core is not None:
         _use_dla(trt, builder, config, dla_core)
     if timing_cache:
@@ -219,6 +218,28 @@ def _configure(
     if progress and hasattr(trt, "IProgressMonitor"):
         config.progress_monitor = _monitor(trt, progress)
     return config
+
+
+def _allow_fp16(trt: ModuleType, network: Any, config: Any) -> None:
+    """Allow fp16 for a network without strong types, except for layers that take float32 in the graph.
+
+    Casts and constants are left to TensorRT, as their values fit into fp16. Shapes and integers have no precision to
+    set.
+    """
+    config.set_flag(trt.BuilderFlag.FP16)
+    config.set_flag(trt.BuilderFlag.OBEY_PRECISION_CONSTRAINTS)
+    for layer in map(network.get_layer, range(network.num_layers)):
+        inputs = [layer.get_input(index) for index in range(layer.num_inputs)]
+        if layer.type in (trt.LayerType.CAST, trt.LayerType.SHAPE) or not any(_is_float32(trt, one) for one in inputs):
+            continue
+        layer.precision = trt.DataType.FLOAT
+        for index in range(layer.num_outputs):
+            if _is_float32(trt, layer.get_output(index)):  # comparisons give booleans
+                layer.set_output_type(index, trt.DataType.FLOAT)
+
+
+def _is_float32(trt: ModuleType, tensor: Any) -> bool:
+    return tensor is not None and tensor.dtype == trt.DataType.FLOAT  # a layer may lack an optional input
 
 
 def _use_dla(trt: ModuleType, builder: Any, config: Any, core: int) -> None:

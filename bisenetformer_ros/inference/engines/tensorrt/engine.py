@@ -231,18 +231,9 @@ def cuda_device(device: str) -> torch.device:
 def has_typed_networks(trt: ModuleType) -> bool:
     """Whether the types in the graph decide the precision, as from 10.0 on.
 
-    Before, a builder flag allows fp16 for any part of a network, also for those that a graph has in float32.
+    Before, a builder flag allows fp16 for any layer that is not constrained, also for one that a graph has in float32.
     """
     return hasattr(trt.NetworkDefinitionCreationFlag, "STRONGLY_TYPED")
-
-
-def check_fp16(trt: ModuleType) -> None:
-    """Raise EngineError unless TensorRT keeps the parts of an fp16 graph that are in float32."""
-    if not has_typed_networks(trt):
-        raise EngineError(
-            f"TensorRT {trt.__version__} may run any part of an fp16 graph in fp16, in which counts of pixels overflow "
-            "beyond 65504; use TensorRT 10 or later (from JetPack 6.1 on), or set precision to fp32"
-        )
 
 
 def this_platform(trt: ModuleType, device: torch.device) -> Platform:

@@ -26,6 +26,7 @@ PLAYERS = {
     "config": "IBuilderConfig",
     "context": "IExecutionContext",
     "engine": "ICudaEngine",
+    "layer": "ILayer",
     "network": "INetworkDefinition",
     "parser": "OnnxParser",
     "profile": "IOptimizationProfile",
@@ -140,13 +141,11 @@ def test_a_warning_of_tensorrt_is_logged_once(report: Any) -> None:
     assert report["log"]["logged"] == ["TensorRT: said as WARNING"]
 
 
-def test_fp16_is_refused_where_the_graph_does_not_decide(report: Any) -> None:
-    """As the parts in float32 might run in fp16 as well: when it is built, and before a graph is exported."""
-    old = report["version"].startswith("8.")
-    assert len(report["fp16_refusals"]) == (2 if old else 0)
-    for text in report["fp16_refusals"]:
-        assert text.startswith("TensorRT 8.6.1 may run any part of an fp16 graph in fp16")
-        assert "set precision to fp32" in text
+def test_8_6_keeps_the_layers_that_take_float32_in_an_fp16_graph(report: Any) -> None:
+    """With their outputs, if those are float32 and not booleans; but no casts, constants, shapes, or half precision."""
+    pinned = {name: ["precision", 0] for name in ("reds", "greens", "same_greens")} | {"is_red": ["precision"]}
+    half = pinned if report["version"].startswith("8.") else {}
+    assert report["pinned"] == {"batch": {}, "panoptic": {}, "single": half, "int8": {}, "dla": half}
 
 
 def test_fixed_shapes_are_recorded_as_a_cuda_graph_where_that_is_possible(report: Any) -> None:
@@ -158,20 +157,19 @@ def test_an_engine_is_optimized_for_the_number_of_cameras(report: Any) -> None:
     assert [shape[0] for shape in report["profile"]] == [1, 3, 3]
 
 
-def test_8_6_needs_a_flag_for_the_quantizers_of_a_graph(report: Any) -> None:
-    """From 10 on, networks are typed, and 11 has no such flag."""
-    old, others = report["version"].startswith("8."), ("batch", "panoptic", "single")
-    of_dla = {} if old else {"dla": ["GPU_FALLBACK"]}
-    assert report["flags"] == {"int8": ["INT8"] if old else []} | of_dla | {name: [] for name in others}
+def test_8_6_needs_flags_for_the_precisions_of_a_graph(report: Any) -> None:
+    """From 10 on, networks are typed, and 11 has no such flags."""
+    old = report["version"].startswith("8.")
+    int8, fp16 = (["INT8"], ["FP16", "OBEY_PRECISION_CONSTRAINTS"]) if old else ([], [])
+    dla = [*fp16, "GPU_FALLBACK"]
+    assert report["flags"] == {"batch": [], "panoptic": [], "single": fp16, "int8": int8, "dla": dla}
 
 
 def test_a_dla_core_is_chosen_for_the_build_and_again_for_the_run(report: Any) -> None:
-    """8.6 is refused fp16, and with it a DLA core."""
-    old = report["version"].startswith("8.")
     used = {name: cores for name, cores in report["dla"].items() if cores}
-    assert used == ({} if old else {"dla": {"device": "DLA", "built_for": 1, "run_on": 1}})
+    assert used == {"dla": {"device": "DLA", "built_for": 1, "run_on": 1}}
     words = f"TensorRT {report['version']} finds 2 DLA cores here, expected core 2, counted from 0; build without"
-    assert old or words in report["refusals"]["dla"]
+    assert words in report["refusals"]["dla"]
 
 
 def test_every_type_of_tensorrt_is_known_or_refused(report: Any) -> None:
@@ -183,16 +181,15 @@ def test_every_type_of_tensorrt_is_known_or_refused(report: Any) -> None:
 
 def test_a_build_leaves_engine_sidecar_and_timings_and_nothing_else(report: Any) -> None:
     ends = (".engine", ".engine.json", ".onnx", ".timings")
-    stems = ["batch", "int8", "panoptic", "single"] + (["dla"] if not report["version"].startswith("8.") else [])
+    stems = ["batch", "dla", "int8", "panoptic", "single"]
     assert report["files"] == sorted(stem + end for stem in stems for end in ends)
 
 
 def test_an_engine_is_compared_with_onnx_runtime_once(report: Any) -> None:
     remembered, compared = report["golden"]
-    required = "99.9" if report["version"].startswith("8.") else "99.5"
     assert remembered.startswith(
         "agreement with ONNX Runtime over 4 frames, one by one and in a batch of 1: "
-        f"100.00 % of labels (required: {required} %), 100.00 % of confidence (required: "
+        "100.00 % of labels (required: 99.5 %), 100.00 % of confidence (required: "
     )
     assert "single.onnx is missing: an engine is compared with ONNX Runtime" in compared
 
