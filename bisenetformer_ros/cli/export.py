@@ -8,6 +8,7 @@ from typing import Any
 
 import cv2
 import numpy as np
+import torch
 
 from bisenetformer_ros.atomic_write import write_atomically
 from bisenetformer_ros.bags.images import open_bag
@@ -17,6 +18,7 @@ from bisenetformer_ros.cli.progress import progress
 from bisenetformer_ros.errors import ConfigError
 from bisenetformer_ros.images.sources import sample_images, spread
 from bisenetformer_ros.inference.calibration_frames import SPACING_S
+from bisenetformer_ros.inference.engines.cuda_graph import load_fuse
 from bisenetformer_ros.inference.engines.opening import GRAPH_ENGINES, resolve_task
 from bisenetformer_ros.inference.graph.cache import check_output
 from bisenetformer_ros.inference.graph.contract import GRAPH_PRECISIONS
@@ -79,7 +81,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--engine",
         choices=(*GRAPH_ENGINES, "tensorrt"),
         help="engine to run the graph: with openvino or onnxruntime, it is for CPUs and ends at the logits; with "
-        "tensorrt it includes post-processing (default: it does so, and every engine runs it)",
+        "tensorrt, it ends there if this machine can run the kernels for them (default: it includes post-processing, "
+        "and every engine runs it)",
     )
     parser.add_argument("--bgr", action="store_true", help="take frames as B, G, R instead of R, G, B")
     parser.add_argument("--dynamic-batch", action="store_true", help="take any number of frames per run instead of one")
@@ -110,6 +113,10 @@ def run(args: argparse.Namespace) -> int:
     warn(args, warning)
     colours = "bgr" if args.bgr else "rgb"
     ends_at = "logits" if args.engine in GRAPH_ENGINES else "results"
+    if args.engine == "tensorrt":
+        fuse, warning = load_fuse(torch.device("cuda"))
+        warn(args, f"the graph includes post-processing: {warning}" if warning else "")
+        ends_at = "logits" if fuse else "results"
     options = ExportOptions(task, args.size, args.precision, colours, args.dynamic_batch, args.symmetric, ends_at)
     calibration, frames = _read_all_frames(args)
     with progress() as bar:

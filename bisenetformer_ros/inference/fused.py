@@ -21,7 +21,7 @@ from bisenetformer_ros.inference.graph.contract import NO_QUERY
 from bisenetformer_ros.inference.graph.input import FrameInput, resize_taps
 from bisenetformer_ros.inference.graph.module import MASK_STRIDE, SegmentationGraph
 from bisenetformer_ros.inference.graph.outputs import SemanticOutput
-from bisenetformer_ros.inference.postprocess import plan_sum
+from bisenetformer_ros.inference.postprocess import SemanticOrder, plan_sum
 from bisenetformer_ros.inference.resize import ResizeBlocks
 from bisenetformer_ros.inference.tiles import TILE_HEIGHT, TILE_WIDTH, plan_mask_resize, tile_length
 from bisenetformer_ros.results import ImageGeometry
@@ -43,7 +43,10 @@ def fuse(graph: SegmentationGraph) -> None:
     assert isinstance(frame_input, FrameInput)
     geometry = frame_input.geometry
     graph.frame_input = FusedInput(frame_input, graph.network.dtype)
-    graph.output = FusedSemantic(output, geometry) if isinstance(output, SemanticOutput) else FusedPanoptic(geometry)
+    if isinstance(output, SemanticOutput):
+        graph.output = FusedSemantic(output.num_classes, geometry, output.order)
+    else:
+        graph.output = FusedPanoptic(geometry)
 
 
 def try_kernels(device: torch.device) -> None:
@@ -53,8 +56,9 @@ def try_kernels(device: torch.device) -> None:
     frame_input = FusedInput(FrameInput(geometry, (0.0,) * 3, (1.0,) * 3, "rgb"), torch.float32).to(device)
     frame_input(torch.zeros(1, 8, 8, 3, dtype=torch.uint8, device=device))
     FusedPanoptic(geometry).to(device)(classes, masks, torch.zeros((), device=device))
-    for order in ("full", "coarse"):
-        FusedSemantic(SemanticOutput(3, 2, (4, 4), geometry, order), geometry).to(device)(classes, masks)
+    orders: tuple[SemanticOrder, ...] = ("full", "coarse")
+    for order in orders:
+        FusedSemantic(3, geometry, order).to(device)(classes, masks)
 
 
 class Taps(nn.Module):
@@ -125,9 +129,9 @@ class FusedOutput(nn.Module):
 class FusedSemantic(FusedOutput):
     """`SemanticOutput` in one pass, which skips masks in "full" order as `postprocess_semantic` does."""
 
-    def __init__(self, replaced: SemanticOutput, geometry: ImageGeometry) -> None:
+    def __init__(self, num_classes: int, geometry: ImageGeometry, order: SemanticOrder = "full") -> None:
         super().__init__(geometry)
-        self.num_classes, self.order = replaced.num_classes, replaced.order
+        self.num_classes, self.order = num_classes, order
         rows, columns = plan_mask_resize(self.mask_size, geometry, self.tile_size)
         self.row_taps, self.column_taps = rows.num_taps, columns.num_taps
         self.register_buffer("tile_rows", torch.from_numpy(rows.sources.flatten()))

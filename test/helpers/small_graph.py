@@ -6,11 +6,12 @@ import onnx
 from onnx import TensorProto, helper
 
 from bisenetformer_ros.inference.graph.contract import GraphInfo
-from bisenetformer_ros.labels import LabelMap
+from bisenetformer_ros.labels import Label, LabelMap
 from bisenetformer_ros.metadata import ModelMetadata
 
 SIZE = (6, 8)
-
+CLASS_LOGITS = ((4.0, 0.0, 0.0), (0.0, 3.0, 0.0))
+"""Of the two queries of `write_logits_graph`, for two classes and none."""
 
 AREA = 7.0
 
@@ -79,6 +80,43 @@ def write_graph(
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
     metadata = ModelMetadata("red", {"name": "none"}, LabelMap.load("camvid11"))
     info = GraphInfo(metadata, task, SIZE, precision, "rgb", dynamic_batch, "0", symmetric=symmetric)
+    helper.set_model_props(model, info.to_strings())
+    onnx.save(model, str(path))
+    return path
+
+
+def write_logits_graph(path: Path, task: str, dynamic_batch: bool) -> Path:
+    """A graph that ends at the logits: the masks of its queries, 4x4, are the corner of the frame's red and green."""
+    batch = "B" if dynamic_batch else 1
+    frames = helper.make_tensor_value_info("frames", TensorProto.UINT8, [batch, *SIZE, 3])
+    outputs = [
+        helper.make_tensor_value_info("class_logits", TensorProto.FLOAT, [batch, 2, 3]),
+        helper.make_tensor_value_info("mask_logits", TensorProto.FLOAT, [batch, 2, 4, 4]),
+    ]
+    constants = [
+        helper.make_tensor("starts", TensorProto.INT64, [3], [0, 0, 0]),
+        helper.make_tensor("ends", TensorProto.INT64, [3], [4, 4, 2]),
+        helper.make_tensor("axes", TensorProto.INT64, [3], [1, 2, 3]),
+        helper.make_tensor("middle", TensorProto.FLOAT, [], [100.0]),
+        helper.make_tensor("zero", TensorProto.FLOAT, [], [0.0]),
+        helper.make_tensor("two", TensorProto.INT64, [1], [2]),
+        helper.make_tensor("classes", TensorProto.FLOAT, [2, 3], [logit for row in CLASS_LOGITS for logit in row]),
+    ]
+    nodes = [
+        helper.make_node("Slice", ["frames", "starts", "ends", "axes"], ["corner"]),
+        helper.make_node("Cast", ["corner"], ["floats"], to=TensorProto.FLOAT),
+        helper.make_node("Transpose", ["floats"], ["masks"], perm=[0, 3, 1, 2]),
+        helper.make_node("Sub", ["masks", "middle"], ["mask_logits"]),
+        helper.make_node("ReduceMax", ["masks"], ["largest"], axes=[2, 3], keepdims=0),
+        helper.make_node("Mul", ["largest", "zero"], ["zeros"]),
+        helper.make_node("Unsqueeze", ["zeros", "two"], ["column"]),
+        helper.make_node("Add", ["column", "classes"], ["class_logits"]),
+    ]
+    graph = helper.make_graph(nodes, "corner", [frames], outputs, constants)
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    labels = LabelMap("two", (Label(0, "road", False, (0, 0, 0)), Label(1, "car", True, (1, 1, 1))))
+    metadata = ModelMetadata("corner", {"name": "none"}, labels)
+    info = GraphInfo(metadata, task, SIZE, "fp32", "rgb", dynamic_batch, "0", ends_at="logits")
     helper.set_model_props(model, info.to_strings())
     onnx.save(model, str(path))
     return path

@@ -1,4 +1,4 @@
-"""`python tensorrt_rehearsal.py rehearse|interrupt DIRECTORY`: our TensorRT code on real bindings, graph to labels.
+"""`python tensorrt_rehearsal.py rehearse|logits|interrupt DIRECTORY`: our TensorRT code on real bindings, to labels.
 
 To be run with the bindings of one version and their stubs on the path (see tensorrt_wheels.py); tensorrt_stage.py says
 what is real and what is played. Builds engines of small graphs, opens them and segments with them. Memory of the GPU is
@@ -16,7 +16,7 @@ import sys
 import threading
 import time
 import types
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -27,7 +27,7 @@ import onnxruntime
 import tensorrt_bindings
 import torch
 from onnx import TensorProto
-from small_graph import AREA, SIZE, write_graph
+from small_graph import AREA, CLASS_LOGITS, SIZE, write_graph, write_logits_graph
 from tensorrt_stage import Stage
 
 from bisenetformer_ros.cli import build_engine
@@ -38,6 +38,9 @@ from bisenetformer_ros.inference.engines.tensorrt import engine as runtime
 from bisenetformer_ros.inference.engines.tensorrt.sidecar import Sidecar
 from bisenetformer_ros.inference.engines.tensorrt.tensors import numpy_type
 from bisenetformer_ros.inference.graph.contract import GraphInfo
+from bisenetformer_ros.inference.graph.runs import graph_inputs
+from bisenetformer_ros.inference.postprocess import postprocess_panoptic, postprocess_semantic
+from bisenetformer_ros.inference.preprocess import plan_geometry
 from bisenetformer_ros.results import UNLABELED
 
 CAMERAS = 3
@@ -189,6 +192,7 @@ class HostMemory(runtime.GpuMemory):
     """The same on the host: two places per tensor, no pinning, no stream."""
 
     stream_handle = 1
+    on_stream = contextlib.nullcontext
 
     def __init__(self, tensors: Any, max_batch: int, device: Any) -> None:
         sizes = {spec.name: spec.num_bytes(max_batch) for spec in tensors}
@@ -255,6 +259,7 @@ class Scene:
     graph: Path
     lines: dict[str, Any] = field(default_factory=dict)
     dla_core: int | None = None
+    segment: Callable[[runtime.TensorRTEngine, int], None] = lambda engine, batch: segment_random_frames(engine, batch)
 
     def rehearse(self, hidden: str | None = None) -> tuple[Play, Progress]:
         """Builds an engine of the graph, opens it and runs it on random frames, whose labels must come out.
@@ -281,7 +286,7 @@ class Scene:
             assert timings.read_bytes() == b"measurements"
             engine = runtime.TensorRTEngine(engine_path, sidecar.graph.task)
             assert (engine.precision, engine.device) == (sidecar.graph.precision, "cpu")
-            segment_random_frames(engine, batch=max_batch or 1)
+            self.segment(engine, max_batch or 1)
         except Exception as error:
             error.used = play.stage.used
             raise
@@ -441,6 +446,46 @@ def main(directory: Path) -> None:
     print(json.dumps(report))
 
 
+def segment_to_logits(engine: runtime.TensorRTEngine, batch: int) -> None:
+    """The results are those of the tiled post-processing of the logits that small_graph.py describes."""
+    geometry, labels = plan_geometry(SIZE, None), engine.metadata.labels
+    classes = torch.tensor(CLASS_LOGITS)
+    frames = list(np.random.default_rng(0).integers(0, 256, (batch + 1, *SIZE, 3), np.uint8))
+    for threshold in (0.5, 0.95):  # above the score of the second query
+        for frame, found in zip(frames, engine.segment(frames, threshold, 0.0), strict=True):
+            masks = torch.from_numpy(frame[:4, :4, :2].astype(np.float32)).permute(2, 0, 1) - 100
+            if engine.task == "semantic":
+                expected = postprocess_semantic(classes, masks, geometry, labels)
+            else:
+                expected = postprocess_panoptic(classes, masks, geometry, labels, threshold, 0.0)
+                np.testing.assert_array_equal(found.panoptic_map, expected.panoptic_map)
+            np.testing.assert_array_equal(found.label_map, expected.label_map)
+            assert np.abs(found.confidence.astype(int) - expected.confidence).max() <= 1
+            assert [segment.area for segment in found.segments] == [segment.area for segment in expected.segments]
+
+
+def logits(directory: Path) -> None:
+    """Engines of graphs that end at the logits. Kernels post-process where they run, in Triton's interpreter."""
+    report = {}
+    for task in ("semantic", "panoptic"):
+        for dynamic_batch in (False, True):
+            path = write_logits_graph(directory / f"{task}-{dynamic_batch}.onnx", task, dynamic_batch)
+            RECORDED.clear()
+            opened = []
+
+            def segment(engine: runtime.TensorRTEngine, batch: int, opened: list[Any] = opened) -> None:
+                segment_to_logits(engine, batch)
+                opened.append(
+                    [engine.run(graph_inputs([np.zeros((*SIZE, 3), np.uint8)], engine.graph, 0.5)), engine.warning]
+                )
+
+            Scene(path, segment=segment).rehearse()
+            ((outputs, warning),) = opened
+            tensors = [spec.name for spec in Sidecar.load(path.with_suffix(".engine")).tensors]
+            report[path.stem] = [tensors, list(outputs), warning, bool(RECORDED)]
+    print(json.dumps(report))
+
+
 def interrupt(directory: Path) -> None:
     """`bisenetformer build-engine`, and Ctrl-C in the middle of the build; ends with the command's exit code."""
     graph = write_graph(directory / "single.onnx", "fp16", dynamic_batch=False)
@@ -465,4 +510,4 @@ def interrupt(directory: Path) -> None:
 
 if __name__ == "__main__":
     pretend_a_gpu()
-    {"rehearse": main, "interrupt": interrupt}[sys.argv[1]](Path(sys.argv[2]))
+    {"rehearse": main, "interrupt": interrupt, "logits": logits}[sys.argv[1]](Path(sys.argv[2]))

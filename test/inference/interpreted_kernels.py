@@ -11,7 +11,6 @@ from bisenetformer_ros.inference import fused, postprocess
 from bisenetformer_ros.inference.engines.cuda_graph import CudaGraphs
 from bisenetformer_ros.inference.graph.contract import OUTPUTS, GraphInfo
 from bisenetformer_ros.inference.graph.input import FrameInput
-from bisenetformer_ros.inference.graph.outputs import SemanticOutput
 from bisenetformer_ros.inference.graph.runs import read_results
 from bisenetformer_ros.inference.postprocess import SemanticOrder, postprocess_panoptic, postprocess_semantic
 from bisenetformer_ros.inference.preprocess import plan_geometry
@@ -73,8 +72,7 @@ def assert_semantic(
     class_logits: Tensor, mask_logits: Tensor, geometry: ImageGeometry, labels: LabelMap, order: SemanticOrder
 ) -> None:
     expected = postprocess_semantic(class_logits, mask_logits, geometry, labels, order)
-    replaced = SemanticOutput(len(labels), len(class_logits), (4, 4), geometry, order)
-    label_map, confidence = fused.FusedSemantic(replaced, geometry)(class_logits[None], mask_logits[None])
+    label_map, confidence = fused.FusedSemantic(len(labels), geometry, order)(class_logits[None], mask_logits[None])
     np.testing.assert_array_equal(label_map[0].numpy(), expected.label_map)
     assert np.abs(confidence[0].numpy().astype(int) - expected.confidence).max() <= 1
 

@@ -47,8 +47,8 @@ def load_fuse(device: torch.device) -> tuple[Callable[[SegmentationGraph], None]
     except Exception as error:  # of many types: Triton's, its compiler's, its driver's
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         return None, (
-            f"post-processing on {device} takes many times the memory traffic that it needs, since its kernels cannot "
-            f"run: {reason}; install Triton ({pip_install('triton')}) and a C compiler"
+            f"post-processing for {device} takes longer than it needs, since its kernels cannot run: {reason}; "
+            f"install Triton ({pip_install('triton')}) and a C compiler"
         )
     return fused.fuse, ""
 

@@ -136,7 +136,7 @@ def plan_engine(
     if of_graph == "int8":
         options += ("--calibrate", IMAGES)
         options += ("--symmetric",) if engine == "tensorrt" else ()
-    if device == "cpu":
+    if device == "cpu" or engine == "tensorrt":
         options += ("--engine", engine)
     name = graph_name(weights, task, frame_size, graph_label(engine, device, precision))
     of_engine: tuple[str, ...] = ()

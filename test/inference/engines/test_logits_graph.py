@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
+import torch
 
 from bisenetformer_ros.cli.__main__ import main
 from bisenetformer_ros.errors import ModelError
@@ -69,9 +70,13 @@ def test_a_file_that_does_not_say_ends_at_the_results(path: Path) -> None:
         GraphInfo.from_strings(replace(info, ends_at="boxes").to_strings())
 
 
-def test_tensorrt_does_not_build_from_it_and_names_the_command(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["build-engine", str(path), str(path.with_suffix(".engine"))]) == 2
+@pytest.mark.skipif(torch.cuda.is_available(), reason="needs a machine without a GPU")
+def test_without_kernels_the_graph_for_tensorrt_includes_post_processing(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "nano.onnx"
+    assert main(["export", TRAINED, str(path), "--size", "64x96", "--task", "semantic", "--engine", "tensorrt"]) == 0
+    assert GraphInfo.load(path).outputs == ("label_map", "confidence")
     words = capsys.readouterr().err
-    assert f"{path} has the outputs class_logits, mask_logits, as CPUs take; expected query_map, confidence, " in words
-    assert f"bisenetformer export {TRAINED} {path} --size 100x140 --task panoptic --precision fp32 --bgr" in words
-    assert "--engine" not in words
+    assert "warning: the graph includes post-processing: " in words
+    assert "its kernels cannot run: " in words

@@ -51,7 +51,7 @@ def test_tensorrt_gets_a_graph_in_the_precision_it_is_asked_for(
     (planned,) = plan_files(weights, "panoptic", "cuda:0", precision, SIZE)
     assert (planned.engine, planned.device, planned.precision) == ("tensorrt", "cuda:0", precision)
     graph, engine = (cache / f"street-9a129038d9a0-panoptic-480x640-{of_graph}{end}" for end in (".onnx", ".engine"))
-    options = f"--size 480x640 --task panoptic --precision {of_graph}"
+    options = f"--size 480x640 --task panoptic --precision {of_graph} --engine tensorrt"
     assert planned.build_command() == (
         f"`bisenetformer export {weights} {graph} {options} && bisenetformer build-engine {graph} {engine}`"
     )

@@ -77,11 +77,10 @@ def build_engine(
 
     Raises:
         ModelError: For the graph.
-        ConfigError: For the outputs, the precision, or a batch or an accelerator that the graph cannot have.
+        ConfigError: For the precision, or a batch or an accelerator that the graph cannot have.
         EngineError: If TensorRT, a GPU or the accelerator is missing, or TensorRT rejects the graph; lists its reasons.
     """
     graph = GraphInfo.load(onnx_path)
-    _check_outputs(graph, onnx_path)
     _check_precision(graph, onnx_path, precision)
     max_batch = _check_batch(graph, onnx_path, max_batch)
     if dla_core is not None:
@@ -135,15 +134,6 @@ def _build(
         cache = config.get_timing_cache()
         write_atomically(timing_cache, memoryview(cache.serialize()))
     return memoryview(serialized), _tensors(network)
-
-
-def _check_outputs(graph: GraphInfo, onnx_path: Path) -> None:
-    if graph.ends_at != "results":
-        fitting = replace(graph, ends_at="results", symmetric=graph.precision == "int8")
-        raise ConfigError(
-            f"{onnx_path} has the outputs {', '.join(graph.outputs)}, as CPUs take; expected "
-            f"{', '.join(fitting.outputs)}; export the graph again: {quoted(fitting.export_command(onnx_path))}"
-        )
 
 
 def _check_precision(graph: GraphInfo, onnx_path: Path, precision: str) -> None:

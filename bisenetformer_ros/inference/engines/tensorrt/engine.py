@@ -8,6 +8,7 @@ import contextlib
 import logging
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -17,12 +18,21 @@ import torch
 
 from bisenetformer_ros.commands import pip_install
 from bisenetformer_ros.errors import EngineError, InferenceError
-from bisenetformer_ros.inference.engines.cuda_graph import GPU_LOCK, Replay
+from bisenetformer_ros.inference.engines.cuda_graph import GPU_LOCK, Replay, load_fuse
 from bisenetformer_ros.inference.engines.tensorrt.golden import GoldenCheck, compare_with_onnxruntime
 from bisenetformer_ros.inference.engines.tensorrt.sidecar import Platform, Sidecar
-from bisenetformer_ros.inference.engines.tensorrt.tensors import TensorSpec, check_tensors, numpy_type
-from bisenetformer_ros.inference.graph.contract import FRAMES
+from bisenetformer_ros.inference.engines.tensorrt.tensors import DYNAMIC, TensorSpec, check_tensors, numpy_type
+from bisenetformer_ros.inference.graph.contract import (
+    CLASS_LOGITS,
+    FRAMES,
+    LOGITS,
+    OUTPUTS,
+    QUERY_TABLE,
+    SCORE_THRESHOLD,
+    TABLE_COLUMNS,
+)
 from bisenetformer_ros.inference.graph.runs import segment_frames
+from bisenetformer_ros.inference.preprocess import plan_geometry
 from bisenetformer_ros.machine import power_mode
 from bisenetformer_ros.results import SegmentationResult
 
@@ -33,6 +43,7 @@ MAX_ERRORS = 10
 class TensorRTEngine:
     """Runs an engine file, with its sidecar, on frames of the size that its graph was exported for.
 
+    If its graph ends at the logits, Triton kernels post-process them on the GPU; where those cannot run, the CPU does.
     When a file is opened for the first time, its results are compared with ONNX Runtime's; the sidecar keeps the
     outcome.
     """
@@ -66,10 +77,14 @@ class TensorRTEngine:
         self.warning = ""
         if mode := sidecar.platform.power_mode_warning(here):
             self.warning = f"{path.name} was {mode}; build it in the mode of operation: {sidecar.rebuild_command(path)}"
+        self._post, results = self._load_kernels() if self.graph.ends_at == "logits" else (None, ())
+        exchanged = (*self.graph.inputs, *self.graph.outputs)
+        self._specs = {spec.name: spec for spec in (*self._tensors, *results)}
+        self._exchanged = [self._specs[name] for name in exchanged]
         self._log = error_log(trt)
         with GPU_LOCK, torch.cuda.device(self._device):
             self._context = self._open(trt, content, path, sidecar.dla_core)
-            self._memory = GpuMemory(self._tensors, self._max_batch, self._device)
+            self._memory = GpuMemory(tuple(self._specs.values()), self._max_batch, self._device)
         for spec in self._tensors:
             self._context.set_tensor_address(spec.name, self._memory.address(spec.name))
         self._execute = self._enqueue if self.graph.dynamic_batch else self._recorded()
@@ -117,25 +132,50 @@ class TensorRTEngine:
 
     def _run(self, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         batch, memory = len(inputs[FRAMES]), self._memory
-        for spec in self._tensors:
+        for spec in self._exchanged:
             if spec.is_input:
                 memory.array(spec, batch)[...] = inputs[spec.name]
                 memory.upload(spec, batch)
-                if self.graph.dynamic_batch:
+                if self.graph.dynamic_batch and spec in self._tensors:
                     self._context.set_input_shape(spec.name, spec.array_shape(batch))
-        self._execute()
-        outputs = [spec for spec in self._tensors if not spec.is_input]
+        self._execute(batch)
+        outputs = [spec for spec in self._exchanged if not spec.is_input]
         for spec in outputs:
             memory.download(spec, batch)
         memory.finish()
         return {spec.name: memory.array(spec, batch).copy() for spec in outputs}
 
-    def _enqueue(self) -> tuple[()]:
+    def _load_kernels(self) -> tuple[torch.nn.Module | None, tuple[TensorSpec, ...]]:
+        """The post-processing of logits on the GPU with its other inputs and outputs; nothing where it cannot run."""
+        fuse, warning = load_fuse(self._device)
+        if fuse is None:
+            self.warning = "; ".join(filter(None, (self.warning, warning)))
+            return None, ()
+        from bisenetformer_ros.inference import fused  # needs Triton
+
+        self.graph = replace(self.graph, ends_at="results")  # as seen from outside
+        geometry = plan_geometry(self.frame_size, self.metadata.input_size)
+        batch = DYNAMIC if self.graph.dynamic_batch else 1
+        specs = [TensorSpec(name, False, "uint8", (batch, *self.frame_size)) for name in OUTPUTS[self.task][:2]]
+        if self.task == "semantic":
+            return fused.FusedSemantic(len(self.metadata.labels), geometry).to(self._device), tuple(specs)
+        num_queries = next(spec.shape[1] for spec in self._tensors if spec.name == CLASS_LOGITS)
+        specs.append(TensorSpec(QUERY_TABLE, False, "float32", (batch, num_queries, len(TABLE_COLUMNS))))
+        specs.append(TensorSpec(SCORE_THRESHOLD, True, "float32", ()))
+        return fused.FusedPanoptic(geometry).to(self._device), tuple(specs)
+
+    def _enqueue(self, batch: int = 1) -> tuple[()]:
         if not self._context.execute_async_v3(self._memory.stream_handle):
             raise InferenceError(f"TensorRT could not run the network: {self._log}")
+        if self._post is not None:
+            names = LOGITS if self.task == "semantic" else (*LOGITS, SCORE_THRESHOLD)
+            with self._memory.on_stream():
+                results = self._post(*(self._memory.tensor(self._specs[name], batch) for name in names))
+                for name, result in zip(self.graph.outputs, results, strict=True):
+                    self._memory.tensor(self._specs[name], batch).copy_(result)
         return ()
 
-    def _recorded(self) -> Callable[[], object]:
+    def _recorded(self) -> Callable[[int], object]:
         """`_enqueue` as a CUDA graph; as it is for an engine that cannot be recorded.
 
         Only for fixed shapes: another input shape would change the context, and with it invalidate the recording.
@@ -145,7 +185,8 @@ class TensorRTEngine:
                 self._context.set_input_shape(spec.name, spec.array_shape(batch=1))
         try:
             with torch.cuda.device(self._device):
-                return self._memory.record(self._enqueue)
+                replay = self._memory.record(self._enqueue)
+                return lambda batch: replay()
         except RuntimeError as error:
             logging.getLogger(__name__).warning("TensorRT runs without a CUDA graph: %s", error)
             return self._enqueue
@@ -176,6 +217,14 @@ class GpuMemory:
         content = self._host[spec.name][: spec.num_bytes(batch)].numpy()
         return content.view(spec.dtype).reshape(spec.array_shape(batch))
 
+    def tensor(self, spec: TensorSpec, batch: int) -> torch.Tensor:
+        """View of the tensor on the GPU."""
+        content = self._device[spec.name][: spec.num_bytes(batch)]
+        return content.view(getattr(torch, spec.dtype)).view(spec.array_shape(batch))
+
+    def on_stream(self) -> torch.cuda.StreamContext:
+        return torch.cuda.stream(self._stream)
+
     def upload(self, spec: TensorSpec, batch: int) -> None:
         self._copy(self._device, self._host, spec.name, spec.num_bytes(batch))
 
@@ -187,7 +236,7 @@ class GpuMemory:
         replay = Replay(enqueue, self._stream, pool=None)
 
         def repeat() -> None:
-            with torch.cuda.stream(self._stream):
+            with self.on_stream():
                 replay()
 
         return repeat
@@ -196,7 +245,7 @@ class GpuMemory:
         self._stream.synchronize()
 
     def _copy(self, to: dict[str, torch.Tensor], source: dict[str, torch.Tensor], name: str, size: int) -> None:
-        with torch.cuda.stream(self._stream):
+        with self.on_stream():
             to[name][:size].copy_(source[name][:size], non_blocking=True)
 
 

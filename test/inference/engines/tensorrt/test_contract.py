@@ -16,6 +16,8 @@ from typing import Any
 import pytest
 import tensorrt_wheels
 
+from bisenetformer_ros.inference.graph.contract import OUTPUTS
+
 PACKAGE = Path(__file__).parents[4] / "bisenetformer_ros"
 SOURCES = tuple(PACKAGE / "inference" / "engines" / "tensorrt" / name for name in ("engine.py", "build.py"))
 VERSIONS = ("8.6.1", "10.3.0", "10.13.3.9", "11.4.0.106")
@@ -44,7 +46,7 @@ PROBED = {
 """Version → what our code would do without. Without STRONGLY_TYPED it looks for EXPLICIT_BATCH, which 11 has not."""
 
 
-def run_script(version: str, what: str, directory: Path) -> subprocess.CompletedProcess[str]:
+def run_script(version: str, what: str, directory: Path, **variables: str) -> subprocess.CompletedProcess[str]:
     """tensorrt_rehearsal.py with the bindings of a version."""
     newest = tensorrt_wheels.NEWEST_PYTHON.get(version, sys.version_info[:2])
     if sys.version_info[:2] > newest:
@@ -59,7 +61,7 @@ def run_script(version: str, what: str, directory: Path) -> subprocess.Completed
         what,
         str(directory),
     ]
-    return subprocess.run(command, env=environment, capture_output=True, text=True)
+    return subprocess.run(command, env=environment | variables, capture_output=True, text=True)
 
 
 @pytest.fixture(scope="module")
@@ -192,6 +194,22 @@ def test_an_engine_is_compared_with_onnx_runtime_once(report: Any) -> None:
         "100.00 % of labels (required: 99.5 %), 100.00 % of confidence (required: "
     )
     assert "single.onnx is missing: an engine is compared with ONNX Runtime" in compared
+
+
+@pytest.mark.parametrize(("version", "interpret"), [("8.6.1", "0"), ("8.6.1", "1"), ("11.4.0.106", "1")])
+def test_logits_become_results_on_the_gpu_where_kernels_run(version: str, interpret: str, tmp_path: Path) -> None:
+    """They run in Triton's interpreter. Without it, the host does the same from the logits, and a warning says why."""
+    result = run_script(version, "logits", tmp_path, TRITON_INTERPRET=interpret)
+    assert result.returncode == 0, result.stderr
+    report = json.loads(result.stdout)
+    assert len(report) == 4
+    logits = ["class_logits", "mask_logits"]
+    for name, (tensors, outputs, warning, recorded) in report.items():
+        task, dynamic_batch = name.split("-")
+        assert tensors == ["frames", *logits]
+        assert outputs == (list(OUTPUTS[task]) if interpret == "1" else logits)
+        assert ("its kernels cannot run" in warning) == (interpret == "0")
+        assert recorded == (dynamic_batch == "False")
 
 
 @pytest.mark.parametrize("version", ["8.6.1", "11.4.0.106"])
