@@ -114,8 +114,8 @@ def run(args: argparse.Namespace) -> int:
     colours = "bgr" if args.bgr else "rgb"
     ends_at = "logits" if args.engine in GRAPH_ENGINES else "results"
     if args.engine == "tensorrt":
-        fuse, warning = load_fuse(torch.device("cuda"))
-        warn(args, f"the graph includes post-processing: {warning}" if warning else "")
+        fuse, reason = load_fuse(torch.device("cuda"))
+        warn(args, f"the graph includes post-processing: {reason}" if reason else "")
         ends_at = "logits" if fuse else "results"
     options = ExportOptions(task, args.size, args.precision, colours, args.dynamic_batch, args.symmetric, ends_at)
     calibration, frames = _read_all_frames(args)

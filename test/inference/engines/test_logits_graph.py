@@ -2,6 +2,7 @@
 
 import contextlib
 import io
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -74,9 +75,11 @@ def test_a_file_that_does_not_say_ends_at_the_results(path: Path) -> None:
 def test_without_kernels_the_graph_for_tensorrt_includes_post_processing(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    path = tmp_path / "nano.onnx"
-    assert main(["export", TRAINED, str(path), "--size", "64x96", "--task", "semantic", "--engine", "tensorrt"]) == 0
+    path, figures = tmp_path / "nano.onnx", tmp_path / "figures.json"
+    options = ["--size", "64x96", "--task", "semantic", "--engine", "tensorrt", "--json", str(figures)]
+    assert main(["export", TRAINED, str(path), *options]) == 0
     assert GraphInfo.load(path).outputs == ("label_map", "confidence")
     words = capsys.readouterr().err
     assert "warning: the graph includes post-processing: " in words
     assert "its kernels cannot run: " in words
+    assert "kernels" not in json.loads(figures.read_text())["task_warning"]
