@@ -117,8 +117,8 @@ def _files_of(
     """Candidates with a file for frames of this size, and why the engine that may be faster has none."""
     candidates: list[Candidate] = []
     passed_over: list[str] = []
-    worth_building = find_worth_building(task, device)
-    if worth_building and find_spec(worth_building) is None:
+    worth_building = find_worth_building(device)
+    if find_spec(worth_building) is None:
         passed_over.append(f"{worth_building} is not installed")
     try:
         for plan in plan_files(weights, task, device, precision, frame_size):

@@ -12,14 +12,12 @@ from bisenetformer_ros.inference.engines.capabilities import check_precision, su
 from bisenetformer_ros.inference.graph.cache import find_file, graph_name
 from bisenetformer_ros.libraries import OLDEST_EXPORTING_TORCH, check_torch
 from bisenetformer_ros.machine import available_memory_mib
-from bisenetformer_ros.tasks import TASKS
 
 FILE_ENGINES = {"cpu": ("openvino", "onnxruntime"), "cuda": ("tensorrt",)}
-"""Device → engines that `auto` measures where their files exist. ONNX Runtime on CUDA would tune for seconds."""
-WORTH_BUILDING = {
-    (task, device): name for task in TASKS for device, name in (("cpu", "openvino"), ("cuda", "tensorrt"))
-}
-"""(task, device) → engine whose file the node asks for or builds; whether it serves is measured."""
+"""Device → engines that `auto` measures where their files exist; ONNX Runtime on CUDA would tune for seconds.
+
+The node asks for the file of the first one or builds it.
+"""
 
 IMAGES = "IMAGES"
 """Stands in a command for images like the camera's, which only the user knows or a node collects."""
@@ -168,9 +166,9 @@ def plan_files(
     ]
 
 
-def find_worth_building(task: str, device: str) -> str | None:
-    """Return the engine of WORTH_BUILDING on `device`, "cpu" or "cuda[:N]"; None if there is none."""
-    return WORTH_BUILDING.get((task, device.partition(":")[0]))
+def find_worth_building(device: str) -> str:
+    """Return the engine whose file may serve faster than PyTorch on `device`, "cpu" or "cuda[:N]"."""
+    return FILE_ENGINES[device.partition(":")[0]][0]
 
 
 def graph_precision(engine: str, device: str, precision: str) -> str:

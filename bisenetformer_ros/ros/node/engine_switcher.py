@@ -349,7 +349,7 @@ class EngineSwitcher:
 
     def _plan(self, frame_size: tuple[int, int]) -> list[EngineSwitch]:
         general, cameras = self._general, self._num_cameras
-        worth_building = find_worth_building(general.task, general.device)
+        worth_building = find_worth_building(general.device)
         try:
             plans = plan_files(self._weights, general.task, general.device, self._precision, frame_size, cameras)
             kept = KeptMeasurements(self._weights, general.task, general.device)
@@ -357,7 +357,7 @@ class EngineSwitcher:
             self._logger.warning(f"no faster engine can be looked for: {error}")
             return []
         if self._precision == "int8":  # PyTorch has none, so any engine for it is worth a file
-            worth_building = plans[0].engine if plans else None
+            worth_building = plans[0].engine if plans else ""
             names = " or ".join(FILE_ENGINES[general.device.partition(":")[0]])
             self._no_engine = "" if plans else f"precision int8 needs {names}, and none is installed"
         return [
