@@ -11,28 +11,29 @@ SIZES = (
 
 
 @triton.jit
-def _pixels(height, width, grid_columns, tile_height, tile_width, BLOCK: tl.constexpr):
-    """Return rows and columns of this program's pixels, and whether they belong to tile and image."""
+def _sources(
+    row_first, row_weights, column_first, column_weights, row_taps, column_taps,
+    height, width, map_width, tile_height, tile_width, grid_columns, TAPS: tl.constexpr, BLOCK: tl.constexpr,
+):  # fmt: skip
+    """Return what this program's pixels are interpolated from, the same for all maps, and where they are.
+
+    Whether they belong to tile and image (BLOCK,), their place in the batch of images (BLOCK,), and the places in a map
+    and weights of their sources (BLOCK, TAPS).
+    """
     tile = tl.program_id(0)
     pixel = tl.program_id(1) * BLOCK + tl.arange(0, BLOCK)
     y = tile // grid_columns * tile_height + pixel // tile_width
     x = tile % grid_columns * tile_width + pixel % tile_width
     inside = (pixel < tile_height * tile_width) & (y < height) & (x < width)
-    return tl.where(inside, y, 0), tl.where(inside, x, 0), inside
-
-
-@triton.jit
-def _taps(
-    y, x, row_first, row_weights, column_first, column_weights, row_taps, column_taps, map_width, TAPS: tl.constexpr,
-):  # fmt: skip
-    """Return places in a map and weights (BLOCK, TAPS) of every pixel's sources: the same for all maps."""
+    y, x = tl.where(inside, y, 0), tl.where(inside, x, 0)
     tap = tl.arange(0, TAPS)[None, :]
     row, column = tap // column_taps, tap % column_taps
     exists = row < row_taps  # TAPS is a power of 2
     row_weight = tl.load(row_weights + y[:, None] * row_taps + row, mask=exists, other=0.0)
     column_weight = tl.load(column_weights + x[:, None] * column_taps + column)
     places = (tl.load(row_first + y)[:, None] + row) * map_width + tl.load(column_first + x)[:, None] + column
-    return tl.where(exists, places, 0), row_weight * column_weight
+    target = (tl.program_id(2) * height + y) * width + x
+    return inside, target, tl.where(exists, places, 0), row_weight * column_weight
 
 
 @triton.jit
@@ -56,10 +57,10 @@ def sum_classes(
 ):  # fmt: skip
     """Write class and score of every pixel: a constant of the tile and the masks that vary in it, summed by class."""
     frame, tile = tl.program_id(2), tl.program_id(2) * tl.num_programs(0) + tl.program_id(0)
-    y, x, inside = _pixels(height, width, grid_columns, tile_height, tile_width, BLOCK)
-    places, weights = _taps(
-        y, x, row_first, row_weights, column_first, column_weights, row_taps, column_taps, map_width, TAPS
-    )
+    inside, target, places, weights = _sources(
+        row_first, row_weights, column_first, column_weights, row_taps, column_taps,
+        height, width, map_width, tile_height, tile_width, grid_columns, TAPS, BLOCK,
+    )  # fmt: skip
     classes = tl.arange(0, CLASSES)
     exists = classes < num_classes
     start = tl.load(constant + tile * num_classes + classes, mask=exists, other=-1.0)  # below every score
@@ -70,7 +71,6 @@ def sum_classes(
         of_classes = tl.load(probabilities + query * num_classes + classes, mask=exists, other=0.0)
         scores += mask[:, None] * of_classes[None, :]
     best, label = tl.max(scores, axis=1, return_indices=True)
-    target = (frame * height + y) * width + x
     tl.store(labels + target, label.to(tl.uint8), mask=inside)
     tl.store(confidence + target, _to_byte(best), mask=inside)
 
@@ -84,16 +84,15 @@ def find_largest(
 ):  # fmt: skip
     """Write the largest of the maps at every pixel and its value."""
     frame = tl.program_id(2)
-    y, x, inside = _pixels(height, width, grid_columns, tile_height, tile_width, BLOCK)
-    places, weights = _taps(
-        y, x, row_first, row_weights, column_first, column_weights, row_taps, column_taps, map_width, TAPS
-    )
+    inside, target, places, weights = _sources(
+        row_first, row_weights, column_first, column_weights, row_taps, column_taps,
+        height, width, map_width, tile_height, tile_width, grid_columns, TAPS, BLOCK,
+    )  # fmt: skip
     best, label = tl.full([BLOCK], -1.0, tl.float32), tl.zeros([BLOCK], tl.int32)
     for number in range(num_maps):
         value = _interpolate(maps + (frame * num_maps + number) * map_height * map_width, places, weights)
         label = tl.where(value > best, number, label)
         best = tl.maximum(value, best)
-    target = (frame * height + y) * width + x
     tl.store(labels + target, label.to(tl.uint8), mask=inside)
     tl.store(confidence + target, _to_byte(best), mask=inside)
 
@@ -107,10 +106,11 @@ def assign_pixels(
 ):  # fmt: skip
     """Write region and confidence of every pixel, and add to the queries' NUM_SUMS. A score of 0 skips a query."""
     first_query = tl.program_id(2) * num_queries
-    y, x, inside = _pixels(height, width, grid_columns, tile_height, tile_width, BLOCK)
-    places, weights = _taps(
-        y, x, row_first, row_weights, column_first, column_weights, row_taps, column_taps, map_width, TAPS
-    )
+    inside, target, places, weights = _sources(
+        row_first, row_weights, column_first, column_weights, row_taps, column_taps,
+        height, width, map_width, tile_height, tile_width, grid_columns, TAPS, BLOCK,
+    )  # fmt: skip
+    y, x = target // width % height, target % width
     best, owner = tl.zeros([BLOCK], tl.float32) - 1.0, tl.full([BLOCK], NO_QUERY, tl.int32)
     in_region = tl.zeros([BLOCK], tl.int32)
     for query in range(num_queries):
@@ -123,7 +123,6 @@ def assign_pixels(
             owner = tl.where(larger, query, owner)
             in_region = tl.where(larger, solid, in_region)
             best = tl.where(larger, score * mask, best)
-    target = (tl.program_id(2) * height + y) * width + x
     tl.store(query_map + target, tl.where(in_region > 0, owner, NO_QUERY).to(tl.uint8), mask=inside)
     tl.store(confidence + target, _to_byte(best * in_region), mask=inside)
     for query in range(num_queries):

@@ -32,6 +32,22 @@ SemanticOrder = Literal["full", "coarse"]
 then interpolates the class scores."""
 
 
+def postprocess(
+    task: str,
+    class_logits: Tensor,
+    mask_logits: Tensor,
+    geometry: ImageGeometry,
+    labels: LabelMap,
+    score_threshold: float,
+    overlap_threshold: float,
+    order: SemanticOrder = "full",
+) -> SegmentationResult:
+    """Run `postprocess_semantic`, which has no thresholds, or `postprocess_panoptic`, which has no order."""
+    if task == "semantic":
+        return postprocess_semantic(class_logits, mask_logits, geometry, labels, order)
+    return postprocess_panoptic(class_logits, mask_logits, geometry, labels, score_threshold, overlap_threshold)
+
+
 @torch.inference_mode()
 def postprocess_semantic(
     class_logits: Tensor,

@@ -7,7 +7,7 @@ import numpy as np
 import rclpy
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
-from rclpy.qos import QoSProfile, ReliabilityPolicy
+from rclpy.qos import QoSProfile
 from sensor_msgs.msg import Image
 
 from bisenetformer_ros.errors import InputError
@@ -15,6 +15,7 @@ from bisenetformer_ros.images.compressed import decode_compressed
 from bisenetformer_ros.images.raw import decode_image
 from bisenetformer_ros.images.stamps import Spacing
 from bisenetformer_ros.ros.initialization import initialize_ros
+from bisenetformer_ros.ros.qos import reliability_for
 from bisenetformer_ros.ros.transports import TRANSPORTS, Transport
 
 SILENCE_S = 10.0
@@ -65,13 +66,9 @@ def _subscribe(node: Node, topic: str, arrived: list) -> Transport | None:
     """Subscribe as the publishers of images offer it; return how they are sent, None before there are any."""
     publishers = node.get_publishers_info_by_topic(topic)
     for transport in TRANSPORTS.values():
-        offered = {info.qos_profile.reliability for info in publishers if info.topic_type == transport.type_name}
-        if offered:
-            is_reliable = offered == {ReliabilityPolicy.RELIABLE}
-            reliability = ReliabilityPolicy.RELIABLE if is_reliable else ReliabilityPolicy.BEST_EFFORT
-            node.create_subscription(
-                transport.kind, topic, arrived.append, QoSProfile(depth=1, reliability=reliability)
-            )
+        if fitting := [info for info in publishers if info.topic_type == transport.type_name]:
+            qos = QoSProfile(depth=1, reliability=reliability_for(fitting))
+            node.create_subscription(transport.kind, topic, arrived.append, qos)
             return transport
     return None
 

@@ -95,8 +95,20 @@ def measure(
     complete = sorted(stamp for stamp in run.stages if run.images[stamp].keys() == set(IMAGES))
     measured = [_frame(stamp, run.images[stamp], run.stages[stamp]) for stamp in complete if stamp > run.warm]
     if not measured:
-        raise InputError(f"no frame arrived on every output; output of the processes:\n{run.logs()}")
+        raise InputError(f"no frame arrived on every output; output of the processes:\n{_logs(processes)}")
     return Measurement(measured, run.pieces, cpu_ms)
+
+
+def next_event(processes: Processes, silence_s: float = SILENCE_S) -> Event:
+    """Return the next event. Raises InputError, with the output of the processes, if none comes for `silence_s`."""
+    try:
+        return processes.events.get(timeout=silence_s)
+    except queue.Empty:
+        raise InputError(f"no events for {silence_s:g} s; output of the processes:\n{_logs(processes)}") from None
+
+
+def _logs(processes: Processes) -> str:
+    return "\n".join(f"{name}: {processes.log_tail(name)}" for name in processes.names())
 
 
 class _Run:
@@ -117,21 +129,12 @@ class _Run:
         with Progress(*columns, console=self._console, transient=True) as progress:
             task = progress.add_task(what, total=count)
             while not (progress.finished or self.camera_finished):
-                event = self._next()
+                event = next_event(self._processes)
                 self._take(event)
                 if event["event"] == kind:
                     progress.advance(task)
         if what == "warming up":
             self.warm = max(self.stages, default=0)
-
-    def logs(self) -> str:
-        return "\n".join(f"{name}: {self._processes.log_tail(name)}" for name in self._processes.names())
-
-    def _next(self) -> Event:
-        try:
-            return self._processes.events.get(timeout=SILENCE_S)
-        except queue.Empty:
-            raise InputError(f"no events for {SILENCE_S:g} s; output of the processes:\n{self.logs()}") from None
 
     def _take(self, event: Event) -> None:
         if event["event"] == "piece":

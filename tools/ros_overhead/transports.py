@@ -7,7 +7,6 @@ published ones; and their age in the listener's callback.
 
 import argparse
 import os
-import queue
 import sys
 from collections import defaultdict
 from dataclasses import dataclass
@@ -15,8 +14,9 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import numpy as np
+from measurement import next_event
 
-from bisenetformer_ros.errors import BiSeNetFormerError, InputError
+from bisenetformer_ros.errors import BiSeNetFormerError
 from bisenetformer_ros.machine import describe_machine
 from bisenetformer_ros.replay.processes import Processes, private_environment
 from bisenetformer_ros.ros.shared_memory import VARIABLE, profile_for
@@ -75,10 +75,7 @@ def _run(case: Case, frames: int) -> Run:
             processes.start("listener", "image_listener", [reliability])
             processes.start("camera", "camera", [*map(str, size), str(RATE_HZ), str(frames), reliability])
             while True:
-                try:
-                    event = processes.events.get(timeout=SILENCE_S)
-                except queue.Empty:
-                    raise InputError(f"{_name(case)}: no event for {SILENCE_S:g} s") from None
+                event = next_event(processes, SILENCE_S)
                 if event["event"] == "finished":
                     return Run(frames, event["seconds"], ages)
                 ages.append(event["age_ms"])

@@ -15,12 +15,12 @@ from bisenetformer_ros.inference.engines.capabilities import check_precision
 from bisenetformer_ros.inference.engines.cuda_graph import CudaGraphs
 from bisenetformer_ros.inference.engines.denormals import flush_denormals
 from bisenetformer_ros.inference.engines.unused_gpu import explain_unused_gpu
-from bisenetformer_ros.inference.postprocess import SemanticOrder, postprocess_panoptic, postprocess_semantic
+from bisenetformer_ros.inference.postprocess import SemanticOrder, postprocess
 from bisenetformer_ros.inference.preprocess import check_frames, plan_geometry, preprocess
 from bisenetformer_ros.libraries import OLDEST_TORCH, check_torch
 from bisenetformer_ros.model.checkpoint import load_checkpoint
 from bisenetformer_ros.model.folding import fold
-from bisenetformer_ros.results import ImageGeometry, SegmentationResult, StageTimes
+from bisenetformer_ros.results import SegmentationResult, StageTimes
 
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
@@ -96,8 +96,11 @@ class TorchEngine:
         if self._device.type == "cuda":
             torch.cuda.synchronize(self._device)  # the call returns before the GPU is done
         inferred = perf_counter()
-        thresholds = (score_threshold, overlap_threshold)
-        results = [self._postprocess(*each, geometry, *thresholds) for each in zip(*logits, strict=True)]
+        labels, thresholds = self.metadata.labels, (score_threshold, overlap_threshold)
+        results = [
+            postprocess(self.task, *each, geometry, labels, *thresholds, order=self.semantic_order)
+            for each in zip(*logits, strict=True)
+        ]
         stages = (preprocessed - start, inferred - preprocessed, perf_counter() - inferred)
         times_ms = StageTimes(*(1e3 * seconds / len(frames) for seconds in stages))
         return [replace(result, times_ms=times_ms) for result in results]
@@ -123,14 +126,6 @@ class TorchEngine:
         with torch.autocast(self._device.type, DTYPES[self.precision], enabled=self.precision != "fp32"):
             class_logits, mask_logits = self._model(images)
         return class_logits.float(), mask_logits.float()
-
-    def _postprocess(
-        self, class_logits: Tensor, mask_logits: Tensor, geometry: ImageGeometry, *thresholds: float
-    ) -> SegmentationResult:
-        labels = self.metadata.labels
-        if self.task == "semantic":
-            return postprocess_semantic(class_logits, mask_logits, geometry, labels, self.semantic_order)
-        return postprocess_panoptic(class_logits, mask_logits, geometry, labels, *thresholds)
 
 
 def resolve_device(device: str) -> torch.device:

@@ -21,7 +21,7 @@ from bisenetformer_ros.inference.graph.contract import (
     SCORE_THRESHOLD,
     GraphInfo,
 )
-from bisenetformer_ros.inference.postprocess import postprocess_panoptic, postprocess_semantic
+from bisenetformer_ros.inference.postprocess import postprocess
 from bisenetformer_ros.inference.preprocess import check_frames, plan_geometry
 from bisenetformer_ros.inference.segments import Queries, Region, describe_segments, merge_regions, number_segments
 from bisenetformer_ros.labels import LabelMap
@@ -84,10 +84,8 @@ def read_results(
         class_logits, mask_logits = (torch.from_numpy(outputs[name]) for name in LOGITS)
         per_frame = zip(class_logits, mask_logits, strict=True)
         geometry, labels = plan_geometry(graph.frame_size, graph.metadata.input_size), graph.metadata.labels
-        if graph.task == "semantic":
-            return [postprocess_semantic(*logits, geometry, labels) for logits in per_frame]
         thresholds = score_threshold, overlap_threshold
-        return [postprocess_panoptic(*logits, geometry, labels, *thresholds) for logits in per_frame]
+        return [postprocess(graph.task, *logits, geometry, labels, *thresholds) for logits in per_frame]
     if graph.task == "semantic":
         return [SegmentationResult(*pair) for pair in zip(outputs[LABEL_MAP], outputs[CONFIDENCE], strict=True)]
     tables = zip(outputs[QUERY_MAP], outputs[CONFIDENCE], outputs[QUERY_TABLE], strict=True)

@@ -13,6 +13,7 @@ from rclpy.subscription import Subscription
 from bisenetformer_ros.errors import ConfigError
 from bisenetformer_ros.ros.health.connectivity import ImageSubscription
 from bisenetformer_ros.ros.node.settings import RELIABILITIES
+from bisenetformer_ros.ros.qos import reliability_for
 from bisenetformer_ros.ros.transports import TRANSPORTS
 
 TOPIC = "image_raw"
@@ -137,5 +138,4 @@ class ImageInput:
         wanted = self._override if self._override != "auto" else self._wanted_reliability()
         if wanted != "auto":
             return ReliabilityPolicy[wanted.upper()]
-        offered = {info.qos_profile.reliability for info in self.state().publishers}
-        return ReliabilityPolicy.RELIABLE if offered == {ReliabilityPolicy.RELIABLE} else ReliabilityPolicy.BEST_EFFORT
+        return reliability_for(self._node.get_publishers_info_by_topic(self.topic))
