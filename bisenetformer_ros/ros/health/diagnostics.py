@@ -92,7 +92,8 @@ class Diagnostics:
         if self._is_mixed(camera.subscription):  # their stamps interleave
             camera = replace(camera, report=replace(camera.report, missing=0, camera_rate=0.0))
         finding = _with_deleted_files(self._camera_finding(state, camera), deleted_files)
-        self._log(camera.subscription.topic, finding, deleted_files)
+        if finding.level != OK or camera.report.output_rate:  # while idle or waiting, a problem may just not show
+            self._log(camera.subscription.topic, finding, deleted_files)
         info = camera.camera_info
         values = _camera_values(camera)
         values["camera_info"] = info.topic if info.arrived else explain_no_camera_info(self._node, info)

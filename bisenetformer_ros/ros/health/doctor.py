@@ -75,9 +75,10 @@ def examine(observer: NodeObserver, name: str, seconds: float) -> list[Diagnosis
     ]
     if seen.num_results:
         reader = "" if _has_subscribers(seen, observer.node) else " for the doctor; otherwise idle: no subscribers"
-        diagnoses.append(Diagnosis("outputs", OK, f"{seen.num_results} frames segmented in {seconds:g} s{reader}"))
+        text = f"{seen.num_results} frames segmented in {seen.seconds:.1f} s{reader}"
+        diagnoses.append(Diagnosis("outputs", OK, text))
     elif all(diagnosis.level == OK for diagnosis in diagnoses):
-        text = f"no frame segmented in {seconds:g} s, for an unknown reason"
+        text = f"no frame segmented in {seen.seconds:.1f} s, for an unknown reason"
         diagnoses.append(Diagnosis("outputs", WARN, text))
     return sorted(diagnoses, key=lambda diagnosis: -diagnosis.level)
 

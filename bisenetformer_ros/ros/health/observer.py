@@ -25,6 +25,8 @@ OBSERVER = "/doctor"
 DISCOVERY_S = 5.0
 """Time limit for the discovery of other processes and their topics."""
 ANSWER_S = 3.0
+VERDICT_S = 10.0
+"""Time limit for a node that nobody subscribed to before: it subscribes to its camera, and waits for a first image."""
 RELIABLE = QoSProfile(depth=10, reliability=ReliabilityPolicy.RELIABLE)
 NOT_PER_FRAME = ("label_info", "label_map", "transition_event")
 PARAMETERS = ("use_sim_time", "enable", "image_transport")
@@ -42,6 +44,7 @@ class Observation:
     clock_ahead_s: float | None  # clock of the node minus that of this machine; None without diagnostics
     outputs: tuple[str, ...]  # topics that are published once per frame
     num_results: int  # frames segmented during the observation
+    seconds: float  # time of the observation
 
 
 class NodeObserver:
@@ -69,25 +72,41 @@ class NodeObserver:
         return sorted({_join(*names) for names in self.node.get_node_names_and_namespaces()} - {OBSERVER})
 
     def observe(self, name: str, seconds: float) -> Observation:
-        """Observe a node for `seconds`, and a few more if its services do not respond."""
+        """Observe a node for `seconds`, and for up to VERDICT_S more if it neither segments nor says why not."""
         state = self._call(GetState, f"{name}/get_state")
         values = self._call(GetParameters, f"{name}/get_parameters", names=list(PARAMETERS))
+        known = map(parameter_value_to_python, values.values if values else [])
+        parameters = dict(zip(PARAMETERS, known, strict=False))
         self._diagnostics.clear()
+        start = time.monotonic()
         with self._counting_results(name) as results:
             self._spin(seconds)
-        own = [(ahead, array) for ahead, array in self._diagnostics if _is_from(array, name)]
-        clock_ahead_s, newest = own[-1] if own else (None, DiagnosticArray())
-        known = map(parameter_value_to_python, values.values if values else [])
+            if state and state.current_state.label == "active" and parameters.get("enable") is not False:
+                self._spin(VERDICT_S, until=lambda: bool(results) or self._reports_problem(name))
+        observed_s = time.monotonic() - start
+        clock_ahead_s, statuses = self._newest(name)
         return Observation(
             name=name,
             num_nodes=[_join(*names) for names in self.node.get_node_names_and_namespaces()].count(name),
             state=state and state.current_state.label,
-            parameters=dict(zip(PARAMETERS, known, strict=False)),
-            statuses={status.name.partition(": ")[2]: status for status in newest.status},
+            parameters=parameters,
+            statuses=statuses,
             clock_ahead_s=clock_ahead_s,
             outputs=tuple(self._frame_topics(name)),
             num_results=len(results),
+            seconds=observed_s,
         )
+
+    def _newest(self, name: str) -> tuple[float | None, dict[str, DiagnosticStatus]]:
+        """The latest diagnostics of a node: how far its clock is ahead, and subject → status."""
+        own = [(ahead, array) for ahead, array in self._diagnostics if _is_from(array, name)]
+        clock_ahead_s, array = own[-1] if own else (None, DiagnosticArray())
+        return clock_ahead_s, {status.name.partition(": ")[2]: status for status in array.status}
+
+    def _reports_problem(self, name: str) -> bool:
+        """Whether the latest diagnostics of a node have a finding about a camera."""
+        _, statuses = self._newest(name)
+        return any(status.level != DiagnosticStatus.OK for subject, status in statuses.items() if subject[:1] == "/")
 
     def _segmentation_nodes(self) -> list[str]:
         found = {_join(*names) for names in self.node.get_node_names_and_namespaces()}

@@ -30,7 +30,7 @@ BEST_EFFORT = QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
 
 @pytest.fixture(scope="module")
 def process(graph, start_node, weights):
-    process = start_node({"model": str(weights), "task": "semantic", "engine": "torch"})
+    process = start_node({"model": str(weights), "task": "semantic", "engine": "torch", "precision": "fp32"})
     graph.wait_until_active(process)
     return process
 
@@ -118,9 +118,13 @@ def test_a_healthy_node(graph, says):
 
 
 def test_an_idle_node(graph, process, prints, tmp_path):
+    """The node gets the time to subscribe and to find out, however short the observation."""
     report = tmp_path / "report.json"
+    arguments = ["--seconds", "0", "--json", str(report)]
+    with graph.camera():
+        prints(1, "ERROR /image_raw: no images: /test publishes", "but nothing arrives", arguments=arguments)
     with graph.camera() as camera, steadily(lambda _: camera.send(), period_s=0.1):
-        prints(0, f"{NODE} OK ", " for the doctor; otherwise idle: no subscribers", arguments=["--json", str(report)])
+        prints(0, f"{NODE} OK ", " for the doctor; otherwise idle: no subscribers", arguments=arguments)
     written = json.loads(report.read_text())
     assert written["healthy"] is True
     assert {"model", "/image_raw", "outputs"} == {diagnosis["subject"] for diagnosis in written["nodes"][NODE]}

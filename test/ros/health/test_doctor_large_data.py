@@ -17,7 +17,7 @@ def test_the_doctor_ends(start, start_node, weights):
         doctor = start("-m", "bisenetformer_ros.cli", "doctor", "--seconds", "2", **LARGE_DATA)
         until(lambda: not doctor.alive(), lambda: f"the doctor does not end:\n{doctor.output()}")
         reports.append(doctor.output())
-        return "frames segmented in 2 s" in reports[-1] and "segmenting at" in reports[-1]
+        return "frames segmented in" in reports[-1] and "segmenting at" in reports[-1]
 
     until(sees_images, lambda: "\n".join(reports))
     for process in (camera, node):

@@ -56,7 +56,8 @@ def start_as_nobody(domain, tmp_path_factory) -> Iterator[Callable[..., Process]
 @pytest.fixture(scope="module")
 def node(weights) -> list[str]:
     """Arguments of Python that start the node."""
-    parameters = {"model": weights, "task": "semantic", "engine": "torch", "diagnostic_updater.period": "0.2"}
+    parameters = {"model": weights, "task": "semantic", "engine": "torch", "precision": "fp32"}
+    parameters["diagnostic_updater.period"] = "0.2"
     settings = [argument for name, value in parameters.items() for argument in ("-p", f"{name}:={value}")]
     return ["-m", "bisenetformer_ros.ros.node.segmentation_node", "--ros-args", *settings]
 
