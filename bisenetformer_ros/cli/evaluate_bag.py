@@ -1,6 +1,7 @@
 """`bisenetformer evaluate-bag`: evaluate a model on a rosbag2, without ROS or also through the live node."""
 
 import argparse
+import contextlib
 import math
 import sys
 import tempfile
@@ -10,7 +11,7 @@ from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
-from bisenetformer_ros.bags.images import LABEL_DECODERS, choose_image_topic
+from bisenetformer_ros.bags.images import LABEL_DECODERS, bag_images, choose_image_topic
 from bisenetformer_ros.bags.pace import LOCKSTEP, pace
 from bisenetformer_ros.bags.reader import Bag
 from bisenetformer_ros.cli.arguments import (
@@ -28,7 +29,7 @@ from bisenetformer_ros.errors import ConfigError, InputError
 from bisenetformer_ros.evaluation.bag import BagTopics, evaluate_bag
 from bisenetformer_ros.evaluation.bag_frames import BagEvaluation, FrameRecord
 from bisenetformer_ros.evaluation.bag_playback import RouteComparison, play_bag
-from bisenetformer_ros.images.raw import BIT_DEPTHS
+from bisenetformer_ros.images.raw import BIT_DEPTHS, BadFrameError
 from bisenetformer_ros.inference.engines.opening import resolve_task
 from bisenetformer_ros.numbers import counted, percent
 from bisenetformer_ros.replay.recording import Recording, ReplayError
@@ -98,6 +99,8 @@ def _limit(text: str) -> tuple[str, float]:
 def run(args: argparse.Namespace) -> int:
     image_topic = _check(args)
     topics = BagTopics(image_topic, args.label_topic, args.instance_topic, args.bit_depth)
+    if args.play:
+        _choose_engine(args, image_topic)
     segmenter = open_segmenter(args)
     try:
         with progress() as bar, tempfile.TemporaryDirectory(prefix="bisenetformer_play_") as scratch:
@@ -134,6 +137,17 @@ def _check(args: argparse.Namespace) -> str:
             if topic:
                 bag.find(topic, LABEL_DECODERS, option)
     return image.name
+
+
+def _choose_engine(args: argparse.Namespace, topic: str) -> None:
+    """Replace "auto" by what is chosen on the first image: measured again, the node could choose otherwise."""
+    segmenter = Segmenter(args.model, args.engine, args.task, args.device, args.precision)
+    with Bag(args.bag) as bag:
+        for image in bag_images(args.bag, bag.messages([topic])):
+            with contextlib.suppress(BadFrameError):
+                segmenter(image.read())
+                break
+    args.engine, args.precision = segmenter.engine.name, segmenter.engine.precision
 
 
 def _play(args: argparse.Namespace, topic: str, scratch: Path, bar: Progress) -> RouteComparison:

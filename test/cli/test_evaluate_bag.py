@@ -40,7 +40,7 @@ def pictures(count: int) -> list[np.ndarray]:
 def drive(random_weights: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Three frames whose labels are what the untrained network says, but for a quarter of the last one."""
     path = tmp_path_factory.mktemp("bags") / "drive"
-    segmenter = Segmenter(random_weights, task="semantic")
+    segmenter = Segmenter(random_weights, task="semantic", precision="fp32")
     with DriveRecorder(path, BagFormat("sqlite3"), LabelMap.load("camvid11"), has_instances=True) as recorder:
         for number, rgb in enumerate(pictures(3)):
             labels = segmenter(rgb).label_map.copy()
@@ -52,11 +52,12 @@ def drive(random_weights: Path, tmp_path_factory: pytest.TempPathFactory) -> Pat
 
 @pytest.fixture
 def evaluate(random_weights: Path, tmp_path: Path) -> Callable[..., tuple[int, dict[str, Any]]]:
-    """Returns the exit code and what --json wrote."""
+    """Returns the exit code and what --json wrote. The precision is not measured, unless the arguments say so."""
+    options = ("--model", str(random_weights), "--precision", "fp32")
 
     def run(bag: Path, *arguments: str) -> tuple[int, dict[str, Any]]:
         file = tmp_path / "measured.json"
-        code = main(["evaluate-bag", str(bag), "--model", str(random_weights), "--json", str(file), *arguments])
+        code = main(["evaluate-bag", str(bag), *options, "--json", str(file), *arguments])
         return code, json.loads(file.read_text()) if file.exists() else {}
 
     return run
@@ -200,7 +201,7 @@ def test_the_significant_bits_of_16_bit_images_are_given(evaluate, tmp_path) -> 
     samples = [np.round(image * (4095 / 255)).astype(np.uint16) for image in grey]
     images = [messages.image(messages.header(n * 200_000_000), image) for n, image in enumerate(samples)]
     bag = write(tmp_path / "grey", "/camera/image_raw", images)
-    segment = Segmenter(model, task="semantic")
+    segment = Segmenter(model, task="semantic", precision="fp32")
 
     def confidences(*arguments: str) -> list[np.ndarray]:
         out = tmp_path / "_".join(["out", *arguments])
@@ -217,7 +218,8 @@ def test_the_significant_bits_of_16_bit_images_are_given(evaluate, tmp_path) -> 
 
 def play(evaluate, bag: Path, rate: str) -> dict[str, Any]:
     """Low thresholds, so that the untrained network finds segments."""
-    code, measured = evaluate(bag, "--play", "--rate", rate, "--score-threshold", "0", "--overlap-threshold", "0.3")
+    thresholds = ("--score-threshold", "0", "--overlap-threshold", "0.3")
+    code, measured = evaluate(bag, "--play", "--rate", rate, "--precision", "auto", *thresholds)
     assert code == 0
     played = measured["play"]
     assert (played["identical"], played["differences"], played["frames"]["sent"]) == (True, [], 5)
