@@ -16,7 +16,7 @@ IMAGE = np.random.default_rng(0).integers(0, 256, (70, 101, 3), dtype=np.uint8)
 
 
 def test_semantic_is_what_the_plain_network_says(random_weights: Path) -> None:
-    result = Segmenter(random_weights, task="semantic", device="cpu")(IMAGE)
+    result = Segmenter(random_weights, "torch", "semantic", "cpu", "fp32")(IMAGE)
     mean = torch.tensor((123.675, 116.28, 103.53))
     padded = mean.repeat(96, 128, 1)
     padded[:70, :101] = torch.from_numpy(IMAGE).float()
@@ -46,7 +46,7 @@ def test_panoptic_results_of_semantic_weights_come_with_a_warning(semantic_weigh
 
 
 def test_tracking_gives_the_ids_of_the_tracker(random_weights: Path) -> None:
-    segmenter = Segmenter(random_weights, device="cpu", score_threshold=0.0, overlap_threshold=0.0)
+    segmenter = Segmenter(random_weights, "torch", "auto", "cpu", "fp32", score_threshold=0.0, overlap_threshold=0.0)
     track, tracker = segmenter.track(max_missing=2), Tracker(max_missing=2)
     for number in range(3):
         image = np.roll(IMAGE, 2 * number, axis=1)

@@ -113,9 +113,9 @@ def test_things_keep_their_ids_in_a_video(tmp_path: Path, random_weights: Path) 
     for frame in StreetDrive(3, 4, size=(180, 240)):
         writer.write(frame.rgb[..., ::-1])
     writer.release()
-    options = ("--score-threshold", "0.3", "--names")
+    options = ("--score-threshold", "0.3", "--names", "--precision", "fp32")
     assert segment(tmp_path / "drive.avi", out=tmp_path / "out", model=Path(SHIPPED_MODEL), options=options) == 0
-    track = Segmenter(SHIPPED_MODEL, device="cpu", score_threshold=0.3).track()
+    track = Segmenter(SHIPPED_MODEL, device="cpu", precision="fp32", score_threshold=0.3).track()
     capture = cv2.VideoCapture(str(tmp_path / "drive.avi"))
     content = json.loads((tmp_path / "out" / "panoptic.json").read_text())
     things = []

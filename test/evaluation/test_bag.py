@@ -18,13 +18,13 @@ TOPICS = BagTopics("/camera/image_raw", "/labels/mask", "/labels/instances")
 
 @pytest.fixture(scope="session")
 def semantic(random_weights) -> Segmenter:
-    return Segmenter(random_weights, task="semantic")
+    return Segmenter(random_weights, task="semantic", precision="fp32")
 
 
 @pytest.fixture(scope="session")
 def panoptic(random_weights) -> Segmenter:
     """Keeps what is unsure too, so that an untrained network finds something."""
-    return Segmenter(random_weights, task="panoptic", score_threshold=0.0, overlap_threshold=0.3)
+    return Segmenter(random_weights, "auto", "panoptic", "cpu", "fp32", score_threshold=0.0, overlap_threshold=0.3)
 
 
 @pytest.fixture(scope="session")

@@ -52,7 +52,7 @@ def dataset() -> Noise:
 @pytest.fixture(scope="module")
 def panoptic(random_weights: Path) -> Segmenter:
     """Accepts every segment that the network sees."""
-    return Segmenter(random_weights, task="panoptic", device="cpu", score_threshold=0, overlap_threshold=0)
+    return Segmenter(random_weights, "torch", "panoptic", "cpu", "fp32", score_threshold=0, overlap_threshold=0)
 
 
 @pytest.fixture(scope="module")
@@ -220,7 +220,7 @@ def test_the_next_sample_is_read_while_one_is_in_use(dataset: Noise) -> None:
 
 @pytest.mark.parametrize("task", ["semantic", "panoptic"])
 def test_merged_parts_are_the_evaluation_of_the_whole(random_weights: Path, dataset: Noise, task: str) -> None:
-    segmenter = Segmenter(random_weights, task=task, device="cpu", score_threshold=0, overlap_threshold=0)
+    segmenter = Segmenter(random_weights, "torch", task, "cpu", "fp32", score_threshold=0, overlap_threshold=0)
     whole = evaluate(segmenter, dataset).to_dict(dataset.labels)
     merged = merge([evaluate_part(segmenter, dataset, part) for part in ((1,), (), (2, 0))], dataset.labels)
     content = merged.to_dict(dataset.labels)

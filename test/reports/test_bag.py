@@ -19,7 +19,7 @@ CIRCUMSTANCES = {"command": "bisenetformer evaluate-bag drive", "model": "random
 
 @pytest.fixture(scope="module")
 def segmenter(random_weights) -> Segmenter:
-    return Segmenter(random_weights, score_threshold=0.0, overlap_threshold=0.3)
+    return Segmenter(random_weights, precision="fp32", score_threshold=0.0, overlap_threshold=0.3)
 
 
 @pytest.fixture(scope="module")

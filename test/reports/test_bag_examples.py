@@ -13,7 +13,7 @@ TOPICS = BagTopics("/camera/image_raw", "/labels/mask")
 
 @pytest.fixture(scope="module")
 def segmenter(random_weights) -> Segmenter:
-    return Segmenter(random_weights, task="semantic")
+    return Segmenter(random_weights, task="semantic", precision="fp32")
 
 
 @pytest.fixture(scope="module")

@@ -68,7 +68,7 @@ def test_it_measures_the_file_that_it_writes(short_run: ModuleType, validation: 
     assert record.per_class["iou"] == pytest.approx(
         {**dict.fromkeys(NAMES, math.nan), "sky": 0.75, "road": 0.0}, nan_ok=True
     )
-    again = evaluate(Segmenter(tmp_path / "latest.safetensors", task="semantic", device="cpu"), Half(48))
+    again = evaluate(Segmenter(tmp_path / "latest.safetensors", "torch", "semantic", "cpu", "fp32"), Half(48))
     assert again.mean_iou.miou == record.figures["miou"]
     assert [name for name, _ in record.pictures] == ["half0", "half1", "half3", "half5"]
     assert all(rgb.shape[0] > 64 and rgb.shape[1] > 3 * 64 for _, rgb in record.pictures)
