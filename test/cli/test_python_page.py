@@ -111,8 +111,9 @@ def test_metrics(sections: list[dict[str, Any]], folder: Path, monkeypatch: pyte
     variables = after(sections, "quality")
     assert variables["worst"].name == "d"
     evaluation, mean_iou, quality = (variables[name] for name in ("evaluation", "mean_iou", "quality"))
-    assert mean_iou.result().miou == evaluation.mean_iou.miou > 0.3
-    assert quality.result().all.pq == evaluation.panoptic_quality.all.pq > 0.2
+    near = {"abs": 2e-3}  # on a busy machine the segmenter may still measure bf16 and fp32 on the first frames
+    assert 0.3 < mean_iou.result().miou == pytest.approx(evaluation.mean_iou.miou, **near)
+    assert 0.2 < quality.result().all.pq == pytest.approx(evaluation.panoptic_quality.all.pq, **near)
     train = evaluate(variables["segmenter"], open_dataset("own.yaml", splits=["train"]))
     assert len(train.images) == 3
     assert train.mean_iou.miou != evaluation.mean_iou.miou
