@@ -85,7 +85,7 @@ def wait_for(condition: Callable[[], object], what: str) -> None:
 def test_numbers_and_files_of_a_drive(footage: Path, random_weights: Path, tmp_path: Path, capsys) -> None:
     out, result = tmp_path / "out", tmp_path / "result.json"
     arguments = ["--source", str(footage), "--labels", str(footage / "labels"), "--model", str(random_weights)]
-    arguments += ["--task", "semantic", "--precision", "fp32", "--rate", "2", "--out", str(out), "--json", str(result)]
+    arguments += ["--task", "semantic", "--rate", "2", "--out", str(out), "--json", str(result)]
     assert main(["demo", *arguments]) == 0
 
     content = json.loads(result.read_text(), parse_constant=lambda name: pytest.fail(f"{name} is no JSON"))
@@ -102,7 +102,7 @@ def test_numbers_and_files_of_a_drive(footage: Path, random_weights: Path, tmp_p
     latency = content["latency_ms"]
     assert 0 < latency["inference"]["p50_ms"] <= latency["total"]["p50_ms"] <= latency["total"]["p99_ms"]
 
-    segmenter = Segmenter(random_weights, task="semantic", precision="fp32")
+    segmenter = Segmenter(random_weights, task="semantic", precision=content["node"]["precision"])
     scores = content["scores"]["frame_miou"]
     assert len(scores) == frames["received"]
     for name, miou in scores.items():
