@@ -99,7 +99,7 @@ def _limit(text: str) -> tuple[str, float]:
 def run(args: argparse.Namespace) -> int:
     image_topic = _check(args)
     topics = BagTopics(image_topic, args.label_topic, args.instance_topic, args.bit_depth)
-    if args.play:
+    if args.play and "auto" in (args.engine, args.precision):
         _choose_engine(args, image_topic)
     segmenter = open_segmenter(args)
     try:
