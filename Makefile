@@ -3,7 +3,7 @@
 # setup   everything into .venv/, build/ and install/; PYTHON=python3.12 and ROS_DISTRO=jazzy choose, nothing is
 #         done when all is up to date
 # demo    a synthetic drive through the node; SOURCE=folder, video, rosbag2 or webcam plays that instead
-# test    all tests but the slow ones
+# test    all tests but the slow ones, in JOBS=N processes (default: one per core, at most 4)
 # test-quick     the tests without ROS, engines, trainings, reports and whole commands: 80 seconds
 # test-slow      trainings of half an hour
 # test-oldest    the tests without ROS in .venv-oldest/, with the oldest allowed packages, and inference with its oldest
@@ -30,6 +30,9 @@ OLDEST_PYTHON ?= python3.10
 override SOURCE := $(value SOURCE)
 export SOURCE
 
+# Tests run in as many processes as there are cores, at most 4, since each starts nodes of its own.
+JOBS ?= $(shell echo $$(($$(nproc) < 4 ? $$(nproc) : 4)))
+PYTEST = python -m pytest -n $(JOBS) --dist loadfile
 IN_WORKSPACE := source tools/env.sh;
 IN_OLDEST := env -u PYTHONPATH -u AMENT_PREFIX_PATH PATH='$(CURDIR)/.venv-oldest/bin':"$$PATH"
 INFERENCE := model test_segmenter.py inference/engines/test_torch.py inference/engines/test_cuda_graph.py
@@ -44,14 +47,14 @@ demo: setup
 	@$(IN_WORKSPACE) python -m bisenetformer_ros.cli demo $${SOURCE:+--source "$$SOURCE"}
 
 test: setup
-	@$(IN_WORKSPACE) python -m pytest test
+	@$(IN_WORKSPACE) $(PYTEST) test
 
 test-quick: setup
-	@$(IN_WORKSPACE) python -m pytest test -k 'not memory' $(addprefix --ignore=test/,$(NOT_QUICK))
+	@$(IN_WORKSPACE) $(PYTEST) test -k 'not memory' $(addprefix --ignore=test/,$(NOT_QUICK))
 
 test-oldest:
 	@'$(OLDEST_PYTHON)' tools/setup_workspace --oldest
-	@$(IN_OLDEST) .venv-oldest/bin/python -m pytest test
+	@$(IN_OLDEST) .venv-oldest/bin/$(PYTEST) test
 	@$(IN_OLDEST) PYTHONPATH=.venv-oldest/oldest-torch .venv-oldest/bin/python -m pytest $(addprefix test/,$(INFERENCE))
 
 test-upstream: setup

@@ -14,7 +14,8 @@ ONNX = ["onnx>=1.17", "onnxruntime>=1.21"]
 TENSORBOARD = ["tensorboard>=2.13", "pillow>=9.1"]
 BAGS = ["mcap>=1.1", "rosbags>=0.11.6", "zstandard>=0.18"]
 DOWNLOAD = ["pooch>=1.6", "requests>=2.25"]  # an extra: a robot without network gets the files copied
-TEST = [*TENSORBOARD, *DOWNLOAD, "mcap-ros2-support>=0.5", "pytest>=7.0", "pytest-timeout>=2.1", "transformers>=4.57"]
+PYTEST = ["pytest>=7.0", "pytest-timeout>=2.1", "pytest-xdist>=3.0"]
+TEST = [*PYTEST, *TENSORBOARD, *DOWNLOAD, "mcap-ros2-support>=0.5", "transformers>=4.57"]
 TRITON = "triton; sys_platform == 'linux' and platform_machine == 'x86_64'"  # its interpreter tests kernels on CPUs
 EXTRAS = {
     "torch": MODEL,

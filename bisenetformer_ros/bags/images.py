@@ -129,13 +129,14 @@ def bag_images(path: Path, messages: Iterable[BagMessage], decoders: _Decoders =
         yield BagImage(f"{path.stem}_{number:06d}", message, decoders)
 
 
-def open_bag(path: Path, topic: str | None = None, option: str = "--topic") -> FrameSource:
+def open_bag(path: Path, topic: str | None = None, option: str = "--topic", bit_depth: int = 16) -> FrameSource:
     """Open an image topic of a bag as frames in order of recording.
 
     Args:
         path: Bag.
         topic: Name of the topic; None for the bag's only image topic.
         option: Command-line option that names the topic, for error messages.
+        bit_depth: Significant bits of 16-bit images, one of `images.raw.BIT_DEPTHS`.
 
     Raises:
         InputError: The bag cannot be read or lacks the topic.
@@ -143,6 +144,6 @@ def open_bag(path: Path, topic: str | None = None, option: str = "--topic") -> F
     """
     bag = Bag(path)  # stays open while its frames are read
     chosen = choose_image_topic(bag, topic, option)
-    images = bag_images(path, bag.messages([chosen.name]))
+    images = bag_images(path, bag.messages([chosen.name]), image_decoders(bit_depth))
     frames = (SourceFrame(image.name, image.read) for image in images)
     return FrameSource(chosen.count, frames, notes=tuple(bag.notes))

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from bisenetformer_ros import numbers
 from bisenetformer_ros.atomic_write import write_atomically
 from bisenetformer_ros.errors import ConfigError
+from bisenetformer_ros.images.raw import BIT_DEPTHS
 from bisenetformer_ros.inference.engines.capabilities import ENGINES, PRECISIONS, TASK_CHOICES
 from bisenetformer_ros.resources import SHIPPED_MODEL
 
@@ -83,6 +84,16 @@ def add_task_argument(parser: argparse.ArgumentParser) -> None:
         default="auto",
         choices=TASK_CHOICES,
         help="kind of result; auto: that for which the weights were trained (default: %(default)s)",
+    )
+
+
+def add_bit_depth_argument(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--bit-depth",
+        type=int,
+        choices=BIT_DEPTHS,
+        default=16,
+        help="significant bits of 16-bit images of a topic (default: %(default)s)",
     )
 
 

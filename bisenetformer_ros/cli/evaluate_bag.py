@@ -15,6 +15,7 @@ from bisenetformer_ros.bags.images import LABEL_DECODERS, bag_images, choose_ima
 from bisenetformer_ros.bags.pace import LOCKSTEP, pace
 from bisenetformer_ros.bags.reader import Bag
 from bisenetformer_ros.cli.arguments import (
+    add_bit_depth_argument,
     add_json_argument,
     add_model_arguments,
     command_line,
@@ -29,7 +30,7 @@ from bisenetformer_ros.errors import ConfigError, InputError
 from bisenetformer_ros.evaluation.bag import BagTopics, evaluate_bag
 from bisenetformer_ros.evaluation.bag_frames import BagEvaluation, FrameRecord
 from bisenetformer_ros.evaluation.bag_playback import RouteComparison, play_bag
-from bisenetformer_ros.images.raw import BIT_DEPTHS, BadFrameError
+from bisenetformer_ros.images.raw import BadFrameError
 from bisenetformer_ros.inference.engines.opening import resolve_task
 from bisenetformer_ros.numbers import counted, percent
 from bisenetformer_ros.replay.recording import Recording, ReplayError
@@ -61,9 +62,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--label-topic", metavar="L", help="images of class ids, matched by stamp; other values are ignored"
     )
     parser.add_argument("--instance-topic", metavar="I", help="images of instance ids, 0 = none; needs --label-topic")
-    parser.add_argument(
-        "--bit-depth", type=int, choices=BIT_DEPTHS, default=16, help="significant bits of 16-bit images (default: 16)"
-    )
+    add_bit_depth_argument(parser)
     add_model_arguments(parser)
     parser.add_argument(
         "--play", action="store_true", help="also play the bag through a live node and compare its results"

@@ -13,7 +13,14 @@ import torch
 from bisenetformer_ros.atomic_write import write_atomically
 from bisenetformer_ros.bags.images import open_bag
 from bisenetformer_ros.bags.reader import is_bag
-from bisenetformer_ros.cli.arguments import add_json_argument, add_task_argument, frame_size, warn, write_json
+from bisenetformer_ros.cli.arguments import (
+    add_bit_depth_argument,
+    add_json_argument,
+    add_task_argument,
+    frame_size,
+    warn,
+    write_json,
+)
 from bisenetformer_ros.cli.progress import progress
 from bisenetformer_ros.errors import ConfigError
 from bisenetformer_ros.images.sources import sample_images, spread
@@ -72,6 +79,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="with --calibrate BAG: its image topic, required if it has several; without: an image topic of the "
         f"running ROS 2 graph, from which an image is taken every {SPACING_S:g} s",
     )
+    add_bit_depth_argument(parser)
     parser.add_argument(
         "--symmetric",
         action="store_true",
@@ -139,16 +147,18 @@ def run(args: argparse.Namespace) -> int:
 
 def _read_all_frames(args: argparse.Namespace) -> tuple[list[np.ndarray], list[np.ndarray]]:
     """Frames that calibrate, none unless for int8, and others to compare on."""
-    verification = read_frames(args.verify_with, args.size, MAX_FRAMES) if args.verify_with else []
+    verification: list[np.ndarray] = []
+    if args.verify_with:
+        verification = read_frames(args.verify_with, args.size, MAX_FRAMES, bit_depth=args.bit_depth)
     frames: list[np.ndarray] = []
     most = MAX_CALIBRATION if verification else MAX_IMAGES
     if args.calibrate:
-        frames = read_frames(args.calibrate, args.size, most, args.calibrate_topic)
+        frames = read_frames(args.calibrate, args.size, most, args.calibrate_topic, args.bit_depth)
     elif args.calibrate_topic:
         from bisenetformer_ros.ros.image_topic import receive_images  # needs ROS
 
         with progress() as bar:
-            images = receive_images(args.calibrate_topic, most, SPACING_S)
+            images = receive_images(args.calibrate_topic, most, SPACING_S, args.bit_depth)
             frames = _resized(bar.track(images, total=most, description="receiving images"), args.size)
     if not verification:
         verification = frames[HELD_OUT] or load_verification_frames(args.size)
@@ -156,7 +166,9 @@ def _read_all_frames(args: argparse.Namespace) -> tuple[list[np.ndarray], list[n
     return frames, verification
 
 
-def read_frames(source: str, size: tuple[int, int], most: int, topic: str | None = None) -> list[np.ndarray]:
+def read_frames(
+    source: str, size: tuple[int, int], most: int, topic: str | None = None, bit_depth: int = 16
+) -> list[np.ndarray]:
     """Read up to `most` images of a source, resized to (height, width) `size`.
 
     Args:
@@ -164,10 +176,11 @@ def read_frames(source: str, size: tuple[int, int], most: int, topic: str | None
         size: See above.
         most: See above.
         topic: Of a bag; None for its only image topic.
+        bit_depth: Significant bits of a bag's 16-bit images.
     """
     if not is_bag(Path(source)):
         return _resized(sample_images(source, most), size)
-    bag = open_bag(Path(source), topic, "--calibrate-topic")
+    bag = open_bag(Path(source), topic, "--calibrate-topic", bit_depth)
     for note in bag.notes:
         print(f"bisenetformer export: {note}", file=sys.stderr)
     return _resized(spread(bag.frames, bag.num_frames or 0, most), size)

@@ -8,11 +8,9 @@ import rclpy
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.qos import QoSProfile
-from sensor_msgs.msg import Image
 
 from bisenetformer_ros.errors import InputError
-from bisenetformer_ros.images.compressed import decode_compressed
-from bisenetformer_ros.images.raw import decode_image
+from bisenetformer_ros.images.raw import DecodingReport
 from bisenetformer_ros.images.stamps import Spacing
 from bisenetformer_ros.ros.initialization import initialize_ros
 from bisenetformer_ros.ros.qos import reliability_for
@@ -22,13 +20,14 @@ SILENCE_S = 10.0
 """Time without an image after which no more are expected."""
 
 
-def receive_images(topic: str, most: int, spacing_s: float) -> Iterator[np.ndarray]:
+def receive_images(topic: str, most: int, spacing_s: float, bit_depth: int) -> Iterator[np.ndarray]:
     """Yield `most` images of a topic, (H, W, 3) uint8 RGB, at least `spacing_s` apart by their stamps or arrival.
 
     Args:
         topic: Full name; images raw or compressed.
         most: See above.
         spacing_s: See above.
+        bit_depth: Significant bits of 16-bit images, one of `images.raw.BIT_DEPTHS`.
 
     Raises:
         InputError: No image arrives for SILENCE_S, or one cannot be decoded.
@@ -44,17 +43,16 @@ def receive_images(topic: str, most: int, spacing_s: float) -> Iterator[np.ndarr
     try:
         last = time.monotonic()
         while count < most:
-            if transport is None:
-                transport = _subscribe(node, topic, arrived)
+            transport = transport or _subscribe(node, topic, arrived)
             executor.spin_once(timeout_sec=0.1)
             now = time.monotonic()
             if not arrived and now - last > SILENCE_S:
                 raise InputError(_explain_silence(node, topic, count, most))
-            while arrived and count < most:
+            while transport and arrived and count < most:
                 message, last = arrived.pop(0), now
                 stamp = message.header.stamp
                 if spacing.is_due(stamp.sec + stamp.nanosec * 1e-9, now):
-                    yield decode_image(message) if isinstance(message, Image) else decode_compressed(message)
+                    yield transport.decode(message, bit_depth, DecodingReport(), None)
                     count += 1
     finally:
         executor.shutdown()

@@ -23,7 +23,7 @@ class DenseAuxiliary(nn.Module):
         self.on_context = nn.Conv2d(channels, num_classes, 1)
 
     def forward(self, features: PixelFeatures, label_maps: Tensor, whole_batch: Tensor | None = None) -> Tensor:
-        """Return the mean cross-entropy of both classifiers at half resolution.
+        """Return the mean cross-entropy of both classifiers at a quarter of the resolution.
 
         Classes are weighted by `class_weights` of the batch. With several processes, divisors are averaged as in
         `Criterion`.
@@ -34,8 +34,8 @@ class DenseAuxiliary(nn.Module):
             whole_batch: The label maps of the batch of which these images are a part; the losses of its parts sum to
                 that of the batch. None: they are no part.
         """
-        labels = _half_resolution(label_maps)
-        of_batch = labels if whole_batch is None else _half_resolution(whole_batch)
+        labels = _quarter_resolution(label_maps)
+        of_batch = labels if whole_batch is None else _quarter_resolution(whole_batch)
         counts = average(class_counts(of_batch, self.on_mask_features.out_channels))
         weights = class_weights(counts)
         context16 = features.levels[1]
@@ -47,8 +47,8 @@ class DenseAuxiliary(nn.Module):
         return total / 2 / (weights * counts).sum().clamp(min=1)  # not `@`, which autocast runs in half
 
 
-def _half_resolution(label_maps: Tensor) -> Tensor:
-    return label_maps[:, ::2, ::2].long()
+def _quarter_resolution(label_maps: Tensor) -> Tensor:
+    return label_maps[:, ::4, ::4].long()
 
 
 def class_counts(labels: Tensor, num_classes: int) -> Tensor:

@@ -4,9 +4,9 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
 
 from bisenetformer_ros.training.distributed import average, num_processes
-from bisenetformer_ros.training.points import at_least_single
 
 
 def synchronize_batch_norms(model: nn.Module, device: torch.device) -> nn.Module:
@@ -39,13 +39,9 @@ class CpuSyncBatchNorm(nn.BatchNorm2d):
         """(B, C, H, W) → (B, C, H, W)."""
         if not self.training:
             return super().forward(x)
-        values = at_least_single(x)
-        mean = _Average.apply(values.mean(dim=(0, 2, 3)))
-        centred = values - mean[:, None, None]
-        variance = _Average.apply(centred.square().mean(dim=(0, 2, 3)))
-        self._follow(mean.detach(), variance.detach(), values.numel() // self.num_features)
-        scale = self.weight * torch.rsqrt(variance + self.eps)
-        return (centred * scale[:, None, None] + self.bias[:, None, None]).to(x.dtype)
+        output, mean, variance = _Normalize.apply(x, self.weight, self.bias, self.eps)
+        self._follow(mean, variance, x.numel() // self.num_features)
+        return output
 
     def _follow(self, mean: Tensor, variance: Tensor, count: int) -> None:
         """Update the running statistics as PyTorch does, with the unbiased variance."""
@@ -55,13 +51,35 @@ class CpuSyncBatchNorm(nn.BatchNorm2d):
         self.running_var.lerp_(variance * total / (total - 1), self.momentum)
 
 
-class _Average(torch.autograd.Function):
-    """Mean over the processes. Each input affects the loss of every process, so gradients are averaged, too."""
+class _Normalize(torch.autograd.Function):
+    """Normalize by mean and variance of all processes, with PyTorch's kernels for one process."""
 
     @staticmethod
-    def forward(ctx: Any, values: Tensor) -> Tensor:
-        return average(values)
+    def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor, eps: float) -> tuple[Tensor, Tensor, Tensor]:
+        _, own_mean, own_scale = torch.native_batch_norm(x, weight, bias, None, None, True, 0.0, eps)
+        mean = average(own_mean)
+        variance = average(own_scale**-2 - eps + (own_mean - mean) ** 2)
+        output, *_ = torch.native_batch_norm(x, weight, bias, mean, variance, False, 0.0, eps)
+        ctx.save_for_backward(x, weight, mean, torch.rsqrt(variance + eps))
+        ctx.eps = eps
+        ctx.mark_non_differentiable(mean, variance)
+        return output, mean, variance
 
     @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> Tensor:
-        return average(gradient)
+    @once_differentiable
+    def backward(ctx: Any, gradient: Tensor, *_: Tensor) -> tuple[Tensor, Tensor, Tensor, None]:
+        """Each image affects the loss of every process through mean and variance.
+
+        PyTorch's kernel subtracts this process's part of that, a sum over its images per channel; the difference from
+        the average over the processes is added.
+        """
+        x, weight, mean, scale = ctx.saved_tensors
+        of_x, of_weight, of_bias = torch.ops.aten.native_batch_norm_backward(
+            gradient, x, weight, None, None, mean, scale, True, ctx.eps, [True, True, True]
+        )
+        own = torch.stack([of_weight, of_bias])
+        excess_weight, excess_bias = (own - average(own)) * weight * scale / (x.numel() // len(weight))
+        slope = excess_weight * scale
+        offset = excess_bias - slope * mean
+        of_x += (x * slope[:, None, None] + offset[:, None, None]).to(x.dtype)
+        return of_x, of_weight, of_bias, None

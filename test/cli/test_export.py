@@ -87,3 +87,19 @@ def test_the_images_of_a_bag_are_spread_over_it(tmp_path: Path, form: str) -> No
     assert sorted(calibration + others) == [*range(0, 142, 3)]
     with pytest.raises(InputError, match=r"has 2 image topics; expected one, or its name in --calibrate-topic"):
         read("--calibrate", source)
+
+
+def test_the_images_of_a_bag_are_scaled_by_their_bit_depth(tmp_path: Path) -> None:
+    """Samples of 12 bits: 16 times as dark if they were taken for 16."""
+    path = tmp_path / "drive"
+    with BagWriter(path) as bag:
+        bag.add_topic("/image", "sensor_msgs/msg/Image")
+        for number in range(9):
+            samples = np.full((6, 8), 4095 * number // 8, np.uint16)
+            bag.write("/image", number, messages.image(messages.header(number), samples))
+    expected = [round(255 * (4095 * number // 8) / 4095) for number in range(9)]
+    for options in (("--calibrate", str(path)), ("--calibrate", str(path), "--verify-with", str(path))):
+        calibration, others = read(*options, "--bit-depth", "12")
+        assert sorted({*calibration, *others}) == expected
+    dark, _ = read("--calibrate", str(path))
+    assert max(dark) <= 16

@@ -31,9 +31,9 @@ sys.exit(main(sys.argv[1:]))
 def run(start, weights, tmp_path):
     """Start the command with a topic; it ends after `silence` seconds without an image."""
 
-    def run(topic, silence=LIMIT_S):
+    def run(topic, *options, silence=LIMIT_S):
         words = ["export", str(weights), str(tmp_path / "nano.onnx"), "--size", "24x32", "--precision", "int8"]
-        return start("-c", EXPORT.format(silence=silence), *words, "--calibrate-topic", topic)
+        return start("-c", EXPORT.format(silence=silence), *words, "--calibrate-topic", topic, *options)
 
     return run
 
@@ -63,6 +63,25 @@ def test_images_two_seconds_apart_calibrate(graph, run, kind):
     assert len(values) == 32  # of 48
     gaps = np.diff(values) % 250
     assert gaps.min() >= 2
+    assert process.stop() == 0
+
+
+def test_images_are_scaled_by_their_bit_depth(graph, run):
+    """Samples of 12 bits, half of their range: 127 of 255; taken for 16 bits, 7."""
+    publisher = graph.node.create_publisher(Image, "/deep/image", 10)
+    process, sent = run("/deep/image", "--bit-depth", "12"), [0]
+    pixels = np.full((24, 32), 2047, np.uint16).tobytes()
+
+    def send() -> None:
+        for _ in range(4):
+            header = Header(stamp=Time(sec=3 * sent[0]))
+            publisher.publish(Image(header=header, height=24, width=32, encoding="mono16", step=64, data=pixels))
+            sent[0] += 1
+
+    graph.wait_for(lambda: not process.alive(), "the command ends", send)
+    graph.node.destroy_publisher(publisher)
+    values = re.search(r"calibrated on ([\d ]+)", process.output())[1].split()
+    assert values == ["127"] * 32
     assert process.stop() == 0
 
 

@@ -23,17 +23,17 @@ def worked_cross_entropy(logits: Tensor, labels: Tensor) -> float:
     return sum(weight * loss for weight, loss in zip(weights, losses, strict=True)) / sum(weights)
 
 
-def test_both_classifiers_are_compared_with_the_labels_at_half_resolution() -> None:
+def test_both_classifiers_are_compared_with_the_labels_at_a_quarter_of_the_resolution() -> None:
     torch.manual_seed(0)
     auxiliary = DenseAuxiliary(4, 3)
     features = PixelFeatures((torch.randn(2, 4, 1, 1), torch.randn(2, 4, 1, 2)), torch.randn(2, 4, 2, 4))
     labels = torch.randint(0, 3, (2, 16, 32), dtype=torch.uint8)
     labels[0, :8] = 255
-    halved = labels[:, ::2, ::2]
+    quartered = labels[:, ::4, ::4]
     expected = 0.0
     for classifier, maps in ((auxiliary.on_mask_features, features.mask), (auxiliary.on_context, features.levels[1])):
-        logits = F.interpolate(classifier(maps), size=(8, 16), mode="bilinear", align_corners=False)
-        expected += worked_cross_entropy(logits, halved) / 2
+        logits = F.interpolate(classifier(maps), size=(4, 8), mode="bilinear", align_corners=False)
+        expected += worked_cross_entropy(logits, quartered) / 2
     torch.testing.assert_close(auxiliary(features, labels), torch.tensor(expected))
 
 

@@ -1,3 +1,4 @@
+import pytest
 import torch
 from torch import nn
 
@@ -30,20 +31,27 @@ def test_on_the_cpu_every_norm_is_replaced_and_keeps_its_parameters() -> None:
     assert all(torch.equal(*pair) for pair in zip(converted(images), expected, strict=True))
 
 
-def test_with_one_process_it_computes_the_same_as_pytorch() -> None:
+@pytest.mark.parametrize(
+    ("images", "parameters", "tolerance"),
+    [(torch.float64, torch.float64, 1e-10), (torch.bfloat16, torch.float32, 0.01)],
+    ids=["double", "autocast"],
+)
+def test_with_one_process_it_computes_the_same_as_pytorch(
+    images: torch.dtype, parameters: torch.dtype, tolerance: float
+) -> None:
     """Output, gradients and running statistics."""
     torch.manual_seed(0)
-    theirs = nn.BatchNorm2d(3).double()
+    theirs = nn.BatchNorm2d(3).to(parameters)
     with torch.no_grad():
         for tensor in (theirs.weight, theirs.bias, theirs.running_mean):
             tensor.normal_()
-    ours = CpuSyncBatchNorm(nn.BatchNorm2d(3).double())
+    ours = CpuSyncBatchNorm(nn.BatchNorm2d(3).to(parameters))
     ours.load_state_dict(theirs.state_dict())
     outputs = []
     for norm in (theirs, ours):
-        x = torch.arange(72, dtype=torch.float64).sin().view(2, 3, 4, 3).requires_grad_()
+        x = torch.arange(72.0).sin().view(2, 3, 4, 3).to(images).requires_grad_()
         y = norm(x)
         y.square().cos().sum().backward()
         outputs.append([y, x.grad, norm.weight.grad, norm.bias.grad, *norm.state_dict().values()])
     for expected, found in zip(*outputs, strict=True):
-        torch.testing.assert_close(found, expected, rtol=1e-10, atol=1e-10)
+        torch.testing.assert_close(found, expected, rtol=tolerance, atol=tolerance)
