@@ -37,8 +37,9 @@ IN_WORKSPACE := source tools/env.sh;
 IN_OLDEST := env -u PYTHONPATH -u AMENT_PREFIX_PATH PATH='$(CURDIR)/.venv-oldest/bin':"$$PATH"
 INFERENCE := model test_segmenter.py inference/engines/test_torch.py inference/engines/test_cuda_graph.py
 NOT_QUICK := benchmark cli evaluation inference/engines inference/graph inference/test_fused.py inference/test_verify.py \
-  replay reports ros streets training data/test_catalog.py model/test_authors.py model/test_counts.py test_commands.py \
-  test_examples.py test_openmp.py test_programs.py test_resources.py test_setup.py
+  models replay reports ros streets training data/test_catalog.py model/test_authors.py model/test_counts.py \
+  model/test_imagenet.py test_commands.py test_examples.py test_libraries.py test_openmp.py test_programs.py \
+  test_resources.py test_setup.py
 
 setup:
 	@'$(PYTHON)' tools/setup_workspace

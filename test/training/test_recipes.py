@@ -96,13 +96,12 @@ def test_the_nano_keeps_the_settings_with_which_it_was_trained(name: str) -> Non
     assert (config.color_strength, config.blur_range) == (1.0, (0.0, 0.0))
 
 
-def test_the_long_run_draws_four_times_the_crops_of_whole_frames() -> None:
-    long, short = TrainingConfig.load("camvid-nano-long"), TrainingConfig.load("camvid-nano")
-    earlier = TrainingConfig.load("camvid-nano-scratch")
-    assert long.iterations * long.batch_size == 4 * (short.iterations + earlier.iterations) * short.batch_size
-    assert {source["kind"] for source in long.sources} == {"camvid", "synthetic"}
-    assert all(source["splits"] == ["train", "val"] for source in long.sources if source["kind"] == "camvid")
-    assert all(source["first_seed"] >= 10000 for source in long.sources if source["kind"] == "synthetic")
+@pytest.mark.parametrize("name", ["camvid-nano", "camvid-nano-scratch", "camvid-nano-long"])
+def test_the_nano_trains_on_no_frame_on_which_it_is_evaluated(name: str) -> None:
+    sources = TrainingConfig.load(name).sources
+    assert {source["kind"] for source in sources} == {"camvid", "synthetic"}
+    assert all(source["splits"] == ["train", "val"] for source in sources if source["kind"] == "camvid")
+    assert all(source["first_seed"] >= 10000 for source in sources if source["kind"] == "synthetic")
 
 
 def test_names_of_weights_are_unique() -> None:
