@@ -19,7 +19,7 @@ from bisenetformer_ros.streets import StreetDrive
 
 SEED, RATE_HZ = 7, 10.0
 FIRST, FRAMES = 28, 20
-SHOWN = 17
+SHOWN = 14
 IMAGES = Path(__file__).resolve().parents[1] / "docs" / "images"
 
 

@@ -108,6 +108,7 @@ def _train(args: argparse.Namespace, config: TrainingConfig, world: World) -> in
         trainer = Trainer(config, model, datasets, run_state, world, validation)
         if trainer.resume():
             console.print(f"  continuing after iteration {trainer.iteration} of {config.iterations}")
+        writer = WeightsWriter(config, labels)  # names the commit with which the run starts
         with ExitStack() as stack:
             observers = _observers(args, trainer, console) if world.is_main else []
             for observer in observers:
@@ -119,7 +120,7 @@ def _train(args: argparse.Namespace, config: TrainingConfig, world: World) -> in
         if world.is_main:
             weights = args.out / f"{config.name}.safetensors"
             hours = {"hours": round(trainer.seconds / 3600, 2)}
-            WeightsWriter(config, labels).write(weights, trainer.learner.final_model, trainer.iteration, hours)
+            writer.write(weights, trainer.learner.final_model, trainer.iteration, hours)
             console.print(f"weights: {weights}, {config.weights_precision}")
     return 0
 
