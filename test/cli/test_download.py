@@ -61,7 +61,7 @@ def test_models_lists_what_is_here_and_what_can_be_downloaded(
     assert main(["models", "--json", str(tmp_path / "models.json")]) == 0
     shown, listed = capsys.readouterr().out, read(tmp_path / "models.json")
     assert all(name in shown for name in listed)
-    assert re.search(r"bisenetformer-nano-camvid .* shipped .*\n.* 5\.8 MB ", shown)
+    assert re.search(r"bisenetformer-nano-camvid .* shipped .*\n.* 5\.9 MB ", shown)
     shipped = listed["bisenetformer-nano-camvid"]
     assert shipped["path"] == str(share_dir() / "config" / "models" / "bisenetformer-nano-camvid.safetensors")
     assert (listed[M]["path"], listed[M]["sha256"], listed[M]["task"], listed[M]["num_classes"]) == (

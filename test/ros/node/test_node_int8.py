@@ -21,7 +21,8 @@ pytest.importorskip("openvino", reason="OpenVINO is not installed, and PyTorch h
 pytest.importorskip("onnxscript", reason="the exporter is not installed")
 
 MODEL = "bisenetformer-nano-camvid"
-SIZE = (48, 80)
+SIZE = (96, 160)
+"""Of frames on which the graph agrees well enough: 99.7 %, on 48x80 pixels 98.7 to 99.6."""
 SLOWED = """
 import sys
 import time
@@ -83,7 +84,7 @@ def send(graph, moments) -> Iterator[Callable[[], None]]:
         def send() -> None:
             moment = next(moments)
             street = np.roll(streets[moment // 2 % len(streets)], moment, axis=1)
-            camera.send(data=street.tobytes(), header=Header(stamp=Time(sec=moment), frame_id="front"))
+            camera.send(size=SIZE, data=street.tobytes(), header=Header(stamp=Time(sec=moment), frame_id="front"))
 
         yield send
 
@@ -118,10 +119,10 @@ def test_the_node_calibrates_on_its_camera_and_switches(graph, start_int8, send,
     assert graph.values("model")["precision"] == "int8"
     assert folders_in(cache) == []
     (path,) = cache.glob("*.onnx")
-    assert path.name.endswith("-semantic-48x80-int8.onnx")
+    assert path.name.endswith("-semantic-96x160-int8.onnx")
     log = process.output()
     assert re.search(r"agreement with PyTorch over 16 frames: [\d.]+ % of labels", log)  # a third of 48
-    assert re.search(r"frames of 80x48 go to openvino int8; measured: \w+ \w+ [\d.]+ ms, openvino int8 [\d.]+ ms", log)
+    assert re.search(r"frames of 160x96 go to openvino int8; measured: \w+ \w+ [\d.]+ ms, openvino int8 [\d.]+ ms", log)
     assert process.stop() == 0
 
 

@@ -19,6 +19,7 @@ PERIOD_NS = 100_000_000
 CAR = (139, 159)
 """x and y of a car in the picture."""
 AROUND_CAR = slice(115, 205), slice(90, 190)
+ROAD = slice(240, 330), slice(90, 190)
 ENGINE = {"engine": "torch", "precision": "fp32"}
 
 
@@ -53,9 +54,9 @@ def views(picture) -> list[View]:
 
 @pytest.fixture(scope="module")
 def without_car(picture) -> View:
-    """The first view, with the colour of the road where the car is."""
+    """The first view, with road where the car is."""
     empty = picture.copy()
-    empty[AROUND_CAR] = empty[250, 240]
+    empty[AROUND_CAR] = picture[ROAD]
     return view(empty, 0)
 
 
