@@ -4,7 +4,7 @@
 #         done when all is up to date
 # demo    a synthetic drive through the node; SOURCE=folder, video, rosbag2 or webcam plays that instead
 # test    all tests but the slow ones, in JOBS=N processes (default: one per core, at most 4)
-# test-quick     the tests without ROS, engines, trainings, reports and whole commands: 80 seconds
+# test-quick     the tests without ROS, engines, trainings, reports and whole commands: under a minute
 # test-slow      trainings of half an hour
 # test-oldest    the tests without ROS in .venv-oldest/, with the oldest allowed packages, and inference with its oldest
 #                PyTorch; OLDEST_PYTHON=python3.10
