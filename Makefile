@@ -55,7 +55,7 @@ test-quick: setup
 
 test-oldest:
 	@'$(OLDEST_PYTHON)' tools/setup_workspace --oldest
-	@$(IN_OLDEST) .venv-oldest/bin/$(PYTEST) test
+	@$(IN_OLDEST) $(PYTEST) test
 	@$(IN_OLDEST) PYTHONPATH=.venv-oldest/oldest-torch .venv-oldest/bin/python -m pytest $(addprefix test/,$(INFERENCE))
 
 test-upstream: setup
